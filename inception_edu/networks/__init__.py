@@ -1,0 +1,48 @@
+"""What the papers built: every network of the family, by name."""
+
+from difflib import get_close_matches
+
+from inception_edu.networks.googlenet import googlenet, googlenet_naive
+from inception_edu.networks.layers import Branches, ConvUnit, Network, Outputs
+
+MODELS = {
+    "googlenet_naive": googlenet_naive,
+    "googlenet": googlenet,
+}
+
+__all__ = [
+    "MODELS",
+    "Branches",
+    "ConvUnit",
+    "Network",
+    "Outputs",
+    "create_model",
+    "list_models",
+]
+
+
+def list_models():
+    """The names that `create_model` takes, in the order of the story."""
+    return list(MODELS)
+
+
+def create_model(name, num_classes=1000, aux=False, **options):
+    """The network called `name`, untrained, in train mode as torch makes it.
+
+    `num_classes`: outputs of the classifier, at least 1. `aux`: build the
+    auxiliary heads as well (used in train mode only). `options` are the
+    network's own, such as `layout="torchvision"`. Raises ValueError that names
+    the close matches for an unknown name, TypeError for an unknown option.
+    """
+    if name not in MODELS:
+        close = get_close_matches(str(name), MODELS, n=3, cutoff=0.4)
+        hint = f"did you mean {' or '.join(close)}?" if close else "no name is close."
+        raise ValueError(
+            f"no model is called {name!r}; {hint} "
+            f"list_models() gives all: {', '.join(MODELS)}"
+        )
+    if isinstance(num_classes, bool) or not isinstance(num_classes, int):
+        raise TypeError(f"num_classes={num_classes!r} must be a whole number")
+    if num_classes < 1:
+        raise ValueError(f"num_classes={num_classes} must be at least 1")
+    return MODELS[name](num_classes, aux, **options)
