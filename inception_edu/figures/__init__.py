@@ -1,0 +1,31 @@
+"""What you look at: diagrams, charts, one theme.
+
+`theme` and `svg` import neither torch nor matplotlib; the rest is imported
+when it is first used.
+"""
+
+from importlib import import_module
+
+_HOMES = {
+    "Diagram": "diagram",
+    "diagram": "diagram",
+    "accuracy_by_scale": "charts",
+    "cost_bars": "charts",
+    "learning_curve": "charts",
+    "sample_sheet": "charts",
+    "setup_notebook": "notebook",
+}
+
+__all__ = [*_HOMES]
+
+
+def __getattr__(name):
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *_HOMES})

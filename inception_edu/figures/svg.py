@@ -1,0 +1,311 @@
+"""Small drawing primitives that know neither torch nor matplotlib.
+
+A `Drawing` records rectangles, lines and texts in pixels; `drawing.svg(...)`
+writes them. Colours are roles of the theme ("ink", "3x3") or plain values;
+roles become CSS variables with a light fall-back, so that a dark page may set
+its own. No element has an id, hence two drawings on one page cannot clash.
+"""
+
+from dataclasses import dataclass
+from html import escape
+
+from inception_edu.figures.theme import FONT, HATCH, PALETTE, ROLES, on_color
+
+# Advance widths of DejaVu Sans in hundredths of an em, space to tilde. It is
+# the widest of the fonts in the stack, so a text never grows past its estimate.
+_WIDTHS = (
+    "32 40 46 84 64 95 78 27 39 39 50 84 32 36 32 34 64 64 64 64 64 64 64 64 64 64 "
+    "34 34 84 84 84 53 100 68 69 70 77 63 58 77 75 29 29 66 56 86 75 79 60 79 69 63 "
+    "61 73 68 99 69 61 69 39 34 39 84 50 50 61 63 55 63 62 35 63 63 28 28 58 28 97 "
+    "63 61 63 63 41 52 39 63 59 82 59 59 52 64 34 64 84"
+)
+_ADVANCE = {chr(32 + i): int(w) / 100 for i, w in enumerate(_WIDTHS.split())}
+_BOLD = 1.13
+
+
+def text_width(text, size=16, bold=False):
+    """Width of `text` in pixels at `size` pixels, estimated from above."""
+    width = sum(_ADVANCE.get(letter, 0.9) for letter in text) * size
+    return width * _BOLD if bold else width
+
+
+@dataclass(frozen=True, slots=True)
+class Rect:
+    x: float
+    y: float
+    width: float
+    height: float
+    fill: str = "none"
+    stroke: str = "none"
+    stroke_width: float = 1
+    radius: float = 0
+    dash: str | None = None
+    opacity: float = 1
+    tip: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    x: float
+    y: float
+    text: str
+    size: float = 16
+    fill: str = "ink"
+    anchor: str = "start"
+    bold: bool = False
+    rotate: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    points: tuple
+    stroke: str = "line"
+    width: float = 2
+    dash: str | None = None
+    curve: bool = False
+    opacity: float = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Polygon:
+    points: tuple
+    fill: str = "ink"
+    stroke: str = "none"
+    opacity: float = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Circle:
+    x: float
+    y: float
+    radius: float
+    fill: str = "ink"
+    stroke: str = "none"
+    stroke_width: float = 1
+    tip: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    markup: str
+
+
+def color(name):
+    """The CSS of a role: `var(--ie-ink, #1b1b1b)`; other values come back as given."""
+    value = ROLES.get(name)
+    if value:
+        return f"var(--ie-{name}, {value})"
+    return PALETTE.get(name, name)
+
+
+class Drawing:
+    """A list of primitives on a sheet of `width` x `height` pixels.
+
+    Coordinates start at the top left; `y` of a text is its baseline, `anchor`
+    is "start", "middle" or "end". Every method returns the drawing, so calls
+    can be chained.
+    """
+
+    def __init__(self, width, height):
+        self.width, self.height = width, height
+        self.items = []
+
+    def add(self, *items):
+        self.items += items
+        return self
+
+    def rect(self, x, y, width, height, fill="none", *, hatch=None, **style):
+        """A rectangle. `hatch` is one of the theme's, or a kernel's name."""
+        self.items.append(Rect(x, y, width, height, fill, **style))
+        if hatch:
+            self.hatch(x, y, width, height, hatch, fill)
+        return self
+
+    def text(self, x, y, text, size=16, **style):
+        """A line of text; `rotate` turns it about its own point, in degrees."""
+        return self.add(Text(x, y, str(text), size, **style))
+
+    def fitted_text(self, x, y, text, width, size=16, smallest=12, **style):
+        """A text that shrinks to `smallest`, then is cut with "…", to fit `width`."""
+        text, bold = str(text), style.get("bold", False)
+        natural = text_width(text, size, bold)
+        if natural > width:
+            size = max(smallest, size * width / natural)
+        while len(text) > 1 and text_width(text, size, bold) > width:
+            text = text.rstrip("…")[:-1] + "…"
+            if text == "…":
+                break
+        return self.text(x, y, text, round(size, 1), **style)
+
+    def line(self, *points, arrow=False, head=8, **style):
+        """A line through `(x, y)` points, with an arrowhead at its end if asked."""
+        line = Line(tuple(points), **style)
+        self.items.append(line)
+        if arrow:
+            self.arrowhead(points[-2], points[-1], head, line.stroke)
+        return self
+
+    def curve(self, start, first, second, end, *, arrow=False, head=8, **style):
+        """A cubic curve with its two control points."""
+        line = Line((start, first, second, end), curve=True, **style)
+        self.items.append(line)
+        if arrow:
+            self.arrowhead(second if second != end else first, end, head, line.stroke)
+        return self
+
+    def arrowhead(self, before, tip, size=8, fill="line"):
+        """A triangle at `tip` that points away from `before`."""
+        (x0, y0), (x1, y1) = before, tip
+        length = ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5 or 1.0
+        ux, uy = (x1 - x0) / length * size, (y1 - y0) / length * size
+        left = (x1 - ux - uy / 2, y1 - uy + ux / 2)
+        right = (x1 - ux + uy / 2, y1 - uy - ux / 2)
+        return self.add(Polygon(((x1, y1), left, right), fill))
+
+    def polygon(self, *points, **style):
+        return self.add(Polygon(tuple(points), **style))
+
+    def circle(self, x, y, radius, fill="ink", **style):
+        return self.add(Circle(x, y, radius, fill, **style))
+
+    def raw(self, markup):
+        """SVG markup as it is, e.g. an `<image>`; it is not escaped."""
+        return self.add(Raw(markup))
+
+    def hatch(self, x, y, width, height, pattern, fill="none", spacing=7):
+        """Hatch lines inside a rectangle, in the ink that reads on `fill`."""
+        pattern = HATCH.get(pattern, pattern)
+        ink = on_color(PALETTE.get(fill, fill)) if fill != "none" else "ink"
+        for kind in dict.fromkeys(pattern):
+            for line in _hatch_lines(kind, x, y, width, height, spacing):
+                self.items.append(Line(line, ink, 1, opacity=0.45))
+        return self
+
+    def svg(self, title, desc="", *, classes="ie-picture"):
+        """The SVG as text. `title` names it for a reader who cannot see it.
+
+        `desc` is the longer description. The picture fills the width of its
+        place, up to its own width.
+        """
+        w, h = _n(self.width), _n(self.height)
+        parts = [
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="{classes}" role="img" '
+            f'aria-label="{escape(title)}" viewBox="0 0 {w} {h}" '
+            f'width="{w}" height="{h}" font-family="{FONT}" '
+            f'style="width:100%;max-width:{w}px;height:auto">',
+            f"<title>{escape(title)}</title>",
+        ]
+        if desc:
+            parts.append(f"<desc>{escape(desc)}</desc>")
+        parts += [_WRITERS[type(item)](item) for item in self.items]
+        parts.append("</svg>")
+        return "\n".join(parts)
+
+
+def _n(value):
+    """A number with at most one decimal, without a trailing zero."""
+    return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def _hatch_lines(kind, x, y, width, height, spacing):
+    """The lines of one hatch character, clipped to the rectangle."""
+    if kind in "-+":
+        for i in range(1, int(height / spacing) + 1):
+            level = y + i * spacing - spacing / 2
+            yield ((x, level), (x + width, level))
+    if kind in "|+":
+        for i in range(1, int(width / spacing) + 1):
+            place = x + i * spacing - spacing / 2
+            yield ((place, y), (place, y + height))
+    if kind in "/\\x":
+        step = spacing * 1.4
+        for i in range(1, int((width + height) / step) + 1):
+            reach = i * step
+            x0, y0 = max(0.0, reach - height), min(reach, height)
+            x1, y1 = min(reach, width), max(0.0, reach - width)
+            if kind in "/x":
+                yield ((x + x0, y + y0), (x + x1, y + y1))
+            if kind in "\\x":
+                yield ((x + x0, y + height - y0), (x + x1, y + height - y1))
+    if kind == ".":
+        for row in range(int(height / spacing)):
+            for column in range(int(width / spacing)):
+                cx = x + spacing * (column + 0.5)
+                cy = y + spacing * (row + 0.5)
+                yield ((cx - 0.8, cy), (cx + 0.8, cy))
+
+
+def _paint(item):
+    """Fill, stroke and opacity as attributes."""
+    out = f'fill="{color(item.fill)}"'
+    if item.stroke != "none":
+        out += f' stroke="{color(item.stroke)}"'
+        width = getattr(item, "stroke_width", 1)
+        if width != 1:
+            out += f' stroke-width="{_n(width)}"'
+    if getattr(item, "opacity", 1) != 1:
+        out += f' opacity="{item.opacity}"'
+    return out
+
+
+def _close(tag, attributes, tip):
+    if tip:
+        return f"<{tag} {attributes}><title>{escape(tip)}</title></{tag}>"
+    return f"<{tag} {attributes}/>"
+
+
+def _write_rect(r):
+    out = (
+        f'x="{_n(r.x)}" y="{_n(r.y)}" width="{_n(r.width)}" '
+        f'height="{_n(r.height)}" {_paint(r)}'
+    )
+    if r.radius:
+        out += f' rx="{_n(r.radius)}"'
+    if r.dash:
+        out += f' stroke-dasharray="{r.dash}"'
+    return _close("rect", out, r.tip)
+
+
+def _write_text(t):
+    out = f'x="{_n(t.x)}" y="{_n(t.y)}" font-size="{_n(t.size)}" fill="{color(t.fill)}"'
+    if t.anchor != "start":
+        out += f' text-anchor="{t.anchor}"'
+    if t.bold:
+        out += ' font-weight="600"'
+    if t.rotate:
+        out += f' transform="rotate({_n(t.rotate)} {_n(t.x)} {_n(t.y)})"'
+    return f"<text {out}>{escape(t.text)}</text>"
+
+
+def _write_line(line):
+    points = [f"{_n(x)} {_n(y)}" for x, y in line.points]
+    way = " C ".join((points[0], ", ".join(points[1:]))) if line.curve else ""
+    out = (
+        f'd="M {way or " L ".join(points)}" fill="none" '
+        f'stroke="{color(line.stroke)}" stroke-width="{_n(line.width)}"'
+    )
+    if line.dash:
+        out += f' stroke-dasharray="{line.dash}"'
+    if line.opacity != 1:
+        out += f' opacity="{line.opacity}"'
+    return f"<path {out}/>"
+
+
+def _write_polygon(p):
+    points = " ".join(f"{_n(x)},{_n(y)}" for x, y in p.points)
+    return f'<polygon points="{points}" {_paint(p)}/>'
+
+
+def _write_circle(c):
+    out = f'cx="{_n(c.x)}" cy="{_n(c.y)}" r="{_n(c.radius)}" {_paint(c)}'
+    return _close("circle", out, c.tip)
+
+
+_WRITERS = {
+    Rect: _write_rect,
+    Text: _write_text,
+    Line: _write_line,
+    Polygon: _write_polygon,
+    Circle: _write_circle,
+    Raw: lambda item: item.markup,
+}
