@@ -1,0 +1,6 @@
+"""What it costs: the tracer, receptive fields, tables."""
+
+from inception_edu.cost.rules import ShapeError
+from inception_edu.cost.tracer import Op, Row, Trace, trace
+
+__all__ = ["Op", "Row", "ShapeError", "Trace", "trace"]

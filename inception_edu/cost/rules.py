@@ -1,0 +1,628 @@
+"""What each torch operation does to shapes, and what it costs.
+
+One function a rule, with the arguments of the torch function it stands for;
+`RULES` maps the function's name to it. A rule answers with a `Result` and knows
+nothing of models: the tracer adds paths, parameters and edges.
+
+1 MAC = one multiply-add of a convolution, linear or matmul weight. Bias,
+normalisation, activation and pooling count 0.
+"""
+
+from math import ceil, prod
+from typing import NamedTuple
+
+import torch
+
+from inception_edu.cost.shapes import ShapeValue, join, walk
+
+
+class Result(NamedTuple):
+    """What a rule answers: kind, output shape(s), cost, window, field."""
+
+    kind: str
+    shape: tuple
+    field: tuple | None = None
+    macs: int = 0
+    kernel: tuple | None = None
+    stride: tuple | None = None
+    padding: tuple | None = None
+    dilation: tuple | None = None
+    groups: int = 1
+    view: bool = False
+    several: bool = False  # `shape` and `field` are then lists, one an output
+
+
+class ShapeError(RuntimeError):
+    """Shapes that do not fit, as torch would refuse them when it runs."""
+
+
+def text(shape):
+    return "x".join(map(str, shape))
+
+
+def per_axis(size, axes):
+    return (size,) * axes if isinstance(size, int) else tuple(size)
+
+
+# ---- windows: convolutions and pools ------------------------------------------
+
+
+def slide(x, kernel, stride, padding, dilation, ceil_mode=False):
+    """Grid and field after a window slides over the last axes of `x`."""
+    axes = len(kernel)
+    grid, before = [], x.shape[-axes:]
+    for n, k, s, p, d in zip(before, kernel, stride, padding, dilation, strict=True):
+        room = n + 2 * p - d * (k - 1) - 1
+        out = (ceil(room / s) if ceil_mode else room // s) + 1
+        if ceil_mode and (out - 1) * s >= n + p:  # a window may not start in padding
+            out -= 1
+        if room < 0 or out < 1:
+            raise ShapeError(
+                f"a {text(kernel)} window (dilation {text(dilation)}) does not fit "
+                f"a {text(before)} grid with padding {text(padding)}"
+            )
+        grid.append(out)
+    field = x.field
+    if field is not None:
+        first = x.dim() - axes
+        field = tuple(
+            span.slide(
+                kernel[span.dim - first],
+                stride[span.dim - first],
+                padding[span.dim - first],
+                dilation[span.dim - first],
+            )
+            if span.dim >= first
+            else span
+            for span in field
+        )
+    return tuple(grid), field
+
+
+def convolution(axes):
+    def rule(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+        kernel = tuple(weight.shape[2:])
+        stride, dilation = per_axis(stride, axes), per_axis(dilation, axes)
+        if x.dim() not in (axes + 1, axes + 2):
+            raise ShapeError(
+                f"a {axes}-d convolution takes (N, C, {'grid'}), got {text(x.shape)}"
+            )
+        channels = x.shape[-axes - 1]
+        expected = weight.shape[1] * groups
+        if channels != expected:
+            raise ShapeError(
+                f"expects {expected} input channels and gets {channels} "
+                f"(input {text(x.shape)}, weight {text(weight.shape)}, "
+                f"groups {groups})"
+            )
+        if padding == "same":
+            total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+            padding = tuple(t // 2 for t in total)
+            field = slide(x, kernel, stride, padding, dilation)[1]
+            grid = tuple(x.shape[-axes:])
+        else:
+            padding = (0,) * axes if padding == "valid" else per_axis(padding, axes)
+            grid, field = slide(x, kernel, stride, padding, dilation)
+        shape = (*x.shape[: -axes - 1], weight.shape[0], *grid)
+        macs = prod(shape) * weight.shape[1] * prod(kernel)
+        return Result(
+            "conv", shape, field, macs, kernel, stride, padding, dilation, groups
+        )
+
+    return rule
+
+
+def transposed_convolution(axes):
+    def rule(
+        x,
+        weight,
+        bias=None,
+        stride=1,
+        padding=0,
+        output_padding=0,
+        groups=1,
+        dilation=1,
+    ):
+        kernel = tuple(weight.shape[2:])
+        stride, padding, extra, dilation = (
+            per_axis(size, axes) for size in (stride, padding, output_padding, dilation)
+        )
+        if x.shape[-axes - 1] != weight.shape[0]:
+            raise ShapeError(
+                f"expects {weight.shape[0]} input channels and gets "
+                f"{x.shape[-axes - 1]} (input {text(x.shape)})"
+            )
+        grid = tuple(
+            (n - 1) * s - 2 * p + d * (k - 1) + e + 1
+            for n, s, p, d, k, e in zip(
+                x.shape[-axes:], stride, padding, dilation, kernel, extra, strict=True
+            )
+        )
+        shape = (*x.shape[: -axes - 1], weight.shape[1] * groups, *grid)
+        macs = x.numel() * weight.shape[1] * prod(kernel)
+        # Output pixels of one stride see different numbers of input pixels.
+        return Result(
+            "conv_transpose", shape, None, macs, kernel, stride, padding, dilation,
+            groups,
+        )  # fmt: skip
+
+    return rule
+
+
+def pool(kind, axes):
+    def rule(
+        x,
+        kernel_size,
+        stride=None,
+        padding=0,
+        *rest,
+        dilation=1,
+        ceil_mode=False,
+        return_indices=False,
+        **others,
+    ):
+        if kind == "max_pool" and rest:  # max_pool: dilation, ceil_mode, ...
+            dilation, ceil_mode, return_indices = (
+                *rest,
+                *(dilation, ceil_mode, return_indices)[len(rest) :],
+            )
+        elif rest:  # avg_pool: ceil_mode, count_include_pad, ...
+            ceil_mode = rest[0]
+        kernel = per_axis(kernel_size, axes)
+        stride = kernel if stride in (None, [], ()) else per_axis(stride, axes)
+        padding, dilation = per_axis(padding, axes), per_axis(dilation, axes)
+        grid, field = slide(x, kernel, stride, padding, dilation, ceil_mode)
+        shape = (*x.shape[:-axes], *grid)
+        result = Result(kind, shape, field, 0, kernel, stride, padding, dilation)
+        if return_indices:
+            return result._replace(
+                shape=[shape, shape], field=[field, field], several=True
+            )
+        return result
+
+    return rule
+
+
+def adaptive_pool(kind, axes):
+    def rule(x, output_size, return_indices=False):
+        before = x.shape[-axes:]
+        sizes = per_axis(output_size, axes)
+        after = tuple(
+            n if s is None else s for n, s in zip(before, sizes, strict=True)
+        )
+        stride = tuple(max(n // s, 1) for n, s in zip(before, after, strict=True))
+        kernel = tuple(
+            n - (s - 1) * step if n >= s else 1
+            for n, s, step in zip(before, after, stride, strict=True)
+        )
+        field = x.field
+        if field is not None:
+            first = x.dim() - axes
+            field = tuple(
+                span.slide(kernel[span.dim - first], stride[span.dim - first], 0, 1)
+                if span.dim >= first
+                else span
+                for span in field
+            )
+        shape = (*x.shape[:-axes], *after)
+        return Result(kind, shape, field, 0, kernel, stride, (0,) * axes)
+
+    return rule
+
+
+# ---- products -------------------------------------------------------------------
+
+
+def without(field, *dims):
+    """The field, unknown when one of its axes is among `dims`."""
+    if field is None or any(span.dim in dims for span in field):
+        return None
+    return field
+
+
+def linear(x, weight, bias=None):
+    if x.shape[-1] != weight.shape[-1]:
+        raise ShapeError(
+            f"expects {weight.shape[-1]} input features and gets {x.shape[-1]} "
+            f"(input {text(x.shape)})"
+        )
+    shape = (*x.shape[:-1], *weight.shape[:-1])
+    macs = prod(shape) * weight.shape[-1]
+    return Result("linear", shape, without(x.field, x.dim() - 1), macs)
+
+
+def product_shape(a, b):
+    """Shape of `a @ b` and the length summed over."""
+    left = a if len(a) > 1 else (1, *a)
+    right = b if len(b) > 1 else (*b, 1)
+    if left[-1] != right[-2]:
+        raise ShapeError(f"cannot multiply {text(a)} by {text(b)}")
+    shape = (*torch.broadcast_shapes(left[:-2], right[:-2]), left[-2], right[-1])
+    if len(a) == 1:
+        shape = (*shape[:-2], shape[-1])
+    if len(b) == 1:
+        shape = shape[:-1]
+    return shape, left[-1]
+
+
+def matmul(a, b, **kwargs):
+    shape, depth = product_shape(tuple(a.shape), tuple(b.shape))
+    return Result("matmul", shape, None, prod(shape) * depth)
+
+
+def rmatmul(b, a):
+    return matmul(a, b)
+
+
+def add_matmul(x, a, b, **kwargs):
+    return matmul(a, b)
+
+
+def einsum(equation, *operands):
+    operands = operands[0] if isinstance(operands[0], (list, tuple)) else operands
+    inputs, _, output = equation.replace(" ", "").partition("->")
+    sizes = {}
+    for labels, operand in zip(inputs.split(","), operands, strict=True):
+        ellipsis = [f".{i}" for i in range(operand.dim() - len(labels.replace("...", "")))]
+        head, dots, tail = labels.partition("...")
+        names = [*head, *ellipsis, *tail] if dots else [*labels]
+        for name, size in zip(names, operand.shape, strict=True):
+            sizes[name] = max(size, sizes.get(name, 1))
+    spread = sorted(name for name in sizes if name.startswith("."))
+    if "->" not in equation:
+        letters = inputs.replace(",", "").replace(".", "")
+        output = "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
+        output = ("..." if spread else "") + output
+    head, dots, tail = output.partition("...")
+    names = [*head, *spread, *tail] if dots else [*output]
+    shape = tuple(sizes[name] for name in names)
+    macs = prod(sizes.values()) if len(operands) > 1 else 0
+    return Result("matmul", shape, None, macs)
+
+
+def attention(query, key, value, *args, **kwargs):
+    *batch, length, width = query.shape
+    source, depth = key.shape[-2], value.shape[-1]
+    macs = prod(batch) * length * source * (width + depth)
+    return Result("attention", (*batch, length, depth), None, macs)
+
+
+def multi_head_attention(
+    query, key, value, embed_dim, num_heads, in_proj_weight, in_proj_bias, bias_k,
+    bias_v, add_zero_attn, dropout_p, out_proj_weight, out_proj_bias, training=True,
+    key_padding_mask=None, need_weights=True, attn_mask=None,
+    use_separate_proj_weight=False, q_proj_weight=None, k_proj_weight=None,
+    v_proj_weight=None, static_k=None, static_v=None, average_attn_weights=True,
+    is_causal=False,
+):  # fmt: skip
+    """Projections in, two products per head, projection out (Attention is all
+    you need, section 3.2), as torch's functional form lays its arguments out."""
+    length, batch = query.shape[0], query.shape[1] if query.dim() == 3 else 1
+    source = key.shape[0]
+    macs = length * batch * embed_dim * query.shape[-1]
+    macs += source * batch * embed_dim * (key.shape[-1] + value.shape[-1])
+    attended = source + (bias_k is not None) + bool(add_zero_attn)
+    macs += 2 * batch * length * attended * embed_dim
+    macs += length * batch * embed_dim * out_proj_weight.shape[0]
+    weights = (length, attended) if query.dim() == 2 else (batch, length, attended)
+    if not average_attn_weights:
+        weights = (*weights[:-2], num_heads, *weights[-2:])
+    shapes = [tuple(query.shape), weights if need_weights else None]
+    return Result("attention", shapes, [None, None], macs, several=True)
+
+
+# ---- shapes that follow from the first input, or from all -----------------------
+
+
+def same(kind):
+    """Element by element on the first input: activations, dropout, ..."""
+
+    def rule(x, *args, **kwargs):
+        return Result(kind, tuple(x.shape), x.field)
+
+    return rule
+
+
+def norm(kind):
+    def rule(x, *args, **kwargs):
+        for value in walk((args, kwargs)):
+            if isinstance(value, torch.Tensor) and kind == "batch_norm":
+                if value.dim() == 1 and value.shape[0] != x.shape[1]:
+                    raise ShapeError(
+                        f"expects {value.shape[0]} channels and gets {x.shape[1]} "
+                        f"(input {text(x.shape)})"
+                    )
+        return Result(kind, tuple(x.shape), x.field)
+
+    return rule
+
+
+def broadcast(kind):
+    """Element by element on all inputs, broadcast: additions, products, ..."""
+
+    def rule(*args, **kwargs):
+        tensors = [a for a in walk((args, kwargs)) if isinstance(a, torch.Tensor)]
+        try:
+            shape = torch.broadcast_shapes(*(tuple(t.shape) for t in tensors))
+        except RuntimeError:
+            shapes = " and ".join(text(t.shape) for t in tensors)
+            raise ShapeError(f"cannot {kind} {shapes}: the grids differ") from None
+        fields = [
+            t.field for t in tensors if type(t) is ShapeValue and t.dim() == len(shape)
+        ]
+        return Result(kind, tuple(shape), join(fields) if fields else None)
+
+    return rule
+
+
+def cat(tensors, dim=0, **kwargs):
+    dim = kwargs.get("axis", dim)
+    shapes = [tuple(t.shape) for t in tensors if tuple(t.shape) != (0,)]
+    dim %= len(shapes[0])
+    rest = {shape[:dim] + shape[dim + 1 :] for shape in shapes}
+    if len(rest) > 1:
+        raise ShapeError(
+            f"cannot concatenate {' and '.join(map(text, shapes))} along axis {dim}: "
+            "all other axes must agree"
+        )
+    shape = (*shapes[0][:dim], sum(s[dim] for s in shapes), *shapes[0][dim + 1 :])
+    fields = [t.field for t in tensors if type(t) is ShapeValue]
+    return Result("cat", shape, without(join(fields), dim))
+
+
+def stack(tensors, dim=0):
+    shape = list(tensors[0].shape)
+    shape.insert(dim % (len(shape) + 1), len(tensors))
+    return Result("stack", tuple(shape))
+
+
+def reduction(kind):
+    """Sum, mean, maximum over some axes; over the grid it sees the whole grid."""
+
+    def rule(x, dim=None, keepdim=False, **kwargs):
+        dim, keepdim = kwargs.get("axis", dim), kwargs.get("keepdims", keepdim)
+        dims = range(x.dim()) if dim is None else per_axis(dim, 1)
+        dims = {d % x.dim() for d in dims}
+        shape = tuple(
+            1 if i in dims else n
+            for i, n in enumerate(x.shape)
+            if keepdim or i not in dims
+        )
+        field = x.field
+        if field is not None:
+            field = tuple(
+                span.whole(x.shape[span.dim]) if span.dim in dims else span
+                for span in field
+            )
+        return Result(kind, shape, field)
+
+    return rule
+
+
+def pair_reduction(kind):
+    """max/min along one axis give values and indices; over all, one value."""
+    plain = reduction(kind)
+
+    def rule(x, dim=None, keepdim=False, **kwargs):
+        if isinstance(dim, torch.Tensor):
+            return broadcast(kind)(x, dim)
+        result = plain(x, dim, keepdim, **kwargs)
+        if dim is None:
+            return result
+        return result._replace(
+            shape=[result.shape] * 2, field=[result.field] * 2, several=True
+        )
+
+    return rule
+
+
+def pad(x, pad, *args, **kwargs):
+    shape, field = list(x.shape), x.field
+    for i in range(len(pad) // 2):
+        dim = len(shape) - 1 - i
+        before, after = pad[2 * i], pad[2 * i + 1]
+        shape[dim] += before + after
+        if field is not None:
+            field = tuple(
+                s._replace(low=s.low - before * s.jump, high=s.high - before * s.jump)
+                if s.dim == dim
+                else s
+                for s in field
+            )
+    return Result("pad", tuple(shape), field)
+
+
+def interpolate(x, size=None, scale_factor=None, *args, **kwargs):
+    axes = x.dim() - 2
+    if size is not None:
+        grid = per_axis(size, axes)
+    else:
+        factors = scale_factor
+        if isinstance(factors, (int, float)):
+            factors = (factors,) * axes
+        grid = tuple(
+            int(n * f) for n, f in zip(x.shape[2:], factors, strict=True)
+        )
+    return Result("interpolate", (*x.shape[:2], *grid))
+
+
+def embedding(indices, weight, *args, **kwargs):
+    return Result("embedding", (*indices.shape, weight.shape[1]))
+
+
+def flatten(x, start_dim=0, end_dim=-1):
+    """Axes merged into one; where the grid goes in, the result sees all of it."""
+    axes = x.dim()
+    if axes == 0:
+        return Result("flatten", (1,), None, view=True)
+    start, end = start_dim % axes, end_dim % axes
+    shape = (*x.shape[:start], prod(x.shape[start : end + 1]), *x.shape[end + 1 :])
+    field = x.field
+    if field is not None:
+        field = tuple(
+            span.whole(x.shape[span.dim])._replace(dim=-1)
+            if start <= span.dim <= end
+            else span._replace(dim=span.dim - (end - start))
+            if span.dim > end
+            else span
+            for span in field
+        )
+    return Result("flatten", shape, field, view=True)
+
+
+def reorder(kind):
+    """Axes in another order: permute, transpose, movedim, ..."""
+
+    def rule(function, x, *args, **kwargs):
+        # A tensor of axis numbers does the bookkeeping: sizes stay below 2^axes.
+        sample = torch.empty(1).expand([i + 2 for i in range(x.dim())])
+        order = [n - 2 for n in function(sample, *args, **kwargs).shape]
+        field = x.field
+        if field is not None:
+            field = tuple(
+                span._replace(dim=order.index(span.dim)) if span.dim >= 0 else span
+                for span in field
+            )
+        shape = tuple(x.shape[i] for i in order)
+        return Result(kind, shape, field, view=True)
+
+    rule.wants_function = True
+    return rule
+
+
+def view(kind):
+    """Any other view: torch works the shape out on one number spread thin."""
+
+    def rule(function, x, *args, **kwargs):
+        thin = torch.empty(1, dtype=x.dtype).expand(x.shape)
+        try:
+            result = function(thin, *args, **kwargs)
+        except (RuntimeError, IndexError) as problem:
+            raise ShapeError(str(problem)) from None
+        if isinstance(result, torch.Tensor):
+            shape = tuple(result.shape)
+            field = without_change(x, shape)
+            return Result(kind, shape, field, view=True)
+        shapes = [tuple(part.shape) for part in result]
+        fields = [without_change(x, shape) for shape in shapes]
+        return Result(kind, shapes, fields, view=True, several=True)
+
+    rule.wants_function = True
+    return rule
+
+
+def without_change(x, shape):
+    """The field survives a view that leaves the number and size of its axes."""
+    if x.field is None or len(shape) != x.dim():
+        return None
+    if any(s.dim >= 0 and shape[s.dim] != x.shape[s.dim] for s in x.field):
+        return None
+    return x.field
+
+
+def getitem(function, x, index):
+    """Slices keep the field and move it; anything else loses it."""
+    result = view("slice")(function, x, index)
+    items = index if isinstance(index, tuple) else (index,)
+    plain = all(isinstance(i, slice) for i in items)
+    if x.field is None or not plain:
+        return result
+    field = []
+    for span in x.field:
+        if 0 <= span.dim < len(items):
+            start, _, step = items[span.dim].indices(x.shape[span.dim])
+            move = start * span.jump
+            span = span._replace(
+                low=span.low + move, high=span.high + move, jump=span.jump * step
+            )
+        field.append(span)
+    return result._replace(field=tuple(field))
+
+
+getitem.wants_function = True
+
+
+def new_value(function, x, *args, **kwargs):
+    """zeros_like, new_zeros, ...: a fresh value that saw nothing."""
+    if function.__name__.endswith("_like"):
+        return Result("constant", tuple(x.shape))
+    size = args[0] if args and not isinstance(args[0], int) else args
+    return Result("constant", tuple(kwargs.get("size", size)))
+
+
+new_value.wants_function = True
+
+RULES = {
+    "linear": linear,
+    "matmul": matmul,
+    "rmatmul": rmatmul,
+    "mm": matmul,
+    "bmm": matmul,
+    "addmm": add_matmul,
+    "baddbmm": add_matmul,
+    "einsum": einsum,
+    "scaled_dot_product_attention": attention,
+    "multi_head_attention_forward": multi_head_attention,
+    "cat": cat,
+    "concat": cat,
+    "concatenate": cat,
+    "stack": stack,
+    "pad": pad,
+    "interpolate": interpolate,
+    "upsample": interpolate,
+    "embedding": embedding,
+    "flatten": flatten,
+    "getitem": getitem,
+    "batch_norm": norm("batch_norm"),
+    "local_response_norm": same("lrn"),
+    "max": pair_reduction("max"),
+    "min": pair_reduction("min"),
+    "dropout": same("dropout"),
+}
+for axes in (1, 2, 3):
+    RULES[f"conv{axes}d"] = convolution(axes)
+    RULES[f"conv_transpose{axes}d"] = transposed_convolution(axes)
+    for kind in ("max_pool", "avg_pool"):
+        RULES[f"{kind}{axes}d"] = pool(kind, axes)
+        RULES[f"adaptive_{kind}{axes}d"] = adaptive_pool(kind, axes)
+        RULES[f"{kind}{axes}d_with_indices"] = pool(kind, axes)
+for names, rule in (
+    ("layer_norm group_norm instance_norm rms_norm normalize", norm),
+    (
+        "relu relu6 leaky_relu elu selu celu gelu silu mish sigmoid logsigmoid tanh "
+        "hardswish hardsigmoid hardtanh softplus softmax log_softmax softmin prelu "
+        "rrelu glu_ feature_dropout alpha_dropout dropout1d dropout2d dropout3d "
+        "clamp clip exp log log2 log10 sqrt rsqrt abs neg sin cos erf square round "
+        "floor ceil sign reciprocal contiguous clone detach to float half bfloat16 "
+        "double type type_as roll cumsum masked_fill nan_to_num threshold tril triu "
+        "requires_grad zero fill invert logical_not cpu cuda rad2deg flip",
+        same,
+    ),
+    (
+        "add sub mul div pow truediv floordiv mod remainder fmod maximum minimum "
+        "where eq ne lt le gt ge and or xor logical_and logical_or lerp addcmul "
+        "addcdiv true_divide floor_divide multiply divide subtract rsub hypot",
+        broadcast,
+    ),
+    (
+        "mean sum amax amin prod var std norm all any argmax argmin logsumexp median",
+        reduction,
+    ),
+    ("permute transpose swapaxes swapdims movedim moveaxis t adjoint", reorder),
+    (
+        "view reshape view_as reshape_as unflatten squeeze unsqueeze expand expand_as "
+        "chunk split tensor_split unbind narrow select unfold diagonal as_strided "
+        "repeat pixel_shuffle pixel_unshuffle channel_shuffle split_with_sizes "
+        "hsplit vsplit index_select gather tile broadcast_to ravel",
+        view,
+    ),
+):
+    for name in names.split():
+        RULES[name] = rule(name)
+for name in ("zeros_like ones_like empty_like full_like rand_like randn_like").split():
+    RULES[name] = new_value
+for name in "new_zeros new_ones new_empty new_full".split():
+    RULES[name] = new_value
+for name in ("add", "sub", "mul", "truediv", "pow"):  # 2 + x, x += y
+    RULES[f"r{name}"] = RULES[f"i{name}"] = RULES[name]
+RULES["itruediv"] = RULES["rtruediv"] = RULES["div"]

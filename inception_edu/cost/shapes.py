@@ -1,0 +1,173 @@
+"""A value that is only a shape, and the receptive field it carries.
+
+`ShapeValue` travels through a model's `forward` in the place of a tensor: every
+torch function it meets is handed to the tracer, which answers with another
+`ShapeValue`. Nothing is allocated and nothing is computed.
+"""
+
+from math import prod
+from typing import NamedTuple
+
+import torch
+
+
+class Span(NamedTuple):
+    """What one axis of a value sees of the input, in input pixels.
+
+    `dim` is the axis; its element 0 sees pixels `low` to `high` (padding
+    included), element i the same span moved by `i * jump`.
+    """
+
+    dim: int
+    low: int
+    high: int
+    jump: int
+
+    def slide(self, kernel, stride, padding, dilation):
+        """The span after a window slides over this axis."""
+        return Span(
+            self.dim,
+            self.low - padding * self.jump,
+            self.high + (dilation * (kernel - 1) - padding) * self.jump,
+            self.jump * stride,
+        )
+
+    def whole(self, length):
+        """The span of something that reads all `length` elements at once."""
+        return self._replace(high=self.high + (length - 1) * self.jump)
+
+
+def join(fields):
+    """The field of a value made from several: the union of what they see.
+
+    None where one of them is unknown or where they walk at different strides.
+    """
+    first, *rest = fields
+    for other in rest:
+        if first is None or other is None:
+            return None
+        if [(a.dim, a.jump) for a in first] != [(b.dim, b.jump) for b in other]:
+            return None
+        first = tuple(
+            a._replace(low=min(a.low, b.low), high=max(a.high, b.high))
+            for a, b in zip(first, other, strict=True)
+        )
+    return first
+
+
+class ShapeValue:
+    """Stands for a tensor of `shape`; `op` is the operation that made it."""
+
+    __slots__ = ("device", "dtype", "field", "op", "shape", "tracer")
+
+    def __init__(self, tracer, shape, op, field=None, dtype=torch.float32):
+        self.tracer, self.op, self.field = tracer, op, field
+        self.shape, self.dtype = torch.Size(shape), dtype
+        self.device = tracer.device
+
+    # Models ask `isinstance(x, torch.Tensor)`; the honest answer for them is yes.
+    __class__ = property(lambda self: torch.Tensor)
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        return first_value((args, kwargs)).tracer.call(function, args, kwargs or {})
+
+    requires_grad = is_cuda = is_mps = is_nested = is_sparse = is_quantized = False
+    is_meta = is_leaf = False
+    layout = torch.strided
+    grad = grad_fn = None
+
+    @property
+    def ndim(self):
+        return len(self.shape)
+
+    @property
+    def data(self):
+        return self
+
+    T = property(lambda self: self.tracer.call(torch.Tensor.t, (self,), {}))
+    mT = property(lambda self: self.tracer.call(torch.transpose, (self, -2, -1), {}))
+
+    def dim(self):
+        return len(self.shape)
+
+    ndimension = dim
+
+    def size(self, dim=None):
+        return self.shape if dim is None else self.shape[dim]
+
+    def numel(self):
+        return prod(self.shape)
+
+    nelement = numel
+
+    def is_floating_point(self):
+        return self.dtype.is_floating_point
+
+    def is_contiguous(self, *args, **kwargs):
+        return True
+
+    def element_size(self):
+        return self.dtype.itemsize
+
+    def get_device(self):
+        return -1
+
+    def stride(self, dim=None):
+        strides = [prod(self.shape[i + 1 :]) for i in range(len(self.shape))]
+        return tuple(strides) if dim is None else strides[dim]
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __iter__(self):
+        return iter(self.unbind(0))
+
+    def __getattr__(self, name):
+        method = getattr(torch.Tensor, name)
+        return lambda *args, **kwargs: self.tracer.call(method, (self, *args), kwargs)
+
+    def __repr__(self):
+        return f"ShapeValue({'x'.join(map(str, self.shape))})"
+
+    def no_data(self, *args):
+        raise self.tracer.error(
+            "the model looks at values, and a trace has only shapes "
+            f"(a {self!r} was asked for a number or a truth value)"
+        )
+
+    __bool__ = __int__ = __float__ = __index__ = item = tolist = numpy = no_data
+
+
+def operator(name):
+    method = getattr(torch.Tensor, name)
+
+    def apply(self, *args, **kwargs):
+        return self.tracer.call(method, (self, *args), kwargs)
+
+    return apply
+
+
+for _name in (
+    "add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv "
+    "floordiv mod pow rpow matmul rmatmul neg abs getitem setitem "
+    "eq ne lt le gt ge and or xor invert"
+).split():
+    setattr(ShapeValue, f"__{_name}__", operator(f"__{_name}__"))
+ShapeValue.__hash__ = object.__hash__
+
+
+def walk(tree):
+    """Every leaf of nested lists, tuples and dicts, in order."""
+    if type(tree) in (list, tuple):
+        for item in tree:
+            yield from walk(item)
+    elif type(tree) is dict:
+        for item in tree.values():
+            yield from walk(item)
+    else:
+        yield tree
+
+
+def first_value(tree):
+    return next(leaf for leaf in walk(tree) if type(leaf) is ShapeValue)
