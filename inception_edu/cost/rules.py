@@ -187,9 +187,7 @@ def adaptive_pool(kind, axes):
     def rule(x, output_size, return_indices=False):
         before = x.shape[-axes:]
         sizes = per_axis(output_size, axes)
-        after = tuple(
-            n if s is None else s for n, s in zip(before, sizes, strict=True)
-        )
+        after = tuple(n if s is None else s for n, s in zip(before, sizes, strict=True))
         stride = tuple(max(n // s, 1) for n, s in zip(before, after, strict=True))
         kernel = tuple(
             n - (s - 1) * step if n >= s else 1
@@ -263,7 +261,9 @@ def einsum(equation, *operands):
     inputs, _, output = equation.replace(" ", "").partition("->")
     sizes = {}
     for labels, operand in zip(inputs.split(","), operands, strict=True):
-        ellipsis = [f".{i}" for i in range(operand.dim() - len(labels.replace("...", "")))]
+        ellipsis = [
+            f".{i}" for i in range(operand.dim() - len(labels.replace("...", "")))
+        ]
         head, dots, tail = labels.partition("...")
         names = [*head, *ellipsis, *tail] if dots else [*labels]
         for name, size in zip(names, operand.shape, strict=True):
@@ -325,13 +325,17 @@ def same(kind):
 
 def norm(kind):
     def rule(x, *args, **kwargs):
-        for value in walk((args, kwargs)):
-            if isinstance(value, torch.Tensor) and kind == "batch_norm":
-                if value.dim() == 1 and value.shape[0] != x.shape[1]:
-                    raise ShapeError(
-                        f"expects {value.shape[0]} channels and gets {x.shape[1]} "
-                        f"(input {text(x.shape)})"
-                    )
+        for value in walk(args, kwargs):
+            if (
+                kind == "batch_norm"
+                and isinstance(value, torch.Tensor)
+                and value.dim() == 1
+                and value.shape[0] != x.shape[1]
+            ):
+                raise ShapeError(
+                    f"expects {value.shape[0]} channels and gets {x.shape[1]} "
+                    f"(input {text(x.shape)})"
+                )
         return Result(kind, tuple(x.shape), x.field)
 
     return rule
@@ -341,7 +345,7 @@ def broadcast(kind):
     """Element by element on all inputs, broadcast: additions, products, ..."""
 
     def rule(*args, **kwargs):
-        tensors = [a for a in walk((args, kwargs)) if isinstance(a, torch.Tensor)]
+        tensors = [a for a in walk(args, kwargs) if isinstance(a, torch.Tensor)]
         try:
             shape = torch.broadcast_shapes(*(tuple(t.shape) for t in tensors))
         except RuntimeError:
@@ -376,6 +380,15 @@ def stack(tensors, dim=0):
     return Result("stack", tuple(shape))
 
 
+def reduced(span, shape, dims, keepdim):
+    """The span after a reduction over `dims`; dim -1 is no axis any more."""
+    if span.dim in dims:
+        span = span.whole(shape[span.dim])
+        return span if keepdim else span._replace(dim=-1)
+    gone = 0 if keepdim else sum(d < span.dim for d in dims)
+    return span._replace(dim=span.dim - gone) if span.dim >= 0 else span
+
+
 def reduction(kind):
     """Sum, mean, maximum over some axes; over the grid it sees the whole grid."""
 
@@ -388,12 +401,9 @@ def reduction(kind):
             for i, n in enumerate(x.shape)
             if keepdim or i not in dims
         )
-        field = x.field
-        if field is not None:
-            field = tuple(
-                span.whole(x.shape[span.dim]) if span.dim in dims else span
-                for span in field
-            )
+        field = None
+        if x.field is not None:
+            field = tuple(reduced(span, x.shape, dims, keepdim) for span in x.field)
         return Result(kind, shape, field)
 
     return rule
@@ -440,9 +450,7 @@ def interpolate(x, size=None, scale_factor=None, *args, **kwargs):
         factors = scale_factor
         if isinstance(factors, (int, float)):
             factors = (factors,) * axes
-        grid = tuple(
-            int(n * f) for n, f in zip(x.shape[2:], factors, strict=True)
-        )
+        grid = tuple(int(n * f) for n, f in zip(x.shape[2:], factors, strict=True))
     return Result("interpolate", (*x.shape[:2], *grid))
 
 
@@ -619,10 +627,10 @@ for names, rule in (
 ):
     for name in names.split():
         RULES[name] = rule(name)
-for name in ("zeros_like ones_like empty_like full_like rand_like randn_like").split():
-    RULES[name] = new_value
-for name in "new_zeros new_ones new_empty new_full".split():
-    RULES[name] = new_value
+for name in ("zeros", "ones", "empty", "full", "rand", "randn"):
+    RULES[f"{name}_like"] = new_value
+for name in ("zeros", "ones", "empty", "full"):
+    RULES[f"new_{name}"] = new_value
 for name in ("add", "sub", "mul", "truediv", "pow"):  # 2 + x, x += y
     RULES[f"r{name}"] = RULES[f"i{name}"] = RULES[name]
 RULES["itruediv"] = RULES["rtruediv"] = RULES["div"]

@@ -70,7 +70,9 @@ class ShapeValue:
 
     @classmethod
     def __torch_function__(cls, function, types, args=(), kwargs=None):
-        return first_value((args, kwargs)).tracer.call(function, args, kwargs or {})
+        kwargs = kwargs or {}
+        first = next(v for v in walk(args, kwargs) if type(v) is ShapeValue)
+        return first.tracer.call(function, args, kwargs)
 
     requires_grad = is_cuda = is_mps = is_nested = is_sparse = is_quantized = False
     is_meta = is_leaf = False
@@ -148,26 +150,22 @@ def operator(name):
     return apply
 
 
-for _name in (
+OPERATORS = (
     "add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv "
     "floordiv mod pow rpow matmul rmatmul neg abs getitem setitem "
     "eq ne lt le gt ge and or xor invert"
-).split():
+)
+for _name in OPERATORS.split():
     setattr(ShapeValue, f"__{_name}__", operator(f"__{_name}__"))
 ShapeValue.__hash__ = object.__hash__
 
 
-def walk(tree):
-    """Every leaf of nested lists, tuples and dicts, in order."""
-    if type(tree) in (list, tuple):
-        for item in tree:
-            yield from walk(item)
-    elif type(tree) is dict:
-        for item in tree.values():
-            yield from walk(item)
-    else:
-        yield tree
-
-
-def first_value(tree):
-    return next(leaf for leaf in walk(tree) if type(leaf) is ShapeValue)
+def walk(args, kwargs):
+    """Every argument of a call, with those in lists and tuples, in order."""
+    found = []
+    for value in (*args, *kwargs.values()) if kwargs else args:
+        if type(value) in (list, tuple):
+            found.extend(walk(value, ()))
+        else:
+            found.append(value)
+    return found

@@ -113,7 +113,7 @@ class Trace:
     @property
     def receptive_field(self):
         """(height, width) of the last grid before it is pooled away or left."""
-        grids = [op for op in self.ops if len(op.out_shape) == 4 and op.receptive_field]
+        grids = [op for op in self.ops if len(op.out_shape) == 4]
         wide = [op for op in grids if max(op.out_shape[2:]) > 1]
         last = (wide or grids)[-1:]
         return last[0].receptive_field if last else None
@@ -177,18 +177,27 @@ class Tracer:
 
     def __init__(self, model):
         self.paths = {module: name for name, module in model.named_modules()}
-        self.parameters = {
-            id(p): (p, name) for name, p in model.named_parameters()
-        }
-        first = next(model.parameters(), None)
-        self.device = first.device if first is not None else torch.device("cpu")
+        self.parameters = {}  # id -> (parameter, its path), shared ones once
+        for module, path in self.paths.items():
+            for name, parameter in module._parameters.items():
+                if parameter is not None and id(parameter) not in self.parameters:
+                    place = f"{path}.{name}" if path else name
+                    self.parameters[id(parameter)] = parameter, place
+        self.device = torch.device("cpu")
+        for parameter, _ in self.parameters.values():
+            if isinstance(parameter, nn.UninitializedParameter):
+                raise ValueError(
+                    "the model has lazy layers without weights; run it once on a "
+                    "real input, then trace it"
+                )
+            self.device = parameter.device
         self.ops, self.path, self.counted = [], "", set()
 
     def start(self, shape, dtype):
         field = None
         if len(shape) == 4:
             field = (Span(2, 0, 0, 1), Span(3, 0, 0, 1))
-        self.record(Result("input", tuple(shape), field), "input", (), {})
+        self.record(Result("input", tuple(shape), field), (), {})
         return ShapeValue(self, shape, len(self.ops) - 1, field, dtype)
 
     def error(self, message):
@@ -206,16 +215,15 @@ class Tracer:
             raise
         finally:
             for parameter in module._parameters.values():
-                self.own(module, parameter)
+                if parameter is not None and id(parameter) not in self.counted:
+                    self.own(parameter)
             self.path = before
 
-    def own(self, module, parameter):
+    def own(self, parameter):
         """A parameter no operation was given, such as a ViT's class token."""
-        if parameter is None or id(parameter) in self.counted:
-            return
-        name = self.parameters[id(parameter)][1]
+        path = self.parameters[id(parameter)][1]
         result = Result("parameter", tuple(parameter.shape), view=True)
-        self.record(result, "parameter", (parameter,), {}, path=name)
+        self.record(result, (parameter,), {}, path=path)
 
     def call(self, function, args, kwargs):
         name = function.__name__
@@ -236,7 +244,7 @@ class Tracer:
                 result = rule(*args, **kwargs)
         except ShapeError as problem:
             raise self.error(str(problem)) from None
-        return self.record(result, bare, args, kwargs, in_place)
+        return self.record(result, args, kwargs, in_place)
 
     def fall_back(self, function, name, args, kwargs):
         """Run one unknown operation on the meta device, and remember that."""
@@ -256,7 +264,7 @@ class Tracer:
             answer = function(*swap(args), **swap(kwargs))
         except Exception as problem:
             shapes = ", ".join(
-                text(v.shape) for v in walk((args, kwargs)) if type(v) is ShapeValue
+                text(v.shape) for v in walk(args, kwargs) if type(v) is ShapeValue
             )
             raise self.error(
                 f"no rule for the operation {name} on {shapes}, and torch cannot "
@@ -271,13 +279,11 @@ class Tracer:
             result = Result(name, shapes, [None] * len(shapes), several=True)
         else:
             return answer
-        return self.record(result, name, args, kwargs, known=False)
+        return self.record(result, args, kwargs, known=False)
 
-    def record(
-        self, result, name, args, kwargs, in_place=False, path=None, known=True
-    ):
+    def record(self, result, args, kwargs, in_place=False, path=None, known=True):
         values, params = [], 0
-        for leaf in walk((args, kwargs)):
+        for leaf in walk(args, kwargs):
             if type(leaf) is ShapeValue:
                 values.append(leaf)
             elif id(leaf) in self.parameters and id(leaf) not in self.counted:
@@ -362,18 +368,12 @@ def trace(model, input_shape, *more_shapes, aux=False, dtype=torch.float32):
         raise TypeError(f"trace takes an nn.Module, got {model!r}{hint}")
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     shapes = [checked(shape) for shape in (input_shape, *more_shapes)]
-    if any(isinstance(p, nn.UninitializedParameter) for p in model.parameters()):
-        raise ValueError(
-            "the model has lazy layers without weights; run it once on a real "
-            "input, then trace it"
-        )
-    modules = list(model.modules())
-    modes = [module.training for module in modules]
     tracer = Tracer(model)
+    modes = [(vars(module), module.training) for module in tracer.paths]
     with LOCK, torch.no_grad():
         try:
-            for module in modules:
-                module.training = aux and not isinstance(module, KEEPS_EVAL)
+            for module in tracer.paths:  # past __setattr__, which is slow
+                vars(module)["training"] = aux and not isinstance(module, KEEPS_EVAL)
             nn.Module.__call__ = call_module
             ACTIVE.tracer = tracer
             inputs = [tracer.start(shape, dtype) for shape in shapes]
@@ -381,11 +381,11 @@ def trace(model, input_shape, *more_shapes, aux=False, dtype=torch.float32):
         finally:
             ACTIVE.tracer = None
             nn.Module.__call__ = MODULE_CALL
-            for module, mode in zip(modules, modes, strict=True):
-                module.training = mode
+            for attributes, mode in modes:
+                attributes["training"] = mode
     outputs = tuple(leaf.op for leaf in leaves(answer))
     name = getattr(model, "name", None) or type(model).__name__
-    built = sum(p.numel() for p in model.parameters())
+    built = sum(p.numel() for p, _ in tracer.parameters.values())
     return Trace(name, shapes, tuple(tracer.ops), built, outputs)
 
 

@@ -1,0 +1,343 @@
+"""The tracer against torch's own counter, real forward passes and gradients."""
+
+import copy
+import subprocess
+import sys
+import threading
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import inception_edu as ie
+from inception_edu.cost import ShapeError, trace
+
+
+class Mixed(nn.Module):
+    """Two inputs, two outputs, a reused layer and a residual addition."""
+
+    def __init__(self):
+        super().__init__()
+        self.shared = nn.Conv2d(8, 8, 3, padding=1)
+        self.grouped = nn.Conv2d(8, 16, 3, padding=2, dilation=2, groups=4)
+        self.tall = nn.Conv2d(16, 16, (7, 1), padding=(3, 0))
+        self.up = nn.ConvTranspose2d(16, 4, 4, stride=2, padding=1)
+        self.fc = nn.Linear(16, 10)
+
+    def forward(self, x, y):
+        x = F.relu(self.shared(x)) + self.shared(y)
+        x = torch.cat([self.tall(self.grouped(x)), x[:, :, :, :]], 1)[:, :16]
+        pooled = x.mean((2, 3))
+        scores = F.softmax(pooled @ pooled.T, -1)
+        return {"logits": self.fc(pooled), "map": self.up(x), "scores": scores}
+
+
+class Transformer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Conv2d(3, 32, 8, stride=8)
+        self.token = nn.Parameter(torch.zeros(1, 1, 32))
+        layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.query = nn.Linear(32, 32)
+
+    def forward(self, x):
+        x = self.embed(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1)
+        x = self.encoder(x)
+        q = self.query(x).unflatten(-1, (4, 8)).transpose(1, 2)
+        x = F.scaled_dot_product_attention(q, q, q)
+        return torch.einsum("bhld,bhmd->bhlm", x, q).mean((1, 2))
+
+
+def torch_macs(model, *shapes):
+    """torch's FlopCounterMode on the meta device, halved: the second opinion."""
+    model = copy.deepcopy(model).to("meta").eval()
+    with FlopCounterMode(display=False) as counter:
+        model(*(torch.empty(shape, device="meta") for shape in shapes))
+    return counter.get_total_flops() // 2
+
+
+NETWORKS = {
+    "googlenet": (lambda: ie.create_model("googlenet"), [(1, 3, 224, 224)]),
+    "torchvision layout": (
+        lambda: ie.create_model("googlenet", layout="torchvision"),
+        [(1, 3, 192, 160)],
+    ),
+    "mixed": (Mixed, [(2, 8, 12, 9), (2, 8, 12, 9)]),
+    "transformer": (Transformer, [(2, 3, 32, 40)]),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_macs_equal_torchs_own_counter(name):
+    build, shapes = NETWORKS[name]
+    model = build()
+    assert trace(model, *shapes).macs == torch_macs(model, *shapes)
+
+
+@pytest.mark.parametrize("name", ["mixed", "transformer"])
+def test_output_shapes_equal_a_real_forward_pass(name):
+    build, shapes = NETWORKS[name]
+    model = build().eval()
+    seen = trace(model, *shapes)
+    answer = model(*(torch.randn(shape) for shape in shapes))
+    answer = list(answer.values()) if isinstance(answer, dict) else [answer]
+    assert [seen.ops[i].out_shape for i in seen.outputs] == [
+        tuple(a.shape) for a in answer
+    ]
+
+
+def test_googlenet_totals_are_the_papers_channel_counts():
+    # Going deeper, table 1: weights from the channel counts, biases added.
+    assert trace(ie.create_model("googlenet"), (1, 3, 224, 224)).params == 6_998_552
+    assert trace(ie.create_model("googlenet"), (1, 3, 224, 224)).macs == 1_582_671_872
+
+
+def test_flops_are_two_per_mac_and_rows_add_up_to_the_total():
+    seen = trace(ie.create_model("googlenet"), (1, 3, 224, 224))
+    assert seen.flops == 2 * 1_582_671_872
+    for depth in (1, 2, 3):
+        rows = seen.by_module(depth)
+        assert sum(row.macs for row in rows) == seen.macs
+        assert sum(row.params for row in rows) == seen.params
+        assert sum(row.activation_bytes for row in rows) == seen.activation_bytes
+
+
+def test_auxiliary_heads_count_only_when_asked():
+    model = ie.create_model("googlenet", aux=True)
+    plain, training = (trace(model, (1, 3, 224, 224), aux=aux) for aux in (False, True))
+    assert (plain.params, plain.params_built) == (6_998_552, 13_378_280)
+    assert training.params == 13_378_280
+    # heads: 1x1 512 -> 128 and 528 -> 128 on 4x4, two linears each (table 1, 3186688
+    # and 3188736 weights; 4x4 grids)
+    heads = (512 + 528) * 128 * 16 + 2 * (2048 * 1024 + 1024 * 1000)
+    assert training.macs - plain.macs == heads
+
+
+def test_a_reused_layer_counts_its_weights_once_and_its_work_twice():
+    layer = nn.Conv2d(4, 4, 3, padding=1, bias=False)
+    seen = trace(nn.Sequential(layer, layer), (1, 4, 6, 6))
+    assert seen.params == 4 * 4 * 9
+    assert seen.macs == 2 * 4 * 4 * 9 * 36
+
+
+def test_edges_name_the_operations_read():
+    class Residual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 1)
+
+        def forward(self, x):
+            return x + self.conv(x)
+
+    ops = trace(Residual(), (1, 3, 4, 4)).ops
+    assert [op.kind for op in ops] == ["input", "conv", "add"]
+    assert ops[2].inputs == (0, 1)
+
+
+# ---- receptive fields ------------------------------------------------------------
+
+
+def fields():
+    same = {"padding": 1}
+    return {
+        "two 3x3": (nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(2, 1, 3)), (5, 5)),
+        "1x7 then 7x1": (
+            nn.Sequential(nn.Conv2d(1, 2, (1, 7)), nn.Conv2d(2, 1, (7, 1))),
+            (7, 7),
+        ),
+        "1x7 alone": (nn.Conv2d(1, 1, (1, 7)), (1, 7)),
+        "strides": (
+            nn.Sequential(
+                nn.Conv2d(1, 2, 3, stride=2),
+                nn.MaxPool2d(3, 2, ceil_mode=True),
+                nn.Conv2d(2, 1, 5, dilation=2),
+            ),
+            (39, 39),
+        ),
+        "branches": (
+            ie.networks.Branches(
+                {
+                    "1x1": nn.Conv2d(1, 1, 1),
+                    "3x3": [nn.Conv2d(1, 2, 3, **same), nn.Conv2d(2, 1, 3, **same)],
+                    "wide": nn.Conv2d(1, 1, (1, 9), padding=(0, 4)),
+                }
+            ),
+            (5, 9),
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", list(fields()))
+def test_receptive_field_is_what_the_gradient_reaches(name):
+    model, by_hand = fields()[name]
+    assert trace(model, (1, 1, 64, 64)).receptive_field == by_hand
+    for weight in model.parameters():
+        nn.init.constant_(weight, 1.0)
+    # Average pooling in the place of maximum: it reads every pixel it sees.
+    for parent in model.modules():
+        for child_name, child in parent.named_children():
+            if isinstance(child, nn.MaxPool2d):
+                setattr(parent, child_name, nn.AvgPool2d(3, 2, ceil_mode=True))
+    image = torch.ones(1, 1, 64, 64, requires_grad=True)
+    out = model(image)
+    middle = [n // 2 for n in out.shape[2:]]
+    out[0, :, middle[0], middle[1]].sum().backward()
+    rows, columns = image.grad[0, 0].nonzero(as_tuple=True)
+    reached = rows.max() - rows.min() + 1, columns.max() - columns.min() + 1
+    assert tuple(map(int, reached)) == by_hand
+
+
+def test_receptive_fields_of_published_networks():
+    # torchvision's GoogLeNet: 379; VGG-16 before its pool: 212 (google-research
+    # receptive_field table). The paper's 5x5 and 3x3/2 last pool reach 715.
+    shipped = ie.create_model("googlenet", layout="torchvision")
+    assert trace(shipped, (1, 3, 224, 224)).receptive_field == (379, 379)
+    layers, channels = [], 3
+    for width, times in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+        for _ in range(times):
+            layers.append(nn.Conv2d(channels, width, 3, padding=1))
+            channels = width
+        layers.append(nn.MaxPool2d(2))
+    assert trace(nn.Sequential(*layers), (1, 3, 224, 224)).receptive_field == (212, 212)
+    by_hand, jump = 1, 1
+    for kernel, stride in [(7, 2), (3, 2), (3, 1), (3, 2)]:  # stem
+        by_hand, jump = by_hand + (kernel - 1) * jump, jump * stride
+    for kernel, stride in (
+        [(5, 1)] * 2 + [(3, 2)] + [(5, 1)] * 5 + [(3, 2)] + [(5, 1)] * 2
+    ):
+        by_hand, jump = by_hand + (kernel - 1) * jump, jump * stride
+    paper = trace(ie.create_model("googlenet"), (1, 3, 224, 224))
+    assert paper.receptive_field == (by_hand, by_hand) == (715, 715)
+
+
+# ---- nothing is computed, nothing is left behind ------------------------------------
+
+
+def test_the_model_is_left_as_it_was():
+    model = ie.create_model("googlenet", aux=True, norm="batch").train()
+    model.inception_3a.eval()
+    calls = []
+    model.conv1.register_forward_hook(lambda *args: calls.append(args))
+    modes = {name: module.training for name, module in model.named_modules()}
+    state = {key: value.clone() for key, value in model.state_dict().items()}
+    random = torch.get_rng_state()
+    trace(model, (1, 3, 224, 224), aux=True)
+    assert modes == {name: module.training for name, module in model.named_modules()}
+    assert not calls and len(model.conv1._forward_hooks) == 1
+    assert all(torch.equal(state[k], v) for k, v in model.state_dict().items())
+    assert torch.equal(random, torch.get_rng_state())
+    assert nn.Module.__call__ is trace.__globals__["MODULE_CALL"]
+
+
+def test_the_mode_is_put_back_after_an_error():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(5, 4, 3)).train()
+    with pytest.raises(ShapeError):
+        trace(model, (1, 3, 8, 8))
+    assert model.training and model[0].training
+    assert nn.Module.__call__ is trace.__globals__["MODULE_CALL"]
+
+
+def test_a_trace_computes_nothing():
+    class Huge(nn.Module):
+        def forward(self, x):
+            return F.relu(F.avg_pool2d(x, 3, 1, 1)) + x
+
+    seen = trace(Huge(), (1, 1_000_000, 100_000, 100_000))  # 40 petabytes
+    assert seen.output_shape == (1, 1_000_000, 100_000, 100_000)
+
+
+def test_a_first_trace_imports_no_symbolic_machinery():
+    code = (
+        "import sys, inception_edu as ie;"
+        "ie.trace(ie.create_model('googlenet', norm='batch'), (1, 3, 224, 224));"
+        "assert 'torch._dynamo' not in sys.modules, 'torch._dynamo';"
+        "assert 'sympy' not in sys.modules, 'sympy';"
+        "assert 'matplotlib' not in sys.modules, 'matplotlib'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_another_thread_may_run_a_model_meanwhile():
+    model, image = nn.Sequential(nn.Conv2d(1, 1, 3), nn.ReLU()), torch.ones(1, 1, 8, 8)
+    expected, wrong, stop = model(image), [], threading.Event()
+
+    def run():
+        while not stop.is_set():
+            if not torch.equal(model(image), expected):
+                wrong.append(True)
+
+    worker = threading.Thread(target=run)
+    worker.start()
+    for _ in range(200):
+        trace(model, (1, 1, 8, 8))
+    stop.set()
+    worker.join()
+    assert not wrong
+
+
+# ---- what is not known, what does not fit --------------------------------------------
+
+
+def test_an_unknown_operation_is_listed_by_name_and_shape():
+    class Odd(nn.Module):
+        def forward(self, x):
+            return F.relu(torch.cdist(x, x))
+
+    seen = trace(Odd(), (1, 5, 7))
+    assert [(op.kind, op.out_shape) for op in seen.unknown] == [("cdist", (1, 5, 5))]
+    assert "no rule for cdist" in repr(seen)
+    assert seen.output_shape == (1, 5, 5)
+
+
+def test_a_wrong_channel_count_names_the_module():
+    model = nn.Sequential()
+    model.add_module("stem", nn.Sequential(nn.Conv2d(3, 8, 3)))
+    model.add_module("head", nn.Sequential(nn.Conv2d(16, 8, 3)))
+    with pytest.raises(ShapeError, match=r"in head\.0: expects 16 input channels.* 8"):
+        trace(model, (1, 3, 32, 32))
+
+
+def test_the_models_own_error_comes_through_with_the_path():
+    class Picky(nn.Module):
+        def forward(self, x):
+            raise KeyError("no such branch")
+
+    with pytest.raises(KeyError, match="no such branch") as caught:
+        trace(nn.Sequential(nn.Identity(), Picky()), (1, 3, 8, 8))
+    assert caught.value.module_path == "1"
+    assert "module 1" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "error", "words"),
+    [
+        (nn.Conv2d, (1, 3, 8, 8), TypeError, "call it first"),
+        ("googlenet", (1, 3, 8, 8), TypeError, "nn.Module"),
+        (nn.Conv2d(3, 4, 3), (1, 3, 0, 8), ValueError, "at least 1"),
+        (nn.Conv2d(3, 4, 3), (1, 3, -8, 8), ValueError, "at least 1"),
+        (nn.Conv2d(3, 4, 3), (1, 3, 8.0, 8), ValueError, "whole numbers"),
+        (nn.Conv2d(3, 4, 3), 224, ValueError, "not a shape"),
+        (nn.Conv2d(3, 4, 3), "1x3", ValueError, "not a shape"),
+        (nn.Conv2d(3, 4, 3), (), ValueError, "at least 1"),
+        (nn.Conv2d(3, 4, 3), (1, 3, 2, 2), ShapeError, "does not fit"),
+        (nn.Linear(5, 4), (1, 4), ShapeError, "expects 5 input features"),
+        (nn.BatchNorm2d(5), (1, 4, 2, 2), ShapeError, "expects 5 channels"),
+        (nn.LazyConv2d(4, 3), (1, 3, 8, 8), ValueError, "lazy"),
+    ],
+)
+def test_bad_input_is_refused_in_words(model, shape, error, words):
+    with pytest.raises(error, match=words):
+        trace(model, shape)
+
+
+def test_a_model_that_looks_at_values_is_told_so():
+    class Peeks(nn.Module):
+        def forward(self, x):
+            return x if x.sum() > 0 else -x
+
+    with pytest.raises(ShapeError, match="only shapes"):
+        trace(Peeks(), (1, 3))
