@@ -1,0 +1,67 @@
+# The everyday commands. `make lab` and `make test` are all most people need;
+# both install what is missing, once, into .venv.
+#
+#   make lab PYTHON=python3.13       another Python (3.11 or newer)
+#   make lab TORCH_INDEX=URL         another place for the PyTorch build (README)
+#   make lab LAB_ARGS=--no-browser   options for JupyterLab
+#   make test TEST_ARGS="-k trace"   options for pytest
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH_INDEX ?=
+WORKERS ?= 2
+LAB_ARGS ?=
+TEST_ARGS ?=
+
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: help setup lab test notebooks lint clean
+
+help:
+	@echo "make lab        open the series in JupyterLab"
+	@echo "make test       run every test and every notebook"
+	@echo "make notebooks  run the notebooks and store their outputs"
+	@echo "make lint       ruff check and ruff format --check"
+	@echo "make clean      remove the environment and the caches"
+
+# A stamp file says that a step is done; touched files run it again.
+$(VENV)/.created:
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+	  { echo "Python 3.11 or newer is needed, this is $$($(PYTHON) --version);" \
+	         "name one: make lab PYTHON=python3.13"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.locked: requirements.lock $(VENV)/.created
+	$(PIP) install -q $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
+	  -r requirements.lock
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml $(VENV)/.locked
+	$(PIP) install -q --no-deps -e .
+	@touch $@
+
+setup: $(VENV)/.installed
+
+lab: setup
+	$(BIN)/python -m jupyterlab $(LAB_ARGS) notebooks/00_start_here.ipynb
+
+test: setup
+	$(BIN)/python -m pytest --nbval -n $(WORKERS) --dist loadfile \
+	  --durations 10 -rs $(TEST_ARGS)
+
+notebooks: setup
+	$(BIN)/python -m inception_edu.publish execute notebooks/*.ipynb
+
+lint: setup
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+
+clean:
+	rm -rf $(VENV) build dist site .pytest_cache .ruff_cache .hypothesis
+	find inception_edu tests notebooks -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,40 @@
+"""Options that make a plain `pytest --nbval` right, from any folder."""
+
+import os
+import tempfile
+
+import pytest
+
+from inception_edu.publish.execute import change_environment, kernel_environment
+
+CELL_SECONDS = 120
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    option = config.option
+    if not hasattr(option, "nbval"):
+        raise pytest.UsageError(
+            "nbval is not installed in this environment; run `make test`, or "
+            "`pip install -e '.[test]'`"
+        )
+    option.nbval_sanitize_with = str(config.rootpath / "tests" / "sanitize.cfg")
+    if option.nbval_kernel_name is None:
+        option.nbval_current_env = True
+    if option.nbval_cell_timeout == 2000:  # nbval's default
+        option.nbval_cell_timeout = CELL_SECONDS
+
+    # Kernels inherit these. The package must be found from notebooks/ even
+    # where it was not installed.
+    profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    config.add_cleanup(profile.cleanup)
+    change_environment(kernel_environment(profile.name))
+    paths = [str(config.rootpath), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+
+    # Workers beside each other share the cores; more threads than cores are
+    # slower than one each.
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers > 1:
+        threads = max(1, (os.cpu_count() or 1) // workers)
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))

@@ -1,0 +1,275 @@
+"""The stored notebooks are in the form that strict nbval needs."""
+
+import re
+from base64 import b64encode
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import (
+    new_code_cell,
+    new_markdown_cell,
+    new_notebook,
+    new_output,
+)
+
+from inception_edu.publish import check, execute, violations
+from inception_edu.publish.__main__ import main
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SLIDE = {"slideshow": {"slide_type": "slide"}}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_is_in_form(path):
+    assert check(path) == []
+
+
+@pytest.mark.skipif(not NOTEBOOKS, reason="no notebook is written yet")
+def test_readme_lists_exactly_the_notebooks_that_are_there():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"\(notebooks/(\w+\.ipynb)\)", readme)
+    assert sorted(set(listed)) == [path.name for path in NOTEBOOKS]
+
+
+# --- each rule refuses a notebook that breaks it ------------------------------
+
+
+def code(source, ident, *outputs, tags=(), count=1):
+    metadata = {**SLIDE, "tags": list(tags)} if tags else dict(SLIDE)
+    return new_code_cell(
+        source,
+        id=ident,
+        metadata=metadata,
+        outputs=list(outputs),
+        execution_count=count,
+    )
+
+
+def text(source, ident, tags=(), **metadata):
+    metadata = {**SLIDE, **metadata}
+    if tags:
+        metadata["tags"] = list(tags)
+    return new_markdown_cell(source, id=ident, metadata=metadata)
+
+
+def notebook(*cells):
+    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    made = new_notebook(metadata=metadata)
+    made.cells = list(cells)  # afterwards, since new_notebook mends the ids
+    return made
+
+
+def printed(words, name="stdout"):
+    return new_output("stream", name=name, text=words)
+
+
+def shown(**data):
+    data = {kind.replace("_", "/"): value for kind, value in data.items()}
+    return new_output("display_data", data=data)
+
+
+def big_picture(kilobytes):
+    return shown(image_png=b64encode(b"x" * kilobytes * 1000).decode())
+
+
+def solution(collapsed=True, heading_tags=("solution",), code_tags=("solution",)):
+    return notebook(
+        text("### Build", "build"),
+        text(
+            "#### Solution",
+            "build-answer",
+            heading_tags,
+            **{"jp-MarkdownHeadingCollapsed": collapsed},
+        ),
+        code("1 + 1", "build-code", tags=code_tags),
+        text("### Measure", "measure"),
+    )
+
+
+def stored_widgets():
+    bad = notebook(text("hello", "hello"))
+    bad.metadata.widgets = {"application/vnd.jupyter.widget-state+json": {}}
+    return bad
+
+
+ERROR = new_output("error", ename="ValueError", evalue="no", traceback=[])
+TEN = [code("1", f"c-{n}", count=n) for n in range(1, 11)]
+
+GOOD = {
+    "plain": notebook(
+        text("# Hello", "hello"), code("print(1)", "one", printed("1\n"))
+    ),
+    "solution": solution(),
+    "expected error": notebook(code("1", "one", ERROR, tags=["raises-exception"])),
+    "progress bar": notebook(
+        code("1", "one", shown(text_plain="0/6 [00:00<?, ?it/s]"))
+    ),
+    "one in ten ignored": notebook(
+        code("# Not compared: seconds", "c-1", tags=["nbval-ignore-output"]),
+        *(code("1", f"c-{n}", count=n) for n in range(2, 11)),
+    ),
+    "web address": notebook(text("[x](https://x.org/home/y/z)", "link")),
+    "newline after a letter": notebook(code(r'print("x:\nUsers")', "one")),
+    "longest cell": notebook(code("\n".join(["x" * 78] * 25), "one")),
+    "picture of 60 KB": notebook(code("1", "one", big_picture(60))),
+}
+
+BAD = {
+    "never executed": (notebook(code("1", "one", count=None)), "execution count None"),
+    "out of order": (notebook(code("1", "one", count=2)), "execution count 2"),
+    "error": (notebook(code("1", "one", ERROR)), "stored error ValueError"),
+    "stderr": (notebook(code("1", "one", printed("hm", "stderr"))), "stored stderr"),
+    "random id": (notebook(text("hello", "a1b2c3d4")), "not readable"),
+    "upper case id": (notebook(text("hello", "Hello_1")), "not readable"),
+    "id twice": (notebook(text("a", "one"), text("b", "one")), "used twice"),
+    "widget state": (stored_widgets(), "widget state"),
+    "execution times": (
+        notebook(text("a", "one", execution={"iopub.status.idle": "2026"})),
+        "unknown metadata 'execution'",
+    ),
+    "timestamp": (
+        notebook(code("1", "one", printed("2026-01-31 12:00"))),
+        "timestamp '2026-01-31 12:00'",
+    ),
+    "clock": (notebook(code("1", "one", printed("at 12:30:59"))), "timestamp"),
+    "path in output": (
+        notebook(code("1", "one", printed("saved /home/me/x.png"))),
+        "absolute path '/home/me/x.png'",
+    ),
+    "path in code": (
+        notebook(code(r'open("C:\Users\me\x.png")', "one")),
+        "absolute path",
+    ),
+    "big picture": (notebook(code("1", "one", big_picture(61))), "picture of 61 KB"),
+    "big svg": (
+        notebook(code("1", "one", shown(text_html=f"<svg>{'x' * 61_000}</svg>"))),
+        "picture of 61 KB",
+    ),
+    "no alt text": (notebook(text("![](map.png)", "map")), "without alt text"),
+    "long cell": (notebook(code("\n".join("x" * 26), "one")), "26 lines"),
+    "wide cell": (notebook(code("x" * 79, "one")), "79 columns"),
+    "ignored without reason": (
+        notebook(code("1", "c-0", tags=["nbval-ignore-output"]), *TEN[1:]),
+        "ignored without a reason",
+    ),
+    "too many ignored": (
+        notebook(code("# Not compared: x", "one", tags=["nbval-ignore-output"])),
+        "1 of 1 outputs are ignored",
+    ),
+    "nbval comment": (notebook(code("# NBVAL_SKIP", "one")), "marker in a comment"),
+    "no slide mark": (
+        notebook(new_markdown_cell("a", id="one")),
+        "slide_type None",
+    ),
+    "lecturer cell on a slide": (
+        notebook(text("a", "one", ["lecturer"])),
+        "slide_type must be 'notes'",
+    ),
+    "solution code untagged": (solution(code_tags=()), "tag it 'solution'"),
+    "solution heading untagged": (solution(heading_tags=()), "tag it 'solution'"),
+    "solution open": (solution(collapsed=False), "heading is open"),
+    "solution under no heading": (
+        notebook(code("1", "one", tags=["solution"])),
+        "under no heading",
+    ),
+    "solution id untagged": (notebook(code("1", "macs-solution")), "tag it 'solution'"),
+}
+
+
+@pytest.mark.parametrize("case", GOOD)
+def test_good_form_is_accepted(case):
+    assert list(violations(GOOD[case])) == []
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_form_is_refused_in_words(case):
+    bad, words = BAD[case]
+    assert any(words in sentence for sentence in violations(bad))
+
+
+def test_large_file_is_refused(tmp_path):
+    path = tmp_path / "large.ipynb"
+    nbformat.write(notebook(text("x" * 301_000, "one")), path)
+    assert any("at most 300" in sentence for sentence in check(path))
+
+
+def test_check_reads_the_ids_that_are_stored(tmp_path):
+    path = tmp_path / "twice.ipynb"
+    path.write_text(nbformat.v4.writes(BAD["id twice"][0]), encoding="utf-8")
+    assert any("used twice" in sentence for sentence in check(path))
+
+
+def test_check_command_names_the_cell_and_fails(tmp_path, capsys):
+    path = tmp_path / "bad.ipynb"
+    nbformat.write(BAD["long cell"][0], path)
+    assert main(["check", str(path)]) == 1
+    assert "cell 'one': 26 lines, at most 25; split it" in capsys.readouterr().out
+
+
+# --- execute stores the same bytes every time -----------------------------------
+
+
+LESSON = """
+import os, sys, time
+import matplotlib, ipywidgets
+print("a", end="", flush=True); time.sleep(0.05); print("b")
+print(os.environ["PYTHONHASHSEED"], repr(os.environ["CUDA_VISIBLE_DEVICES"]))
+print(matplotlib.get_backend())
+for step in range(3): print(f"\\rstep {step}", end="", flush=True)
+display(ipywidgets.IntSlider())
+ipywidgets.IntSlider()
+""".strip()
+
+
+def written(folder, source, tags=()):
+    path = folder / "lesson.ipynb"
+    cell = new_code_cell(source, id="only", metadata={**SLIDE, "tags": list(tags)})
+    cell.metadata.execution = {"iopub.status.idle": "2026-01-31T12:00:00"}
+    nbformat.write(new_notebook(cells=[cell]), path)
+    return path
+
+
+def test_execute_twice_gives_the_same_bytes_in_form(tmp_path):
+    path = written(tmp_path, LESSON)
+    assert execute(path) == ([], True)
+    first = path.read_bytes()
+    assert execute(path) == ([], False)
+    assert path.read_bytes() == first
+    assert check(path) == []
+    assert [file.name for file in tmp_path.iterdir()] == ["lesson.ipynb"]
+
+    backend = "module://matplotlib_inline.backend_inline"
+    stream, *views = nbformat.read(path, 4).cells[0].outputs
+    assert stream.text.splitlines() == ["ab", "0 ''", backend, "step 2"]
+    models = [v.data["application/vnd.jupyter.widget-view+json"] for v in views]
+    assert [model["model_id"][-1] for model in models] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("raise ValueError('no')", "cell 'only' raised ValueError: no"),
+        ("import sys; print('hm', file=sys.stderr)", "cell 'only' wrote to stderr: hm"),
+        ("import time; time.sleep(60)", "cell 'only' took more than its 2 s"),
+    ],
+)
+def test_execute_leaves_a_failing_notebook_alone(tmp_path, source, problem):
+    path = written(tmp_path, source)
+    before = path.read_bytes()
+    problems, changed = execute(path, timeout=2)
+    assert problem in problems[0]
+    assert not changed
+    assert path.read_bytes() == before
+
+
+def test_execute_stores_an_expected_error(tmp_path):
+    path = written(tmp_path, "raise ValueError('no')", tags=["raises-exception"])
+    assert execute(path) == ([], True)
+    assert nbformat.read(path, 4).cells[0].outputs[0].ename == "ValueError"
+
+
+def test_execute_command_says_which_notebook_is_missing(tmp_path):
+    with pytest.raises(SystemExit, match="no notebook at"):
+        main(["execute", str(tmp_path / "*.ipynb")])
