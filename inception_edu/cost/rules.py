@@ -498,13 +498,20 @@ def reorder(kind):
     return rule
 
 
+def thin(value):
+    """One number spread over the shape: torch's view functions take it."""
+    if type(value) is not ShapeValue:
+        return value
+    return torch.empty(1, dtype=value.dtype).expand(value.shape)
+
+
 def view(kind):
     """Any other view: torch works the shape out on one number spread thin."""
 
-    def rule(function, x, *args, **kwargs):
-        thin = torch.empty(1, dtype=x.dtype).expand(x.shape)
+    def rule(function, *args, **kwargs):
+        x = args[0]
         try:
-            result = function(thin, *args, **kwargs)
+            result = function(*map(thin, args), **kwargs)
         except (RuntimeError, IndexError) as problem:
             raise ShapeError(str(problem)) from None
         if isinstance(result, torch.Tensor):
@@ -530,6 +537,8 @@ def without_change(x, shape):
 
 def getitem(function, x, index):
     """Slices keep the field and move it; anything else loses it."""
+    if any(isinstance(i, torch.Tensor) for i in walk((index,), {})):
+        return select_by_tensor(x, index if isinstance(index, tuple) else (index,))
     result = view("slice")(function, x, index)
     items = index if isinstance(index, tuple) else (index,)
     plain = all(isinstance(i, slice) for i in items)
@@ -548,6 +557,42 @@ def getitem(function, x, index):
 
 
 getitem.wants_function = True
+
+
+def select_by_tensor(x, index):
+    """x[:, rows, columns]: neighbouring index tensors stand for their axes."""
+    tensors = [i for i in index if isinstance(i, torch.Tensor)]
+    places = [n for n, i in enumerate(index) if isinstance(i, torch.Tensor)]
+    plain = all(i == slice(None) for i in index if not isinstance(i, torch.Tensor))
+    if not plain or places != list(range(places[0], places[-1] + 1)):
+        raise ShapeError(f"an index mixing tensors and {index!r} cannot be traced")
+    picked = torch.broadcast_shapes(*(tuple(i.shape) for i in tensors))
+    rest = x.shape[places[-1] + 1 :]
+    return Result("select", (*x.shape[: places[0]], *picked, *rest))
+
+
+def repeat(x, *sizes):
+    sizes = sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
+    before = (1,) * (len(sizes) - x.dim()) + tuple(x.shape)
+    return Result(
+        "repeat", tuple(n * times for n, times in zip(before, sizes, strict=True))
+    )
+
+
+def pixel_shuffle(x, factor):
+    *batch, channels, height, width = x.shape
+    shape = (*batch, channels // factor**2, height * factor, width * factor)
+    return Result("pixel_shuffle", shape)
+
+
+def index_select(x, dim, index):
+    shape = list(x.shape)
+    shape[dim] = index.shape[0]
+    return Result("select", tuple(shape))
+
+
+def gather(x, dim, index, **kwargs):
+    return Result("select", tuple(index.shape))
 
 
 def new_value(function, x, *args, **kwargs):
@@ -586,6 +631,10 @@ RULES = {
     "max": pair_reduction("max"),
     "min": pair_reduction("min"),
     "dropout": same("dropout"),
+    "repeat": repeat,
+    "pixel_shuffle": pixel_shuffle,
+    "index_select": index_select,
+    "gather": gather,
 }
 for axes in (1, 2, 3):
     RULES[f"conv{axes}d"] = convolution(axes)
@@ -599,7 +648,8 @@ for names, rule in (
     (
         "relu relu6 leaky_relu elu selu celu gelu silu mish sigmoid logsigmoid tanh "
         "hardswish hardsigmoid hardtanh softplus softmax log_softmax softmin prelu "
-        "rrelu glu_ feature_dropout alpha_dropout dropout1d dropout2d dropout3d "
+        "rrelu channel_shuffle feature_dropout alpha_dropout "
+        "dropout1d dropout2d dropout3d "
         "clamp clip exp log log2 log10 sqrt rsqrt abs neg sin cos erf square round "
         "floor ceil sign reciprocal contiguous clone detach to float half bfloat16 "
         "double type type_as roll cumsum masked_fill nan_to_num threshold tril triu "
@@ -620,8 +670,7 @@ for names, rule in (
     (
         "view reshape view_as reshape_as unflatten squeeze unsqueeze expand expand_as "
         "chunk split tensor_split unbind narrow select unfold diagonal as_strided "
-        "repeat pixel_shuffle pixel_unshuffle channel_shuffle split_with_sizes "
-        "hsplit vsplit index_select gather tile broadcast_to ravel",
+        "split_with_sizes hsplit vsplit broadcast_to ravel",
         view,
     ),
 ):

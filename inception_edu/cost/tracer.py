@@ -83,7 +83,9 @@ class Trace:
 
     def __init__(self, name, input_shapes, ops, params_built, outputs):
         self.name, self.input_shapes, self.ops = name, input_shapes, ops
-        self.params_built, self.outputs = params_built, outputs
+        self.params_built = params_built
+        self.outputs = tuple(value.op for value in outputs)
+        self.output_shapes = [tuple(value.shape) for value in outputs]
 
     @property
     def input_shape(self):
@@ -91,7 +93,7 @@ class Trace:
 
     @property
     def output_shape(self):
-        return self.ops[self.outputs[0]].out_shape if self.outputs else ()
+        return self.output_shapes[0] if self.output_shapes else ()
 
     @cached_property
     def params(self):
@@ -383,10 +385,9 @@ def trace(model, input_shape, *more_shapes, aux=False, dtype=torch.float32):
             nn.Module.__call__ = MODULE_CALL
             for attributes, mode in modes:
                 attributes["training"] = mode
-    outputs = tuple(leaf.op for leaf in leaves(answer))
     name = getattr(model, "name", None) or type(model).__name__
     built = sum(p.numel() for p, _ in tracer.parameters.values())
-    return Trace(name, shapes, tuple(tracer.ops), built, outputs)
+    return Trace(name, shapes, tuple(tracer.ops), built, list(leaves(answer)))
 
 
 def leaves(answer):

@@ -78,6 +78,43 @@ def test_macs_equal_torchs_own_counter(name):
     assert trace(model, *shapes).macs == torch_macs(model, *shapes)
 
 
+SHAPE_WORK = {
+    "repeat": lambda x: x.repeat(1, 2, 1, 3),
+    "pixel shuffle": lambda x: F.pixel_shuffle(x, 2),
+    "index": lambda x: x[:, torch.tensor([[0, 1], [2, 3]])],
+    "two indices": lambda x: x[:, :, torch.tensor([0, 1]), torch.tensor([1, 2])],
+    "select": lambda x: x.index_select(1, torch.tensor([0, 2, 2])),
+    "stride": lambda x: x[:, :, ::2, 1:],
+    "view_as": lambda x: x.flatten(1).view_as(x),
+    "expand_as": lambda x: x[:, :1].expand_as(x),
+    "chunks": lambda x: torch.cat([part * 2 for part in x.chunk(4, 1)], 2)[:, :1],
+    "split": lambda x: x.split([1, 7], 1)[1],
+    "permute": lambda x: x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, 8),
+    "max": lambda x: x.max(1)[0] + x.amax(1),
+    "stack": lambda x: torch.stack(x.unbind(1), -1),
+    "upsample": lambda x: F.interpolate(x, scale_factor=2) + 1,
+    "pad": lambda x: F.pad(x, (1, 2, 3, 4)) ** 2,
+    "zeros": lambda x: x + torch.zeros_like(x) + x.new_ones(1, 8, 1, 1),
+    "mean": lambda x: 1 - x.mean((-1, -2), keepdim=True) * x,
+    "squeeze": lambda x: x.mean(1, keepdim=True).squeeze(1).unsqueeze(-1),
+    "adaptive": lambda x: F.adaptive_max_pool2d(x, (3, 4)),
+    "indices": lambda x: F.max_pool2d(x, 2, return_indices=True)[0],
+    "ceil": lambda x: F.max_pool2d(x, 3, 2, ceil_mode=True),
+    "avg": lambda x: F.avg_pool2d(x, 3, 2, 1, True, False),
+}
+
+
+@pytest.mark.parametrize("name", SHAPE_WORK)
+def test_shape_work_gives_the_shapes_that_torch_gives(name):
+    class Work(nn.Module):
+        def forward(self, x):
+            return SHAPE_WORK[name](x)
+
+    seen = trace(Work(), (2, 8, 12, 10))
+    assert seen.output_shape == tuple(Work()(torch.randn(2, 8, 12, 10)).shape)
+    assert not seen.unknown
+
+
 @pytest.mark.parametrize("name", ["mixed", "transformer"])
 def test_output_shapes_equal_a_real_forward_pass(name):
     build, shapes = NETWORKS[name]
@@ -85,9 +122,7 @@ def test_output_shapes_equal_a_real_forward_pass(name):
     seen = trace(model, *shapes)
     answer = model(*(torch.randn(shape) for shape in shapes))
     answer = list(answer.values()) if isinstance(answer, dict) else [answer]
-    assert [seen.ops[i].out_shape for i in seen.outputs] == [
-        tuple(a.shape) for a in answer
-    ]
+    assert seen.output_shapes == [tuple(a.shape) for a in answer]
 
 
 def test_googlenet_totals_are_the_papers_channel_counts():
