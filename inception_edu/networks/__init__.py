@@ -2,12 +2,24 @@
 
 from difflib import get_close_matches
 
+from inception_edu.networks.bn_inception import bn_inception
 from inception_edu.networks.googlenet import googlenet, googlenet_naive
+from inception_edu.networks.inception_resnet import (
+    inception_resnet_v1,
+    inception_resnet_v2,
+)
+from inception_edu.networks.inception_v3 import inception_v3
+from inception_edu.networks.inception_v4 import inception_v4
 from inception_edu.networks.layers import Branches, ConvUnit, Network, Outputs
 
 MODELS = {
     "googlenet_naive": googlenet_naive,
     "googlenet": googlenet,
+    "bn_inception": bn_inception,
+    "inception_v3": inception_v3,
+    "inception_v4": inception_v4,
+    "inception_resnet_v1": inception_resnet_v1,
+    "inception_resnet_v2": inception_resnet_v2,
 }
 
 __all__ = [
