@@ -1,0 +1,255 @@
+"""pyproject.toml, environment.yml, the lock file and the README agree."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import inception_edu
+
+ROOT = Path(__file__).parents[1]
+# Where conda-forge uses another name than PyPI.
+CONDA_NAMES = {"torch": "pytorch-cpu", "matplotlib": "matplotlib-base"}
+# Not among conda-forge's dependable packages; the browser tests skip without.
+PIP_ONLY = {"playwright"}
+
+
+def text(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+PROJECT = tomllib.loads(text("pyproject.toml"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+DIRECT = [Requirement(line) for line in [*PROJECT["dependencies"], *EXTRAS["test"]]]
+LOCK = [
+    Requirement(line)
+    for line in text("requirements.lock").splitlines()
+    if not line.startswith("#")
+]
+PLATFORMS = [
+    {"sys_platform": "linux", "os_name": "posix", "platform_system": "Linux"},
+    {"sys_platform": "darwin", "os_name": "posix", "platform_system": "Darwin"},
+    {"sys_platform": "win32", "os_name": "nt", "platform_system": "Windows"},
+]
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+
+
+def conda_specs():
+    environment = yaml.safe_load(text("environment.yml"))
+    assert list(environment) == ["name", "channels", "dependencies"]
+    assert environment["name"] == "inception-edu"
+    assert environment["channels"] == ["conda-forge"]
+    *specs, pip = environment["dependencies"]
+    assert pip == {"pip": ["-e ."]}
+    return specs
+
+
+def split(spec):
+    """Name and set of version clauses of a conda spec or a requirement."""
+    name, clauses = re.fullmatch(r"([\w.-]+)(.*)", str(spec)).groups()
+    return name, set(filter(None, clauses.split(",")))
+
+
+@pytest.mark.parametrize("line", [*PROJECT["dependencies"], *EXTRAS["test"]])
+def test_requirement_has_a_lower_bound(line):
+    assert any(clause.operator == ">=" for clause in Requirement(line).specifier)
+
+
+@pytest.mark.parametrize("line", PROJECT["dependencies"])
+def test_dependency_of_the_lessons_stops_at_a_next_version(line):
+    assert any(clause.operator == "<" for clause in Requirement(line).specifier)
+
+
+def test_every_conda_spec_parses():
+    rattler = pytest.importorskip("rattler")
+    for spec in conda_specs():
+        parsed = rattler.MatchSpec(spec, strict=True)
+        assert parsed.name.normalized == split(spec)[0]
+    with pytest.raises(Exception, match="version"):
+        rattler.MatchSpec("numpy>=1.26,<<3", strict=True)
+
+
+def test_conda_environment_holds_the_same_packages_and_ranges():
+    expected = {
+        CONDA_NAMES.get(requirement.name, requirement.name): {
+            str(clause) for clause in requirement.specifier
+        }
+        for requirement in DIRECT
+        if requirement.name not in PIP_ONLY
+    }
+    expected["python"] = {PROJECT["requires-python"]}
+    expected["pip"] = set()
+    assert dict(split(spec) for spec in conda_specs()) == expected
+
+
+def test_lock_pins_exact_versions_without_local_suffix():
+    for pin in LOCK:
+        (clause,) = pin.specifier
+        assert clause.operator == "==", pin
+        assert "+" not in clause.version, pin
+        assert "*" not in clause.version, pin
+        assert pin.url is None, pin
+
+
+@pytest.mark.parametrize("requirement", DIRECT, ids=lambda r: r.name)
+def test_lock_pins_every_dependency_within_its_range(requirement):
+    (pin,) = [pin for pin in LOCK if canonicalize_name(pin.name) == requirement.name]
+    assert requirement.specifier.contains(next(iter(pin.specifier)).version)
+    assert pin.marker is None
+
+
+def pinned_on(platform, python):
+    values = {**platform, "python_version": python, "python_full_version": python}
+    return {
+        canonicalize_name(pin.name)
+        for pin in LOCK
+        if pin.marker is None or pin.marker.evaluate(values)
+    }
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("platform", PLATFORMS, ids=lambda p: p["sys_platform"])
+def test_lock_is_complete_on_every_platform(platform, python):
+    """What the pinned packages ask for is pinned too, as far as installed here."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    values = {
+        **platform,
+        "python_version": python,
+        "python_full_version": python + ".0",
+        "platform_python_implementation": "CPython",
+        "implementation_name": "cpython",
+        "platform_machine": "x86_64",
+        "extra": "",
+    }
+    pinned = pinned_on(platform, python)
+    for package in pinned:
+        try:
+            needs = requires(package) or []
+        except PackageNotFoundError:  # belongs to another platform
+            continue
+        for need in map(Requirement, needs):
+            # A CUDA build of torch pins its own company.
+            cuda = re.match(r"nvidia|cuda|triton", need.name)
+            if not cuda and (need.marker is None or need.marker.evaluate(values)):
+                assert canonicalize_name(need.name) in pinned, f"{package}: {need}"
+
+
+def test_workflow_tests_the_oldest_and_newest_supported_python():
+    workflow = yaml.safe_load(text(".github/workflows/test.yml"))
+    matrix = workflow["jobs"]["test"]["strategy"]["matrix"]
+    assert matrix["python"] == [PYTHONS[0], PYTHONS[-1]]
+    assert PROJECT["requires-python"] == f">={PYTHONS[0]}"
+    assert [name.split("-")[0] for name in matrix["os"]] == [
+        "ubuntu",
+        "macos",
+        "windows",
+    ]
+
+
+def test_readme_and_workflow_name_only_commands_of_the_makefile():
+    targets = set(re.findall(r"^(\w+):", text("Makefile"), re.MULTILINE))
+    files = ["README.md", ".ci/run", ".github/workflows/test.yml"]
+    for file in files:
+        lines = re.findall(
+            r"(?:^|`|run: )make ([a-z]+)(?=\s|`|$)", text(file), re.MULTILINE
+        )
+        assert lines, f"{file} names no make command"
+        assert set(lines) <= targets, file
+    assert set(re.findall(r'"make (\w+) ', text("Makefile"))) <= targets
+
+
+def test_variables_named_in_the_readme_exist():
+    used = set(re.findall(r"make \w+ ([A-Z_]+)=", text("README.md")))
+    assert used
+    assert used <= set(re.findall(r"^([A-Z_]+) \?=", text("Makefile"), re.MULTILINE))
+
+
+def test_windows_commands_are_those_of_the_makefile():
+    readme = text("README.md").replace("\\", "/")
+    for step in [
+        "-m venv .venv",
+        "-m pip install -r requirements.lock",
+        "-m pip install --no-deps -e .",
+        "-m jupyterlab notebooks/00_start_here.ipynb",
+    ]:
+        assert step in readme
+
+
+def test_citation_names_this_version():
+    citation = yaml.safe_load(text("CITATION.cff"))
+    assert str(citation["version"]) == inception_edu.__version__
+    assert citation["license"] == PROJECT["license"] == "MIT"
+    assert citation["authors"] == PROJECT["authors"]
+    assert text("LICENSE").startswith("MIT License")
+    years = [reference["year"] for reference in citation["references"]]
+    assert years == sorted(years)
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    heavy = ["torch", "matplotlib", "pandas", "sklearn", "ipywidgets", "nbclient"]
+    script = (
+        "import sys, inception_edu as ie; dir(ie); "
+        f"sys.exit(str([m for m in {heavy} if m in sys.modules] or ''))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT
+    )
+    assert run.stderr.strip() == ""
+
+
+# --- what conftest.py promises: plain `pytest --nbval` from any folder ------------
+
+
+@pytest.fixture(scope="module")
+def small_series(tmp_path_factory):
+    """A project with one stored notebook and this project's conftest.py."""
+    from nbformat import v4
+
+    from inception_edu.publish import execute
+
+    folder = tmp_path_factory.mktemp("series")
+    (folder / "tests").mkdir()
+    (folder / "notebooks").mkdir()
+    for name in ("conftest.py", "tests/sanitize.cfg"):
+        (folder / name).write_text(text(name), encoding="utf-8")
+    (folder / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+    cells = [
+        "import inception_edu, os, sys\nprint(inception_edu.__version__)",
+        "print(os.environ['PYTHONHASHSEED'], repr(os.environ['CUDA_VISIBLE_DEVICES']))",
+        "object()",
+    ]
+    notebook = v4.new_notebook(cells=[v4.new_code_cell(cell) for cell in cells])
+    path = folder / "notebooks" / "lesson.ipynb"
+    path.write_text(v4.writes(notebook), encoding="utf-8")
+    assert execute(path) == ([], True)
+    return folder
+
+
+def nbval(folder, *options):
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "--nbval", "-q", *options],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+
+def test_plain_nbval_works_from_the_notebooks_folder(small_series):
+    assert "3 passed" in nbval(small_series / "notebooks")
+
+
+def test_nbval_refuses_another_output(small_series):
+    path = small_series / "notebooks" / "lesson.ipynb"
+    other = small_series / "notebooks" / "other.ipynb"
+    stored = path.read_text(encoding="utf-8")
+    other.write_text(stored.replace(inception_edu.__version__, "9.9"), encoding="utf-8")
+    result = nbval(small_series, "notebooks/other.ipynb")
+    other.unlink()
+    assert "1 failed, 2 passed" in result
