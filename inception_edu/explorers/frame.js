@@ -1,0 +1,99 @@
+// The page's side of every explorer: native inputs, Python's picture, one line
+// below it. Python computes and draws; this file binds. See frame.py.
+const make = (tag, attributes = {}, ...children) => {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+};
+// JupyterLab takes the arrow keys from every element without this attribute.
+const KEYS = { "data-lm-suppress-shortcuts": "true" };
+const makeControl = (face) => {
+  const { kind, label, labels, values, unit } = face;
+  const [min, max, step] = values ? [0, values.length - 1, 1] : [face.min, face.max, face.step];
+  const input = kind === "choice" ? make("select", KEYS) : make("input", { ...KEYS, type: kind === "check" ? "checkbox" : "range", min, max, step });
+  if (kind === "choice") input.append(...labels.map((text, i) => make("option", { value: i }, text)));
+  const number = make("output", { "aria-hidden": "true" });
+  const row = make("div", { class: `ie-control ie-${kind}` }, make("label", {}, make("span", {}, label), input), number);
+  const tell = () => {
+    if (input.type === "range") number.textContent = `${values ? labels[input.value] : input.value} ${unit}`.trim();
+    if (input.type === "range") input.setAttribute("aria-valuetext", number.textContent);
+  };
+  const read = () => (kind === "check" ? input.checked : values ? values[input.value] : Number(input.value));
+  const write = (value) => {
+    if (kind === "check") input.checked = String(value) === "true";
+    else input.value = values ? values.findIndex((known) => String(known) === String(value)) : value;
+    tell();
+  };
+  return { name: face.name, input, row, tell, read, write };
+};
+
+function render({ model, el }) {
+  const face = model.get("_face");
+  const controls = face.controls.map(makeControl);
+  const reset = make("button", { ...KEYS, type: "button" }, "Reset");
+  const picture = make("div", { class: "ie-picture-place" });
+  const summary = make("p", { class: "ie-summary", "aria-live": "polite" });
+  const problem = make("p", { class: "ie-problem", role: "alert" });
+  const root = make("div", { class: "ie-explorer", role: "group", "aria-label": face.question, "data-name": face.name },
+    make("p", { class: "ie-question" }, face.question),
+    make("div", { class: "ie-body" },
+      make("div", { class: "ie-controls" }, ...controls.map(({ row }) => row), reset),
+      make("div", { class: "ie-result" }, picture, summary, problem)));
+  if (face.compact) root.classList.add("ie-compact");
+  let asked = 0, painted = -1; // serials of the newest question and of the answer shown
+  let shown = [], drawn = "", here = false, timer; // that answer's values and SVG
+
+  const paint = ([serial, values, svg, line, refusal]) => {
+    if (serial < painted) return; // a late answer never covers a newer one
+    clearTimeout(timer);
+    [painted, shown] = [serial, values];
+    if (svg !== drawn) picture.innerHTML = drawn = svg; // at once, hence no flicker
+    if (summary.textContent !== line) summary.textContent = line;
+    if (problem.textContent !== refusal) problem.textContent = refusal;
+    if (serial >= asked) controls.forEach((c, i) => c.write(values[i]));
+    root.setAttribute("aria-busy", serial < asked);
+  };
+  // A stored picture fits if the swept controls agree and no other was moved.
+  const stored = (values) => {
+    if (values.some((value, i) => !face.swept.includes(i) && value !== shown[i])) return;
+    return model.get("_frames").find(([known]) => face.swept.every((i) => known[i] === values[i]));
+  };
+  const silent = () => {
+    root.setAttribute("aria-busy", "false");
+    problem.textContent = here ? "Python is busy or has stopped: wait, or run this cell again."
+      : face.swept.length ? "This page stores only some pictures: open the notebook for the rest."
+      : "Python has not answered: open the notebook and run this cell to use it.";
+  };
+  // ipywidgets sends one question at a time and keeps only the newest of the rest.
+  const ask = () => {
+    const values = controls.map((c) => c.read());
+    asked = Math.max(asked, painted) + 1;
+    controls.forEach((c) => c.tell());
+    clearTimeout(timer);
+    root.setAttribute("aria-busy", "true");
+    const frame = stored(values);
+    if (frame) paint([asked, ...frame]);
+    else timer = setTimeout(silent, here ? 5000 : 300);
+    model.set("_asked", [asked, values]);
+    model.save_changes();
+  };
+  const answered = () => { here = true; paint(model.get("_shown")); };
+  for (const event of ["change:_shown", "msg:custom"]) model.on(event, answered);
+  controls.forEach((c) => c.input.addEventListener("input", ask));
+  reset.addEventListener("click", () => { controls.forEach((c, i) => c.write(face.start[i])); ask(); });
+  picture.addEventListener("click", ({ target }) => {
+    const picks = target.closest("[data-pick]")?.dataset.pick.split(";") ?? []; // "row=3;column=5"
+    for (const [name, value] of picks.map((pick) => pick.split("="))) controls.find((c) => c.name === name)?.write(value);
+    if (picks.length) ask();
+  });
+  root.addEventListener("keydown", (event) => { // arrows stay here, Escape gives them back to the slides
+    if (event.key === "Escape") event.target.blur();
+    if (event.key === "Escape" || event.target !== reset) event.stopPropagation();
+  });
+  paint(model.get("_shown"));
+  model.send({ hello: true });
+  el.append(root);
+  return () => { clearTimeout(timer); model.off(null, answered); };
+}
+export default { render };
