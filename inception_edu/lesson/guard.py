@@ -1,0 +1,213 @@
+"""Run somebody's code so that it can neither hang, nor shout, nor leave.
+
+`guarded` gives a function a few seconds on a thread of its own, catches
+whatever it raises, holds back what it prints, and puts the random numbers
+back where they were. It works in a notebook, in a script, on every system.
+"""
+
+import builtins
+import contextlib
+import ctypes
+import io
+import random
+import sys
+import threading
+import time
+from dataclasses import dataclass
+
+PATIENCE = 5.0  # seconds that a candidate gets, all its cases together
+GRACE = 1.0  # seconds in which a thread that was told to stop has to stop
+KEPT = 1_000  # characters of the candidate's own printing that are kept
+
+
+class TimeUp(BaseException):
+    """Thrown into the candidate's thread; not an Exception, so hard to swallow."""
+
+
+@dataclass
+class Outcome:
+    """What came of `guarded`: the value or the error, and what was printed.
+
+    `stopped` is "" when the work ended by itself, "time" when the clock ran
+    out, "reader" when somebody pressed stop; `runs_on` says that the thread
+    could not be ended and is left behind.
+    """
+
+    value: object = None
+    error: BaseException | None = None
+    stopped: str = ""
+    runs_on: bool = False
+    printed: str = ""
+    cut: int = 0
+
+
+class Muzzle(io.TextIOBase):
+    """A text file that keeps the first characters and counts the others."""
+
+    def __init__(self, kept=KEPT):
+        super().__init__()
+        self.kept, self.parts, self.room, self.cut = kept, [], kept, 0
+
+    def writable(self):
+        return True
+
+    def write(self, text):
+        head = text[: self.room]
+        if head:
+            self.parts.append(head)
+            self.room -= len(head)
+        self.cut += len(text) - len(head)
+        return len(text)
+
+    def close(self):
+        """Stay open: a candidate may close what it thinks is the screen."""
+
+    @property
+    def text(self):
+        return "".join(self.parts)
+
+
+def guarded(work, seconds=PATIENCE):
+    """The `Outcome` of calling `work()`, after at most about `seconds` + 1.
+
+    Never raises. One thing cannot be stopped from outside: a single built-in
+    call that runs for ever without giving other threads a turn, such as
+    `sum(itertools.count())`.
+    """
+    outcome, screen = Outcome(), Muzzle()
+
+    def body():
+        try:
+            sys.settrace(no_trace)
+            outcome.value = work()
+        except BaseException as error:
+            outcome.error = error
+        finally:
+            with contextlib.suppress(TimeUp):  # one that comes too late
+                sys.settrace(None)
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(same_surroundings())
+        stack.enter_context(contextlib.redirect_stdout(screen))
+        stack.enter_context(contextlib.redirect_stderr(screen))
+        worker = threading.Thread(target=body, name="check", daemon=True)
+        try:
+            worker.start()
+        except RuntimeError:  # a Python without threads (in a web page)
+            body()
+        else:
+            outcome.stopped = wait(worker, seconds)
+            if outcome.stopped:
+                outcome.runs_on = not stop(worker)
+    outcome.printed, outcome.cut = screen.text, screen.cut
+    return outcome
+
+
+def wait(worker, seconds):
+    """ "" when the thread ended in time, else who ended the wait."""
+    deadline = time.monotonic() + seconds
+    try:
+        while worker.is_alive():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return "time"
+            worker.join(min(left, 0.1))  # short, so that the stop button works
+    except KeyboardInterrupt:
+        return "reader"
+    return ""
+
+
+def stop(worker):
+    """True when the thread could be ended by throwing TimeUp into it."""
+    deadline = time.monotonic() + GRACE
+    while worker.is_alive() and time.monotonic() < deadline:
+        # A bare `except:` may swallow what is thrown, so its next line throws too.
+        frame = sys._current_frames().get(worker.ident)
+        while frame:
+            frame.f_trace = throw_again
+            frame = frame.f_back
+        throw(worker.ident, TimeUp)
+        worker.join(0.01)
+    if worker.is_alive():
+        call_off(worker)
+    return not worker.is_alive()
+
+
+def throw(thread, error):
+    """Have the thread raise `error` at its next step of Python code."""
+    error = ctypes.py_object(error) if error else ctypes.py_object()
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), error)
+
+
+def call_off(worker):
+    """Take back a throw that a blocked thread has not yet met.
+
+    While one is on its way, Python 3.11 lets no traced thread take a step
+    (the flag is one for all threads); only a throw that arrives clears it.
+    """
+    throw(worker.ident, None)
+    try:
+        throw(threading.get_ident(), TimeUp)
+        for _ in range(1_000):
+            pass
+    except TimeUp:
+        pass
+
+
+def no_trace(frame, event, arg):
+    """Trace nothing, but let `stop` trace a frame later on."""
+
+
+def throw_again(frame, event, arg):
+    """Raise TimeUp where a TimeUp has just been swallowed."""
+    if event == "line" and isinstance(sys.exc_info()[1], TimeUp):
+        raise TimeUp
+    return throw_again
+
+
+@contextlib.contextmanager
+def same_surroundings():
+    """Put back, afterwards, what code could change for the cells that follow."""
+    states = [
+        (random.setstate, random.getstate()),
+        (sys.setrecursionlimit, sys.getrecursionlimit()),
+    ]
+    if torch := sys.modules.get("torch"):
+        states.append((torch.set_rng_state, torch.get_rng_state()))
+        states.append((torch.set_default_dtype, torch.get_default_dtype()))
+    if numpy := sys.modules.get("numpy"):
+        states.append((numpy.random.set_state, numpy.random.get_state()))
+    keyboard, ask = sys.stdin, builtins.input
+    sys.stdin, builtins.input = io.StringIO(), no_keyboard
+    try:
+        with no_exit():
+            yield
+    finally:
+        sys.stdin, builtins.input = keyboard, ask
+        for put_back, state in states:
+            put_back(state)
+
+
+def no_keyboard(prompt=""):
+    """Stand in for `input` while a check runs."""
+    raise EOFError("a check cannot type an answer")
+
+
+@contextlib.contextmanager
+def no_exit():
+    """Keep `exit()`, which IPython turns into the end of the kernel, harmless."""
+    shell = None
+    if "IPython" in sys.modules:
+        shell = sys.modules["IPython"].get_ipython()
+    if shell is None:
+        yield
+        return
+
+    def refuse():
+        raise SystemExit
+
+    shell.ask_exit = refuse
+    try:
+        yield
+    finally:
+        del shell.ask_exit
