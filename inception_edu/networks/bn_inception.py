@@ -88,6 +88,14 @@ class DoubleReduction(Branches):
         )
         self.out_channels = widths["3x3"] + double + in_channels
 
+    def forward(self, x):
+        if x.shape[2] % 2 or x.shape[3] % 2:
+            raise ValueError(
+                f"bn_inception halves its grid here, and {x.shape[2]}x{x.shape[3]} "
+                "is odd; pass images whose height and width are multiples of 32"
+            )
+        return super().forward(x)
+
 
 def separable_conv(norm="batch"):
     """A 7x7/2 convolution per input channel (8 outputs each), then 1x1 to 64.
@@ -136,4 +144,4 @@ def bn_inception(
             module = DoubleModule(channels, widths, pool=pool)
         layers[f"inception_{name}"], channels = module, module.out_channels
     layers |= head(channels, num_classes, dropout=0.2)  # TF-slim's
-    return Network(layers, name="bn_inception", input_size=224, min_size=15)
+    return Network(layers, name="bn_inception", input_size=224, min_size=31)

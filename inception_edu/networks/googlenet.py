@@ -189,8 +189,9 @@ def googlenet(num_classes=1000, aux=False, *, norm=None, layout="paper"):
                 channels, num_classes, norm=norm, adaptive_pool=shipped
             )
     layers |= head(channels, num_classes, dropout=0.2 if shipped else 0.4)
+    smallest = 15 if shipped else 31  # the last pool must have a 2x2 or 3x3 to read
     network = Network(
-        layers, aux_heads, name="googlenet", input_size=224, min_size=15
+        layers, aux_heads, name="googlenet", input_size=224, min_size=smallest
     )
     return xavier(network) if norm == "none" else network
 
@@ -212,4 +213,4 @@ def googlenet_naive(num_classes=1000, aux=False, *, norm="none"):
         module = NaiveModule(channels, widths, norm=norm)
         layers[f"inception_{name}"], channels = module, module.out_channels
     layers |= head(channels, num_classes, dropout=0.4)
-    return Network(layers, name="googlenet_naive", input_size=224, min_size=15)
+    return Network(layers, name="googlenet_naive", input_size=224, min_size=31)

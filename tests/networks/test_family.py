@@ -1,0 +1,278 @@
+"""BN-Inception, v3, v4 and the Inception-ResNets: options, outputs, refusals."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import inception_edu as ie
+from inception_edu.networks.inception_resnet import InceptionResNetC, Residual
+from inception_edu.networks.inception_v3 import ExpandedModule, average_pool
+from inception_edu.networks.inception_v4 import InceptionA, InceptionB, InceptionC
+
+WITH_HEAD = {
+    "inception_v3": "mixed_6e",
+    "inception_v4": "inception_b7",
+    "inception_resnet_v2": "inception_resnet_b20",
+}
+SIZE = {"bn_inception": 224}
+FAMILY = (
+    "bn_inception",
+    "inception_v3",
+    "inception_v4",
+    "inception_resnet_v1",
+    "inception_resnet_v2",
+)
+
+
+def on_meta(name, *args, **options):
+    with torch.device("meta"):
+        return ie.create_model(name, *args, **options)
+
+
+def image(size, batch=1):
+    return torch.empty(batch, 3, size, size, device="meta")
+
+
+def test_the_family_is_listed_in_the_order_of_the_story():
+    assert ie.list_models()[:7] == ["googlenet_naive", "googlenet", *FAMILY]
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_eval_returns_a_tensor_and_the_smallest_image_is_what_it_says(name):
+    model = on_meta(name, 11).eval()
+    assert model(image(SIZE.get(name, 299), 2)).shape == (2, 11)
+    assert model(image(model.min_size)).shape == (1, 11)
+    with pytest.raises(ValueError, match="is smaller than") as refusal:
+        model(image(model.min_size - 1))
+    assert str(model.min_size) in str(refusal.value)
+    model.min_size = 1
+    with pytest.raises((RuntimeError, ValueError)):  # no smaller one would run
+        model(image(31 - 1 if name == "bn_inception" else 74))
+
+
+@pytest.mark.parametrize(("name", "stage"), WITH_HEAD.items())
+def test_train_mode_returns_the_head_of_the_last_17x17_module(name, stage):
+    model = on_meta(name, 11, aux=True).train()
+    assert list(model.aux_heads) == [stage]
+    out = model(image(299, 2))
+    assert out.logits.shape == (2, 11)
+    assert [tuple(head.shape) for head in out.aux] == [(2, 11)]
+    assert model(image(331, 2)).aux[0].shape == (2, 11)  # a larger image will do
+    with pytest.raises(ValueError, match="299x299 images or aux=False"):
+        model(image(251, 2))
+    assert isinstance(model.eval()(image(299)), torch.Tensor)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("bn_inception", {}),
+        ("inception_resnet_v1", {}),
+        ("inception_resnet_v2", {"layout": "paper"}),
+    ],
+)
+def test_a_head_that_nobody_published_is_refused(name, options):
+    with pytest.raises(ValueError, match="aux=False"):
+        on_meta(name, aux=True, **options)
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_norms_are_the_releases(name):
+    model = on_meta(name, aux=name in WITH_HEAD)
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert {norm.eps for norm in norms} == {1e-3}
+    biased = [
+        path
+        for path, m in model.named_modules()
+        if isinstance(m, nn.Conv2d) and m.bias is not None
+    ]
+    assert all(path.endswith(".up") for path in biased)
+    blocks = [m for m in model.modules() if isinstance(m, Residual)]
+    assert len(biased) == len(blocks)
+
+
+def test_norm_sits_on_the_heads_convolutions_and_on_no_classifier():
+    model = on_meta("inception_v3", aux=True)
+    head = model.aux_heads["mixed_6e"]
+    assert isinstance(head.proj.norm, nn.BatchNorm2d)
+    assert isinstance(head.full.norm, nn.BatchNorm2d)
+    assert isinstance(list(head.children())[-1], nn.Linear)
+    plain = on_meta("inception_v3", aux=True, bn_aux=False).aux_heads["mixed_6e"]
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in plain.modules())
+
+
+@pytest.mark.parametrize(
+    "name", ["bn_inception", "inception_v3", "inception_v4", "inception_resnet_v2"]
+)
+def test_average_pools_leave_the_padding_out_like_tensorflow(name):
+    pools = [m for m in on_meta(name).modules() if isinstance(m, nn.AvgPool2d)]
+    assert {pool.count_include_pad for pool in pools} == {False}
+    corner = average_pool()(torch.ones(1, 1, 5, 5))
+    assert torch.all(corner == 1)
+
+
+def test_the_torchvision_layout_of_v3_counts_the_padding():
+    model = on_meta("inception_v3", layout="torchvision")
+    pools = [m for m in model.modules() if isinstance(m, nn.AvgPool2d)]
+    assert len(pools) == 9
+    assert all(pool.count_include_pad for pool in pools)
+    assert model.dropout.p == 0.5
+
+
+def test_pools_of_bn_inception_are_figure_5s():
+    model = on_meta("bn_inception")
+    kinds = {name: type(m["pool"]) for name, m in model.stages() if "_" in name}
+    kinds = {name[10:]: kind for name, kind in kinds.items()}
+    assert kinds["3c"] is kinds["4e"] is nn.MaxPool2d  # pass through
+    assert type(model.inception_5b["pool"].pool) is nn.MaxPool2d
+    for name in ("3a", "3b", "4a", "4b", "4c", "4d", "5a"):
+        assert type(model.get_submodule(f"inception_{name}")["pool"].pool) is (
+            nn.AvgPool2d
+        )
+
+
+def test_an_odd_grid_of_bn_inception_is_refused_in_words():
+    with pytest.raises(ValueError, match="multiples of 32"):
+        on_meta("bn_inception")(image(200))
+    assert on_meta("bn_inception")(image(256)).shape == (1, 1000)
+
+
+def test_kernels_of_the_factorized_modules_are_the_releases():
+    model = on_meta("inception_v3")
+
+    def kernels(branch):
+        return [
+            "x".join(map(str, m.kernel_size))
+            for m in branch.modules()
+            if isinstance(m, nn.Conv2d)
+        ]
+
+    assert kernels(model.mixed_5b["5x5"]) == ["1x1", "5x5"]
+    assert kernels(model.mixed_6b["double_7x7"]) == ["1x1", "7x1", "1x7", "7x1", "1x7"]
+    assert kernels(model.mixed_7a["7x7"]) == ["1x1", "1x7", "7x1", "3x3"]
+    v4 = on_meta("inception_v4")
+    assert kernels(v4.mixed_4a["7x7"]) == ["1x1", "1x7", "7x1", "3x3"]
+    assert kernels(v4.inception_b1["7x7"]) == ["1x1", "1x7", "7x1"]
+    assert kernels(v4.inception_c1["double_3x3"]) == ["1x1", "3x1", "1x3", "1x3", "3x1"]
+    assert list(v4.mixed_3a) == ["pool", "3x3"]
+    assert list(v4.mixed_5a) == ["3x3", "pool"]
+
+
+def test_only_the_8x8_modules_put_1x3_and_3x1_side_by_side():
+    x = torch.randn(1, 1280, 8, 8)
+    module = ExpandedModule(1280).eval()
+    expand = module["3x3"].expand
+    reduced = module["3x3"].reduce(x)
+    both = torch.cat([expand["1x3"](reduced), expand["3x1"](reduced)], 1)
+    with torch.no_grad():
+        assert torch.equal(module["3x3"](x), both)
+        assert module(x).shape == (1, 2048, 8, 8)
+
+
+def test_stem_7x7_changes_nothing_but_the_first_three_convolutions():
+    ours, paper = on_meta("inception_v3"), on_meta("inception_v3", stem="7x7")
+    old, new = (set(model.state_dict()) for model in (ours, paper))
+    assert {key.split(".")[0] for key in old - new} == {"conv_2a", "conv_2b"}
+    assert not new - old
+    assert tuple(paper.conv_1a.conv.weight.shape) == (64, 3, 7, 7)
+    grids = {row.path: row.out_shape for row in ie.trace(paper, (1, 3, 299, 299)).ops}
+    assert grids["conv_1a.conv"] == (1, 64, 147, 147)
+
+
+def test_modules_of_one_grid_are_identical_and_keep_their_width():
+    for module, channels, grid in (
+        (InceptionA, 384, 35),
+        (InceptionB, 1024, 17),
+        (InceptionC, 1536, 8),
+    ):
+        with torch.device("meta"):
+            built = module()
+        assert built.out_channels == channels
+        shape = torch.empty(1, channels, grid, grid, device="meta")
+        assert built(shape).shape == shape.shape
+
+
+@pytest.mark.parametrize(("a", "b", "c"), [(0, 0, 0), (1, 0, 2), (4, 7, 3), (30, 1, 1)])
+def test_any_number_of_modules_can_be_composed(a, b, c):
+    model = on_meta("inception_v4", a=a, b=b, c=c, aux=True).train()
+    assert model(image(299, 2)).aux[0].shape == (2, 1000)
+    kinds = [type(module) for _, module in model.stages()]
+    assert [kinds.count(kind) for kind in (InceptionA, InceptionB, InceptionC)] == [
+        a,
+        b,
+        c,
+    ]
+    resnet = on_meta("inception_resnet_v2", a=a, b=b, c=c)
+    assert resnet(image(299)).shape == (1, 1000)
+
+
+@pytest.mark.parametrize("bad", [-1, 1.5, True, "4"])
+def test_a_count_that_is_no_count_is_refused(bad):
+    for name in ("inception_v4", "inception_resnet_v1", "inception_resnet_v2"):
+        with pytest.raises(ValueError, match="must be a whole number of modules"):
+            on_meta(name, b=bad)
+
+
+def test_a_residual_block_adds_the_scaled_branches():
+    torch.manual_seed(0)
+    block = InceptionResNetC(32, (8, 8, 8), scale=0.2).eval()
+    x = torch.randn(2, 32, 8, 8)
+    with torch.no_grad():
+        up = F.conv2d(block.branches(x), block.up.weight, block.up.bias)
+        assert torch.allclose(block(x), F.relu(x + 0.2 * up))
+        bare = InceptionResNetC(32, (8, 8, 8), scale=0.0, relu=False).eval()
+        assert torch.equal(bare(x), x)
+
+
+def scales(model):
+    blocks = [m for m in model.modules() if isinstance(m, Residual)]
+    return [block.scale for block in blocks]
+
+
+def test_residual_scales_are_the_releases_and_an_argument():
+    released = on_meta("inception_resnet_v2")
+    assert scales(released) == [0.17] * 10 + [0.10] * 20 + [0.20] * 9 + [1.0]
+    last = released.inception_resnet_c10
+    assert isinstance(last.relu, nn.Identity)
+    assert isinstance(released.inception_resnet_c9.relu, nn.ReLU)
+    assert set(scales(on_meta("inception_resnet_v2", scale=1.0))) == {1.0}
+    three = on_meta("inception_resnet_v1", scale=(0.1, 0.2, 0.3))
+    assert scales(three) == [0.1] * 5 + [0.2] * 10 + [0.3] * 5
+    for bad in ((0.1, 0.2), "abc", ()):
+        with pytest.raises(ValueError, match="one number, or three"):
+            on_meta("inception_resnet_v1", scale=bad)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("bn_inception", {"pool_proj_4cd": 100}, "96 (TF-slim) or 128"),
+        ("inception_v3", {"layout": "keras"}, "'released' or 'torchvision'"),
+        ("inception_v3", {"stem": "5x5"}, "'released' or '7x7'"),
+        (
+            "inception_v3",
+            {"layout": "table1", "stem": "released"},
+            "'7x7' or 'table1'",
+        ),
+        ("inception_resnet_v2", {"layout": "tv"}, "'released' or 'paper'"),
+    ],
+)
+def test_a_wrong_option_is_refused_in_words(name, options, words):
+    with pytest.raises(ValueError) as refusal:
+        on_meta(name, **options)
+    assert words in str(refusal.value)
+
+
+def test_the_separable_stem_is_depthwise_then_pointwise():
+    conv = on_meta("bn_inception", separable_stem=True).conv1
+    assert (conv.depthwise.groups, conv.depthwise.out_channels) == (3, 24)
+    assert conv.depthwise.weight.numel() + conv.pointwise.conv.weight.numel() == 2712
+
+
+def test_a_small_forward_and_backward_pass_runs():
+    torch.manual_seed(0)
+    model = ie.create_model("inception_v4", 3, a=1, b=1, c=1).train()
+    out = model(torch.randn(2, 3, 107, 107))
+    F.cross_entropy(out, torch.tensor([0, 1])).backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in model.parameters())
