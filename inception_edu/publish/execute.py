@@ -7,6 +7,7 @@ model ids, the pieces in which a stream happened to arrive, unknown metadata.
 
 import os
 import re
+import subprocess
 import tempfile
 from contextlib import contextmanager
 from copy import deepcopy
@@ -116,7 +117,7 @@ def execute(path, timeout=120):
             resources={"metadata": {"path": str(path.parent.resolve())}},
         )
         try:
-            client.execute()
+            client.execute(stderr=subprocess.DEVNULL)  # the kernel's own log
         except CellTimeoutError:
             return [f"{last_run(notebook)} took more than its {timeout} s"], False
         except DeadKernelError:
