@@ -20,6 +20,14 @@ def short(number):
     return f"{number:,.4g}"
 
 
+def tick(number):
+    """`number` as an axis writes it: 150 M, 2.5 k, 12."""
+    for size, letter in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if abs(number) >= size:
+            return f"{number / size:g}{letter}"
+    return f"{number:g}"
+
+
 def times(ratio):
     """A ratio in words: "2.37 times", "12 times"."""
     return f"{ratio:.0f} times" if ratio >= 100 else f"{ratio:.3g} times"
@@ -86,7 +94,7 @@ class Plot:
             self.y + self.height - (y - y0) / ((y1 - y0) or 1) * self.height,
         )
 
-    def axes(self, x_label, y_label, format_x=str, format_y=short):
+    def axes(self, x_label, y_label, format_x=tick, format_y=tick):
         """Grid lines, numbers and names of both axes."""
         drawing, bottom = self.drawing, self.y + self.height
         for value in ticks(*self.y_range, 4):

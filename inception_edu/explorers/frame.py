@@ -299,7 +299,7 @@ class Explorer(anywidget.AnyWidget):
         checked = {}
         for name, value in wanted.items():
             if name not in self.controls:
-                close = get_close_matches(str(name), self.controls, n=2, cutoff=0.4)
+                close = get_close_matches(str(name), self.controls, n=2)
                 hint = f"did you mean {' or '.join(close)}? " if close else ""
                 raise ValueError(
                     f"the {self.name} explorer has no control {name!r}; {hint}"

@@ -1,0 +1,252 @@
+"""The frame: what it refuses, what it tells the page, what it stores."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import inception_edu as ie
+from inception_edu.explorers.frame import (
+    Check,
+    Choice,
+    Explorer,
+    Picture,
+    Range,
+    Steps,
+)
+
+CONTROLS = [
+    Range("width", "width", 8, 256, 8, 64),
+    Range("rate", "rate", 0.0, 1.0, 0.1, 0.3),
+    Choice("kernel", "kernel", {1: "1x1", 3: "3x3"}, 3),
+    Steps("eps", "eps", [1e-8, 1e-4, 1.0], 1.0),
+    Check("bias", "bias"),
+]
+
+
+def draw(state):
+    if state["width"] > 128 and state["kernel"] == 3:
+        raise ValueError("a 3x3 wider than 128 does not fit; choose 1x1")
+    if state["eps"] == 1e-8:
+        raise RuntimeError("broken on purpose")
+    text = f"{state['width']} wide, kernel {state['kernel']}, rate {state['rate']}"
+    return Picture(f"<svg xmlns='http://www.w3.org/2000/svg'>{text}</svg>", text)
+
+
+def toy(**options):
+    return Explorer("toy", "How wide?", CONTROLS, draw, **options)
+
+
+def ask(explorer, **moves):
+    """What the page sends when a reader moves controls; returns the answer."""
+    values = explorer.values | moves
+    serial = explorer._asked[0] + 1
+    explorer.set_state({"_asked": [serial, list(values.values())]})
+    names = ("serial", "values", "svg", "summary", "problem")
+    return dict(zip(names, explorer._shown, strict=True)) | {"asked": serial}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ({"widht": 8}, "no control 'widht'; did you mean width? it has: width, rate"),
+        ({"channels": 8}, "no control 'channels'; it has:"),
+        ({"width": 9}, "width = 9 lies between two steps; take 8 or 16"),
+        ({"width": 0}, "width = 0 is outside 8 to 256"),
+        ({"width": 264}, "width = 264 is outside 8 to 256"),
+        ({"width": "64"}, "width = '64' must be a number"),
+        ({"width": True}, "width = True must be a number"),
+        ({"width": None}, "width = None must be a number"),
+        ({"width": float("nan")}, "width = nan is outside 8 to 256"),
+        ({"width": float("inf")}, "width = inf is outside 8 to 256"),
+        ({"rate": 0.25}, "rate = 0.25 lies between two steps; take 0.2 or 0.3"),
+        ({"kernel": 5}, "kernel = 5 is not a choice; take one of 1, 3"),
+        ({"kernel": True}, "kernel = True is not a choice"),
+        ({"eps": "1e-8"}, "eps = '1e-8' is not a choice (did you mean 1e-08?)"),
+        ({"bias": 1}, "bias = 1 must be True or False"),
+        ({"width": 200}, "a 3x3 wider than 128 does not fit"),
+        (64, "values must be a table such as {'width': ...}, got 64"),
+    ],
+)
+def test_python_is_refused_in_words_and_nothing_changes(wanted, words):
+    explorer = toy()
+    before = explorer.values, explorer.state, explorer.summary, explorer.svg
+    with pytest.raises(ValueError) as refused:
+        explorer.values = wanted
+    assert words in str(refused.value)
+    assert before == (
+        explorer.values,
+        explorer.state,
+        explorer.summary,
+        explorer.svg,
+    )
+
+
+def test_setting_some_values_redraws_and_keeps_the_others():
+    explorer = toy()
+    explorer.values = {"width": 128.0, "rate": 0.7}
+    assert (
+        explorer.values
+        == explorer.state
+        == {
+            "width": 128,
+            "rate": 0.7,
+            "kernel": 3,
+            "eps": 1.0,
+            "bias": False,
+        }
+    )
+    assert isinstance(explorer.values["width"], int)
+    assert explorer.summary == "128 wide, kernel 3, rate 0.7"
+    assert explorer._shown[1:4] == [
+        [128, 0.7, 3, 1.0, False],
+        explorer.svg,
+        explorer.summary,
+    ]
+    explorer.reset()
+    assert explorer.summary == "64 wide, kernel 3, rate 0.3"
+
+
+def test_values_are_a_copy():
+    explorer = toy()
+    explorer.values["width"] = 8
+    explorer.state["width"] = 8
+    assert explorer.values["width"] == explorer.state["width"] == 64
+
+
+def test_the_page_gets_one_answer_with_the_serial_of_its_question():
+    explorer = toy()
+    answer = ask(explorer, width=8, eps=1)
+    assert answer["serial"] == answer["asked"] == 1
+    assert answer["values"] == [8, 0.3, 3, 1.0, False]
+    assert answer["summary"] == explorer.summary == "8 wide, kernel 3, rate 0.3"
+    assert answer["problem"] == ""
+
+
+def test_a_refusal_is_shown_in_place_and_the_last_good_picture_stays():
+    explorer = toy()
+    good = explorer.svg
+    answer = ask(explorer, width=200)
+    assert answer["problem"] == "a 3x3 wider than 128 does not fit; choose 1x1"
+    assert answer["svg"] == good
+    assert explorer.values["width"] == 200
+    assert explorer.state["width"] == 64
+    assert ask(explorer, kernel=1)["problem"] == ""
+    assert explorer.state["width"] == 200
+
+
+def test_a_mistake_in_draw_is_shown_in_place():
+    answer = ask(toy(), eps=1e-8)
+    assert "RuntimeError: broken on purpose" in answer["problem"]
+
+
+def test_a_page_that_sends_nonsense_is_answered_in_words():
+    explorer = toy()
+    explorer.set_state({"_asked": [1, [64]]})
+    assert explorer._shown[0] == 1
+    assert explorer.problem
+    assert "outside 8 to 256" in ask(explorer, width=9999)["problem"]
+
+
+def test_settle_completes_a_change_and_knows_what_was_moved():
+    def settle(values, changed):
+        return values | {"rate": 1.0} if "width" in changed else values
+
+    explorer = toy(settle=settle)
+    assert ask(explorer, width=8)["values"] == [8, 1.0, 3, 1.0, False]
+    assert ask(explorer, rate=0.0)["values"] == [8, 0.0, 3, 1.0, False]
+
+
+def test_frames_are_the_answers_of_the_sweep():
+    explorer = toy(sweep={"width": [8, 200], "kernel": [1, 3]}, frames=True)
+    assert explorer._face["swept"] == [0, 2]
+    assert [frame[0][0:3:2] for frame in explorer._frames] == [
+        [8, 1],
+        [8, 3],
+        [200, 1],
+        [200, 3],
+    ]
+    for values, svg, summary, problem in explorer._frames[:3]:
+        twin = toy()
+        names = dict(zip(twin.values, values, strict=True))
+        twin.values = {"kernel": 1}
+        twin.values = names
+        assert (svg, summary, problem) == (twin.svg, twin.summary, "")
+    assert "wider than 128" in explorer._frames[3][3]
+    assert toy(sweep={"width": [8]})._frames == []
+
+
+def test_too_many_frames_are_refused():
+    with pytest.raises(ValueError, match="68 frames are too many"):
+        toy(frames={"width": list(range(8, 144, 8)), "eps": [1e-4, 1.0, 1e-4, 1.0]})
+
+
+def test_an_export_turns_frames_on(monkeypatch):
+    monkeypatch.setenv("INCEPTION_EDU_FRAMES", "1")
+    assert len(toy(sweep={"width": [8, 16]})._frames) == 2
+    assert toy(sweep={"width": [8, 16]}, frames=False)._frames == []
+
+
+def test_start_sets_the_first_picture_and_what_reset_goes_back_to():
+    explorer = toy(start={"width": 96})
+    explorer.values = {"width": 8}
+    explorer.reset()
+    assert explorer.values["width"] == 96
+
+
+def test_what_is_stored_in_a_notebook_reads_well_and_has_a_picture():
+    explorer = toy()
+    data, _ = explorer._repr_mimebundle_()
+    assert data["text/plain"] == (
+        "<Explorer toy: 64 wide, kernel 3, rate 0.3> run this cell to use it"
+    )
+    assert data["image/svg+xml"] == explorer.svg
+    assert "application/vnd.jupyter.widget-view+json" in data
+
+
+@pytest.mark.parametrize(
+    "control",
+    [
+        lambda: Range("width", "width", 8, 255, 8, 64),
+        lambda: Range("width", "width", 8, 256, 8, 65),
+        lambda: Choice("kernel", "kernel", [1, 3], 5),
+    ],
+)
+def test_a_control_whose_own_numbers_disagree_is_refused(control):
+    with pytest.raises(ValueError):
+        control()
+
+
+def test_the_front_end_stays_under_a_hundred_lines():
+    source = Path(ie.explorers.__file__).with_name("frame.js").read_text()
+    assert len(source.splitlines()) < 100
+
+
+def test_an_unknown_explorer_is_answered_with_the_close_names():
+    with pytest.raises(AttributeError, match="did you mean module"):
+        ie.explore.modul
+    assert "bottleneck" in dir(ie.explore)
+
+
+def test_naming_the_explorers_imports_nothing_heavy():
+    heavy = ["torch", "ipywidgets", "anywidget", "matplotlib", "IPython"]
+    code = (
+        "import sys, inception_edu as ie; dir(ie.explore); repr(ie.explore); "
+        f"print([m for m in {heavy} if m in sys.modules])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "[]"
+
+
+def test_the_frame_itself_needs_no_torch():
+    code = (
+        "import sys, inception_edu.explorers.frame, inception_edu.explorers.drawing; "
+        "print('torch' in sys.modules)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "False"
