@@ -81,27 +81,28 @@ def draw_ways(sheet, state, direct, reduced):
     scale = 74 / max(channels, out, width)
     straight = [(channels, "ink", "in"), (out, kernel, kernel)]
     narrow = [(channels, "ink", "in"), (width, "1x1", "1x1"), (out, kernel, kernel)]
-    ways = ((0, "direct", direct, straight), (336, "reduced", reduced, narrow))
+    half = SHEET / 2
+    ways = ((0, "direct", direct, straight), (half + 14, "reduced", reduced, narrow))
     for left, name, macs, stages in ways:
         sheet.text(left, 16, name, LABEL, bold=True)
-        sheet.text(left + 304, 16, f"{short(macs)} MACs", LABEL, anchor="end")
+        sheet.text(left + half - 14, 16, f"{short(macs)} MACs", LABEL, anchor="end")
         before = None
         for i, (amount, fill, label) in enumerate(stages):
-            x = left + 8 + i * 248 / (len(stages) - 1)
-            half = max(scale * amount, 1) / 2
+            x = left + 4 + i * 216 / (len(stages) - 1)
+            arm = max(scale * amount, 1) / 2
             if before:
                 corners = (
                     (before[0], 66 - before[1]),
-                    (x, 66 - half),
-                    (x, 66 + half),
+                    (x, 66 - arm),
+                    (x, 66 + arm),
                     (before[0], 66 + before[1]),
                 )
                 sheet.polygon(*corners, fill=fill, opacity=0.25)
-            sheet.rect(x, 66 - half, 16, 2 * half, fill)
+            sheet.rect(x, 66 - arm, 16, 2 * arm, fill)
             middle = x + 8 if i else x
             anchor = "middle" if i else "start"
             sheet.text(middle, 122, f"{label}: {amount}", NOTE, anchor=anchor)
-            before = (x + 16, half)
+            before = (x + 16, arm)
 
 
 def draw_curve(sheet, state, direct, reduced, pays):
@@ -109,7 +110,7 @@ def draw_curve(sheet, state, direct, reduced, pays):
     kernel = f"{state['kernel']}x{state['kernel']}"
     most = max(state["in_channels"], state["reduce"], pays * 1.25)
     top = max(direct * 1.25, reduced * 1.05)
-    plot = Plot(sheet, (66, 172, 552, 190), (0, most), (0, top))
+    plot = Plot(sheet, (66, 172, SHEET - 84, 190), (0, most), (0, top))
     x, _ = plot.at(pays, 0)
     sheet.rect(66, 172, x - 66, 190, "panel")
     plot.axes("width of the 1x1", "MACs", format_x=str)
@@ -117,11 +118,11 @@ def draw_curve(sheet, state, direct, reduced, pays):
     plot.curve([(0, direct), (most, direct)], kernel, dash="7 5")
     plot.curve([(0, 0), (end, reduced_macs(state, end))], "1x1")
     low = pays < most / 2  # then the curve is high on the right, and room below
-    place = (612, "end") if low else (70, "start")
+    place = (SHEET - 24, "end") if low else (70, "start")
     _, y = plot.at(0, direct)
     sheet.text(place[0], y - 8, f"{kernel} direct", NOTE, anchor=place[1])
     sheet.line((x, 166), (x, 362), stroke="accent", width=2, dash="2 3")
-    anchor = "middle" if x < 560 else "end"
+    anchor = "middle" if x < SHEET - 60 else "end"
     style = {"anchor": anchor, "fill": "accent", "bold": True}
     sheet.text(max(x, 130), 160, f"pays up to {pays}", NOTE, **style)
     plot.mark(state["reduce"], reduced)

@@ -6,7 +6,7 @@ All of it adds to a `figures.svg.Drawing`; sizes are pixels of a sheet
 
 from bisect import bisect_left
 
-SHEET = 640
+SHEET = 560
 LABEL, NOTE = 16, 14
 
 

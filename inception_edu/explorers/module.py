@@ -138,11 +138,11 @@ def draw(state):
 def draw_module(sheet, state, table):
     """The branches side by side, every width to scale; returns the lower edge."""
     widest = [max(block.channels for block in blocks) for blocks in table.values()]
-    gap, room = 8, 74  # between columns; for the text beside a block
+    gap, room = 4, 72  # between columns; for the text beside a block
     free = SHEET - len(table) * room - (len(table) - 1) * gap
     out_channels = sum(blocks[-1].channels for blocks in table.values())
     most = max(state["in_channels"], out_channels)
-    scale = min(free / sum(widest), (SHEET - 20) / most)
+    scale = min(free / sum(widest), SHEET / most)
     columns, x = [], (SHEET - len(table) * (room + gap) + gap - scale * sum(widest)) / 2
     for width in widest:
         columns.append(x + scale * width / 2)
@@ -214,7 +214,7 @@ def draw_costs(sheet, y, state, table, other_total):
     whole = total(table, amount)
     budget = state["budget"] * 1e6 if amount == "macs" else 0
     left = 64
-    scale = (SHEET - left - 120) / max(whole, other_total, budget)
+    scale = (SHEET - left - 110) / max(whole, other_total, budget)
     sheet.text(0, y, f"{unit} of each branch", LABEL, bold=True)
     y += 12
     everything = []

@@ -1,0 +1,284 @@
+"""The frame's page side alone, in Chromium, with a model that a test plays.
+
+No JupyterLab and no kernel: this is where late answers, silence, stored frames,
+clicks and small screens can be brought about at will.
+"""
+
+from base64 import b64encode
+
+import pytest
+
+import inception_edu as ie
+from inception_edu.explorers import NAMES
+from inception_edu.explorers.frame import Check, Choice, Explorer, Picture, Range, Steps
+from inception_edu.figures.svg import Drawing
+
+# What ipywidgets gives a front end, as far as the frame uses it.
+MODEL = """async ([source, css, state]) => {
+  const style = document.createElement("style");
+  style.textContent = css;
+  document.head.append(style);
+  const heard = [];
+  window.sent = [];
+  window.model = {
+    get: (name) => state[name],
+    set: (name, value) => { state[name] = value; },
+    save_changes: () => window.sent.push(state._asked),
+    send: () => {},
+    on: (event, callback) => heard.push([event, callback]),
+    off: () => heard.splice(0),
+    answer: (shown) => {
+      state._shown = shown;
+      for (const [event, call] of heard) if (event === "change:_shown") call();
+    },
+  };
+  const { default: frame } = await import("data:text/javascript;base64," + source);
+  window.leave = frame.render({ model: window.model, el: document.body });
+}"""
+
+
+def draw(state):
+    sheet = Drawing(300, 60).rect(0, 0, state["width"], 20, "1x1")
+    sheet.raw('<g data-pick="width=200;kernel=3x3">').rect(0, 30, 30, 20, "3x3")
+    summary = f"{state['width']} {state['kernel']} {state['eps']} {state['bias']}"
+    return Picture(sheet.raw("</g>").svg(summary), summary)
+
+
+def toy(**options):
+    controls = [
+        Range("width", "width", 8, 256, 8, 64, unit="channels"),
+        Choice("kernel", "kernel", ["1x1", "3x3"], "1x1"),
+        Steps("eps", "eps", [1e-8, 0.001, 1.0], 1.0),
+        Check("bias", "count the bias"),
+    ]
+    return Explorer("toy", "How wide?", controls, draw, **options)
+
+
+class Page:
+    """An explorer on an empty page, and its Python side played by the test."""
+
+    def __init__(self, page, explorer):
+        self.page, self.explorer = page, explorer
+        state = {key: explorer.get_state(key)[key] for key in explorer.keys}
+        source = b64encode(explorer._esm.encode()).decode()
+        page.evaluate(MODEL, [source, explorer._css, state])
+
+    def __getattr__(self, name):
+        if name == "input":
+            return self.page.locator("input, select")
+        classes = {"picture": ".ie-picture-place", "root": ".ie-explorer"}
+        return self.page.locator(classes.get(name, f".ie-{name}"))
+
+    def sent(self):
+        return self.page.evaluate("() => window.sent")
+
+    def answer(self, serial, **values):
+        """Let Python answer the question `serial`, as it would from a kernel."""
+        twin = toy()
+        twin.values = values
+        shown = [serial, *twin._shown[1:]]
+        self.page.evaluate("shown => window.model.answer(shown)", shown)
+
+
+@pytest.fixture
+def show(chromium):
+    """A function that puts an explorer on a page of its own."""
+    pages = []
+
+    def opener(explorer, **options):
+        options = {"viewport": {"width": 1280, "height": 720}} | options
+        pages.append(chromium.new_page(**options))
+        return Page(pages[-1], explorer)
+
+    yield opener
+    for page in pages:
+        page.close()
+
+
+def test_controls_are_native_labelled_and_in_order(show):
+    shown = show(toy())
+    page = shown.page
+    for role, name in (("slider", "width"), ("combobox", "kernel"), ("slider", "eps")):
+        assert page.get_by_role(role, name=name, exact=True).count() == 1
+    assert page.get_by_role("checkbox", name="count the bias").count() == 1
+    assert page.get_by_role("group", name="How wide?").count() == 1
+    assert shown.page.locator(".ie-control span").all_inner_texts() == [
+        "width",
+        "kernel",
+        "eps",
+        "count the bias",
+    ]
+    slider = page.get_by_role("slider", name="width")
+    assert slider.get_attribute("aria-valuetext") == "64 channels"
+    assert shown.summary.inner_text() == "64 1x1 1.0 False"
+    assert shown.summary.get_attribute("aria-live") == "polite"
+
+
+def test_every_control_sends_its_own_kind_of_value(show):
+    shown = show(toy())
+    shown.input.nth(0).press("End")
+    shown.input.nth(1).press("ArrowDown")
+    shown.input.nth(2).press("Home")
+    shown.input.nth(3).press("Space")
+    assert shown.sent()[-1] == [4, [256, "3x3", 1e-8, True]]
+    assert shown.root.get_attribute("aria-busy") == "true"
+    shown.answer(4, width=256, kernel="3x3", eps=1e-8, bias=True)
+    assert shown.root.get_attribute("aria-busy") == "false"
+    assert shown.summary.inner_text() == "256 3x3 1e-08 True"
+
+
+def test_a_late_answer_never_covers_a_newer_one(show):
+    shown = show(toy())
+    shown.input.nth(0).press("ArrowRight")
+    shown.input.nth(0).press("ArrowRight")
+    shown.answer(2, width=80)
+    shown.answer(1, width=72)
+    assert shown.summary.inner_text().startswith("80 ")
+    assert shown.input.nth(0).input_value() == "80"
+
+
+def test_an_answer_in_between_shows_but_leaves_the_readers_hand_alone(show):
+    shown = show(toy())
+    for _ in range(3):
+        shown.input.nth(0).press("ArrowRight")
+    shown.answer(1, width=72)
+    assert shown.summary.inner_text().startswith("72 ")
+    assert shown.input.nth(0).input_value() == "88"
+    assert shown.root.get_attribute("aria-busy") == "true"
+
+
+def test_what_python_sets_moves_the_controls(show):
+    shown = show(toy())
+    shown.answer(0, width=200, kernel="3x3", bias=True, eps=0.001)
+    assert [box.input_value() for box in shown.input.all()[:3]] == ["200", "1", "1"]
+    assert shown.input.nth(3).is_checked()
+
+
+def test_an_error_is_an_alert_and_the_picture_stays(show):
+    shown = show(toy())
+    before = shown.picture.inner_html()
+    shown.input.nth(0).press("End")
+    twin = toy()
+    shown.page.evaluate(
+        "shown => window.model.answer(shown)",
+        [1, [256, "1x1", 1.0, False], twin.svg, twin.summary, "too wide; choose 8"],
+    )
+    assert shown.page.get_by_role("alert").inner_text() == "too wide; choose 8"
+    assert shown.picture.inner_html() == before
+    assert shown.input.nth(0).input_value() == "256"
+
+
+def test_a_click_on_the_picture_moves_the_controls_it_names(show):
+    shown = show(toy())
+    shown.page.locator("[data-pick] rect").click()
+    assert shown.sent() == [[1, [200, "3x3", 1.0, False]]]
+    shown.page.locator("svg").click(position={"x": 200, "y": 50})
+    assert len(shown.sent()) == 1
+
+
+def test_reset_goes_back_to_the_start(show):
+    shown = show(toy(start={"width": 96, "bias": True}))
+    shown.input.nth(0).press("Home")
+    shown.page.get_by_role("button", name="Reset").press("Enter")
+    assert shown.sent()[-1][1] == [96, "1x1", 1.0, True]
+
+
+def test_without_a_kernel_it_says_so_in_place(show):
+    shown = show(toy())
+    shown.input.nth(0).press("End")
+    shown.page.get_by_text("open the notebook and run this cell").wait_for()
+
+
+def test_stored_frames_answer_without_a_kernel_and_say_where_they_end(show):
+    sweep = {"width": [64, 72, 80], "kernel": ["1x1", "3x3"]}
+    shown = show(toy(frames=sweep))
+    shown.input.nth(0).press("ArrowRight")
+    assert shown.summary.inner_text() == "72 1x1 1.0 False"
+    shown.input.nth(1).press("ArrowDown")
+    assert shown.summary.inner_text() == "72 3x3 1.0 False"
+    shown.input.nth(0).press("End")
+    shown.page.get_by_text("open the notebook for the rest").wait_for()
+    assert shown.summary.inner_text() == "72 3x3 1.0 False"
+    shown.page.get_by_role("button", name="Reset").press("Enter")
+    assert shown.summary.inner_text() == "64 1x1 1.0 False"
+    assert shown.problem.inner_text() == ""
+    shown.input.nth(3).press("Space")  # a control outside the sweep
+    shown.page.get_by_text("open the notebook for the rest").wait_for()
+
+
+def test_a_frame_sets_the_controls_that_its_preset_set(show):
+    shown = show(ie.explore.module(frames=True))
+    shown.page.get_by_role("combobox", name="widths of").press("End")  # own widths
+    shown.page.get_by_text("open the notebook for the rest").wait_for()
+    shown.page.get_by_role("combobox", name="widths of").press("ArrowUp")
+    twin = ie.explore.module(start={"preset": "5b"})
+    assert shown.summary.inner_text() == twin.summary
+    slider = shown.page.get_by_role("slider", name="5x5 reduce")
+    assert slider.input_value() == "48"
+    shown.page.get_by_role("combobox", name="module").press("ArrowUp")
+    twin.values = {"version": "naive"}
+    assert shown.summary.inner_text() == twin.summary
+
+
+def test_keys_stay_in_a_control_until_escape_gives_them_back(show):
+    shown = show(toy())
+    shown.page.evaluate(
+        "() => { window.slides = [];"
+        "document.addEventListener('keydown', (e) => window.slides.push(e.key)); }"
+    )
+    shown.input.nth(0).press("ArrowRight")
+    shown.input.nth(1).press("ArrowDown")
+    shown.input.nth(1).press("Escape")
+    assert shown.page.evaluate("() => window.slides") == []
+    assert shown.page.evaluate("() => document.activeElement.tagName") == "BODY"
+    shown.page.keyboard.press("ArrowRight")
+    assert shown.page.evaluate("() => window.slides") == ["ArrowRight"]
+
+
+def test_tab_reaches_every_control_in_order_with_a_visible_focus(show):
+    shown = show(toy())
+    seen = []
+    for _ in range(5):
+        shown.page.keyboard.press("Tab")
+        seen.append(
+            shown.page.evaluate(
+                "() => { const e = document.activeElement; return ["
+                "e.type, getComputedStyle(e).outlineStyle, "
+                "parseFloat(getComputedStyle(e).outlineWidth) >= 2]; }"
+            )
+        )
+    types = ["range", "select-one", "range", "checkbox", "button"]
+    assert seen == [[kind, "solid", True] for kind in types]
+
+
+def test_leaving_the_page_stops_listening(show):
+    shown = show(toy())
+    shown.page.evaluate("() => window.leave()")
+    shown.answer(5, width=8)
+    assert shown.summary.inner_text().startswith("64 ")
+
+
+SIZES = {"projector": (1280, 720), "zoomed": (640, 360), "phone": (400, 800)}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", NAMES)
+def test_no_explorer_is_wider_than_its_screen(show, artefacts, name, size):
+    width, height = SIZES[size]
+    shown = show(
+        getattr(ie.explore, name)(), viewport={"width": width, "height": height}
+    )
+    shown.page.screenshot(path=artefacts / f"{name}_{size}.png", full_page=True)
+    inside = "() => document.documentElement.scrollWidth <= window.innerWidth"
+    assert shown.page.evaluate(inside)
+    box = shown.root.bounding_box()
+    if size == "projector":
+        assert box["height"] <= 620, "no room left for the page around it"
+    for text in shown.page.locator("svg text").all()[:40]:
+        drawn = text.evaluate(
+            "t => parseFloat(t.getAttribute('font-size')) * t.getScreenCTM().a"
+        )
+        assert drawn >= 9, text.inner_html()
+    for row in shown.page.locator(".ie-control").all():
+        inner = row.bounding_box()
+        assert inner["x"] + inner["width"] <= width
