@@ -6,6 +6,7 @@ roles become CSS variables with a light fall-back, so that a dark page may set
 its own. No element has an id, hence two drawings on one page cannot clash.
 """
 
+import re
 from dataclasses import dataclass
 from html import escape
 
@@ -63,6 +64,15 @@ class Line:
     width: float = 2
     dash: str | None = None
     curve: bool = False
+    opacity: float = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Strokes:
+    """Many short lines in one element, such as a hatch."""
+
+    lines: tuple
+    stroke: str = "ink"
     opacity: float = 1
 
 
@@ -176,23 +186,26 @@ class Drawing:
         """Hatch lines inside a rectangle, in the ink that reads on `fill`."""
         pattern = HATCH.get(pattern, pattern)
         ink = on_color(PALETTE.get(fill, fill)) if fill != "none" else "ink"
-        for kind in dict.fromkeys(pattern):
-            for line in _hatch_lines(kind, x, y, width, height, spacing):
-                self.items.append(Line(line, ink, 1, opacity=0.45))
-        return self
+        lines = tuple(
+            line
+            for kind in dict.fromkeys(pattern)
+            for line in _hatch_lines(kind, x, y, width, height, spacing)
+        )
+        return self.add(Strokes(lines, ink, 0.45)) if lines else self
 
-    def svg(self, title, desc="", *, classes="ie-picture"):
+    def svg(self, title, desc="", *, classes="ie-picture", zoom=1.0):
         """The SVG as text. `title` names it for a reader who cannot see it.
 
         `desc` is the longer description. The picture fills the width of its
-        place, up to its own width.
+        place, up to `zoom` times its own width.
         """
         w, h = _n(self.width), _n(self.height)
+        shown = (round(self.width * zoom), round(self.height * zoom))
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" class="{classes}" role="img" '
             f'aria-label="{escape(title)}" viewBox="0 0 {w} {h}" '
-            f'width="{w}" height="{h}" font-family="{FONT}" '
-            f'style="width:100%;max-width:{w}px;height:auto">',
+            f'width="{shown[0]}" height="{shown[1]}" font-family="{FONT}" '
+            f'style="width:100%;max-width:{shown[0]}px;height:auto">',
             f"<title>{escape(title)}</title>",
         ]
         if desc:
@@ -200,6 +213,11 @@ class Drawing:
         parts += [_WRITERS[type(item)](item) for item in self.items]
         parts.append("</svg>")
         return "\n".join(parts)
+
+
+def without_variables(svg):
+    """The SVG with plain light colours, for an `<img>`, which inherits none."""
+    return re.sub(r"var\(--ie-\w+, (#\w+)\)", r"\1", svg)
 
 
 def _n(value):
@@ -291,6 +309,13 @@ def _write_line(line):
     return f"<path {out}/>"
 
 
+def _write_strokes(s):
+    way = "".join(
+        f"M{_n(x0)} {_n(y0)}L{_n(x1)} {_n(y1)}" for (x0, y0), (x1, y1) in s.lines
+    )
+    return f'<path d="{way}" stroke="{color(s.stroke)}" opacity="{s.opacity}"/>'
+
+
 def _write_polygon(p):
     points = " ".join(f"{_n(x)},{_n(y)}" for x, y in p.points)
     return f'<polygon points="{points}" {_paint(p)}/>'
@@ -305,6 +330,7 @@ _WRITERS = {
     Rect: _write_rect,
     Text: _write_text,
     Line: _write_line,
+    Strokes: _write_strokes,
     Polygon: _write_polygon,
     Circle: _write_circle,
     Raw: lambda item: item.markup,

@@ -1,0 +1,329 @@
+"""Charts for a notebook: plain data in, a matplotlib Figure out.
+
+Every chart has a title, axes with units, big type for a projector, labels at
+the data rather than in a legend, and a hatch or marker beside each colour.
+matplotlib is imported when a chart is drawn. Figures are made without pyplot,
+so that a cell shows one once: as its last expression.
+"""
+
+from inception_edu.figures.notebook import number
+from inception_edu.figures.theme import HATCH, LIGHT, MARKERS, PALETTE, kernel_name
+
+STYLE = {
+    "font.size": 14,
+    "axes.titlesize": 17,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 14,
+    "xtick.labelsize": 13,
+    "ytick.labelsize": 13,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": LIGHT["line"],
+    "axes.labelcolor": LIGHT["ink"],
+    "text.color": LIGHT["ink"],
+    "xtick.color": LIGHT["ink"],
+    "ytick.color": LIGHT["ink"],
+    "axes.grid": False,
+    "grid.color": LIGHT["grid"],
+    "hatch.linewidth": 0.8,
+    "font.family": "DejaVu Sans",  # ships with matplotlib: same sizes everywhere
+}
+DPI = 100
+# For lines that stand for networks; one named after a kernel has its colour.
+SERIES = ("#a3006d", "#1b1b1b", "#00777f", "#8a5a00", "#5b3fa8", "#5c7300", "#6b7075")
+UNITS = {
+    "macs": ("MACs (1 MAC = one multiply-add; batch 1)", "MACs"),
+    "params": ("parameters", "parameters"),
+}
+
+
+def _figure(width=9.0, height=4.6):
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+
+
+def _styled(draw):
+    """Run a chart under the theme's settings, and only it."""
+    from functools import wraps
+
+    @wraps(draw)
+    def chart(*args, **kwargs):
+        import matplotlib
+
+        with matplotlib.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return chart
+
+
+@_styled
+def cost_bars(trace_or_rows, by="branch", what="macs", *, title=None, twin_digits=3):
+    """A bar chart of cost, one bar a branch or stage, split by kernel size.
+
+    `trace_or_rows` is a trace, or rows `(name, {kernel: amount})` or
+    `(name, amount)`. `by="branch"` and `by="stage"` both take the first level
+    of modules of the trace: the branches of a module, the stages of a network.
+    `what` is "macs" or "params". Raises ValueError for anything else.
+    """
+    if what not in UNITS:
+        raise ValueError(f"what={what!r} is unknown; choose 'macs' or 'params'")
+    if by not in ("branch", "stage"):
+        raise ValueError(f"by={by!r} is unknown; choose 'branch' or 'stage'")
+    if hasattr(trace_or_rows, "ops"):
+        rows = _rows_of(trace_or_rows, what, keep_free=by == "branch")
+        name = trace_or_rows.name
+    else:
+        rows = [
+            (str(label), amount if isinstance(amount, dict) else {"other": amount})
+            for label, amount in trace_or_rows
+        ]
+        name = ""
+    if not any(sum(parts.values()) for _, parts in rows):
+        raise ValueError(f"no {UNITS[what][1]} to show: every row is zero")
+
+    figure = _figure(height=max(3.0, 1.3 + 0.46 * len(rows)))
+    axes = figure.subplots()
+    places = range(len(rows))
+    starts = [0.0] * len(rows)
+    kernels = [k for k in PALETTE if any(k in parts for _, parts in rows)]
+    for kernel in kernels:
+        widths = [parts.get(kernel, 0) for _, parts in rows]
+        axes.barh(
+            places,
+            widths,
+            left=starts,
+            label=kernel,
+            color=PALETTE[kernel],
+            hatch=2 * HATCH[kernel],
+            edgecolor="white",
+            height=0.72,
+        )
+        starts = [start + width for start, width in zip(starts, widths, strict=True)]
+    longest = max(starts)
+    for place, total in zip(places, starts, strict=True):
+        axes.text(total + longest / 100, place, number(total), va="center")
+    axes.set_yticks(places, [label for label, _ in rows])
+    axes.invert_yaxis()
+    axes.set_xlim(0, longest * 1.14)
+    axes.xaxis.set_major_formatter(lambda value, _: number(value))
+    axes.set_xlabel(UNITS[what][0])
+    axes.set_ylabel(by)
+    axes.tick_params(axis="y", length=0)
+    share = f"{UNITS[what][1]} by {by}"
+    total = number(sum(starts), 4)
+    axes.set_title(title or f"{name}: {share}, {total} in all".lstrip(": "))
+    if kernels != ["other"]:  # the legend stands between title and bars
+        axes.set_title(axes.get_title("left"), pad=32)
+        axes.legend(
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            ncols=len(kernels),
+            frameon=False,
+            handlelength=1.6,
+            columnspacing=1.4,
+            borderaxespad=0.2,
+        )
+    figure.twin_digits = twin_digits
+    return figure
+
+
+def _tone(name, place):
+    """The colour of a series: a kernel's for "3x3 only", else the next one."""
+    kernel = name.split()[0] if name else ""
+    return PALETTE.get(kernel, SERIES[place % len(SERIES)])
+
+
+def _rows_of(trace, what, keep_free):
+    """`(name, {kernel: amount})` for each first-level module of a trace.
+
+    A branch that costs nothing is worth showing, a stage is not.
+    """
+    rows = {}
+    for op in trace.ops:
+        amount = getattr(op, what)
+        if not amount and not (keep_free and op.path):
+            continue
+        name = op.path.split(".")[0] if op.path else op.kind
+        parts = rows.setdefault(name, {})
+        if amount:
+            kernel = _kernel(op)
+            parts[kernel] = parts.get(kernel, 0) + amount
+    return list(rows.items())
+
+
+def _kernel(op):
+    return "other" if op.kind == "batch_norm" else kernel_name(op)
+
+
+@_styled
+def accuracy_by_scale(results, *, title=None, chance=None, twin_digits=3):
+    """A line chart of accuracy against digit size, one line a network.
+
+    `results` is `{name: {size in pixels: (mean, spread)}}`, accuracies from 0
+    to 1; a plain number stands for a mean without spread. `chance`, the accuracy
+    of guessing, is written on the axis. Raises ValueError when there is nothing.
+    """
+    if not results or not all(results.values()):
+        raise ValueError(
+            "nothing to show; pass {name: {size: (mean, spread)}}, for example "
+            "{'naive': {10: (0.77, 0.02)}}"
+        )
+    figure = _figure(height=5.0)
+    axes = figure.subplots()
+    ends = []
+    for place, (name, bins) in enumerate(results.items()):
+        sizes = list(bins)
+        pairs = [v if isinstance(v, tuple | list) else (v, 0.0) for v in bins.values()]
+        means = [100 * mean for mean, _ in pairs]
+        spreads = [100 * spread for _, spread in pairs]
+        tone = _tone(name, place)
+        axes.plot(
+            range(len(sizes)) if isinstance(sizes[0], str) else sizes,
+            means,
+            color=tone,
+            marker=MARKERS[place % len(MARKERS)],
+            markersize=9,
+            linewidth=2.5,
+            label=name,
+        )
+        xs = axes.lines[-1].get_xdata()
+        if any(spreads):
+            low = [m - s for m, s in zip(means, spreads, strict=True)]
+            high = [m + s for m, s in zip(means, spreads, strict=True)]
+            axes.fill_between(xs, low, high, color=tone, alpha=0.15, linewidth=0)
+        ends.append((means[-1], xs[-1], name, tone))
+    first = list(next(iter(results.values())))
+    if isinstance(first[0], str):
+        axes.set_xticks(range(len(first)), first)
+    else:
+        axes.set_xticks(first, [number(size) for size in first])
+    axes.set_xlabel("size of the digit (pixels)")
+    guess = f"; guessing: {number(100 * chance)}" if chance is not None else ""
+    axes.set_ylabel(f"test accuracy (%{guess})")
+    axes.grid(axis="y")
+    axes.set_title(title or "Accuracy by size of the digit")
+    _label_ends(axes, ends)
+    figure.twin_digits = twin_digits
+    return figure
+
+
+@_styled
+def learning_curve(
+    history, *, title=None, ylabel="training loss", xlabel="epoch", twin_digits=0
+):
+    """A line chart of a training: `{name: list}`, a list, or a history.
+
+    A history is any object with lists `.loss` and `.accuracy`; accuracy then
+    has a panel of its own. Numbers stay out of the text twin, since another
+    processor measures slightly different ones; `twin_digits=2` brings them in.
+    """
+    panels = []
+    if hasattr(history, "loss"):
+        panels.append(({"loss": list(history.loss)}, ylabel))
+        accuracy = [100 * value for value in getattr(history, "accuracy", None) or ()]
+        if accuracy:
+            panels.append(({"accuracy": accuracy}, "test accuracy (%)"))
+    else:
+        lines = history if isinstance(history, dict) else {"": list(history)}
+        panels.append(({name: list(values) for name, values in lines.items()}, ylabel))
+    if not any(any(lines.values()) for lines, _ in panels):
+        raise ValueError("the history is empty; train for at least one epoch first")
+    figure = _figure(width=9.0, height=4.2)
+    for axes, (lines, label) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
+    ):
+        ends = []
+        for place, (name, values) in enumerate(lines.items()):
+            tone, marker = _tone(name, place), MARKERS[place % len(MARKERS)]
+            epochs = range(1, len(values) + 1)
+            axes.plot(
+                epochs, values, color=tone, marker=marker, linewidth=2.5, label=name
+            )
+            if values and len(lines) > 1:
+                ends.append((values[-1], len(values), name, tone))
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel(label)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(axis="y")
+        _label_ends(axes, ends)
+    if len(panels) > 1:
+        figure.suptitle(title or "Training", x=0.01, ha="left", weight="bold")
+    else:
+        figure.axes[0].set_title(title or "Training")
+    figure.twin_digits = twin_digits
+    return figure
+
+
+def _label_ends(axes, ends):
+    """Names at the right ends of lines, pushed apart until none overlap."""
+    if not ends:
+        return
+    low, high = axes.get_ylim()
+    room = (high - low) * 0.075
+    ends = sorted(ends)
+    levels = [end[0] for end in ends]
+    for i in range(1, len(levels)):
+        levels[i] = max(levels[i], levels[i - 1] + room)
+    over = levels[-1] - high
+    if over > 0:
+        levels[-1] = high
+        for i in range(len(levels) - 2, -1, -1):
+            levels[i] = min(levels[i], levels[i + 1] - room)
+    for level, (value, x, name, tone) in zip(levels, ends, strict=True):
+        axes.annotate(
+            name,
+            xy=(x, value),
+            xytext=(1.02, level),
+            textcoords=("axes fraction", "data"),
+            va="center",
+            color=LIGHT["ink"],
+            arrowprops={"arrowstyle": "-", "color": tone, "linewidth": 1.2},
+            annotation_clip=False,
+        )
+
+
+@_styled
+def sample_sheet(images, labels, scales=None, *, columns=8, title=None):
+    """A sheet of images, each with its label and the size of its digit.
+
+    `images` is `(n, 3, H, W)` or `(n, H, W)`, uint8 or 0 to 1 floats, arrays or
+    tensors; `labels` and `scales` (pixels) have n entries. Raises ValueError
+    when they do not agree.
+    """
+    import numpy
+
+    pictures = numpy.asarray(images)
+    if pictures.ndim == 4 and pictures.shape[1] in (1, 3):
+        pictures = pictures.transpose(0, 2, 3, 1)
+    if pictures.ndim not in (3, 4) or not len(pictures):
+        raise ValueError(
+            f"images of shape {numpy.asarray(images).shape}; expected (n, 3, H, W) "
+            "with n of at least 1"
+        )
+    labels = [str(int(v)) if hasattr(v, "__int__") else str(v) for v in labels]
+    sizes = None if scales is None else [float(v) for v in scales]
+    for name, values in (("labels", labels), ("scales", sizes)):
+        if values is not None and len(values) != len(pictures):
+            raise ValueError(
+                f"{len(pictures)} images, but {len(values)} {name}; pass one each"
+            )
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    figure = _figure(width=1.15 * columns, height=1.42 * rows + 0.5)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for place, axes in enumerate(grid.flat):
+        axes.axis("off")
+        if place >= len(pictures):
+            continue
+        axes.imshow(pictures[place], cmap="gray", interpolation="nearest")
+        caption = labels[place]
+        if sizes is not None:
+            caption += f", {number(sizes[place])} px"
+        axes.set_title(caption, fontsize=13, fontweight="normal", loc="center")
+    figure.suptitle(
+        title or "Samples: label, size of the digit",
+        x=0.01, ha="left", weight="bold", fontsize=17,
+    )  # fmt: skip
+    return figure

@@ -1,0 +1,373 @@
+"""A diagram of any module or network, drawn from its trace.
+
+Every box is an operation with its kernel's colour and name; the bar below it
+is its output, as wide as it has channels; the shape stands on the wire.
+"""
+
+from pathlib import Path
+
+from inception_edu.figures.graph import (
+    Split,
+    grid_text,
+    nodes_of,
+    shape_text,
+    structure,
+)
+from inception_edu.figures.layout import arrange
+from inception_edu.figures.svg import Drawing, text_width
+from inception_edu.figures.theme import PALETTE, SIZE, on_color
+
+HEADER, NARROW_HEADER, BAR, PAD = 44, 30, 22, 20
+MOST_BOXES = 30  # above this, modules are folded into one box each
+FORMATS = (".svg", ".pdf", ".png")
+
+
+class Diagram:
+    """A picture with its text twin: `.svg`, `.text`, `.save("x.pdf")`.
+
+    `repr` is the text, which is what a test of a notebook compares. `.drawing`
+    holds the primitives, `.boxes` and `.labels` the rectangles
+    `(x, y, width, height)` that may not overlap.
+    """
+
+    def __init__(self, drawing, title, text, boxes, labels):
+        self.drawing, self.title, self.text = drawing, title, text
+        self.boxes, self.labels = boxes, labels
+
+    @property
+    def width(self):
+        return self.drawing.width
+
+    @property
+    def height(self):
+        return self.drawing.height
+
+    @property
+    def svg(self):
+        """The picture as SVG text, with colours that a page's theme may change."""
+        zoom = min(1.25, 1000 / self.width, 660 / self.height)
+        return self.drawing.svg(self.title, self.text, zoom=max(zoom, 1.0))
+
+    def __repr__(self):
+        return self.text
+
+    def _repr_svg_(self):
+        return self.svg
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        from inception_edu.figures.notebook import picture_html
+
+        return {"text/plain": self.text, "text/html": picture_html(self.svg, self.text)}
+
+    def _ipython_display_(self):
+        # An SVG output has no alt text in JupyterLab and is hidden until the
+        # notebook is trusted; an image in HTML is shown everywhere.
+        from IPython.display import display
+
+        display(self._repr_mimebundle_(), raw=True)
+
+    def save(self, path):
+        """The path written; its ending chooses SVG, PDF or PNG.
+
+        Raises ValueError for any other ending.
+        """
+        path = Path(path)
+        if path.suffix not in FORMATS:
+            raise ValueError(
+                f"cannot save a diagram as {path.suffix or path.name!r}; "
+                f"choose a name that ends in {', '.join(FORMATS)}"
+            )
+        if path.suffix == ".svg":
+            path.write_text(self.svg, encoding="utf-8")
+        else:
+            from inception_edu.figures.export import save
+
+            save(self.drawing, path, self.title)
+        return path
+
+
+def diagram(
+    model_or_trace, input_shape=None, *, depth=None, expand=(), title=None, aux=False
+):
+    """A `Diagram` of a module, a network or a trace of one.
+
+    `input_shape` is `(N, C, H, W)`; a network that knows its input size needs
+    none, a trace takes none. `depth` folds modules at that depth into one box
+    each (1: one box a stage); left out, everything is drawn as far as it stays
+    readable. `expand` names modules to keep open. `aux=True` draws auxiliary
+    heads. Raises TypeError for what is neither a module nor a trace, ValueError
+    for a shape or depth that cannot be.
+    """
+    trace = _traced(model_or_trace, input_shape, aux)
+    if depth is not None and (
+        isinstance(depth, bool) or not isinstance(depth, int) or depth < 1
+    ):
+        raise ValueError(
+            f"depth={depth!r} must be a whole number of at least 1 "
+            "(1: one box a stage), or left out"
+        )
+    expand = (expand,) if isinstance(expand, str) else tuple(expand)
+    paths = {op.path for op in trace.ops}
+    for name in expand:
+        if not any(path == name or path.startswith(name + ".") for path in paths):
+            stages = dict.fromkeys(p.split(".")[0] for p in paths if p)
+            raise ValueError(
+                f"expand={name!r} is no module of {trace.name}; "
+                f"choose from {', '.join(stages)}, or a path below one"
+            )
+    nodes = nodes_of(trace, depth, expand)
+    if depth is None and len(nodes) > MOST_BOXES:
+        nodes = _folded(trace, expand)
+    if not nodes:
+        raise ValueError(f"the trace of {trace.name} holds no operation to draw")
+    series = structure(nodes)
+    heading = title or trace.name
+    text = "\n".join([f"{heading}: {_totals(trace)}", *_lines(nodes, series)])
+    return _draw(nodes, series, heading, _totals(trace), text)
+
+
+def _traced(model_or_trace, input_shape, aux):
+    if hasattr(model_or_trace, "ops"):
+        if input_shape is not None:
+            raise ValueError(
+                "a trace holds its input shape already; leave input_shape out, "
+                "or pass the model"
+            )
+        return model_or_trace
+    from inception_edu.cost import trace
+
+    if not hasattr(model_or_trace, "named_modules") or isinstance(model_or_trace, type):
+        raise TypeError(
+            f"diagram takes an nn.Module or a trace of one, got {model_or_trace!r}"
+        )
+    if input_shape is None:
+        size = getattr(model_or_trace, "input_size", None)
+        if size is None:
+            raise ValueError(
+                f"diagram needs the input shape of a {type(model_or_trace).__name__}; "
+                "pass something like input_shape=(1, 192, 28, 28)"
+            )
+        input_shape = (1, 3, size, size)
+    return trace(model_or_trace, input_shape, aux=aux)
+
+
+def _folded(trace, expand):
+    """Nodes at the greatest depth that stays readable, at least one a stage."""
+    best = nodes_of(trace, 1, expand)
+    for depth in range(2, 6):
+        nodes = nodes_of(trace, depth, expand)
+        if len(nodes) > MOST_BOXES:
+            break
+        best = nodes
+    return best
+
+
+def _totals(trace):
+    before = shape_text(trace.input_shapes[0])
+    outputs = getattr(trace, "outputs", ())
+    last = trace.ops[outputs[0]] if outputs else trace.ops[-1]
+    return (
+        f"{before} -> {shape_text(last.out_shape)}, {trace.params:,} parameters, "
+        f"{trace.macs / 1e6:,.2f} M MACs"
+    )
+
+
+# ---- the text twin ------------------------------------------------------------
+
+
+def _lines(nodes, series):
+    """The diagram in words, one line a run of boxes, branches indented."""
+    convolutions = [n for n in nodes if n.kind == "conv"]
+    notes = {n.note for n in convolutions}
+    common = notes.pop() if len(convolutions) > 1 and len(notes) == 1 else None
+    lines = list(_series_lines(series, "  ", common))
+    if common:
+        lines.append(f"  every convolution: {common}")
+    return lines
+
+
+def _series_lines(series, indent, common):
+    run = []
+    for element in series:
+        if not isinstance(element, Split):
+            if element.kind == "input":
+                continue
+            if run and (_long(element) or _long(run[-1]) or len(run) > 5):
+                yield indent + _run_text(run, common)
+                run = []
+            run.append(element)
+            continue
+        if run:
+            yield indent + _run_text(run, common)
+            run = []
+        if element.tangled:
+            for node in element.tangled:
+                sources = ", ".join(s.path or s.label for s in node.inputs)
+                yield f"{indent}{_run_text([node], common)} (from {sources})"
+        for place, branch in enumerate(element.branches, 1):
+            if not branch.series:
+                yield f"{indent}| shortcut: unchanged"
+                continue
+            kind = "side head" if branch.ends else "branch"
+            name = f"{branch.name} {kind}" if branch.name else f"{kind} {place}"
+            inner = list(_series_lines(branch.series, "", common))
+            if isinstance(branch.series[0], Split):
+                inner.insert(0, "")
+            yield f"{indent}| {name}: {inner[0]}".rstrip()
+            yield from (f"{indent}|   {line}" for line in inner[1:])
+    if run:
+        yield indent + _run_text(run, common)
+
+
+def _long(node):
+    """Boxes that get a line of their own: folded modules and joins."""
+    return node.kind == "module" or len(node.inputs) > 1
+
+
+def _run_text(run, common):
+    """ "192 -> 1x1 -> 96 -> 3x3 -> 128 (28x28)" for boxes in a row."""
+    first, last = run[0], run[-1]
+    if first.kind == "module":
+        parts = ", ".join(f"{kernel} {width}" for width, kernel in first.parts)
+        made = f" ({parts})" if len(first.parts) > 1 else ""
+        return f"{first.path}: {shape_text(first.out_shape)}{made}"
+    if first.kind == "cat":
+        widths = " + ".join(str(width) for width, _ in first.parts)
+        grid = grid_text(first.out_shape)
+        tail = f" ({grid})" if grid else ""
+        return f"concat: {widths} = {first.channels}{tail}" + _bracket(first, common)
+    words = []
+    if len(first.inputs) == 1:
+        words.append(str(first.inputs[0].channels))
+    grid = grid_text(first.inputs[0].out_shape) if first.inputs else ""
+    for node in run:
+        words += [node.step + _bracket(node, common), str(node.channels)]
+        now = grid_text(node.out_shape)
+        if now and now != grid and node is not last:
+            words[-1] += f" ({now})"
+        grid = now
+    if grid:
+        words[-1] += f" ({grid})"
+    return " -> ".join(words)
+
+
+def _bracket(node, common):
+    hide = not node.notes or (node.kind == "conv" and node.note == common)
+    return "" if hide else f" [{node.note}]"
+
+
+# ---- the picture --------------------------------------------------------------
+
+
+def _draw(nodes, series, title, subtitle, text):
+    label, note = SIZE["label"], SIZE["note"]
+    names = _short_names(nodes)
+    needed = 112.0
+    for node in nodes:
+        needed = max(
+            needed,
+            text_width(names[id(node)], label, bold=True) + 16,
+            text_width(_small(node), note) + 16,
+            text_width(shape_text(node.out_shape), note) + 12,
+        )
+    needed = min(needed, 190)
+    header = HEADER if any(_small(node) for node in nodes) else NARROW_HEADER
+    height, top = header + BAR, 86
+    for width in sorted({max(170.0, needed), max(145.0, needed), needed}, reverse=True):
+        sheet = arrange(series, nodes, width, height, top=top)
+        if sheet.width <= 1060:
+            break
+
+    legend = _legend(nodes)
+    words = max(
+        text_width(title, SIZE["title"], bold=True),
+        text_width(subtitle, note),
+        text_width(legend, note),
+    )
+    total = max(sheet.width, words) + 2 * PAD
+    dx = (total - sheet.width) / 2
+    drawing = Drawing(round(total), round(sheet.height + 40))
+    drawing.rect(0, 0, drawing.width, drawing.height, "paper")
+    drawing.text(PAD, 34, title, SIZE["title"], bold=True)
+    drawing.text(PAD, 58, subtitle, note, fill="muted")
+    drawing.text(PAD, drawing.height - 14, legend, note, fill="muted")
+    labels = [
+        (PAD, 14, text_width(title, SIZE["title"], bold=True), 26),
+        (PAD, 45, text_width(subtitle, note), 17),
+        (PAD, drawing.height - 27, text_width(legend, note), 17),
+    ]
+
+    for _, _, points in sheet.wires:
+        drawing.line(*((x + dx, y) for x, y in points), arrow=True, stroke="line")
+    scale = min(
+        (box.width - 12) / max(box.node.channels, 1) for box in sheet.boxes.values()
+    )
+    boxes = []
+    for box in sheet.boxes.values():
+        left = box.x + dx - box.width / 2
+        boxes.append((left, box.y, box.width, box.height))
+        _draw_box(drawing, box, left, names[id(box.node)], header, scale)
+        shape = shape_text(box.node.out_shape)
+        size = text_width(shape, note)
+        x, y = box.x + dx, box.bottom + 20
+        # A ground the colour of the paper, so that the wire passes behind.
+        drawing.rect(x - size / 2 - 3, y - 14, size + 6, 18, "paper")
+        drawing.text(x, y, shape, note, anchor="middle", fill="ink")
+        labels.append((x - size / 2, y - 13, size, 16))
+    return Diagram(drawing, title, text, boxes, labels)
+
+
+def _legend(nodes):
+    text = "Bar: output channels, to scale"
+    if any(len(node.parts) > 1 for node in nodes):
+        text += "; coloured and hatched by the kernel that made them"
+    return text + "."
+
+
+def _short_names(nodes):
+    """What each box is called: a folded module by the end of its path."""
+    ends = [n.path.split(".")[-1] for n in nodes if n.kind == "module"]
+    names = {}
+    for node in nodes:
+        name = node.label
+        if node.kind == "module":
+            parts = node.path.split(".")
+            name = ".".join(parts[-2:] if ends.count(parts[-1]) > 1 else parts[-1:])
+        names[id(node)] = name
+    return names
+
+
+def _small(node):
+    return " ".join(node.folded) if node.kind == "module" else node.note
+
+
+def _draw_box(drawing, box, left, name, header, scale):
+    node, width = box.node, box.width
+    plain = node.kernel == "none"
+    fill, edge = ("panel", "line") if plain else (node.kernel, node.kernel)
+    style = {"anchor": "middle", "fill": "ink" if plain else on_color(fill)}
+    tip = f"{node.path or name}: {shape_text(node.out_shape)}"
+    tip += f", {node.params:,} parameters, {node.macs:,} MACs"
+    middle, room = left + width / 2, width - 10
+    drawing.rect(left, box.y, width, box.height, "paper", radius=4, tip=tip)
+    drawing.rect(left, box.y, width, header, fill, radius=4)
+    small = _small(node)
+    base = box.y + (19 if small and header == HEADER else header / 2 + 6)
+    size = SIZE["label"]
+    drawing.fitted_text(middle, base, name, room, size, bold=True, **style)
+    if small:
+        drawing.fitted_text(middle, box.y + 38, small, room, SIZE["note"], **style)
+    x = middle - node.channels * scale / 2
+    for channels, kernel in node.parts:
+        part = max(channels * scale, 1.5)
+        known = kernel in PALETTE
+        drawing.rect(
+            x,
+            box.y + header + 4,
+            part,
+            BAR - 8,
+            kernel if known else "muted",
+            hatch=kernel if known and part > 6 else None,
+        )
+        x += channels * scale
+    drawing.rect(left, box.y, width, box.height, stroke=edge, stroke_width=2, radius=4)
