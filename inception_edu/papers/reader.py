@@ -1,0 +1,207 @@
+"""Read the three tables of this folder; every row is a small printable object."""
+
+import csv
+import textwrap
+from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+
+HERE = Path(__file__).parent
+VERDICTS = ("true", "half", "wrong", "unsettled")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A paper, or a repository that publishes figures."""
+
+    paper: str
+    title: str
+    authors: str
+    year: int
+    where: str
+
+    def __str__(self):
+        return f"{self.authors}, {self.title} ({self.where})"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One published number: `value` in `unit`, and where it stands.
+
+    `crops` and `models` are 0 where the paper says nothing; `images` names the
+    set that an accuracy was measured on.
+    """
+
+    id: str
+    paper: str
+    place: str
+    network: str
+    what: str
+    value: float
+    unit: str
+    crops: int
+    models: int
+    images: str
+    note: str
+
+    @property
+    def source(self):
+        """Paper and place, ready to be printed beside the number."""
+        home = source(self.paper)
+        return f"{home.title}, {self.place} ({home.where})"
+
+    def __str__(self):
+        unit = self.unit if self.unit == "%" else f" {self.unit}".rstrip()
+        text = f"{self.network}, {self.what}: {self.value:.12g}{unit}"
+        setting = [f"{self.models} models"] if self.models > 1 else []
+        if self.crops:
+            setting.append(f"{self.crops} crop{'s' if self.crops > 1 else ''}")
+        setting += [self.images] if self.images else []
+        text += f" ({', '.join(setting)})" if setting else ""
+        return f"{text}\n  {self.source}" + (f"\n  {self.note}" if self.note else "")
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement, who makes it, the verdict, and the correct statement.
+
+    `lesson` is the number of the notebook that shows it, `test` the test that
+    proves it ("" until that lesson is written).
+    """
+
+    id: str
+    claim: str
+    who: str
+    verdict: str
+    correct: str
+    source: str
+    lesson: int
+    test: str
+
+    def __str__(self):
+        return "\n".join(
+            [
+                *textwrap.wrap(f'"{self.claim}" ({self.who})', 78),
+                *textwrap.wrap(
+                    f"{self.verdict}: {self.correct}",
+                    78,
+                    initial_indent="  ",
+                    subsequent_indent="  ",
+                ),
+                *textwrap.wrap(
+                    f"[{self.source}; lesson {self.lesson}]",
+                    78,
+                    initial_indent="  ",
+                    subsequent_indent="  ",
+                ),
+            ]
+        )
+
+    __repr__ = __str__
+
+
+@cache
+def table(name, kind):
+    """Every row of a table as a `kind`, by its first column."""
+    with open(HERE / name, encoding="utf-8", newline="") as file:
+        rows = [row_as(kind, row) for row in csv.DictReader(file)]
+    return {getattr(row, fields(kind)[0].name): row for row in rows}
+
+
+def row_as(kind, row):
+    values = {}
+    for column in fields(kind):
+        text = row[column.name]
+        is_number = column.type in (int, float)
+        values[column.name] = column.type(text or 0) if is_number else text
+    return kind(**values)
+
+
+def one(name, kind, key, what):
+    """The row called `key`, or a KeyError that names the close ones."""
+    rows = table(name, kind)
+    if key in rows:
+        return rows[key]
+    close = get_close_matches(str(key), rows, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(close)}?" if close else "no id is close;"
+    raise Unknown(f"no {what} has the id {key!r}; {hint} papers.{what}s() lists all")
+
+
+class Unknown(KeyError):
+    """A KeyError whose message prints as a sentence."""
+
+    def __str__(self):
+        return self.args[0]
+
+
+def frame(rows, kind):
+    """The rows as a pandas DataFrame, indexed by id."""
+    import pandas
+
+    columns = [column.name for column in fields(kind)]
+    data = pandas.DataFrame([asdict(row) for row in rows], columns=columns)
+    return data.set_index(columns[0])
+
+
+def matching(rows, wanted):
+    """The rows whose columns equal every wanted value that is not None."""
+    wanted = {name: value for name, value in wanted.items() if value is not None}
+    return [row for row in rows if all(getattr(row, n) == v for n, v in wanted.items())]
+
+
+def figure(id):
+    """The published `Figure` with this id; `.value` is the number.
+
+    Raises KeyError naming the close ids for one that is not there.
+    """
+    return one("figures.csv", Figure, id, "figure")
+
+
+def figures(
+    paper=None, place=None, network=None, what=None, *, crops=None, models=None
+):
+    """The published figures that fit, as a pandas DataFrame indexed by id.
+
+    `figures(paper="rethinking", place="table 3", what="top-1 error")` is the
+    ladder. Everything left out is free.
+    """
+    rows = table("figures.csv", Figure).values()
+    wanted = {
+        "paper": paper,
+        "place": place,
+        "network": network,
+        "what": what,
+        "crops": crops,
+        "models": models,
+    }
+    return frame(matching(rows, wanted), Figure)
+
+
+def claim(id):
+    """The `Claim` with this id: it prints as quote, verdict, correct statement.
+
+    Raises KeyError naming the close ids for one that is not there.
+    """
+    return one("claims.csv", Claim, id, "claim")
+
+
+def claims(lesson=None, who=None, verdict=None):
+    """The claims that fit, as a pandas DataFrame indexed by id."""
+    if verdict is not None and verdict not in VERDICTS:
+        raise ValueError(f"verdict={verdict!r} is none of {', '.join(VERDICTS)}")
+    rows = table("claims.csv", Claim).values()
+    wanted = {"lesson": lesson, "who": who, "verdict": verdict}
+    return frame(matching(rows, wanted), Claim)
+
+
+def source(paper):
+    """The `Source` with this short name, such as "rethinking"."""
+    return one("sources.csv", Source, paper, "source")
+
+
+def sources():
+    """Every paper and repository that is quoted, as a pandas DataFrame."""
+    return frame(table("sources.csv", Source).values(), Source)

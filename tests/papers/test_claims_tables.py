@@ -1,0 +1,156 @@
+"""The claims that the papers' own tables settle, by arithmetic on what they print."""
+
+from itertools import pairwise
+
+from measure import value
+
+from inception_edu import papers
+
+RUNGS = (
+    "inception-v2",
+    "inception-v2-rmsprop",
+    "inception-v2-label-smoothing",
+    "inception-v2-factorized-7x7",
+    "inception-v2-bn-auxiliary",
+)
+
+
+def ladder():
+    return [value(f"rethinking/table-3/{rung}/top-1-error") for rung in RUNGS]
+
+
+def steps():
+    errors = ladder()
+    return [round(a - b, 1) for a, b in pairwise(errors)]
+
+
+def test_resnet_grows_deeper_and_dearer_and_stays_below_vgg():
+    shallow, deep = (value(f"resnet/table-1/resnet-{n}/cost") for n in (18, 152))
+    assert round(deep / shallow, 1) == 6.3
+    counted = {
+        name: value(f"torchvision/torchvision-models/{name}/macs-counted")
+        for name in ("resnet-152", "vgg-19")
+    }
+    assert counted["resnet-152"] < counted["vgg-19"]
+
+
+def test_table_3_of_going_deeper_misprints_one_difference():
+    base = value("going-deeper/table-3/1-model-1-crop")
+    wrong = {}
+    for models, crops in ((1, 10), (1, 144), (7, 1), (7, 10), (7, 144)):
+        key = (
+            f"going-deeper/table-3/{models}-model{'s' if models > 1 else ''}-"
+            f"{crops}-crop{'s' if crops > 1 else ''}"
+        )
+        change = round(value(key) - base, 2)
+        if change != value(f"{key}-change"):
+            wrong[key] = (change, value(f"{key}-change"))
+    assert wrong == {"going-deeper/table-3/7-models-144-crops": (-3.40, -3.45)}
+
+
+def test_table_3_of_rethinking_is_a_ladder():
+    assert ladder() == [23.4, 23.1, 22.8, 21.6, 21.2]
+
+
+def test_the_factorized_7x7_is_the_largest_rung():
+    assert steps() == [0.3, 0.3, 1.2, 0.4]
+
+
+def test_table_3_adds_the_factorized_7x7_after_v2():
+    costs = [value(f"rethinking/table-3/{rung}/cost") for rung in RUNGS]
+    assert costs == [3.8, 3.8, 3.8, 4.8, 4.8]
+
+
+def test_label_smoothing_gains_0_3_and_0_2():
+    before, after = (
+        value(f"rethinking/table-3/inception-v2-{rung}/top-5-error")
+        for rung in ("rmsprop", "label-smoothing")
+    )
+    assert steps()[1] == 0.3
+    assert round(before - after, 1) == 0.2
+    assert value("rethinking/section-7/inception-v3/label-smoothing-gain") == 0.2
+
+
+def test_2_5_times_googlenet_is_v2_not_v3():
+    base = value("rethinking/table-3/googlenet/cost")
+    assert round(value("rethinking/table-3/inception-v2/cost") / base, 1) == 2.5
+    last = value("rethinking/table-3/inception-v2-bn-auxiliary/cost")
+    assert round(last / base, 1) == 3.2
+
+
+def test_v2_and_v3_are_figures_of_rethinking():
+    def named(paper):
+        return set(papers.figures(paper=paper)["network"])
+
+    assert {"Inception-v2", "Inception-v3"} <= named("rethinking")
+    assert not any("Inception-v" in name for name in named("going-deeper"))
+    assert papers.source("going-deeper").where.startswith("arXiv 1409")
+    assert papers.source("rethinking").where.startswith("arXiv 1512")
+
+
+def test_3_58_percent_is_an_ensemble():
+    best = papers.figure("rethinking/table-5/inception-v3/top-5-error")
+    assert (best.value, best.models, best.crops) == (3.58, 4, 144)
+    single = papers.figure("rethinking/table-3/inception-v2-bn-auxiliary/top-5-error")
+    assert (single.value, single.models, single.crops) == (5.6, 1, 1)
+    assert value("rethinking/table-4/inception-v3-144-crops/top-5-error") == 4.2
+
+
+def test_9_2_percent_is_ten_crops():
+    assert value("rethinking/table-3/googlenet/top-5-error") == 9.2
+    ten = papers.figure("going-deeper/table-3/1-model-10-crops")
+    assert (round(ten.value + 0.001, 1), ten.crops) == (9.2, 10)
+    assert value("going-deeper/table-3/1-model-1-crop") == 10.07
+
+
+def test_released_weights_are_below_the_papers_accuracy():
+    paper = papers.figure("rethinking/table-3/inception-v2-bn-auxiliary/top-1-error")
+    assert "48,238" in paper.images
+    released = [
+        value("tf-slim/research-slim-readme-md/inception-v3/top-1-accuracy"),
+        value("timm/results-imagenet-csv/inception-v3/top-1-accuracy"),
+        value("torchvision/imagenet1k-v1/inception-v3/top-1-accuracy"),
+    ]
+    assert [round(accuracy, 1) for accuracy in released] == [78.0, 77.9, 77.3]
+    assert max(released) < 100 - paper.value
+
+
+def test_v4_ends_beside_inception_resnet_v2():
+    v4, hybrid = (
+        value(f"inception-v4/table-2/{name}/top-1-error")
+        for name in ("inception-v4", "inception-resnet-v2")
+    )
+    assert round(v4 - hybrid, 1) == 0.1
+
+
+def test_vgg_has_2_3_times_the_parameters_of_alexnet():
+    vgg = value("vgg/table-2/d-vgg-16/parameters")
+    assert round(vgg / value("alexnet/abstract/alexnet/parameters"), 1) == 2.3
+
+
+def test_6_8_percent_is_two_vgg_nets():
+    assert value("rethinking/table-4/vgg/top-5-error") == 6.8
+    assert value("vgg/table-7/1-net-multi-crop-dense/top-5-error") == 7.1
+    assert value("vgg/table-7/2-nets-multi-crop-dense/top-5-error") == 6.8
+
+
+def test_the_deepest_resnet_has_152_layers():
+    assert value("resnet/table-1/resnet-152/cost") == 11.3
+    names = set(papers.figures(paper="inception-v4")["network"])
+    assert "ResNet-151" in names and "ResNet-152" not in names
+    assert "ResNet-151" not in set(papers.figures(paper="resnet")["network"])
+
+
+def test_the_aaai_row_of_resnet_is_bn_inceptions():
+    aaai, arxiv = (
+        [value(f"{paper}/{row}/top-{k}-error") for k in (1, 5)]
+        for paper, row in (
+            ("inception-v4-aaai", "table-2/resnet"),
+            ("inception-v4", "table-3/resnet-151"),
+        )
+    )
+    resnet = [value(f"resnet/table-3/resnet-152/top-{k}-error") for k in (1, 5)]
+    assert aaai == [
+        value(f"inception-v4/table-2/bn-inception/top-{k}-error") for k in (1, 5)
+    ]
+    assert [round(error, 1) for error in resnet] == arxiv

@@ -1,0 +1,146 @@
+"""The three tables themselves: complete, sourced, consistent, readable."""
+
+import ast
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from inception_edu import papers
+from inception_edu.papers.reader import VERDICTS
+
+ROOT = Path(__file__).parents[2]
+# Claims of lessons up to this one must name their test. Raise it with each lesson.
+SHOWN_UP_TO = 2
+
+
+def collected(path):
+    """The names of the test functions in a file."""
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    return {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    }
+
+
+def test_every_claim_is_complete():
+    for id, claim in papers.claims().iterrows():
+        assert claim["verdict"] in VERDICTS, id
+        assert 0 <= claim["lesson"] <= 7, id
+        for column in ("claim", "who", "correct", "source"):
+            assert claim[column].strip(), (id, column)
+
+
+def test_every_claim_that_is_taught_names_a_test_that_exists():
+    for id, claim in papers.claims().iterrows():
+        if not claim["test"]:
+            assert claim["lesson"] > SHOWN_UP_TO, f"{id} names no test"
+            continue
+        path, name = claim["test"].split("::")
+        assert name in collected(path), f"{id}: {claim['test']} does not exist"
+
+
+def test_every_test_of_a_claim_is_collected_by_pytest():
+    paths = {node.split("::")[0] for node in papers.claims()["test"] if node}
+    listing = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", *sorted(paths)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    ).stdout.splitlines()
+    missing = {node for node in papers.claims()["test"] if node} - set(listing)
+    assert not missing
+
+
+def test_every_statement_of_the_blog_post_is_judged():
+    ids = list(papers.claims().index)
+    count = Counter(
+        id.split("/")[1].split("-")[0] for id in ids if id.startswith("blog")
+    )
+    # v2's six statements and its question, v3's and v4's, the rest about v1.
+    assert (count["v2"], count["v3"], count["v4"]) == (7, 5, 11)
+    assert sum(count.values()) - 7 - 5 - 11 >= 12
+
+
+def test_every_figure_has_a_source_a_unit_and_a_number():
+    for id in papers.figures().index:
+        figure = papers.figure(id)
+        assert papers.source(figure.paper).title in figure.source
+        assert figure.place and figure.network and figure.what, id
+        assert figure.value == figure.value, id
+
+
+def test_accuracies_say_what_they_were_measured_on():
+    for paper, place in (
+        ("rethinking", "table 3"),
+        ("rethinking", "table 4"),
+        ("inception-v4", "table 2"),
+        ("inception-v4", "table 3"),
+        ("going-deeper", "table 3"),
+    ):
+        rows = papers.figures(paper=paper, place=place)
+        rows = rows[rows["what"].str.contains("error")]
+        assert len(rows) and (rows["images"] != "").all(), (paper, place)
+    single = papers.figures(paper="inception-v4", place="table 2")
+    assert set(single["crops"]) == {1}
+
+
+def test_printed_widths_of_table_1_add_up():
+    for module in ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b"):
+
+        def cell(column, module=module):
+            return papers.figure(f"going-deeper/table-1/{module}/{column}").value
+
+        branches = ("1x1", "3x3", "5x5", "pool-proj")
+        assert sum(map(cell, branches)) == cell("output-channels")
+
+
+def test_top_1_error_is_above_top_5_error():
+    table = papers.figures()
+    for id, row in table[table["what"] == "top-1 error"].iterrows():
+        other = id.replace("top-1", "top-5")
+        if other in table.index:
+            assert row["value"] > table.loc[other, "value"], id
+
+
+def test_a_figure_prints_with_its_source():
+    figure = papers.figure("going-deeper/table-3/1-model-1-crop")
+    assert str(figure) == (
+        "GoogLeNet, top-5 error: 10.07% (1 crop, 50,000 (ILSVRC-2014 validation))\n"
+        "  Going deeper with convolutions, table 3 (arXiv 1409.4842v1, CVPR 2015)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("read", "wrong", "right"),
+    [
+        (papers.figure, "going-deeper/table-3/1-model-1crop", "1-model-1-crop"),
+        (papers.claim, "blog/chose-best", "blog/choose-best"),
+        (papers.source, "rethinkin", "rethinking"),
+    ],
+)
+def test_an_unknown_id_names_the_close_ones(read, wrong, right):
+    with pytest.raises(KeyError, match="did you mean") as error:
+        read(wrong)
+    assert right in str(error.value)
+
+
+def test_claims_are_found_by_lesson_and_verdict():
+    lesson = papers.claims(lesson=1)
+    assert set(lesson["lesson"]) == {1}
+    assert set(papers.claims(verdict="wrong")["verdict"]) == {"wrong"}
+    with pytest.raises(ValueError, match="none of true, half"):
+        papers.claims(verdict="false")
+
+
+def test_the_papers_do_not_import_torch():
+    code = (
+        "import sys; from inception_edu import papers; papers.claims(lesson=1); "
+        "papers.figure('alexnet/abstract/alexnet/parameters'); "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
