@@ -3,6 +3,7 @@
 from difflib import get_close_matches
 
 from inception_edu.networks.bn_inception import bn_inception
+from inception_edu.networks.fuse import fuse
 from inception_edu.networks.googlenet import googlenet, googlenet_naive
 from inception_edu.networks.inception_resnet import (
     inception_resnet_v1,
@@ -11,6 +12,8 @@ from inception_edu.networks.inception_resnet import (
 from inception_edu.networks.inception_v3 import inception_v3
 from inception_edu.networks.inception_v4 import inception_v4
 from inception_edu.networks.layers import Branches, ConvUnit, Network, Outputs
+from inception_edu.networks.minis import CLASSES, MINIS
+from inception_edu.networks.weights import load_pretrained, load_weights
 
 MODELS = {
     "googlenet_naive": googlenet_naive,
@@ -20,6 +23,7 @@ MODELS = {
     "inception_v4": inception_v4,
     "inception_resnet_v1": inception_resnet_v1,
     "inception_resnet_v2": inception_resnet_v2,
+    **MINIS,
 }
 
 __all__ = [
@@ -29,7 +33,10 @@ __all__ = [
     "Network",
     "Outputs",
     "create_model",
+    "fuse",
     "list_models",
+    "load_pretrained",
+    "load_weights",
 ]
 
 
@@ -38,10 +45,11 @@ def list_models():
     return list(MODELS)
 
 
-def create_model(name, num_classes=1000, aux=False, **options):
+def create_model(name, num_classes=None, aux=False, **options):
     """The network called `name`, untrained, in train mode as torch makes it.
 
-    `num_classes`: outputs of the classifier, at least 1. `aux`: build the
+    `num_classes`: outputs of the classifier, at least 1; 1000 unless told
+    otherwise, 10 for a mini. `aux`: build the
     auxiliary heads as well (used in train mode only). `options` are the
     network's own, such as `layout="torchvision"`. Raises ValueError that names
     the close matches for an unknown name, TypeError for an unknown option.
@@ -53,6 +61,8 @@ def create_model(name, num_classes=1000, aux=False, **options):
             f"no model is called {name!r}; {hint} "
             f"list_models() gives all: {', '.join(MODELS)}"
         )
+    if num_classes is None:
+        num_classes = CLASSES if name in MINIS else 1000
     if isinstance(num_classes, bool) or not isinstance(num_classes, int):
         raise TypeError(f"num_classes={num_classes!r} must be a whole number")
     if num_classes < 1:

@@ -1,0 +1,149 @@
+"""Many trainings, one row each, in a CSV that grows and can be gone on with.
+
+`results("modules")` and `results("ladder")` are the stored tables; the commands
+`python -m inception_edu.training.modules` and `... .ladder` add to them.
+"""
+
+import argparse
+import csv
+import io
+import os
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "results"
+SEEDS = (0, 1, 2, 3, 4)
+
+
+def results(name):
+    """The stored table of an experiment, "modules" or "ladder": a pandas DataFrame.
+
+    One row a run; accuracy and the columns named by a scale ("10-15" pixels) are
+    shares of the test images, 0 to 1.
+    """
+    import pandas
+
+    stored = sorted(path.stem for path in FOLDER.glob("*.csv"))
+    if name not in stored:
+        raise ValueError(f"no results are called {name!r}; stored: {', '.join(stored)}")
+    return pandas.read_csv(FOLDER / f"{name}.csv")
+
+
+def count(model, input_shape=(1, 3, 48, 48)):
+    """`(macs, parameters)` of what runs at inference, by hooks on a forward pass.
+
+    Convolution and linear weights only, one image, no auxiliary head; for the
+    tables here, so that they stand without the tracer that they are tested against.
+    """
+    import torch
+    from torch import nn
+
+    macs, parameters = 0, 0
+    hooks = []
+
+    def add(layer, _, output):
+        nonlocal macs, parameters
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            macs += layer.weight.numel() * output[0, 0].numel()
+        parameters += sum(p.numel() for p in layer.parameters(recurse=False))
+
+    was_training = model.training
+    try:
+        hooks = [layer.register_forward_hook(add) for layer in model.modules()]
+        with torch.no_grad():
+            model.eval()(torch.zeros(input_shape))
+    finally:
+        for hook in hooks:
+            hook.remove()
+        model.train(was_training)
+    return macs, parameters
+
+
+def done(path, key):
+    """The keys of the rows in `path`, as tuples of strings; whole rows only."""
+    if not path.exists():
+        return set()
+    text = path.read_text(encoding="utf-8")
+    if not text.endswith("\n"):  # cut off while it was being written
+        text = text[: text.rfind("\n") + 1]
+        path.write_text(text, encoding="utf-8")
+    return {tuple(row[k] for k in key) for row in csv.DictReader(io.StringIO(text))}
+
+
+def append(path, row):
+    """Add one row in a single write, under a header if the file is new."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, row, lineterminator="\n")
+    if not path.exists() or not path.stat().st_size:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer.writeheader()
+    else:
+        with open(path, encoding="utf-8") as file:
+            header = next(csv.reader(file))
+        if header != list(row):
+            raise ValueError(
+                f"{path} has the columns {', '.join(header)}, this run has "
+                f"{', '.join(row)}; name another file with --out"
+            )
+    writer.writerow(row)
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(handle, text.getvalue().encode())
+    finally:
+        os.close(handle)
+
+
+def run_all(plan, path, key, train):
+    """`train(run)` for every run of the plan that `path` does not hold yet.
+
+    `plan` is a list of dicts whose entries `key` name a run; `train` returns the
+    whole row, or None when it was interrupted. Prints a line for each. Returns
+    False when it was interrupted: start it again, and it goes on.
+    """
+    known = done(path, key)
+    missing = [run for run in plan if tuple(str(run[k]) for k in key) not in known]
+    print(f"{len(plan) - len(missing)} of {len(plan)} runs are in {path.name}")
+    try:
+        for number, run in enumerate(missing, 1):
+            row = train(run)
+            if row is None:
+                raise KeyboardInterrupt
+            append(path, row)
+            name = ", ".join(f"{k} {run[k]}" for k in key)
+            print(
+                f"{number} of {len(missing)}: {name}: accuracy {row['accuracy']:.1%}, "
+                f"{row['seconds']:.0f} s",
+                flush=True,
+            )
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return False
+    return True
+
+
+def measure(history, first):
+    """The row of a run: `first`, then what its history holds."""
+    import torch
+
+    macs, parameters = count(history.model)
+    return {
+        **first,
+        "macs": macs,
+        "params": parameters,
+        "loss": round(history.loss[-1], 4),
+        "train_accuracy": round(history.train_accuracy[-1], 4),
+        "accuracy": round(history.accuracy[-1], 4),
+        **{s: round(a, 4) for s, a in history.accuracy_by_scale.items()},
+        "seconds": round(history.seconds[-1], 1),
+        "torch": torch.__version__,
+    }
+
+
+def arguments(text, default_out, epochs):
+    """The parser of an experiment's command: seeds, epochs, images, out."""
+    parser = argparse.ArgumentParser(description=text)
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    parser.add_argument("--epochs", type=int, default=epochs)
+    parser.add_argument("--images", type=int, default=6000, help="training images")
+    parser.add_argument("--out", type=Path, default=FOLDER / default_out)
+    return parser

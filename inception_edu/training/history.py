@@ -1,0 +1,135 @@
+"""What a training leaves behind: plain data, one row an epoch."""
+
+import csv
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from inception_edu.training.recipes import Change, Recipe
+
+COLUMNS = ("epoch", "loss", "train_accuracy", "accuracy", "seconds")
+
+
+@dataclass
+class History:
+    """Loss and accuracy by epoch, and where they came from.
+
+    `epoch`, `loss`, `train_accuracy`, `accuracy` (of the test images) and `seconds`
+    (since the start) are lists of equal length; `by_scale` holds a dict for each,
+    such as {"10-15": 0.77}. Accuracies are shares, 0 to 1. After an interrupt the
+    last epoch may be a part of one, such as 2.4. `model` is the trained network,
+    in eval mode; it is not saved.
+    """
+
+    model_name: str
+    recipe: Recipe | None = None
+    data_name: str = ""
+    seed: int = 0
+    epochs: int = 0
+    epoch: list = field(default_factory=list)
+    loss: list = field(default_factory=list)
+    train_accuracy: list = field(default_factory=list)
+    accuracy: list = field(default_factory=list)
+    by_scale: list = field(default_factory=list)
+    seconds: list = field(default_factory=list)
+    interrupted: bool = False
+    model: object = field(default=None, repr=False, compare=False)
+
+    def add(self, *, by_scale, **row):
+        """Append one row: epoch, loss, train_accuracy, accuracy, seconds."""
+        for column in COLUMNS:
+            getattr(self, column).append(row[column])
+        self.by_scale.append(dict(by_scale))
+
+    @property
+    def accuracy_by_scale(self):
+        """Test accuracy after the last epoch, by scale: {"10-15": 0.77, ...}."""
+        return dict(self.by_scale[-1]) if self.by_scale else {}
+
+    @property
+    def rows(self):
+        """One dict an epoch: epoch, loss, ..., then the scales."""
+        return [
+            {column: getattr(self, column)[i] for column in COLUMNS} | self.by_scale[i]
+            for i in range(len(self.epoch))
+        ]
+
+    @property
+    def summary(self):
+        """One line: the network, the recipe, the accuracy in whole per cents."""
+        recipe = f"recipe {self.recipe.name}, " if self.recipe else ""
+        start = f"{self.model_name}, {recipe}seed {self.seed}"
+        if not self.epoch:
+            return f"{start}: interrupted before the first step"
+        scales = ", ".join(
+            f"{scale} px: {share:.0%}"
+            for scale, share in self.accuracy_by_scale.items()
+        )
+        return (
+            f"{start}: {self.epoch[-1]:.3g} of {self.epochs} epochs"
+            f"{' (interrupted)' if self.interrupted else ''}, test accuracy "
+            f"{self.accuracy[-1]:.0%}{f' ({scales})' if scales else ''}"
+        )
+
+    def __repr__(self):
+        return f"<History {self.summary}>"
+
+    def as_dict(self):
+        """Everything but the model, as dicts, lists, numbers and strings."""
+        plain = {
+            name: getattr(self, name)
+            for name in self.__dataclass_fields__
+            if name not in ("model", "recipe")
+        }
+        return plain | {"recipe": self.recipe and asdict(self.recipe)}
+
+    @classmethod
+    def from_dict(cls, plain):
+        """The history that `as_dict` took apart."""
+        recipe = plain.get("recipe")
+        if recipe:
+            recipe = dict(recipe)
+            recipe["changes"] = tuple(
+                Change(**c) if isinstance(c, dict) else Change(*c)
+                for c in recipe["changes"]
+            )
+            recipe["model_options"] = dict(recipe["model_options"])
+            recipe = Recipe(**recipe)
+        return cls(**{**plain, "recipe": recipe or None})
+
+    def save(self, path):
+        """Write `path`: .json holds everything, .csv one row an epoch."""
+        path = Path(path)
+        if path.suffix == ".json":
+            path.write_text(json.dumps(self.as_dict(), indent=1), encoding="utf-8")
+        elif path.suffix == ".csv":
+            with open(path, "w", newline="", encoding="utf-8") as file:
+                scales = self.accuracy_by_scale
+                writer = csv.DictWriter(file, ["model", "seed", *COLUMNS, *scales])
+                writer.writeheader()
+                for row in self.rows:
+                    writer.writerow({"model": self.model_name, "seed": self.seed} | row)
+        else:
+            raise ValueError(f"{path.name}: save as .json or .csv")
+        return path
+
+    @classmethod
+    def load(cls, path):
+        """The history in a .json or .csv that `save` wrote; a .csv has no recipe."""
+        path = Path(path)
+        if path.suffix == ".json":
+            return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        if path.suffix != ".csv":
+            raise ValueError(f"{path.name}: load a .json or a .csv")
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        if not rows:
+            raise ValueError(f"{path.name} holds no epoch")
+        history = cls(rows[0].pop("model"), seed=int(rows[0].pop("seed")))
+        for row in rows:
+            row.pop("model", None), row.pop("seed", None)
+            values = {column: float(value) for column, value in row.items()}
+            known = {column: values.pop(column) for column in COLUMNS}
+            history.add(by_scale=values, **known)
+        history.epochs = history.epoch[-1]
+        return history

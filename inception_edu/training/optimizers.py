@@ -1,0 +1,92 @@
+"""RMSProp as TensorFlow writes it, beside torch's, and the recipe's choice of one."""
+
+import torch
+
+
+class RMSpropTF(torch.optim.Optimizer):
+    """TensorFlow's RMSProp, with which Inception v2 to v4 were trained.
+
+        mean_square = decay * mean_square + (1 - decay) * gradient ** 2
+        step        = momentum * step + lr * gradient / sqrt(mean_square + eps)
+        weight      = weight - step
+
+    Three things differ from `torch.optim.RMSprop`: `mean_square` starts at ones,
+    not zeros; `eps` is inside the root; the learning rate is inside the momentum,
+    so that a later change of it leaves the steps already under way alone.
+    `weight_decay` is added to the gradient. Source: TensorFlow, ApplyRMSProp.
+    """
+
+    def __init__(
+        self, params, lr=0.045, decay=0.9, eps=1.0, momentum=0.0, weight_decay=0.0
+    ):
+        for name, value, most in (
+            ("lr", lr, float("inf")),
+            ("decay", decay, 1),
+            ("eps", eps, float("inf")),
+            ("momentum", momentum, 1),
+            ("weight_decay", weight_decay, float("inf")),
+        ):
+            if not 0 <= value <= most:
+                raise ValueError(f"{name}={value} must lie between 0 and {most}")
+        defaults = dict(
+            lr=lr, decay=decay, eps=eps, momentum=momentum, weight_decay=weight_decay
+        )
+        super().__init__(params, defaults)
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        """One update of every weight that has a gradient; the closure's loss."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    self.update(weight, weight.grad, group)
+        return loss
+
+    def update(self, weight, gradient, group):
+        """The three lines of the class's docstring, for one tensor."""
+        state = self.state[weight]
+        if not state:
+            state["mean_square"] = torch.ones_like(weight)
+            state["step"] = torch.zeros_like(weight)
+        if group["weight_decay"]:
+            gradient = gradient.add(weight, alpha=group["weight_decay"])
+        mean_square, step = state["mean_square"], state["step"]
+        mean_square.lerp_(gradient.square(), 1 - group["decay"])
+        root = (mean_square + group["eps"]).sqrt_()
+        step.mul_(group["momentum"]).addcdiv_(gradient, root, value=group["lr"])
+        weight.sub_(step)
+
+
+def make_optimizer(recipe, model):
+    """The recipe's optimizer on the weights of `model`.
+
+    Weight decay goes to the weights of convolutions and linear layers, not to
+    biases or batch normalisation.
+    """
+    weights = [p for p in model.parameters() if p.requires_grad]
+    if not weights:
+        raise ValueError(
+            "the model has no weight to train; pass an nn.Module with parameters "
+            "that require gradients"
+        )
+    groups = [
+        {
+            "params": [p for p in weights if p.ndim > 1],
+            "weight_decay": recipe.weight_decay,
+        },
+        {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    rate = recipe.learning_rate
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, rate, momentum=recipe.momentum)
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, rate, eps=recipe.eps)
+    options = dict(eps=recipe.eps, momentum=recipe.momentum)
+    if recipe.optimizer == "rmsprop":
+        return torch.optim.RMSprop(groups, rate, alpha=recipe.rms_decay, **options)
+    return RMSpropTF(groups, rate, decay=recipe.rms_decay, **options)

@@ -1,0 +1,250 @@
+"""Recipes as data: every switch of a training in one frozen record.
+
+`v1` is the paper's, `v3` is Rethinking's, `quick` is for the first lessons;
+`RUNGS` are v3's tricks, each of which `switch_on` adds to any recipe alone. What
+a recipe changes from its paper is in `recipe.changes`, row by row.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+OPTIMIZERS = ("sgd", "adamw", "rmsprop", "rmsprop_tf")
+SCHEDULES = ("constant", "steps", "one-cycle")
+
+
+class Change(NamedTuple):
+    """One thing that a recipe does otherwise than its paper, and both values."""
+
+    what: str
+    paper: str
+    here: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How to train. Change one switch with `recipe.but(clip=2.0)`.
+
+    optimizer: "sgd", "adamw", "rmsprop" (torch's) or "rmsprop_tf" (TensorFlow's).
+    learning_rate, momentum, weight_decay; rms_decay and eps: RMSProp's.
+    schedule: "constant"; "steps", times `decay` after every `decay_every`, a share
+    of the whole training (2 of 100 epochs is 0.02); "one-cycle", up for the first
+    30 % and down along a cosine.
+    clip: largest norm of the gradient, None for none. label_smoothing: epsilon,
+    for the auxiliary heads too. aux_weight: of each head's loss, 0 builds none.
+    average: decay of the moving average of weights, 0 for none.
+    flip, shift: augmentation, mirrored at random, moved by up to so many pixels.
+    model_options: given to `create_model` where `fit` builds the model by name.
+    """
+
+    name: str
+    optimizer: str = "sgd"
+    learning_rate: float = 0.05
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    rms_decay: float = 0.9
+    eps: float = 1e-8
+    schedule: str = "steps"
+    decay: float = 1.0
+    decay_every: float = 1.0
+    clip: float | None = None
+    label_smoothing: float = 0.0
+    aux_weight: float = 0.0
+    average: float = 0.0
+    batch_size: int = 64
+    epochs: int = 6
+    flip: bool = False
+    shift: int = 0
+    model_options: tuple[tuple[str, object], ...] = ()
+    source: str = ""
+    changes: tuple[Change, ...] = ()
+
+    def __post_init__(self):
+        if isinstance(self.model_options, Mapping):
+            object.__setattr__(self, "model_options", tuple(self.model_options.items()))
+        for field, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+            if getattr(self, field) not in choices:
+                raise ValueError(
+                    f"{field}={getattr(self, field)!r} is unknown; choose one of "
+                    f"{', '.join(choices)}"
+                )
+        for field, least, most in (
+            ("learning_rate", 0, math.inf),
+            ("momentum", 0, 0.9999),
+            ("weight_decay", 0, math.inf),
+            ("rms_decay", 0, 1),
+            ("eps", 0, math.inf),
+            ("decay", 1e-6, 1),
+            ("decay_every", 1e-6, 1),
+            ("label_smoothing", 0, 0.9999),
+            ("aux_weight", 0, math.inf),
+            ("average", 0, 0.99999),
+            ("epochs", 1, math.inf),
+            ("shift", 0, math.inf),
+        ):
+            value = getattr(self, field)
+            if not least <= value <= most:
+                raise ValueError(f"{field}={value} must lie between {least} and {most}")
+        if self.clip is not None and not self.clip > 0:
+            raise ValueError(f"clip={self.clip} must be above 0; None is no clipping")
+        if self.batch_size < 2:
+            raise ValueError(
+                f"batch_size={self.batch_size} must be at least 2: batch "
+                "normalisation needs more than one image to take a variance of"
+            )
+
+    def but(self, **switches):
+        """A copy with some switches changed: `recipe.but(clip=2.0)`."""
+        return replace(self, **switches)
+
+    def learning_rate_at(self, share):
+        """The learning rate when `share` (0 to 1) of the training is done."""
+        if self.schedule == "constant":
+            return self.learning_rate
+        if self.schedule == "steps":
+            # the tiny term: 0.06 / 0.02 is 2.9999999999999996
+            return self.learning_rate * self.decay ** int(
+                share / self.decay_every + 1e-9
+            )
+        lowest, rise = 0.04, 0.3  # of the top rate; of the training
+        if share < rise:
+            part = (1 - math.cos(math.pi * share / rise)) / 2
+            return self.learning_rate * (lowest + (1 - lowest) * part)
+        part = (1 + math.cos(math.pi * (share - rise) / (1 - rise))) / 2
+        return self.learning_rate * max(part, 1e-4)
+
+
+quick = Recipe(
+    name="quick",
+    optimizer="adamw",
+    learning_rate=0.01,
+    weight_decay=0.01,
+    schedule="one-cycle",
+    source="AdamW with a one-cycle rate: not the paper's, but learns in minutes",
+    changes=(
+        Change("optimizer", "asynchronous SGD, momentum 0.9", "AdamW"),
+        Change("learning rate", "x 0.96 every 8 epochs", "one cycle, top 0.01"),
+        Change("images", "1.2 million, 224x224, 1,000 classes", "6,000, 48x48, 10"),
+        Change("normalisation", "local response", "batch"),
+        Change("auxiliary heads", "2, weight 0.3", "none"),
+        Change("dropout", "40 %", "none"),
+        Change("averaging", "Polyak", "none"),
+    ),
+)
+
+v1 = Recipe(
+    name="v1",
+    optimizer="sgd",
+    learning_rate=0.1,
+    momentum=0.9,
+    weight_decay=2e-4,
+    schedule="steps",
+    decay=0.96,
+    decay_every=8 / 250,
+    average=0.98,
+    source="Going deeper with convolutions, section 6",
+    changes=(
+        Change("optimizer", "asynchronous SGD on many CPUs", "SGD on one machine"),
+        Change("learning rate", "start not given", "0.1"),
+        Change(
+            "decay",
+            "x 0.96 every 8 epochs, length not given",
+            "x 0.96 every 3.2 % of the training (8 epochs of Caffe's 250)",
+        ),
+        Change("weight decay", "not given", "0.0002, as in Caffe's replication"),
+        Change("averaging", "Polyak", "exponential, 0.98 a step"),
+        Change("batch", "not given", "64"),
+        Change("images", "1.2 million, 224x224, 1,000 classes", "6,000, 48x48, 10"),
+        Change("augmentation", "crops of 8 to 100 %, colour", "none"),
+        Change("normalisation", "local response", "batch"),
+        Change("auxiliary heads", "2, weight 0.3", "none"),
+        Change("dropout", "40 %", "none"),
+    ),
+)
+
+# What Rethinking, section 8, says of every network it trains, SGD its starting
+# point ("our earlier experiments used momentum").
+RETHINKING = Recipe(
+    name="rethinking",
+    optimizer="sgd",
+    learning_rate=0.1,
+    momentum=0.9,
+    weight_decay=4e-5,
+    schedule="steps",
+    decay=0.94,
+    decay_every=2 / 100,
+    clip=2.0,
+    aux_weight=0.4,
+    average=0.98,
+    model_options=(("stem", "plain"), ("bn_aux", False)),
+    source="Rethinking the Inception architecture, section 8",
+    changes=(
+        Change("learning rate", "0.045 (RMSProp); momentum's not given", "searched"),
+        Change(
+            "decay",
+            "x 0.94 every 2 of 100 epochs",
+            "x 0.94 every 2 % of the training, the same in all",
+        ),
+        Change("batch", "32 on each of 50 machines", "64 on one"),
+        Change("averaging", "running average, decay not given", "0.98 a step"),
+        Change("auxiliary weight", "not given", "0.4, as in the released code"),
+        Change("weight decay", "not given", "0.00004, as in the released code"),
+        Change("images", "1.2 million, 299x299, 1,000 classes", "6,000, 48x48, 10"),
+        Change("augmentation", "crops, colour", "none"),
+        Change("dropout", "20 % in the released code", "none"),
+    ),
+)
+
+# The learning rates were searched for each optimizer alone, on other seeds and
+# other data than the ladder's: results/README.md.
+RUNGS = {
+    "rmsprop": {
+        "optimizer": "rmsprop_tf",
+        "momentum": 0.9,
+        "rms_decay": 0.9,
+        "eps": 1.0,
+        "learning_rate": 0.1,
+    },
+    "rmsprop_torch": {
+        "optimizer": "rmsprop",
+        "momentum": 0.9,
+        "rms_decay": 0.9,
+        "eps": 1.0,
+        "learning_rate": 0.1,
+    },
+    "label_smoothing": {"label_smoothing": 0.1},
+    "factorized_stem": {"model_options": {"stem": "factorized"}},
+    "bn_aux": {"model_options": {"bn_aux": True}},
+    "clipping": {"clip": 2.0},
+    "decay": {"schedule": "steps", "decay": 0.94, "decay_every": 2 / 100},
+    "average": {"average": 0.98},
+}
+
+
+def switch_on(recipe, *rungs):
+    """`recipe` with these of `RUNGS` switched on, and nothing else changed.
+
+    Raises ValueError for a name that is no rung. Options of the model are added
+    to those that the recipe has.
+    """
+    for rung in rungs:
+        if rung not in RUNGS:
+            raise ValueError(
+                f"rung {rung!r} is unknown; choose from {', '.join(RUNGS)}"
+            )
+        switches = dict(RUNGS[rung])
+        options = dict(recipe.model_options) | switches.pop("model_options", {})
+        recipe = recipe.but(
+            **switches, model_options=options, name=f"{recipe.name} + {rung}"
+        )
+    return recipe
+
+
+# Rethinking, table 3, row by row: each rung keeps those below it.
+LADDER = ("rmsprop", "label_smoothing", "factorized_stem", "bn_aux")
+ladder = {
+    rung: switch_on(RETHINKING, *LADDER[:height])
+    for height, rung in enumerate(("baseline", *LADDER))
+}
+v3 = ladder["bn_aux"].but(name="v3")
