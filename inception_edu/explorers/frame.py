@@ -209,7 +209,7 @@ class Explorer(anywidget.AnyWidget):
     ).tag(sync=True)
     # Lists, not tables, wherever order matters: notebooks sort a table's keys.
     _face = Dict().tag(sync=True)  # what to build; never changes
-    _asked = List([0, []]).tag(sync=True)  # page to Python: serial, values
+    _asked = List([0, []]).tag(sync=True, echo_update=False)  # serial, values
     _shown = List().tag(sync=True)  # back: serial, values, svg, summary, problem
     _frames = List().tag(sync=True)  # stored answers: values, svg, summary, problem
 

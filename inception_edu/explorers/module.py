@@ -72,8 +72,8 @@ def branches(state, version=None):
     """Every branch of the module as a list of `Block`, by name, from a trace."""
     channels, grid = state["in_channels"], state["grid"]
     widths = {column: state[column] for column in COLUMNS}
-    with torch.device("meta"):  # norm="batch": convolutions without a bias
-        module = VERSIONS[version or state["version"]](channels, widths, norm="batch")
+    with torch.device("meta"):
+        module = VERSIONS[version or state["version"]](channels, widths)
     found = {name: [] for name in module}
     for op in trace(module, (1, channels, grid, grid)).ops:
         if op.kind == "conv" or op.kind.endswith("pool"):
@@ -81,7 +81,7 @@ def branches(state, version=None):
                 kernel_name(op),
                 op.in_shapes[0][1],
                 op.out_shape[1],
-                op.params,
+                op.macs // grid**2,  # every weight works once a pixel
                 op.macs,
             )
             found[op.path.split(".")[0]].append(block)

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -189,9 +190,13 @@ class Control:
         self.input = row.locator("input, select")
 
     @property
+    def kind(self):
+        return self.control.face()["kind"]
+
+    @property
     def value(self):
         """Its value, as Python knows it."""
-        kind = self.control.face()["kind"]
+        kind = self.kind
         if kind == "check":
             return self.input.is_checked()
         shown = self.input.input_value()
@@ -208,10 +213,9 @@ class Control:
 
     def moves(self):
         """The keys that bring it to one end, the other, and somewhere between."""
-        kind = self.control.face()["kind"]
-        if kind == "check":
+        if self.kind == "check":
             return {"other": ("Space",), "back": ("Space",)}
-        if kind == "choice":
+        if self.kind == "choice":
             between = ("Home", *["ArrowDown"] * (len(self.control.values) // 2))
         else:
             between = ("Home", *["PageUp"] * 5)
@@ -279,11 +283,25 @@ class LabPage:
         """`(cell id, list of outputs)` of every code cell, from the model."""
         return self.page.evaluate(OUTPUTS)
 
+    def restart(self):
+        """Restart the kernel, which takes Python away from every view."""
+        self.page.evaluate(
+            f"async () => {{ {PANEL} await panel.sessionContext.restartKernel(); }}"
+        )
+        self.page.wait_for_function(READY, timeout=PATIENCE, polling=200)
+
+    def still_loading(self):
+        """Texts of outputs that wait for their widget; empty when all have come."""
+        texts = """() => [...document.querySelectorAll(".jp-OutputArea-output")]
+          .map((output) => output.innerText)
+          .filter((text) => /Loading widget|Error displaying widget/.test(text))"""
+        with suppress(Exception):  # the caller tells what stayed
+            self.page.wait_for_function(f"() => ({texts})().length === 0")
+        return self.page.evaluate(texts)
+
     def explorers(self):
         """Every explorer on the page, with a twin in this process."""
-        self.page.wait_for_function(
-            "() => !document.body.innerText.includes('Loading widget')", timeout=60_000
-        )
+        assert self.still_loading() == []
         found = []
         for locator in self.page.locator(".ie-explorer").all():
             name = locator.get_attribute("data-name")
@@ -300,43 +318,51 @@ class LabPage:
             name,
         )
         self.page.wait_for_selector(
-            f'body[data-jp-theme-light="{light}"]', timeout=60_000
+            f'body[data-jp-theme-light="{light}"]', state="attached"
         )
 
-    def picture_of(self, locator, name):
+    def screenshot(self, locator, name):
         """Keep a screenshot for people to look at."""
         ARTEFACTS.mkdir(exist_ok=True)
         locator.scroll_into_view_if_needed()
         locator.screenshot(path=ARTEFACTS / f"{name}.png")
 
 
+@contextmanager
+def notebook_open(lab, browser, path):
+    """`path`, copied and opened in JupyterLab on a 1280x720 page."""
+    path = Path(path)
+    target = lab.folder / f"{secrets.token_hex(4)}_{path.name}"
+    shutil.copy(path, target)
+    page = browser.new_page(viewport={"width": 1280, "height": 720})
+    page.set_default_timeout(60_000)
+    errors = []
+
+    def note(message):
+        known = any(word in message.text for word in NOT_OURS)
+        if message.type == "error" and not known:
+            errors.append(f"{message.text} ({message.location.get('url')})")
+
+    page.on("console", note)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    try:
+        page.goto(lab.url(target.name))
+        page.wait_for_function(READY, timeout=PATIENCE, polling=200)
+        yield LabPage(page, errors)
+    finally:
+        page.evaluate(f"() => {{ {PANEL} return panel?.sessionContext.shutdown(); }}")
+        page.close()
+
+
 @pytest.fixture
 def open_notebook(lab, chromium):
     """A function that opens a notebook file in JupyterLab and returns its page."""
-    pages = []
+    with ExitStack() as stack:
+        yield lambda path: stack.enter_context(notebook_open(lab, chromium, path))
 
-    def opener(path, width=1280, height=720):
-        path = Path(path)
-        target = lab.folder / f"{secrets.token_hex(4)}_{path.name}"
-        shutil.copy(path, target)
-        page = chromium.new_page(viewport={"width": width, "height": height})
-        page.set_default_timeout(60_000)
-        errors = []
-        page.on(
-            "console",
-            lambda message: (
-                message.type == "error"
-                and not any(word in message.text for word in NOT_OURS)
-                and errors.append(message.text)
-            ),
-        )
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        pages.append(page)
-        page.goto(lab.url(target.name))
-        page.wait_for_function(READY, timeout=PATIENCE, polling=200)
-        return LabPage(page, errors)
 
-    yield opener
-    for page in pages:
-        page.evaluate(f"() => {{ {PANEL} return panel?.sessionContext.shutdown(); }}")
-        page.close()
+@pytest.fixture(scope="module")
+def share_notebook(lab, chromium):
+    """Like `open_notebook`, for a page that the tests of a file share."""
+    with ExitStack() as stack:
+        yield lambda path: stack.enter_context(notebook_open(lab, chromium, path))

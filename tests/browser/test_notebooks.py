@@ -1,0 +1,29 @@
+"""Every lesson in a real JupyterLab: opened, run to the end, its explorers moved."""
+
+from pathlib import Path
+
+import pytest
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_lesson_runs_and_its_explorers_answer(open_notebook, path):
+    lab_page = open_notebook(path)
+    for cell, outputs in lab_page.run_all():
+        for output in outputs:
+            said = (output.get("ename"), output.get("evalue"))
+            assert output["output_type"] != "error", f"cell {cell}: {said}"
+    assert lab_page.still_loading() == []
+    for number, explorer in enumerate(lab_page.explorers()):
+        lab_page.screenshot(explorer.locator, f"{path.stem}_{number}")
+        for control in explorer.controls:
+            picture, value = explorer.picture, control.value
+            control.press(*next(iter(control.moves().values())))
+            summary, problem = explorer.expected()
+            where = f"{explorer.name}: {control.control.name}"
+            assert explorer.problem == problem, where
+            assert summary in (None, explorer.summary), where
+            if control.value != value:
+                assert explorer.picture != picture or explorer.problem, where
+    assert lab_page.errors == []
