@@ -8,6 +8,9 @@ difference in accuracy is the module's. Not in any paper.
 from torch import nn
 
 from inception_edu.networks.googlenet import COLUMNS, InceptionModule, NaiveModule
+from inception_edu.networks.inception_resnet import Residual
+from inception_edu.networks.inception_v3 import GridReduction, average_pool, choose
+from inception_edu.networks.inception_v4 import check_counts, numbered
 from inception_edu.networks.layers import Branches, ConvUnit, Network
 
 CLASSES = 10  # the digits; create_model gives this to a mini unless told otherwise
@@ -98,7 +101,7 @@ class TwoThreeByThree(Branches):
     `(N, in, H, W) -> (N, 1x1 + 3x3 + 5x5 + pool proj, H, W)`.
     """
 
-    def __init__(self, in_channels, widths):
+    def __init__(self, in_channels, widths, *, pool=None):
         narrow, wide = widths["5x5 reduce"], widths["5x5"]
         super().__init__(
             {
@@ -107,18 +110,102 @@ class TwoThreeByThree(Branches):
                     "reduce": ConvUnit(in_channels, widths["3x3 reduce"], 1),
                     "3x3": ConvUnit(widths["3x3 reduce"], widths["3x3"], 3),
                 },
-                "double 3x3": {
+                "double_3x3": {
                     "reduce": ConvUnit(in_channels, narrow, 1),
-                    "3x3 a": ConvUnit(narrow, wide, 3),
-                    "3x3 b": ConvUnit(wide, wide, 3),
+                    "3x3_a": ConvUnit(narrow, wide, 3),
+                    "3x3_b": ConvUnit(wide, wide, 3),
                 },
                 "pool": {
-                    "pool": nn.MaxPool2d(3, stride=1, padding=1),
+                    "pool": pool or nn.MaxPool2d(3, stride=1, padding=1),
                     "proj": ConvUnit(in_channels, widths["pool proj"], 1),
                 },
             }
         )
         self.out_channels = concatenated(widths)
+
+
+class AsymmetricModule(Branches):
+    """Rethinking, figure 6: 1x7 then 7x1, one after the other, `inner` wide.
+
+    `(N, in, H, W) -> (N, 4 * out, H, W)`: every branch ends `out` wide, as in v3.
+    """
+
+    def __init__(self, in_channels, inner, out):
+        super().__init__(
+            {
+                "1x1": ConvUnit(in_channels, out, 1),
+                "7x7": {
+                    "reduce": ConvUnit(in_channels, inner, 1),
+                    "1x7": ConvUnit(inner, inner, (1, 7)),
+                    "7x1": ConvUnit(inner, out, (7, 1)),
+                },
+                "double_7x7": {
+                    "reduce": ConvUnit(in_channels, inner, 1),
+                    "7x1_a": ConvUnit(inner, inner, (7, 1)),
+                    "1x7_a": ConvUnit(inner, inner, (1, 7)),
+                    "7x1_b": ConvUnit(inner, inner, (7, 1)),
+                    "1x7_b": ConvUnit(inner, out, (1, 7)),
+                },
+                "pool": {"pool": average_pool(), "proj": ConvUnit(in_channels, out, 1)},
+            }
+        )
+        self.out_channels = 4 * out
+
+
+class ExpandedModule(Branches):
+    """Rethinking, figure 7: 1x3 and 3x1 side by side on the smallest grid.
+
+    `(N, in, H, W) -> (N, 6 * out, H, W)`.
+    """
+
+    def __init__(self, in_channels, inner, out):
+        def expand():
+            return Branches(
+                {"1x3": ConvUnit(out, out, (1, 3)), "3x1": ConvUnit(out, out, (3, 1))}
+            )
+
+        super().__init__(
+            {
+                "1x1": ConvUnit(in_channels, out, 1),
+                "3x3": {"reduce": ConvUnit(in_channels, out, 1), "expand": expand()},
+                "double_3x3": {
+                    "reduce": ConvUnit(in_channels, inner, 1),
+                    "3x3": ConvUnit(inner, out, 3),
+                    "expand": expand(),
+                },
+                "pool": {"pool": average_pool(), "proj": ConvUnit(in_channels, out, 1)},
+            }
+        )
+        self.out_channels = 6 * out
+
+
+class AuxiliaryHead(nn.Sequential):
+    """Rethinking, figure 8, small: `(N, in, 11, 11) -> (N, num_classes)`.
+
+    Average pool 5x5/3, 1x1, a 3x3 that spans the 3x3 grid (the "fully connected"
+    layer), linear. `bn_aux` puts batch normalisation on that layer too, the last
+    step of table 3; the 1x1 has it either way, the linear layer never.
+    """
+
+    def __init__(self, in_channels, num_classes, *, bn_aux):
+        super().__init__()
+        self.pool = nn.AvgPool2d(5, stride=3)  # in x 3 x 3
+        self.proj = ConvUnit(in_channels, 32, 1)
+        self.full = ConvUnit(
+            32, 64, 3, padding="valid", norm="batch" if bn_aux else "none"
+        )  # 64 x 1 x 1
+        self.avgpool = nn.AdaptiveAvgPool2d(1)  # for images above 48 only
+        self.flatten = nn.Flatten()
+        self.fc = nn.Linear(64, num_classes)
+
+
+def factorized_stem(out_channels):
+    """Three 3x3 in place of one 7x7/2: `(N, 3, 48, 48) -> (N, out, 24, 24)`."""
+    return nn.Sequential(
+        ConvUnit(3, 8, 3, stride=2, padding=1),  # 8 x 24 x 24
+        ConvUnit(8, 8, 3),  # 8 x 24 x 24
+        ConvUnit(8, out_channels, 3),  # out x 24 x 24
+    )
 
 
 def mini_naive(num_classes=CLASSES, aux=False, *, width=1.0):
@@ -180,10 +267,117 @@ def mini_v2(num_classes=CLASSES, aux=False, *, width=1.0):
     )
 
 
+def mini_v3(num_classes=CLASSES, aux=False, *, stem="factorized", bn_aux=True):
+    """One module of each kind that v3 has: `(N, 3, 48, 48) -> (N, 10)`.
+
+    Figures 5, 6 and 7 of Rethinking on 24x24, 11x11 and 5x5, with the reduction of
+    figure 10 between. `stem="plain"` is one 7x7/2, `"factorized"` three 3x3.
+    `bn_aux=False` takes the batch normalisation off the head's "fully connected"
+    layer. The two options are the last two rungs of table 3.
+    """
+    choose("stem", stem, ("plain", "factorized"))
+    first = ConvUnit(3, 12, 7, stride=2, padding=3)
+    stages = {
+        "stem": first if stem == "plain" else factorized_stem(12),  # 12 x 24 x 24
+        "mixed_a": TwoThreeByThree(12, WIDTHS["a"], pool=average_pool()),
+        "reduction_a": GridReduction(  # 52 x 11 x 11
+            30, reduce=None, single=14, double_reduce=6, double=8
+        ),
+        "mixed_b": AsymmetricModule(52, inner=8, out=16),  # 64 x 11 x 11
+        "reduction_b": GridReduction(  # 108 x 5 x 5
+            64, reduce=16, single=24, double_reduce=16, double=20
+        ),
+        "mixed_c": ExpandedModule(108, inner=24, out=20),  # 120 x 5 x 5
+        **classifier(120, num_classes),
+    }
+    heads = {"mixed_b": AuxiliaryHead(64, num_classes, bn_aux=bn_aux)} if aux else None
+    return Network(
+        stages, heads, name="mini_v3", input_size=48, min_size=46 if aux else 13
+    )
+
+
+def mini_v4(num_classes=CLASSES, aux=False, *, a=1, b=2, c=1):
+    """v4's plan, uniform on every grid: `(N, 3, 48, 48) -> (N, 10)`.
+
+    `a`, `b`, `c`: how many modules on 24x24, 11x11 and 5x5, all of one grid alike
+    and each as wide at its end as at its start.
+    """
+    if aux:
+        raise ValueError("mini_v4 has no auxiliary head; use aux=False, or mini_v3")
+    check_counts(a=a, b=b, c=c)
+    row = dict(zip(COLUMNS, (6, 6, 6, 4, 6, 6), strict=True))
+    stages = {
+        "stem": factorized_stem(24),  # 24 x 24 x 24
+        **numbered("a", a, lambda: TwoThreeByThree(24, row, pool=average_pool())),
+        "reduction_a": GridReduction(  # 56 x 11 x 11
+            24, reduce=None, single=20, double_reduce=6, double=12
+        ),
+        **numbered("b", b, lambda: AsymmetricModule(56, inner=8, out=14)),
+        "reduction_b": GridReduction(  # 96 x 5 x 5
+            56, reduce=14, single=20, double_reduce=14, double=20
+        ),
+        **numbered("c", c, lambda: ExpandedModule(96, inner=20, out=16)),
+        **classifier(96, num_classes),
+    }
+    return Network(stages, name="mini_v4", input_size=48, min_size=13)
+
+
+class ResidualBlock(Residual):
+    """Inception-ResNet's blocks, small: `relu(x + scale * up(branches(x)))`.
+
+    `kernels` are those of the second branch, run after each other: (3, 3) for A,
+    (1, 7) then (7, 1) for B, (1, 3) then (3, 1) for C.
+    """
+
+    def __init__(self, channels, inner, kernels, *, scale):
+        branches = {
+            "1x1": ConvUnit(channels, inner, 1),
+            "wide": [
+                ConvUnit(channels, inner, 1),
+                *(ConvUnit(inner, inner, kernel) for kernel in kernels),
+            ],
+        }
+        super().__init__(channels, branches, 2 * inner, scale=scale)
+
+
+def mini_resnet(num_classes=CLASSES, aux=False, *, scale=0.2, a=1, b=2, c=1):
+    """mini_v4's plan with residual blocks: `(N, 3, 48, 48) -> (N, 10)`.
+
+    `scale` multiplies every branch before it is added to its input (Inception-v4,
+    section 3.3: 0.1 to 0.3); 1 is no scaling.
+    """
+    if aux:
+        raise ValueError("mini_resnet has no auxiliary head; use aux=False, or mini_v3")
+    check_counts(a=a, b=b, c=c)
+    if not 0 <= scale <= 10:
+        raise ValueError(f"scale={scale} must lie between 0 and 10; 1 is no scaling")
+
+    def block(channels, inner, *kernels):
+        return lambda: ResidualBlock(channels, inner, kernels, scale=scale)
+
+    stages = {
+        "stem": factorized_stem(24),  # 24 x 24 x 24
+        **numbered("a", a, block(24, 8, 3, 3)),
+        "reduction_a": GridReduction(  # 56 x 11 x 11
+            24, reduce=None, single=20, double_reduce=6, double=12
+        ),
+        **numbered("b", b, block(56, 16, (1, 7), (7, 1))),
+        "reduction_b": GridReduction(  # 96 x 5 x 5
+            56, reduce=14, single=20, double_reduce=14, double=20
+        ),
+        **numbered("c", c, block(96, 32, (1, 3), (3, 1))),
+        **classifier(96, num_classes),
+    }
+    return Network(stages, name="mini_resnet", input_size=48, min_size=13)
+
+
 MINIS = {
     "mini_naive": mini_naive,
     "mini_reduced": mini_reduced,
     "mini_3x3": mini_3x3,
     "mini_5x5": mini_5x5,
     "mini_v2": mini_v2,
+    "mini_v3": mini_v3,
+    "mini_v4": mini_v4,
+    "mini_resnet": mini_resnet,
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent / "results"
 SEEDS = (0, 1, 2, 3, 4)
+SEARCH_SEEDS, SEARCH_DATA = (100,), 1  # for learning rates; never shown
 
 
 def results(name):
@@ -139,11 +140,26 @@ def measure(history, first):
     }
 
 
-def arguments(text, default_out, epochs):
-    """The parser of an experiment's command: seeds, epochs, images, out."""
-    parser = argparse.ArgumentParser(description=text)
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+def command(argv, *, about, name, epochs, plan, search_plan, key, train):
+    """An experiment's command line: True when every run is in its file.
+
+    `plan(seeds, epochs, images)` and `search_plan`, of the same form, list the
+    runs; `train(run, data_seed)` makes a row. The search has data and seeds of its
+    own, so that the numbers shown come from no picture that chose a setting.
+    """
+    parser = argparse.ArgumentParser(
+        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", help="default 0 1 2 3 4")
     parser.add_argument("--epochs", type=int, default=epochs)
     parser.add_argument("--images", type=int, default=6000, help="training images")
-    parser.add_argument("--out", type=Path, default=FOLDER / default_out)
-    return parser
+    parser.add_argument("--search", action="store_true", help="learning rates")
+    parser.add_argument("--out", type=Path, help="the CSV to add to")
+    given = parser.parse_args(argv)
+    if given.search:
+        runs = search_plan(given.seeds or SEARCH_SEEDS, given.epochs, given.images)
+        out = given.out or FOLDER / f"{name}_search.csv"
+        key = (*key, "learning_rate")
+        return run_all(runs, out, key, lambda run: train(run, SEARCH_DATA))
+    runs = plan(given.seeds or SEEDS, given.epochs, given.images)
+    return run_all(runs, given.out or FOLDER / f"{name}.csv", key, train)

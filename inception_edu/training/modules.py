@@ -4,17 +4,20 @@
 
 trains each mini as drawn, and again at the MACs of mini_reduced, over five seeds,
 and adds a row a run to results/modules.csv. Interrupt it and start it again: runs
-that are in the file are skipped.
+that are in the file are skipped. `--search` is the search for the learning rate
+that came first, on other seeds, other handwriting and other pictures, for two
+networks; its table is results/modules_search.csv.
 """
 
 from inception_edu.networks.minis import MATCHED_WIDTH
 from inception_edu.training import recipes
 from inception_edu.training.data import digits_at_scale
-from inception_edu.training.experiment import arguments, measure, run_all
+from inception_edu.training.experiment import command, measure
 from inception_edu.training.loop import fit
 
 KEY = ("model", "width", "seed", "epochs", "images")
 RECIPE = recipes.quick
+RATES = (0.01, 0.02, 0.04)
 
 
 def plan(seeds, epochs, images):
@@ -25,20 +28,46 @@ def plan(seeds, epochs, images):
         if matched < 0.9:  # mini_v2 as drawn costs nearly what mini_reduced does
             networks.append((model, 1.0))
     return [
-        dict(model=model, width=width, seed=seed, epochs=epochs, images=images)
+        {
+            "model": model,
+            "width": width,
+            "seed": seed,
+            "epochs": epochs,
+            "images": images,
+        }
         for seed in seeds
         for model, width in networks
     ]
 
 
-def train(run):
+def search_plan(seeds, epochs, images):
+    """The same rates for a network with modules and one without, at equal MACs."""
+    return [
+        {
+            "model": model,
+            "width": MATCHED_WIDTH[model],
+            "learning_rate": rate,
+            "seed": seed,
+            "epochs": epochs,
+            "images": images,
+        }
+        for seed in seeds
+        for rate in RATES
+        for model in ("mini_reduced", "mini_3x3")
+    ]
+
+
+def train(run, data_seed=0):
     """The row of one run: a network of that width, trained from that seed.
 
     The seed draws the first weights and the order of the images; the images
     themselves are the same for all.
     """
-    recipe = RECIPE.but(model_options={"width": run["width"]})
-    data = digits_at_scale(run["images"])
+    recipe = RECIPE.but(
+        model_options={"width": run["width"]},
+        learning_rate=run.get("learning_rate", RECIPE.learning_rate),
+    )
+    data = digits_at_scale(run["images"], seed=data_seed)
     history = fit(run["model"], data, recipe, run["epochs"], run["seed"])
     if history.interrupted:
         return None
@@ -48,9 +77,16 @@ def train(run):
 
 def main(argv=None):
     """The command: True when every run is in the file."""
-    given = arguments(__doc__, "modules.csv", RECIPE.epochs).parse_args(argv)
-    runs = plan(given.seeds, given.epochs, given.images)
-    return run_all(runs, given.out, KEY, train)
+    return command(
+        argv,
+        about=__doc__,
+        name="modules",
+        epochs=RECIPE.epochs,
+        plan=plan,
+        search_plan=search_plan,
+        key=KEY,
+        train=train,
+    )
 
 
 if __name__ == "__main__":

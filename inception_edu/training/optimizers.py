@@ -28,9 +28,13 @@ class RMSpropTF(torch.optim.Optimizer):
         ):
             if not 0 <= value <= most:
                 raise ValueError(f"{name}={value} must lie between 0 and {most}")
-        defaults = dict(
-            lr=lr, decay=decay, eps=eps, momentum=momentum, weight_decay=weight_decay
-        )
+        defaults = {
+            "lr": lr,
+            "decay": decay,
+            "eps": eps,
+            "momentum": momentum,
+            "weight_decay": weight_decay,
+        }
         super().__init__(params, defaults)
 
     @torch.no_grad()
@@ -86,7 +90,7 @@ def make_optimizer(recipe, model):
         return torch.optim.SGD(groups, rate, momentum=recipe.momentum)
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(groups, rate, eps=recipe.eps)
-    options = dict(eps=recipe.eps, momentum=recipe.momentum)
+    options = {"eps": recipe.eps, "momentum": recipe.momentum}
     if recipe.optimizer == "rmsprop":
         return torch.optim.RMSprop(groups, rate, alpha=recipe.rms_decay, **options)
     return RMSpropTF(groups, rate, decay=recipe.rms_decay, **options)
