@@ -178,6 +178,7 @@ RETHINKING = Recipe(
     clip=2.0,
     aux_weight=0.4,
     average=0.98,
+    epochs=4,
     model_options=(("stem", "plain"), ("bn_aux", False)),
     source="Rethinking the Inception architecture, section 8",
     changes=(
