@@ -11,6 +11,9 @@ __version__ = "0.1.0"
 _HOMES = {
     "list_models": "networks",
     "create_model": "networks",
+    "load_weights": "networks",
+    "load_pretrained": "networks",
+    "fuse": "networks",
     "trace": "cost",
     "Trace": "cost",
     "diagram": "figures",
