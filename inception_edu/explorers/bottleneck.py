@@ -7,11 +7,15 @@ numbers, so the k x k reads at most r independent mixtures of the in channels.
 """
 
 from inception_edu.explorers.drawing import LABEL, NOTE, SHEET, Plot, short, times
-from inception_edu.explorers.frame import Choice, Explorer, Picture, Range
+from inception_edu.explorers.frame import Choice, Explorer, Picture, Range, Steps
 from inception_edu.figures.svg import Drawing
 
+# Close together where the question is decided, and neighbours on the slider.
+WIDTHS = [1, 2, 4, 8, 12, 16, 24, 32, 40, 48, 64, 80, 96, 112, 128, 144, 152, 160]
+WIDTHS += [176, 192, 224, 256, 320, 384, 448, 512]
+
 CONTROLS = [
-    Range("reduce", "1x1 width", 4, 512, 4, 16),
+    Steps("reduce", "1x1 width", WIDTHS, 16),
     Range("in_channels", "input channels", 16, 1024, 16, 192),
     Choice("kernel", "kernel", {3: "3x3", 5: "5x5", 7: "7x7"}, 5),
     Range("out_channels", "output channels", 8, 512, 8, 32),
@@ -138,9 +142,6 @@ def bottleneck(**options):
         "How narrow may the 1x1 be, and where does it stop paying?",
         CONTROLS,
         draw,
-        sweep={
-            "reduce": [4, 8, 16, 24, 32, 48, 64, 96, 128, 152, 160, 192, 256],
-            "kernel": [3, 5, 7],
-        },
+        sweep={"reduce": WIDTHS[:20], "kernel": [3, 5, 7]},
         **options,
     )

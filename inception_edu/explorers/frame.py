@@ -40,15 +40,16 @@ def width(**options):
 - A picture can be clicked: an element with `data-pick="row=3;column=5"` sets
   those controls. They are ordinary ones, so the keyboard reaches them as well.
 - `sweep` names the controls and values that a lecture needs, at most 64 states
-  together. With `frames=True` (or a sweep of your own) their pictures are stored
-  in the page and need no kernel; INCEPTION_EDU_FRAMES=1 turns this on for a
-  whole export.
+  together; take neighbours on a slider, so that the arrow keys stay inside. With
+  `frames=True` (or a sweep of your own) their pictures are stored in the page and
+  need no kernel; INCEPTION_EDU_FRAMES=1 turns this on for a whole export.
 - Redraw in at most 20 ms: a step then reaches the screen within 50 ms.
 
 Python side: `explorer.values = {"width": 128}` moves controls and redraws, or
 raises ValueError and changes nothing; `.values` is what the controls show,
 `.state` what the picture shows (they differ only after a refusal, whose text is
-`.problem`), `.summary` the line below it, `.svg` the picture.
+`.problem`), `.summary` the line below it, `.svg` the picture. `.values = {}` draws
+again, for a picture whose data has changed.
 """
 
 import os
