@@ -110,16 +110,24 @@ class FunctionExercise(Exercise):
 
     def diagnose(self, gap, got, expected, case):
         """The hint of the known mistake that gives what the candidate gave."""
+        answers = {}
         for hint, wrong in self.mistakes.items():
-            answer = self.answer(wrong, case)
-            if gap.part is None:
-                same = not difference(answer, got, self.parts, self.tolerance)
-            else:  # one member of the tuple is wrong: compare that one
-                theirs, ours = got[gap.part], expected[gap.part]
-                same = not difference(answer[gap.part], theirs, (), self.tolerance)
-                same &= bool(difference(answer[gap.part], ours, (), self.tolerance))
-            if same:
+            try:
+                answers[hint] = self.answer(wrong, case)
+            except (ArithmeticError, RuntimeError, ValueError):
+                continue  # a mistake that this case does not allow
+
+        def same(a, b, parts=()):
+            return not difference(a, b, parts, self.tolerance)
+
+        for hint, answer in answers.items():
+            if same(answer, got, self.parts):
                 return hint
+        if gap.part is not None:  # one member of the tuple is wrong: compare that one
+            for hint, answer in answers.items():
+                ours, theirs = expected[gap.part], got[gap.part]
+                if same(answer[gap.part], theirs) and not same(answer[gap.part], ours):
+                    return hint
         return ""
 
 
@@ -268,14 +276,13 @@ def brief(error):
 
 
 def place(error, function):
-    """ " in line 3: return a / 0", where the line is in the candidate's own file."""
-    home = getattr(inspect.unwrap(function), "__code__", None)
-    if home is None:
-        home = getattr(getattr(function, "__init__", None), "__code__", None)
-    if home is None:
-        return ""
+    """ " in line 3: return a / 0", for an error inside the candidate's own code."""
+    parts = [getattr(function, name, None) for name in ("forward", "__init__")]
+    codes = [getattr(part, "__code__", None) for part in (function, *parts)]
+    homes = {code.co_filename for code in codes if inspect.iscode(code)}
+    homes = {home for home in homes if "site-packages" not in home}
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename == home.co_filename]
+    own = [frame for frame in frames if frame.filename in homes]
     if not own:
         return ""
     return f" in line {own[-1].lineno}" + (f": {own[-1].line}" if own[-1].line else "")

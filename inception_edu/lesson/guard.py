@@ -78,6 +78,8 @@ def guarded(work, seconds=PATIENCE):
 
     def body():
         try:
+            if torch := sys.modules.get("torch"):
+                torch.set_num_threads(1)  # for small tensors more is slower
             sys.settrace(no_trace)
             outcome.value = work()
         except BaseException as error:
@@ -173,6 +175,7 @@ def same_surroundings():
         (sys.setrecursionlimit, sys.getrecursionlimit()),
     ]
     if torch := sys.modules.get("torch"):
+        states.append((torch.set_num_threads, torch.get_num_threads()))
         states.append((torch.set_rng_state, torch.get_rng_state()))
         states.append((torch.set_default_dtype, torch.get_default_dtype()))
     if numpy := sys.modules.get("numpy"):

@@ -5,8 +5,8 @@ computed from the same weights by a reference in plain functions. So any way of
 writing the module is right, and a module that only has the right shape is not.
 """
 
-import itertools
 from dataclasses import dataclass, field
+from math import prod
 
 import torch
 from torch import nn
@@ -97,7 +97,7 @@ class ModuleExercise(Exercise):
         for hint, wrong in self.mistakes.items():
             try:
                 answer = wrong(image, weights, *case.args)
-            except (RuntimeError, ValueError, KeyError):
+            except (RuntimeError, ValueError):
                 continue  # a mistake that these widths cannot make
             if not tensor_difference(answer, got, self.tolerance):
                 return hint
@@ -129,55 +129,53 @@ class Weights:
     """
 
     def __init__(self, module, wanted, hints):
-        own = {
-            name: parameter.reshape(*parameter.shape, *(1,) * (4 - parameter.dim()))
-            for name, parameter in module.named_parameters()
-            if parameter.dim() in (2, 4)
-        }
         parameters = dict(module.named_parameters())
-        left, self.found = dict(own), {}
+        left = {name: p for name, p in parameters.items() if p.dim() in (2, 4)}
+        has, self.found = seen(left.values()), {}
         for label, weight_shape in wanted.items():
-            names = [n for n, weight in left.items() if weight.shape == weight_shape]
+            names = [name for name in left if fits(left[name], weight_shape)]
             if not names:
-                raise Failed(
-                    f"no {layer_text(weight_shape)} ({label}); {seen(own)}",
-                    hints.get(label, "") or loose(module, own),
-                )
+                hint = hints.get(label, "") or loose(module, left)
+                raise Failed(f"no {layer_text(weight_shape)} ({label}); {has}", hint)
+            weight = left.pop(names[0])
             bias = parameters.get(names[0].removesuffix("weight") + "bias")
-            self.found[label] = (parameters[names[0]], bias)
-            del left[names[0]]
+            self.found[label] = (weight, weight_shape, bias)
         if left:
             extra = layer_text(next(iter(left.values())).shape)
-            raise Failed(
-                f"one layer too many: {extra}; {seen(own)}",
-                hints.get("too many", "the exercise has no such layer"),
-            )
+            hint = hints.get("too many", "the exercise has no such layer")
+            raise Failed(f"one layer too many: {extra}; {has}", hint)
 
     def __call__(self, x, label, stride=1, padding="same"):
-        weight, bias = self.found[label]
-        if weight.dim() == 2 and x.dim() == 2:
-            return F.linear(x, weight, bias)
-        weight = weight.reshape(*weight.shape, *(1,) * (4 - weight.dim()))
+        weight, weight_shape, bias = self.found[label]
         if padding == "same":
-            padding = tuple(size // 2 for size in weight.shape[2:])
-        return F.conv2d(x, weight, bias, stride, padding)
+            padding = tuple(size // 2 for size in weight_shape[2:])
+        return F.conv2d(x, weight.reshape(weight_shape), bias, stride, padding)
+
+
+def fits(parameter, weight_shape):
+    """True for that convolution, and for a linear layer that is the same one."""
+    outputs, *rest = weight_shape
+    return tuple(parameter.shape) in (weight_shape, (outputs, prod(rest)))
 
 
 def layer_text(weight_shape):
+    if len(weight_shape) == 2:
+        return f"linear layer from {weight_shape[1]} to {weight_shape[0]}"
     outputs, inputs, height, width = weight_shape
     return f"{height}x{width} convolution from {inputs} to {outputs} channels"
 
 
-def seen(own):
+def seen(weights, most=8):
     """What the module has, in its own order."""
-    if not own:
+    texts = []
+    for weight in weights:
+        outputs, inputs, *kernel = weight.shape
+        kind = "x".join(map(str, kernel)) or "linear"
+        texts.append(f"{kind} {inputs}->{outputs}")
+    if not texts:
         return "your module has none"
-    texts = [
-        f"{height}x{width} {inputs}->{outputs}"
-        for outputs, inputs, height, width in (w.shape for w in own.values())
-    ]
-    more = f" and {len(texts) - 8} more" if len(texts) > 8 else ""
-    return f"your module has {', '.join(texts[:8])}{more}"
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return f"your module has {', '.join(texts[:most])}{more}"
 
 
 def loose(module, own):
@@ -214,8 +212,10 @@ def reordered(expected, got, tolerance):
     if expected.shape != got.shape or expected.dim() < 2:
         return False
     ours, theirs = (t.transpose(0, 1).flatten(1).double() for t in (expected, got))
-    gaps = (ours[:, None] - theirs[None]).abs().amax(-1)
-    return bool((gaps.amin(1) < tolerance * 10).all())
+    # Three random sums tell channels apart as well as all their values do.
+    sums = noise(5, ours.shape[1], 3).double() / ours.shape[1] ** 0.5
+    gaps = (ours @ sums)[:, None] - (theirs @ sums)[None]
+    return bool((gaps.abs().amax(-1).amin(1) < tolerance * 10).all())
 
 
 def generic(expected, got):
@@ -244,9 +244,3 @@ def relu(x):
 def same_pool(x):
     """Max pool 3x3, stride 1: the grid stays."""
     return F.max_pool2d(x, 3, stride=1, padding=1)
-
-
-def orders(branches):
-    """Every order of some tensors but the given one, concatenated."""
-    for order in itertools.islice(itertools.permutations(branches), 1, None):
-        yield torch.cat(order, 1)

@@ -340,9 +340,6 @@ inception_module = ModuleExercise(
         "in the last branch the max pool is missing": joined(pool=linear),
         "the pool of v1 is a max pool, not an average pool": joined(pool=average_pool),
         "in the last branch the pool comes first, then the 1x1": wrong_order_pool,
-        "you concatenated along the batch: channels are dimension 1": (
-            lambda x, conv, i, w: torch.cat(module_branches(x, conv), 0)
-        ),
     },
     order="all branches are there, in another order: 1x1, 3x3, 5x5, pool proj",
     cases=(
