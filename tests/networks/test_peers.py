@@ -1,0 +1,183 @@
+"""Given the same weights, the same outputs as torchvision and timm.
+
+Neither library is a dependency: each test is skipped where its library is not
+installed (`pip install torchvision timm`). Everything runs in float64, with batch
+statistics as training leaves them, so that a swapped branch cannot hide.
+"""
+
+import pytest
+import torch
+from torch import nn
+
+import inception_edu as ie
+
+BOUND = 1e-8  # relative error in float64
+
+
+@pytest.fixture
+def torchvision():
+    return pytest.importorskip("torchvision")
+
+
+@pytest.fixture
+def timm():
+    return pytest.importorskip("timm")
+
+
+def live(model):
+    """Weights, statistics and scales that keep the signal's size, all different."""
+    generator = torch.Generator().manual_seed(0)
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.running_mean.normal_(0, 0.3, generator=generator)
+            layer.running_var.uniform_(0.5, 2, generator=generator)
+            layer.weight.data.uniform_(0.5, 1.5, generator=generator)
+            layer.bias.data.normal_(0, 0.3, generator=generator)
+        elif isinstance(layer, nn.Conv2d | nn.Linear):
+            inputs = layer.weight[0].numel()
+            layer.weight.data.normal_(0, (2 / inputs) ** 0.5, generator=generator)
+            if layer.bias is not None:
+                layer.bias.data.normal_(0, 0.3, generator=generator)
+    return model.double()
+
+
+def relative_error(ours, theirs):
+    assert ours.shape == theirs.shape
+    assert theirs.std() > 1e-3  # an output that says something
+    return float((ours - theirs).abs().max() / theirs.abs().max())
+
+
+def image(size, batch=1):
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(batch, 3, size, size, dtype=torch.float64, generator=generator)
+
+
+def without_dropout(model):
+    """Train mode, so that heads run, with every random or running part stopped."""
+    model.train()
+    for layer in model.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.p = 0.0
+        elif isinstance(layer, nn.BatchNorm2d):
+            layer.eval()
+    return model
+
+
+def load(name, theirs, **options):
+    ours = ie.create_model(name, **options).double()
+    report = ie.load_weights(ours, theirs.state_dict())
+    return ours, report
+
+
+def check(record_property, name, error):
+    record_property(f"{name} relative error", f"{error:.1e}")
+    print(f"{name}: relative error {error:.1e}")
+    assert error < BOUND
+
+
+@pytest.mark.parametrize(
+    ("name", "build", "size"),
+    [("googlenet", "googlenet", 224), ("inception_v3", "inception_v3", 299)],
+)
+@torch.no_grad()
+def test_torchvision_main_and_auxiliary(
+    torchvision, record_property, name, build, size
+):
+    options = {"weights": None, "aux_logits": True, "init_weights": False}
+    theirs = live(getattr(torchvision.models, build)(**options))
+    ours, report = load(name, theirs, layout="torchvision", aux=True)
+    assert report.left_out == ()
+    x = image(size)
+    main = relative_error(ours.eval()(x), theirs.eval()(x))
+    check(record_property, f"torchvision {name}", main)
+
+    out, reference = without_dropout(ours)(x), without_dropout(theirs)(x)
+    # torchvision hands out its heads from the last to the first
+    heads = reference[:0:-1]
+    errors = [
+        relative_error(a, b)
+        for a, b in zip([out.logits, *out.aux], [reference[0], *heads], strict=True)
+    ]
+    check(record_property, f"torchvision {name} with heads", max(errors))
+
+
+@torch.no_grad()
+def test_torchvision_v3_in_the_released_layout_differs_at_the_borders(torchvision):
+    options = {"weights": None, "aux_logits": False, "init_weights": False}
+    theirs = live(torchvision.models.inception_v3(**options)).eval()
+    ours, _ = load("inception_v3", theirs)
+    assert relative_error(ours.eval()(image(299)), theirs(image(299))) > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "layout"),
+    [
+        ("inception_v3", {"layout": "torchvision"}),
+        ("inception_v4", {}),
+        ("inception_resnet_v2", {}),
+    ],
+)
+@torch.no_grad()
+def test_timm(timm, record_property, name, layout):
+    theirs = live(timm.create_model(name, pretrained=False)).eval()
+    ours, report = load(name, theirs, **layout)
+    assert "timm" in report.source
+    x = image(299)
+    error = relative_error(ours.eval()(x), theirs(x))
+    check(record_property, f"timm {name}", error)
+    fused = relative_error(ie.fuse(ours)(x), theirs(x))
+    check(record_property, f"timm {name}, fused", fused)
+
+
+@torch.no_grad()
+def test_timms_head_of_v3(timm, record_property):
+    theirs = live(timm.create_model("inception_v3", aux_logits=True)).eval()
+    ours, _ = load("inception_v3", theirs, layout="torchvision", aux=True)
+    x = image(299)
+    out, reference = without_dropout(ours)(x), theirs(x)
+    check(record_property, "timm v3 head", relative_error(out.aux[0], reference[1]))
+
+
+def test_norms_agree_with_the_libraries(torchvision, timm):
+    for theirs, name, options in (
+        (
+            torchvision.models.googlenet(weights=None, init_weights=False),
+            "googlenet",
+            {"layout": "torchvision", "aux": True},
+        ),
+        (timm.create_model("inception_v4"), "inception_v4", {}),
+        (timm.create_model("inception_resnet_v2"), "inception_resnet_v2", {}),
+    ):
+        norms = [
+            [
+                (norm.eps, norm.momentum, norm.affine, norm.num_features)
+                for norm in model.modules()
+                if isinstance(norm, nn.BatchNorm2d)
+            ]
+            for model in (theirs, ie.create_model(name, **options))
+        ]
+        assert sorted(norms[0]) == sorted(norms[1])
+
+
+def test_preprocessing_is_torchvisions(torchvision):
+    import numpy as np
+    from PIL import Image
+    from torchvision.models import GoogLeNet_Weights, Inception_V3_Weights
+
+    from inception_edu.networks.weights import PRETRAINED
+
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 411, 3), np.uint8)
+    picture = Image.fromarray(pixels)
+    for name, weights in (
+        ("googlenet", GoogLeNet_Weights.IMAGENET1K_V1),
+        ("inception_v3", Inception_V3_Weights.IMAGENET1K_V1),
+    ):
+        ours = PRETRAINED[name].preprocessing
+        theirs = weights.transforms()(picture)[None]
+        without = ours.__class__(**{**vars(ours), "transform_input": False})
+        assert torch.allclose(without(picture), theirs, atol=1e-6)
+        transform = getattr(torchvision.models, name)(
+            weights=None, transform_input=True, init_weights=False, aux_logits=False
+        )._transform_input
+        assert torch.allclose(ours(picture), transform(theirs), atol=1e-6)
+        assert PRETRAINED[name].url == weights.url
