@@ -115,7 +115,7 @@ def cost_bars(trace_or_rows, by="branch", what="macs", *, title=None, twin_digit
     total = number(sum(starts), 4)
     axes.set_title(title or f"{name}: {share}, {total} in all".lstrip(": "))
     if kernels != ["other"]:  # the legend stands between title and bars
-        axes.set_title(axes.get_title("left"), pad=32)
+        axes.set_title(axes.get_title("left"), pad=36)
         axes.legend(
             loc="lower left",
             bbox_to_anchor=(0, 1),

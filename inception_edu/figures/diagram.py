@@ -9,6 +9,7 @@ from pathlib import Path
 from inception_edu.figures.graph import (
     Split,
     grid_text,
+    merge_repeats,
     nodes_of,
     shape_text,
     structure,
@@ -18,7 +19,9 @@ from inception_edu.figures.svg import Drawing, text_width
 from inception_edu.figures.theme import PALETTE, SIZE, on_color
 
 HEADER, NARROW_HEADER, BAR, PAD = 44, 30, 22, 20
-MOST_BOXES = 30  # above this, modules are folded into one box each
+OPEN_BOXES = 20  # above this, modules are folded into one box each
+MOST_BOXES = 30  # of folded modules; above this, equal neighbours are merged
+WIDEST = 1080  # pixels; wider pictures shrink and their text with them
 FORMATS = (".svg", ".pdf", ".png")
 
 
@@ -27,12 +30,12 @@ class Diagram:
 
     `repr` is the text, which is what a test of a notebook compares. `.drawing`
     holds the primitives, `.boxes` and `.labels` the rectangles
-    `(x, y, width, height)` that may not overlap.
+    `(x, y, width, height)` that may not overlap, `.wires` lists of points.
     """
 
-    def __init__(self, drawing, title, text, boxes, labels):
+    def __init__(self, drawing, title, text, boxes, labels, wires):
         self.drawing, self.title, self.text = drawing, title, text
-        self.boxes, self.labels = boxes, labels
+        self.boxes, self.labels, self.wires = boxes, labels, wires
 
     @property
     def width(self):
@@ -107,7 +110,7 @@ def diagram(
             "(1: one box a stage), or left out"
         )
     expand = (expand,) if isinstance(expand, str) else tuple(expand)
-    paths = {op.path for op in trace.ops}
+    paths = dict.fromkeys(op.path for op in trace.ops)
     for name in expand:
         if not any(path == name or path.startswith(name + ".") for path in paths):
             stages = dict.fromkeys(p.split(".")[0] for p in paths if p)
@@ -115,15 +118,20 @@ def diagram(
                 f"expand={name!r} is no module of {trace.name}; "
                 f"choose from {', '.join(stages)}, or a path below one"
             )
-    nodes = nodes_of(trace, depth, expand)
-    if depth is None and len(nodes) > MOST_BOXES:
-        nodes = _folded(trace, expand)
-    if not nodes:
-        raise ValueError(f"the trace of {trace.name} holds no operation to draw")
+    for nodes in _views(trace, depth, expand):
+        if not nodes:
+            raise ValueError(f"the trace of {trace.name} holds no operation to draw")
+        picture = _picture(trace, nodes, title or trace.name)
+        if picture.width <= WIDEST + 2 * PAD:
+            break
+    return picture
+
+
+def _picture(trace, nodes, title):
     series = structure(nodes)
-    heading = title or trace.name
-    text = "\n".join([f"{heading}: {_totals(trace)}", *_lines(nodes, series)])
-    return _draw(nodes, series, heading, _totals(trace), text)
+    totals = _totals(trace)
+    text = "\n".join([f"{title}: {totals}", *_lines(nodes, series)])
+    return _draw(nodes, series, title, totals, text)
 
 
 def _traced(model_or_trace, input_shape, aux):
@@ -151,15 +159,18 @@ def _traced(model_or_trace, input_shape, aux):
     return trace(model_or_trace, input_shape, aux=aux)
 
 
-def _folded(trace, expand):
-    """Nodes at the greatest depth that stays readable, at least one a stage."""
-    best = nodes_of(trace, 1, expand)
-    for depth in range(2, 6):
-        nodes = nodes_of(trace, depth, expand)
-        if len(nodes) > MOST_BOXES:
-            break
-        best = nodes
-    return best
+def _views(trace, depth, expand):
+    """Nodes to draw, from the most detailed view that may do to one box a stage."""
+    nodes = nodes_of(trace, depth, expand)
+    if depth is not None or len(nodes) <= OPEN_BOXES:
+        yield nodes
+    if depth is None:
+        for fold_at in (4, 3, 2):
+            nodes = nodes_of(trace, fold_at, expand)
+            if len(nodes) <= MOST_BOXES:
+                yield nodes
+        nodes = nodes_of(trace, 1, expand)
+        yield merge_repeats(nodes) if len(nodes) > MOST_BOXES else nodes
 
 
 def _totals(trace):
@@ -230,7 +241,8 @@ def _run_text(run, common):
     if first.kind == "module":
         parts = ", ".join(f"{kernel} {width}" for width, kernel in first.parts)
         made = f" ({parts})" if len(first.parts) > 1 else ""
-        return f"{first.path}: {shape_text(first.out_shape)}{made}"
+        times = f" and {first.times - 1} more like it" if first.times > 1 else ""
+        return f"{first.path}{times}: {shape_text(first.out_shape)}{made}"
     if first.kind == "cat":
         widths = " + ".join(str(width) for width, _ in first.parts)
         grid = grid_text(first.out_shape)
@@ -270,12 +282,12 @@ def _draw(nodes, series, title, subtitle, text):
             text_width(_small(node), note) + 16,
             text_width(shape_text(node.out_shape), note) + 12,
         )
-    needed = min(needed, 190)
+    needed = min(needed, 200)
     header = HEADER if any(_small(node) for node in nodes) else NARROW_HEADER
     height, top = header + BAR, 86
     for width in sorted({max(170.0, needed), max(145.0, needed), needed}, reverse=True):
-        sheet = arrange(series, nodes, width, height, top=top)
-        if sheet.width <= 1060:
+        sheet = arrange(series, nodes, width, height, widest=WIDEST, top=top)
+        if sheet.width <= WIDEST:
             break
 
     legend = _legend(nodes)
@@ -297,8 +309,9 @@ def _draw(nodes, series, title, subtitle, text):
         (PAD, drawing.height - 27, text_width(legend, note), 17),
     ]
 
-    for _, _, points in sheet.wires:
-        drawing.line(*((x + dx, y) for x, y in points), arrow=True, stroke="line")
+    wires = [[(x + dx, y) for x, y in points] for _, _, points in sheet.wires]
+    for points in wires:
+        drawing.line(*points, arrow=True)
     scale = min(
         (box.width - 12) / max(box.node.channels, 1) for box in sheet.boxes.values()
     )
@@ -314,7 +327,7 @@ def _draw(nodes, series, title, subtitle, text):
         drawing.rect(x - size / 2 - 3, y - 14, size + 6, 18, "paper")
         drawing.text(x, y, shape, note, anchor="middle", fill="ink")
         labels.append((x - size / 2, y - 13, size, 16))
-    return Diagram(drawing, title, text, boxes, labels)
+    return Diagram(drawing, title, text, boxes, labels, wires)
 
 
 def _legend(nodes):
@@ -338,7 +351,10 @@ def _short_names(nodes):
 
 
 def _small(node):
-    return " ".join(node.folded) if node.kind == "module" else node.note
+    if node.kind != "module":
+        return node.note
+    times = f"{node.times} of these: " if node.times > 1 else ""
+    return times + " ".join(node.folded)
 
 
 def _draw_box(drawing, box, left, name, header, scale):

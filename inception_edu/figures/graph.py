@@ -38,11 +38,11 @@ _NOTES = {
     "silu": "SiLU",
     "mul": "scale",
 }
-_HIDDEN = frozenset(  # they move numbers about and change none
-    ("view", "reshape", "view_as", "reshape_as", "unflatten", "squeeze", "unsqueeze")
-    + ("permute", "transpose", "expand", "contiguous", "clone", "detach", "to")
-    + ("float", "type", "getitem", "pad", "chunk", "split", "unbind")
-)
+_HIDDEN = {  # they move numbers about and change none
+    *("view", "reshape", "view_as", "reshape_as", "unflatten", "squeeze", "unsqueeze"),
+    *("permute", "transpose", "expand", "contiguous", "clone", "detach", "to"),
+    *("float", "type", "getitem", "pad", "chunk", "split", "unbind"),
+}
 
 
 @dataclass(eq=False, slots=True)
@@ -61,6 +61,7 @@ class Node:
     params: int = 0
     folded: tuple = ()  # kernel names of what a folded module holds
     step: str = ""  # short, for the text: "3x3/2"
+    times: int = 1  # equal modules in a row that this box stands for
 
     @property
     def channels(self):
@@ -225,6 +226,34 @@ def fold(nodes, depth, expand=()):
             new_of[id(member)] = node
         folded.append(node)
     return folded
+
+
+def merge_repeats(nodes):
+    """Nodes with equal modules that follow each other drawn as one, "x 10"."""
+    readers = {}
+    for node in nodes:
+        for source in node.inputs:
+            readers[id(source)] = readers.get(id(source), 0) + 1
+    merged, new_of, count = [], {}, {}
+    for node in nodes:
+        before = merged[-1] if merged else None
+        inputs = list(dict.fromkeys(new_of[id(s)] for s in node.inputs))
+        look = (node.parts, node.folded, node.out_shape, node.params)
+        if (
+            node.kind == "module"
+            and inputs == [before]
+            and all(readers[id(s)] == 1 for s in node.inputs)
+            and look == (before.parts, before.folded, before.out_shape, before.params)
+        ):
+            count[id(before)] = count.get(id(before), 1) + 1
+            new_of[id(node)] = before
+            continue
+        node.inputs = inputs
+        new_of[id(node)] = node
+        merged.append(node)
+    for node in merged:
+        node.times = count.get(id(node), 1)
+    return merged
 
 
 def _common_path(paths):

@@ -171,7 +171,7 @@ class Sheet:
     height: float
 
 
-def arrange(series, nodes, width, height, *, widest=1060, tallest=620, top=0):
+def arrange(series, nodes, width, height, *, widest=1080, tallest=620, top=0):
     """A `Sheet` for a series, wrapped into the columns that read best."""
     readers = {id(node): [] for node in nodes}
     for node in nodes:

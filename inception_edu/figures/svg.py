@@ -21,7 +21,7 @@ _WIDTHS = (
     "63 61 63 63 41 52 39 63 59 82 59 59 52 64 34 64 84"
 )
 _ADVANCE = {chr(32 + i): int(w) / 100 for i, w in enumerate(_WIDTHS.split())}
-_BOLD = 1.13
+_BOLD = 1.17
 
 
 def text_width(text, size=16, bold=False):

@@ -1,0 +1,276 @@
+"""Diagrams: right in what they say, without overlaps, from toy to network."""
+
+from itertools import pairwise
+from xml.etree import ElementTree
+
+import pytest
+import torch
+from torch import nn
+
+import inception_edu as ie
+from inception_edu.figures import diagram
+from inception_edu.networks import MODELS, Branches, ConvUnit
+from inception_edu.networks.googlenet import TABLE_1, InceptionModule, NaiveModule
+
+
+class Residual(nn.Module):
+    """Inception-ResNet-A in small: branches, 1x1, scaled, added."""
+
+    def __init__(self):
+        super().__init__()
+        self.branches = Branches(
+            {
+                "1x1": ConvUnit(64, 8, 1),
+                "3x3": [ConvUnit(64, 8, 1), ConvUnit(8, 16, 3)],
+            }
+        )
+        self.up = nn.Conv2d(24, 64, 1)
+        self.relu = nn.ReLU()
+
+    def forward(self, x):
+        return self.relu(x + 0.17 * self.up(self.branches(x)))
+
+
+class Dense(nn.Module):
+    """Each layer reads all before it: no nest of branches at all."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.Conv2d(8 * n, 8, 3, padding=1) for n in (1, 2, 3)
+        )
+
+    def forward(self, x):
+        seen = [x]
+        for layer in self.layers:
+            seen.append(layer(torch.cat(seen, 1)))
+        return seen[-1]
+
+
+class TwoHeads(nn.Module):
+    """Two outputs, and a first box that is an activation."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Conv2d(3, 6, 3)
+        self.left, self.right = nn.Conv2d(6, 2, 1), nn.Conv2d(6, 4, 1)
+
+    def forward(self, x):
+        x = self.body(torch.relu(x))
+        return self.left(x), self.right(x)
+
+
+class Tangle(nn.Module):
+    """The smallest graph that is not series-parallel."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = (nn.Conv2d(4, 4, 1) for _ in range(3))
+
+    def forward(self, x):
+        left, right = self.a(x), self.b(x)
+        middle = self.c(left) + right
+        return torch.cat([left, middle, right], 1)
+
+
+def filter_bank():
+    """Mixed_7c's pattern: branches that split once more at their end."""
+
+    def split():
+        return Branches(
+            {"1x3": ConvUnit(16, 8, (1, 3)), "3x1": ConvUnit(16, 8, (3, 1))}
+        )
+
+    return Branches(
+        {
+            "1x1": ConvUnit(32, 8, 1),
+            "3x3": [ConvUnit(32, 16, 1), split()],
+            "double 3x3": [ConvUnit(32, 24, 1), ConvUnit(24, 16, 3), split()],
+            "pool": [nn.AvgPool2d(3, 1, 1), ConvUnit(32, 8, 1)],
+        }
+    )
+
+
+def toy():
+    return Branches({"1x1": ConvUnit(8, 4, 1), "3x3": ConvUnit(8, 12, 3)})
+
+
+def chain():
+    return nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=1) for _ in range(19)))
+
+
+CASES = {
+    "toy": (toy, (1, 8, 16, 16), {}),
+    "naive 3a": (lambda: NaiveModule(192, TABLE_1["3a"]), (1, 192, 28, 28), {}),
+    "reduced 3a": (lambda: InceptionModule(192, TABLE_1["3a"]), (1, 192, 28, 28), {}),
+    "filter bank": (filter_bank, (1, 32, 8, 8), {}),
+    "residual": (Residual, (1, 64, 17, 17), {}),
+    "dense": (Dense, (1, 8, 9, 9), {}),
+    "two heads": (TwoHeads, (1, 3, 9, 9), {}),
+    "tangle": (Tangle, (1, 4, 9, 9), {}),
+    "chain": (chain, (1, 3, 9, 9), {}),
+    "one layer": (lambda: nn.Linear(3, 2), (5, 3), {}),
+    "nothing": (nn.Identity, (1, 3, 9, 9), {}),
+    "tokens": (lambda: nn.TransformerEncoderLayer(16, 2), (7, 1, 16), {}),
+    "aux": (lambda: ie.create_model("googlenet", aux=True), None, {"aux": True}),
+    "opened": (lambda: ie.create_model("googlenet"), None, {"expand": "inception_3a"}),
+    "deep": (lambda: ie.create_model("inception_v4"), None, {"depth": 9}),
+    "flat": (lambda: ie.create_model("inception_resnet_v2"), None, {"depth": 1}),
+} | {name: (lambda n=name: ie.create_model(n), None, {}) for name in MODELS}
+
+
+def meets(a, b):
+    return (
+        a[0] < b[0] + b[2]
+        and b[0] < a[0] + a[2]
+        and a[1] < b[1] + b[3]
+        and b[1] < a[1] + a[3]
+    )
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_nothing_overlaps_and_nothing_leaves_the_sheet(case):
+    build, shape, options = CASES[case]
+    picture = diagram(build(), shape, **options)
+    rectangles = picture.boxes + picture.labels
+    assert len(picture.boxes) >= 1
+    for place, (x, y, width, height) in enumerate(rectangles):
+        assert x >= 0 and y >= 0
+        assert x + width <= picture.width and y + height <= picture.height
+        for other in rectangles[place + 1 :]:
+            assert not meets((x, y, width, height), other)
+    ElementTree.fromstring(picture.svg)
+
+
+@pytest.mark.parametrize(
+    "case", ["toy", "reduced 3a", "residual", "filter bank", "aux"]
+)
+def test_no_wire_runs_through_a_box(case):
+    build, shape, options = CASES[case]
+    picture = diagram(build(), shape, **options)
+    inner = [(x + 3, y + 3, w - 6, h - 6) for x, y, w, h in picture.boxes]
+    for points in picture.wires:
+        for (x0, y0), (x1, y1) in pairwise(points):
+            assert x0 == pytest.approx(x1) or y0 == pytest.approx(y1)
+            path = (min(x0, x1), min(y0, y1), abs(x1 - x0) or 0.1, abs(y1 - y0) or 0.1)
+            assert not any(meets(path, box) for box in inner)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_writing_is_large_enough_for_the_last_row(case):
+    build, shape, options = CASES[case]
+    if options.get("depth"):
+        pytest.skip("asked for more boxes than fit")
+    picture = diagram(build(), shape, **options)
+    shrink = min(1, 1100 / picture.width)
+    sizes = [item.size for item in picture.drawing.items if hasattr(item, "anchor")]
+    assert min(sizes) * shrink >= 13
+
+
+def test_the_text_twin_of_module_3a_reads_like_table_1():
+    picture = diagram(InceptionModule(192, TABLE_1["3a"]), (1, 192, 28, 28))
+    assert repr(picture) == picture.text
+    assert picture.text.splitlines() == [
+        "InceptionModule: 192 x 28 x 28 -> 256 x 28 x 28, "
+        "163,696 parameters, 128.05 M MACs",
+        "  | 1x1 branch: 192 -> 1x1 -> 64 (28x28)",
+        "  | 3x3 branch: 192 -> 1x1 -> 96 -> 3x3 -> 128 (28x28)",
+        "  | 5x5 branch: 192 -> 1x1 -> 16 -> 5x5 -> 32 (28x28)",
+        "  | pool branch: 192 -> max pool 3x3 -> 192 -> 1x1 -> 32 (28x28)",
+        "  concat: 64 + 128 + 32 + 32 = 256 (28x28)",
+        "  every convolution: ReLU",
+    ]
+
+
+def test_a_forgotten_relu_and_a_changed_width_show_in_the_text():
+    widths = dict(TABLE_1["3a"])
+    module = InceptionModule(192, widths)
+    module["3x3"].reduce.relu = nn.Identity()
+    assert "3x3 branch: 192 -> 1x1 -> 96 -> 3x3 [ReLU] -> 128" in (
+        diagram(module, (1, 192, 28, 28)).text
+    )
+    widths["5x5"] = 48
+    text = diagram(InceptionModule(192, widths), (1, 192, 28, 28)).text
+    assert "64 + 128 + 48 + 32 = 272" in text
+
+
+def test_branches_within_branches_and_shortcuts_are_told():
+    text = diagram(filter_bank(), (1, 32, 8, 8)).text
+    assert "|   | 1x3 branch: 16 -> 1x3 -> 8 (8x8)" in text
+    assert "concat: 8 + 8 + 8 + 8 + 8 + 8 = 48 (8x8)" in text
+    text = diagram(Residual(), (1, 64, 17, 17)).text
+    assert "| shortcut: unchanged" in text
+    assert "add [ReLU] -> 64 (17x17)" in text and "1x1 [scale]" in text
+
+
+def test_side_heads_are_drawn_beside_the_stage_they_read():
+    model = ie.create_model("googlenet", aux=True)
+    assert "side head" not in diagram(model).text
+    lines = diagram(model, aux=True).text.splitlines()
+    head = next(i for i, line in enumerate(lines) if "side head" in line)
+    assert "aux_heads.inception_4a" in lines[head]
+    assert "inception_4a" in lines[head - 2] and "inception_4b" in lines[head + 1]
+
+
+def test_depth_and_expand_open_a_network():
+    model = ie.create_model("googlenet")
+    closed, opened = diagram(model), diagram(model, expand="inception_3a")
+    assert (
+        "inception_3a: 256 x 28 x 28 (1x1 64, 3x3 128, 5x5 32, 1x1 32)" in closed.text
+    )
+    assert "| 5x5 branch: 192 -> 1x1 -> 16 -> 5x5 -> 32 (28x28)" in opened.text
+    assert "inception_3b: 480 x 28 x 28" in opened.text
+    assert len(diagram(model, depth=9).boxes) > 3 * len(closed.boxes)
+
+
+def test_bars_are_to_scale_and_in_the_kernels_colours():
+    picture = diagram(NaiveModule(192, TABLE_1["3a"]), (1, 192, 28, 28))
+    bars = [i for i in picture.drawing.items if getattr(i, "height", 0) == 14]
+    joined = [(bar.fill, bar.width) for bar in bars[-4:]]
+    assert [fill for fill, _ in joined] == ["1x1", "3x3", "5x5", "pool"]
+    unit = joined[0][1] / 64
+    for (_, width), channels in zip(joined, (64, 128, 32, 192), strict=True):
+        assert width / unit == pytest.approx(channels)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: diagram(toy()), ValueError, "needs the input shape of a Branches"),
+        (lambda: diagram(toy(), (1, 8, 0, 4)), ValueError, "at least 1"),
+        (lambda: diagram(toy(), "8"), ValueError, "not a shape"),
+        (lambda: diagram(nn.Conv2d, (1, 3, 4, 4)), TypeError, "nn.Module or a trace"),
+        (lambda: diagram("googlenet"), TypeError, "nn.Module or a trace"),
+        (lambda: diagram(toy(), (1, 8, 9, 9), depth=0), ValueError, "depth=0"),
+        (lambda: diagram(toy(), (1, 8, 9, 9), depth=True), ValueError, "depth=True"),
+        (lambda: diagram(toy(), (1, 8, 9, 9), expand="x"), ValueError, "1x1, 3x3"),
+        (
+            lambda: diagram(ie.trace(toy(), (1, 8, 9, 9)), (1, 8, 9, 9)),
+            ValueError,
+            "leave input_shape out",
+        ),
+        (lambda: diagram(toy(), (1, 7, 9, 9)), RuntimeError, "8 input channels"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_in_words(call, error, words):
+    with pytest.raises(error, match=words.replace("(", r"\(")):
+        call()
+
+
+def test_it_saves_svg_pdf_and_png(tmp_path):
+    picture = diagram(toy(), (1, 8, 16, 16))
+    for ending, magic in ((".svg", b"<svg"), (".pdf", b"%PDF"), (".png", b"\x89PNG")):
+        path = picture.save(tmp_path / f"toy{ending}")
+        first = path.read_bytes()
+        assert first.startswith(magic)
+        assert picture.save(path).read_bytes() == first
+    with pytest.raises(ValueError, match=r"\.svg, \.pdf, \.png"):
+        picture.save(tmp_path / "toy.gif")
+
+
+def test_a_stored_picture_stays_small_and_has_alt_text():
+    for name in MODELS:
+        bundle = diagram(ie.create_model(name))._repr_mimebundle_()
+        assert set(bundle) == {"text/plain", "text/html"}
+        assert len(bundle["text/html"]) < 60_000
+        assert f'alt="{name}: 3 x ' in bundle["text/html"]

@@ -1,0 +1,121 @@
+"""The theme: contrast by the WCAG formula, one colour per kernel size."""
+
+import subprocess
+import sys
+from itertools import combinations
+from types import SimpleNamespace
+
+import pytest
+
+from inception_edu.figures import theme
+
+PAPERS = ("#ffffff", "#111111", "#1e1e1e")
+# Machado, Oliveira, Fernandes 2009, severity 1.0, on linear RGB.
+BLINDNESS = {
+    "red": ((0.152, 1.053, -0.205), (0.115, 0.786, 0.099), (-0.004, -0.048, 1.052)),
+    "green": ((0.367, 0.861, -0.228), (0.280, 0.673, 0.047), (-0.012, 0.043, 0.969)),
+}
+
+
+def channels(color):
+    """Linear RGB, worked out here and not by the theme."""
+    values = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    return [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in values]
+
+
+def ratio(first, second):
+    levels = []
+    for color in (first, second):
+        r, g, b = channels(color)
+        levels.append(0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05)
+    return max(levels) / min(levels)
+
+
+def test_contrast_agrees_with_the_published_ends():
+    assert theme.contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert theme.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+@pytest.mark.parametrize("kernel", theme.PALETTE)
+def test_every_kernel_stands_out_from_every_paper(kernel, paper):
+    assert ratio(theme.PALETTE[kernel], paper) >= 3
+
+
+@pytest.mark.parametrize("kernel", theme.PALETTE)
+def test_text_on_every_kernel_can_be_read(kernel):
+    color = theme.PALETTE[kernel]
+    assert ratio(theme.on_color(color), color) >= 4.5
+
+
+@pytest.mark.parametrize("roles", [theme.LIGHT, theme.DARK], ids=["light", "dark"])
+def test_words_can_be_read_on_paper_and_panel(roles):
+    for ground in ("paper", "panel"):
+        for ink in ("ink", "muted", "accent", "good", "bad"):
+            assert ratio(roles[ink], roles[ground]) >= 4.5, (ink, ground)
+        assert ratio(roles["line"], roles[ground]) >= 3
+
+
+def product(row, values):
+    return sum(m * v for m, v in zip(row, values, strict=True))
+
+
+def perceived(color, matrix):
+    """Oklab of a colour as somebody with this colour vision sees it."""
+    rgb = [max(0, product(row, channels(color))) for row in matrix]
+    to_lms = (
+        (0.4122, 0.5363, 0.0514),
+        (0.2119, 0.6807, 0.1074),
+        (0.0883, 0.2817, 0.63),
+    )
+    lms = [product(row, rgb) ** (1 / 3) for row in to_lms]
+    to_lab = (
+        (0.2105, 0.7936, -0.0041),
+        (1.978, -2.4286, 0.4506),
+        (0.0259, 0.7828, -0.8087),
+    )
+    return [product(row, lms) for row in to_lab]
+
+
+@pytest.mark.parametrize("vision", BLINDNESS)
+def test_any_two_kernels_differ_for_the_colour_blind(vision):
+    for first, second in combinations(theme.PALETTE, 2):
+        a, b = (perceived(theme.PALETTE[k], BLINDNESS[vision]) for k in (first, second))
+        distance = sum((x - y) ** 2 for x, y in zip(a, b, strict=True)) ** 0.5
+        assert distance > 0.05, (first, second)  # 0.02 is just noticeable
+
+
+def test_colour_is_not_alone_in_telling_sizes_apart():
+    shared = {"1x1", "other"}  # plain; both carry their name
+    hatches = [h for k, h in theme.HATCH.items() if k not in shared]
+    assert len(set(hatches)) == len(hatches) and all(hatches)
+    assert set(theme.HATCH) == set(theme.PALETTE)
+
+
+@pytest.mark.parametrize(
+    ("what", "name"),
+    [
+        ((1, 1), "1x1"), ((3, 3), "3x3"), ((5, 5), "5x5"), ((7, 7), "7x7"),
+        ((1, 7), "1xn"), ((1, 3), "1xn"), ((7, 1), "nx1"), ((11, 11), "7x7"),
+        ((2, 2), "other"), ((4, 4), "other"), (3, "3x3"), ("3x3", "3x3"),
+        ("1x7", "1xn"),
+        ("max_pool", "pool"), ("avg_pool", "pool"), ("linear", "linear"),
+        ("batch_norm", "other"),
+        (SimpleNamespace(kind="conv", kernel=(3, 1)), "nx1"),
+        (SimpleNamespace(kind="max_pool", kernel=(3, 3)), "pool"),
+        (SimpleNamespace(kind="cat", kernel=None), "other"),
+    ],
+)  # fmt: skip
+def test_one_name_per_kernel(what, name):
+    assert theme.kernel_name(what) == name
+    assert theme.kernel_color(what) == theme.PALETTE[name]
+
+
+def test_drawing_needs_neither_torch_nor_matplotlib():
+    code = (
+        "import sys; from inception_edu.figures import svg, theme; "
+        "import inception_edu.figures.notebook as n; n.setup_notebook(); "
+        "print([m for m in ('torch', 'matplotlib', 'IPython') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
