@@ -7,6 +7,7 @@ files while training. `as_input` makes of them what a network takes.
 import hashlib
 import os
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -171,9 +172,8 @@ def cache_folder():
     """Where generated data is kept: INCEPTION_EDU_CACHE, or the user's cache."""
     if "INCEPTION_EDU_CACHE" in os.environ:
         return Path(os.environ["INCEPTION_EDU_CACHE"])
-    from platformdirs import user_cache_path
-
-    return user_cache_path("inception_edu")
+    home = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return Path(home or os.path.expanduser("~/.cache")) / "inception_edu"
 
 
 def fingerprint(arrays):
@@ -207,8 +207,9 @@ def cached(name, build):
         with open(part, "wb") as file:
             np.savez(file, checksum=np.array(fingerprint(arrays)), **arrays)
         os.replace(part, path)  # whole or not at all
-    except OSError:
-        part.unlink(missing_ok=True) if part.parent.is_dir() else None
+    except OSError:  # no folder, no right to write, no space left
+        with suppress(OSError):
+            part.unlink()
     return arrays
 
 
@@ -291,7 +292,7 @@ def load_data(name="digits_at_scale", **options):
 
     cifar10 is 50,000 and 10,000 images of 32x32, drawn here at `size=48` unless
     told otherwise; imagenette 9,469 and 3,925 photographs, at `size=96`. Both are
-    downloaded once through torchvision: `pip install "inception-edu[datasets]"`.
+    downloaded once through torchvision: `pip install "inception_edu[data]"`.
     `n` and `n_test` keep so many of them, chosen by `seed`. Raises
     ModuleNotFoundError without torchvision, ConnectionError without a network.
     """
@@ -324,7 +325,7 @@ def fetch(name, size, folder):
         from torchvision import datasets
     except ImportError:
         raise ModuleNotFoundError(
-            f"{name} needs torchvision: pip install 'inception-edu[datasets]', or use "
+            f"{name} needs torchvision: pip install 'inception_edu[data]', or use "
             "digits_at_scale(), which needs no network"
         ) from None
     arrays = {}
