@@ -203,7 +203,7 @@ class Trial:
             raise self.translate(error, function, args) from None
 
     def translate(self, error, function, args):
-        text = f"{type(error).__name__} {error}"
+        text = brief(error, 2_000)
         if "ellipsis" in text.lower():
             return NotAttempted()
         if isinstance(error, NotImplementedError) and "forward" not in text:
@@ -260,18 +260,18 @@ REMEDIES = {
 
 def remedy(error):
     """The hint for an error that readers meet often, or ""."""
-    text = f"{type(error).__name__}: {error}"
+    text = brief(error, 2_000)
     return next((hint for key, hint in REMEDIES.items() if re.search(key, text)), "")
 
 
-def brief(error):
-    """An error on one line, without addresses, cut at 160 characters."""
+def brief(error, most=160):
+    """An error on one line, without addresses, cut after so many characters."""
     try:
         text = str(error)
     except Exception:
         text = ""
     text = re.sub(r"0x[0-9a-fA-F]+", "0x...", " ".join(text.split()))
-    text = text if len(text) <= 160 else f"{text[:157]}..."
+    text = text if len(text) <= most else f"{text[: most - 3]}..."
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
@@ -435,12 +435,12 @@ class Exercises(tuple):
     def __repr__(self):
         lines = ["lesson  exercise"]
         for exercise in self:
-            lines.append(f"{exercise.lesson:>6}  {exercise.call}")
+            first, later = f"{exercise.lesson:>6}  ", " " * 10
             lines += textwrap.wrap(
-                exercise.task,
-                WIDTH,
-                initial_indent=" " * 10,
-                subsequent_indent=" " * 10,
+                exercise.call, WIDTH, initial_indent=first, subsequent_indent=later
+            )
+            lines += textwrap.wrap(
+                exercise.task, WIDTH, initial_indent=later, subsequent_indent=later
             )
         return "\n".join(lines)
 

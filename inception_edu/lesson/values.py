@@ -34,7 +34,10 @@ def close(a, b, tolerance):
     """Equal, or within the relative tolerance when one of them is a float."""
     if isinstance(a, int) and isinstance(b, int):
         return a == b
-    return math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance)
+    try:
+        return math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance)
+    except OverflowError:  # a whole number beyond every float
+        return False
 
 
 def difference(expected, got, parts=(), tolerance=1e-6):
@@ -120,7 +123,9 @@ def show(value):
     """A value in a few words, the same on every run and machine."""
     number = plain(value)
     if isinstance(number, int):
-        return f"{number:,}" if abs(number) < 10**15 else f"{float(number):.3e}"
+        if abs(number) < 10**15:
+            return f"{number:,}"
+        return f"{float(number):.3e}" if abs(number) < 10**300 else "a giant number"
     if isinstance(number, float):
         return f"{number:.4g}"
     if value is None or isinstance(value, bool):

@@ -174,7 +174,7 @@ rmsprop_tf_step = FunctionExercise(
     mistakes={
         "eps goes inside the root here: (square + eps).sqrt()": tf_step_outside,
         "the learning rate belongs into the buffer: momentum * buffer + "
-        "learning_rate * gradient / ...": tf_step_rate_last,
+        "learning_rate * gradient / root": tf_step_rate_last,
         "this is torch's step: here eps goes inside the root, and the learning rate "
         "into the buffer": tf_step_torch,
         "the old buffer is forgotten: momentum * buffer comes first": (

@@ -1,0 +1,461 @@
+"""Whatever a candidate does, `check` answers in words, soon, and harms nothing."""
+
+import builtins
+import contextlib
+import io
+import random
+import sys
+import threading
+import time
+import types
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import inception_edu as ie
+from inception_edu.lesson.checking import Check, judge
+from inception_edu.lesson.guard import guarded
+
+CONV_PARAMS = next(e for e in ie.check.exercises() if e.name == "conv_params")
+NAIVE = next(e for e in ie.check.exercises() if e.name == "naive_module")
+
+
+def right(in_channels, out_channels, kernel_size, bias):
+    return in_channels * out_channels * kernel_size**2 + bool(bias) * out_channels
+
+
+def raises(*args):
+    return 1 / 0
+
+
+def leaves(*args):
+    sys.exit(3)
+
+
+def quits(*args):
+    exit()
+
+
+def interrupts(*args):
+    raise KeyboardInterrupt
+
+
+def recurses(*args):
+    return recurses(*args)
+
+
+def shouts(*args):
+    for _ in range(1000):
+        print("x" * 1000)
+    return right(*args)
+
+
+def asks(*args):
+    return int(input("how many? "))
+
+
+def wants_more(only_one):
+    return only_one
+
+
+def yields(*args):
+    yield right(*args)
+
+
+async def waits(*args):
+    return right(*args)
+
+
+class Angry:
+    """An answer that raises whatever is asked of it."""
+
+    def __getattribute__(self, name):
+        raise RuntimeError("do not touch")
+
+    def __eq__(self, other):
+        raise RuntimeError("do not compare")
+
+    def __float__(self):
+        raise RuntimeError("no float")
+
+    __hash__ = None
+
+
+class NoRoom(Exception):
+    def __str__(self):
+        raise RuntimeError("no text either")
+
+
+def raises_mute(*args):
+    raise NoRoom
+
+
+def unknown_name(*args):
+    return in_chanels * 2  # noqa: F821
+
+
+def changes_threads(*args):
+    torch.set_default_dtype(torch.float64)
+    torch.manual_seed(1)
+    random.seed(1)
+    np.random.seed(1)
+    sys.setrecursionlimit(500)
+    return right(*args)
+
+
+HOSTILE = {
+    "raises": (raises, "your code raised ZeroDivisionError: division by zero"),
+    "raises without text": (raises_mute, "your code raised NoRoom"),
+    "calls sys.exit": (leaves, "your code called exit()"),
+    "calls exit": (quits, "your code called exit()"),
+    "interrupts": (interrupts, "your code raised KeyboardInterrupt"),
+    "recurses": (recurses, "the function calls itself and never stops"),
+    "asks the keyboard": (asks, "a check cannot type"),
+    "takes one input": (wants_more, "the exercise calls conv_params(in_channels"),
+    "returns None": (lambda *args: print(end=""), "is a `return` missing"),
+    "returns text": (lambda *args: "9408", "return the number itself, not text"),
+    "returns True": (lambda *args: True, "got True"),
+    "returns NaN": (lambda *args: float("nan"), "expected 9,408, got nan"),
+    "returns infinity": (lambda *args: float("inf"), "expected 9,408, got inf"),
+    "returns a huge number": (lambda *args: 10**5000, "expected 9,408"),
+    "returns a complex number": (lambda *args: 1j, "return a plain number"),
+    "returns a list": (lambda *args: [9408], "return one number, not several"),
+    "returns a tensor": (lambda *args: torch.ones(3), "got a tensor (3,)"),
+    "returns a function": (lambda *args: raises, "got a value of type function"),
+    "returns a class": (lambda *args: int, "got the class int"),
+    "returns an angry object": (lambda *args: Angry(), "cannot be read"),
+    "yields": (yields, "use `return`, not `yield`"),
+    "is async": (waits, "no `async`"),
+    "misspells": (unknown_name, "is the name spelt right"),
+    "is a number": (9408, "pass your code itself, without calling it"),
+    "is text": ("conv_params", "not a function or a class"),
+    "is a list": ([right], "not a function or a class"),
+    "is a type": (dict, "your code"),
+    "is a built-in": (print, "returned None"),
+}
+
+
+@pytest.mark.parametrize(("candidate", "words"), HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_candidate_gets_a_kind_answer(candidate, words, capsys):
+    start = time.monotonic()
+    CONV_PARAMS_CHECK(candidate)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert words in printed
+    assert "[x] conv_params: 0 of" in printed
+    assert "Traceback" not in printed and len(printed) < 3000
+    assert time.monotonic() - start < 4
+
+
+def CONV_PARAMS_CHECK(candidate):
+    assert ie.check.conv_params(candidate) is None
+
+
+MODULE_HOSTILE = {
+    "returns None": (lambda i, w: print(end=""), "your function returned None"),
+    "returns a list": (lambda i, w: [nn.Conv2d(i, 4, 1)], "not an nn.Module"),
+    "returns a class": (lambda i, w: nn.ReLU, "make one: call it"),
+    "is a finished module": (nn.ReLU(), "pass the class or the function"),
+    "has no layers": (lambda i, w: nn.Identity(), "your module has none"),
+    "has no forward": (
+        lambda i, w: add(nn.Module(), i, w),
+        "the class has no `forward`",
+    ),
+    "forgets super": (
+        type("Forgets", (nn.Module,), {"__init__": lambda self, i, w: forget(self)}),
+        "begin __init__ with super().__init__()",
+    ),
+    "returns a list from forward": (
+        lambda i, w: add(Listing(), i, w),
+        "not a tensor",
+    ),
+    "deletes its layers": (lambda i, w: add(Deleting(), i, w), "your code raised"),
+    "returns NaN": (lambda i, w: add(NotNumbers(), i, w), "got nan"),
+}
+
+
+def add(module, i, widths):
+    for number, (name, kernel) in enumerate((("1x1", 1), ("3x3", 3), ("5x5", 5))):
+        conv = nn.Conv2d(i, widths[name], kernel, padding=kernel // 2)
+        module.add_module(f"conv{number}", conv)
+    return module
+
+
+def forget(module):
+    module.conv = nn.Conv2d(1, 1, 1)
+
+
+class Listing(nn.Module):
+    def forward(self, x):
+        return [x, x]
+
+
+class Deleting(nn.Module):
+    def forward(self, x):
+        del self.conv0
+        return self.conv0(x)
+
+
+class NotNumbers(nn.Module):
+    def forward(self, x):
+        convs = (self.conv0, self.conv1, self.conv2)
+        return torch.cat([*(conv(x).relu() for conv in convs), x], 1) * float("nan")
+
+
+@pytest.mark.parametrize(
+    ("candidate", "words"), MODULE_HOSTILE.values(), ids=MODULE_HOSTILE
+)
+def test_a_hostile_module_gets_a_kind_answer(candidate, words, capsys):
+    ie.check.naive_module(candidate)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert words in printed
+    assert "[x] naive_module: " in printed and "Traceback" not in printed
+
+
+def stub(in_channels, out_channels, kernel_size, bias):
+    """A docstring, and nothing done."""
+    ...
+
+
+def stub_pass(in_channels, out_channels, kernel_size, bias):
+    pass
+
+
+def stub_raise(in_channels, out_channels, kernel_size, bias):
+    raise NotImplementedError("your turn")
+
+
+def stub_value(in_channels, out_channels, kernel_size, bias):
+    result = ...
+    return result
+
+
+def stub_sum(in_channels, out_channels, kernel_size, bias):
+    weights = ...
+    return weights + 1
+
+
+@pytest.mark.parametrize(
+    "candidate",
+    [stub, stub_pass, stub_raise, stub_value, stub_sum, None, ...],
+)
+def test_a_stub_is_not_attempted_yet(candidate, capsys):
+    ie.check.conv_params(candidate)
+    assert " ".join(capsys.readouterr().out.split()) == (
+        "[ ] conv_params: not attempted yet. Write conv_params(in_channels, "
+        "out_channels, kernel_size, bias) in place of the `...` and run this cell "
+        "again."
+    )
+
+
+def test_a_module_stub_is_not_attempted_yet():
+    class Stub(nn.Module):
+        def __init__(self, in_channels, widths):
+            super().__init__()
+            self.one = nn.Conv2d(in_channels, ..., 1)
+
+    assert not judge(NAIVE, Stub).attempted
+
+
+def swallow(*args):
+    while True:
+        try:  # noqa: SIM105
+            print("again")
+        except:  # noqa: E722
+            pass
+
+
+def spin(*args):
+    while True:
+        pass
+
+
+def spin_in_parts(*args):
+    def part():
+        try:
+            while True:
+                pass
+        finally:
+            return 1  # noqa: B012
+
+    while True:
+        part()
+
+
+@pytest.mark.filterwarnings("ignore::SyntaxWarning")
+@pytest.mark.parametrize("loop", [spin, swallow, spin_in_parts])
+def test_an_endless_loop_is_stopped(loop):
+    before = threading.active_count()
+    start = time.monotonic()
+    answer = judge(CONV_PARAMS, loop, seconds=0.3)
+    assert time.monotonic() - start < 3
+    assert "[x] conv_params(3, 64, 7, False): still running after 0.3 seconds" in str(
+        answer
+    )
+    assert "is there a loop that never ends?" in str(answer)
+    assert "restart" not in str(answer)
+    assert threading.active_count() == before
+
+
+def test_an_endless_loop_is_stopped_outside_the_main_thread():
+    answers = []
+    thread = threading.Thread(
+        target=lambda: answers.append(judge(CONV_PARAMS, spin, seconds=0.3))
+    )
+    thread.start()
+    thread.join(5)
+    assert "still running" in str(answers[0])
+
+
+def test_a_sleeping_candidate_is_left_behind_and_the_next_check_works():
+    answer = judge(CONV_PARAMS, lambda *args: time.sleep(3), seconds=0.1)
+    assert "restart the kernel" in " ".join(str(answer).split())
+    start = time.monotonic()
+    assert judge(CONV_PARAMS, right).passed
+    assert time.monotonic() - start < 1
+
+
+def test_the_limit_is_five_seconds_by_default():
+    from inception_edu.lesson import guard
+
+    assert guard.PATIENCE == 5.0
+
+
+def test_what_a_candidate_prints_is_shown_and_cut(capsys):
+    ie.check.conv_params(shouts)
+    printed = capsys.readouterr().out
+    assert printed.startswith("    your code printed:\n    | xxxx")
+    assert "characters more" in printed and len(printed) < 3000
+    assert printed.endswith("[ok] conv_params: 5 checks passed\n")
+
+
+def test_output_of_a_stopped_loop_does_not_depend_on_the_clock():
+    answers = {str(judge(CONV_PARAMS, swallow, seconds=s / 10)) for s in (3, 3, 3)}
+    assert len(answers) == 1
+
+
+def test_a_candidate_that_deletes_itself_still_counts():
+    names = {"right": right}
+    exec(
+        "def vanishes(*args):\n    del globals()['vanishes']\n    return right(*args)",
+        names,
+    )
+    answer = str(judge(CONV_PARAMS, names["vanishes"]))
+    assert "1 of 5 checks passed" in answer and "KeyError: 'vanishes'" in answer
+    assert "vanishes" not in names
+
+
+def test_a_candidate_that_changes_its_inputs_is_told():
+    def spoil(in_channels, widths, modules):
+        widths["1x1"] += 1
+        return 0
+
+    exercise = next(e for e in ie.check.exercises() if e.name == "naive_width")
+    assert "the inputs were changed" in str(judge(exercise, spoil))
+    averages = next(e for e in ie.check.exercises() if e.name == "ema_update")
+    answer = judge(averages, lambda a, w, d: a.mul_(d).add_(w, alpha=1 - d))
+    assert "make a new value instead" in " ".join(str(answer).split())
+
+
+def test_the_notebook_is_as_it_was_afterwards():
+    torch.manual_seed(7)
+    random.seed(7)
+    np.random.seed(7)
+    wanted = (torch.rand(1).item(), random.random(), np.random.rand())
+    torch.manual_seed(7)
+    random.seed(7)
+    np.random.seed(7)
+    state = (sys.stdin, sys.stdout, sys.stderr, builtins.input)
+    limit, threads = sys.getrecursionlimit(), torch.get_num_threads()
+    assert judge(CONV_PARAMS, changes_threads).passed
+    judge(NAIVE, lambda i, w: nn.Conv2d(i, 4, 1))
+    assert (torch.rand(1).item(), random.random(), np.random.rand()) == wanted
+    assert state == (sys.stdin, sys.stdout, sys.stderr, builtins.input)
+    assert (sys.getrecursionlimit(), torch.get_num_threads()) == (limit, threads)
+    assert torch.get_default_dtype() == torch.float32
+
+
+def test_feedback_is_the_same_on_every_run():
+    for candidate in (raises, recurses, lambda *args: object(), right):
+        assert len({str(judge(CONV_PARAMS, candidate)) for _ in range(3)}) == 1
+
+
+def test_an_error_says_in_which_line():
+    answer = " ".join(str(judge(CONV_PARAMS, raises)).split())
+    assert f"in line {raises.__code__.co_firstlineno + 1}: return 1 / 0" in answer
+
+
+def test_addresses_are_left_out_of_errors():
+    def bad(*args):
+        raise ValueError(f"{object()}")
+
+    assert "0x..." in str(judge(CONV_PARAMS, bad))
+
+
+def test_the_guard_holds_back_both_streams_and_never_raises():
+    def noisy():
+        print("out")
+        print("err", file=sys.stderr)
+        raise SystemExit
+
+    screen = io.StringIO()
+    with contextlib.redirect_stdout(screen):
+        outcome = guarded(noisy)
+    assert screen.getvalue() == ""
+    assert outcome.printed == "out\nerr\n"
+    assert isinstance(outcome.error, SystemExit)
+
+
+class Shell:
+    """As much of an IPython shell as `exit()` needs."""
+
+    left = False
+
+    def ask_exit(self):
+        self.left = True
+
+
+def test_exit_in_a_kernel_does_not_end_it(monkeypatch):
+    shell = Shell()
+    kernel = types.SimpleNamespace(get_ipython=lambda: shell)
+    monkeypatch.setitem(sys.modules, "IPython", kernel)
+    answer = judge(CONV_PARAMS, lambda *args: shell.ask_exit())
+    assert "your code called exit()" in str(answer)
+    assert not shell.left
+    shell.ask_exit()
+    assert shell.left
+
+
+# ---- the door itself
+
+
+def test_check_called_wrongly_answers_in_words(capsys):
+    ie.check.conv_params()
+    ie.check.conv_params(right, right)
+    ie.check.conv_params(right, verbose=True)
+    ie.check(right)
+    printed = capsys.readouterr().out
+    assert printed.count("give it your own code, and only that") == 3
+    assert "name the exercise: ie.check.naive_module(NaiveModule)" in printed
+
+
+def test_an_unknown_exercise_names_the_close_ones():
+    with pytest.raises(AttributeError, match="did you mean naive_module"):
+        ie.check.naive_modul
+    with pytest.raises(AttributeError, match=r"ie.check.exercises\(\) lists all"):
+        ie.check.zzz
+
+
+def test_exercises_list_themselves():
+    listing = repr(ie.check.exercises(1))
+    assert "naive_module(in_channels, widths)" in listing
+    assert "pointwise" not in listing
+    assert all(len(line) <= 78 for line in repr(ie.check.exercises()).splitlines())
+    assert {"exercises", "naive_module", "clip"} <= set(dir(ie.check))
+    assert "naive_module" in repr(ie.check.naive_module)
+
+
+def test_check_is_not_confused_by_what_a_notebook_asks_every_object():
+    assert not hasattr(Check(), "_repr_html_")
+    assert not hasattr(Check(), "_ipython_canary_method_should_not_exist_")
