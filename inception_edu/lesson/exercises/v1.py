@@ -216,10 +216,10 @@ def per_pixel(x, weight):
     return torch.einsum("kc,nchw->nkhw", weight, x)
 
 
-def scrambled(x, weight):
+def scrambled(x, weight, bias):
     """The mistake of reshaping (N, C, H, W) to rows without moving the channels."""
     n, c, h, w = x.shape
-    rows = x.reshape(n * h * w, c) @ weight.T
+    rows = x.reshape(n * h * w, c) @ weight.T + bias
     return rows.reshape(n, -1, h, w)
 
 
@@ -250,7 +250,7 @@ pointwise = FunctionExercise(
         ),
         "the channels are not the last dimension: move them there (permute) before "
         "you reshape, or pixels and channels are mixed up": (
-            lambda x, w, b: relu(scrambled(x, w) + column(b))
+            lambda x, w, b: relu(scrambled(x, w, b))
         ),
         "the result has its channels last: permute it back to (N, K, H, W)": (
             lambda x, w, b: relu(per_pixel(x, w) + column(b)).permute(0, 2, 3, 1)
