@@ -19,7 +19,7 @@ from inception_edu.lesson.guard import PATIENCE, TimeUp, guarded
 from inception_edu.lesson.values import difference, named, show, spare, untouched
 
 WIDTH = 78
-SHOWN = 3  # failed cases printed in full
+SHOWN = 3  # different failures printed in full
 LIBRARY = ("v1", "factorized", "training_tricks", "family")
 
 
@@ -373,8 +373,11 @@ def not_yet(exercise, printed=()):
 
 
 def report(exercise, trial, printed):
-    lines, hints = list(printed), set()
-    for label, what, hint in trial.failures[:SHOWN]:
+    lines, hints, shown = list(printed), set(), set()
+    for label, what, hint in trial.failures:
+        if what in shown or len(shown) == SHOWN:
+            continue  # the same again says nothing new
+        shown.add(what)
         lines += fold(f"[x] {label}: {what}")
         if hint and hint not in hints:
             lines += fold(f"    -> {hint}")

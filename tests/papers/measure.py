@@ -1,9 +1,31 @@
 """What the claims are measured with: the networks and their traces, built once."""
 
-from functools import cache
+from functools import cache, wraps
 
 import inception_edu as ie
 from inception_edu import papers
+
+
+def shows(id, verdict, *facts):
+    """Mark a test as the evidence for a claim of the ledger.
+
+    The second entry of the bookkeeping: the test also fails when the ledger
+    gives another verdict, another test, or no longer states these facts.
+    """
+
+    def mark(test):
+        @wraps(test)
+        def marked(*args, **kwargs):
+            claim = papers.claim(id)
+            assert claim.verdict == verdict, f"{id} is {verdict}"
+            assert claim.test.split("::")[1] == test.__name__, id
+            for fact in facts:
+                assert fact in claim.correct, f"{id} should state {fact}"
+            return test(*args, **kwargs)
+
+        return marked
+
+    return mark
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from measure import value
+from measure import shows, value
 
 from inception_edu import papers
 
@@ -24,6 +24,7 @@ def steps():
     return [round(a - b, 1) for a, b in pairwise(errors)]
 
 
+@shows("blog/resnet-deeper", "half", "152", "6.3")
 def test_resnet_grows_deeper_and_dearer_and_stays_below_vgg():
     shallow, deep = (value(f"resnet/table-1/resnet-{n}/cost") for n in (18, 152))
     assert round(deep / shallow, 1) == 6.3
@@ -34,6 +35,7 @@ def test_resnet_grows_deeper_and_dearer_and_stays_below_vgg():
     assert counted["resnet-152"] < counted["vgg-19"]
 
 
+@shows("going-deeper/ensemble-delta", "wrong", "10.07", "6.67", "3.40")
 def test_table_3_of_going_deeper_misprints_one_difference():
     base = value("going-deeper/table-3/1-model-1-crop")
     wrong = {}
@@ -48,19 +50,23 @@ def test_table_3_of_going_deeper_misprints_one_difference():
     assert wrong == {"going-deeper/table-3/7-models-144-crops": (-3.40, -3.45)}
 
 
+@shows("blog/v3-rmsprop", "half", "23.4", "23.1 %", "0.9", "1.0")
 def test_table_3_of_rethinking_is_a_ladder():
     assert ladder() == [23.4, 23.1, 22.8, 21.6, 21.2]
 
 
+@shows("blog/v3-three-changes", "half", "22.8", "21.6 %", "0.3", "0.4")
 def test_the_factorized_7x7_is_the_largest_rung():
     assert steps() == [0.3, 0.3, 1.2, 0.4]
 
 
+@shows("rethinking/stem", "wrong", "3.8", "4.8")
 def test_table_3_adds_the_factorized_7x7_after_v2():
     costs = [value(f"rethinking/table-3/{rung}/cost") for rung in RUNGS]
     assert costs == [3.8, 3.8, 3.8, 4.8, 4.8]
 
 
+@shows("rethinking/smoothing-gain", "half", "23.1", "22.8", "0.3", "6.3", "6.1", "0.2")
 def test_label_smoothing_gains_0_3_and_0_2():
     before, after = (
         value(f"rethinking/table-3/inception-v2-{rung}/top-5-error")
@@ -71,6 +77,7 @@ def test_label_smoothing_gains_0_3_and_0_2():
     assert value("rethinking/section-7/inception-v3/label-smoothing-gain") == 0.2
 
 
+@shows("rethinking/2-5-times", "half", "3.8", "1.5", "4.8", "3.2", "3.6")
 def test_2_5_times_googlenet_is_v2_not_v3():
     base = value("rethinking/table-3/googlenet/cost")
     assert round(value("rethinking/table-3/inception-v2/cost") / base, 1) == 2.5
@@ -78,6 +85,7 @@ def test_2_5_times_googlenet_is_v2_not_v3():
     assert round(last / base, 1) == 3.2
 
 
+@shows("common/v2-v3-paper", "wrong")
 def test_v2_and_v3_are_figures_of_rethinking():
     def named(paper):
         return set(papers.figures(paper=paper)["network"])
@@ -88,6 +96,7 @@ def test_v2_and_v3_are_figures_of_rethinking():
     assert papers.source("rethinking").where.startswith("arXiv 1512")
 
 
+@shows("common/v3-single-3-6", "wrong", "3.58 %", "144", "5.6 %", "4.2 %")
 def test_3_58_percent_is_an_ensemble():
     best = papers.figure("rethinking/table-5/inception-v3/top-5-error")
     assert (best.value, best.models, best.crops) == (3.58, 4, 144)
@@ -96,6 +105,7 @@ def test_3_58_percent_is_an_ensemble():
     assert value("rethinking/table-4/inception-v3-144-crops/top-5-error") == 4.2
 
 
+@shows("common/9-2-single-crop", "wrong", "9.15 %", "10.07 %")
 def test_9_2_percent_is_ten_crops():
     assert value("rethinking/table-3/googlenet/top-5-error") == 9.2
     ten = papers.figure("going-deeper/table-3/1-model-10-crops")
@@ -103,6 +113,7 @@ def test_9_2_percent_is_ten_crops():
     assert value("going-deeper/table-3/1-model-1-crop") == 10.07
 
 
+@shows("common/v3-78-8", "wrong", "48,238", "50,000", "78.0 %", "77.9 %", "77.3 %")
 def test_released_weights_are_below_the_papers_accuracy():
     paper = papers.figure("rethinking/table-3/inception-v2-bn-auxiliary/top-1-error")
     assert "48,238" in paper.images
@@ -115,6 +126,7 @@ def test_released_weights_are_below_the_papers_accuracy():
     assert max(released) < 100 - paper.value
 
 
+@shows("common/residuals-needed", "wrong", "0.1")
 def test_v4_ends_beside_inception_resnet_v2():
     v4, hybrid = (
         value(f"inception-v4/table-2/{name}/top-1-error")
@@ -123,17 +135,20 @@ def test_v4_ends_beside_inception_resnet_v2():
     assert round(v4 - hybrid, 1) == 0.1
 
 
+@shows("rethinking/vgg-3-times", "wrong", "138", "2.3")
 def test_vgg_has_2_3_times_the_parameters_of_alexnet():
     vgg = value("vgg/table-2/d-vgg-16/parameters")
     assert round(vgg / value("alexnet/abstract/alexnet/parameters"), 1) == 2.3
 
 
+@shows("rethinking/vgg-6-8", "wrong", "7.1 %", "6.8 %")
 def test_6_8_percent_is_two_vgg_nets():
     assert value("rethinking/table-4/vgg/top-5-error") == 6.8
     assert value("vgg/table-7/1-net-multi-crop-dense/top-5-error") == 7.1
     assert value("vgg/table-7/2-nets-multi-crop-dense/top-5-error") == 6.8
 
 
+@shows("inception-v4/resnet-151", "wrong", "152")
 def test_the_deepest_resnet_has_152_layers():
     assert value("resnet/table-1/resnet-152/cost") == 11.3
     names = set(papers.figures(paper="inception-v4")["network"])
@@ -141,6 +156,7 @@ def test_the_deepest_resnet_has_152_layers():
     assert "ResNet-151" not in set(papers.figures(paper="resnet")["network"])
 
 
+@shows("inception-v4/aaai-resnet", "wrong", "21.4", "5.7 %", "21.43", "5.71")
 def test_the_aaai_row_of_resnet_is_bn_inceptions():
     aaai, arxiv = (
         [value(f"{paper}/{row}/top-{k}-error") for k in (1, 5)]

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from measure import convolutions, longest_path, network, traced, value, weights
+from measure import convolutions, longest_path, network, shows, traced, value, weights
 from torch import nn
 
 from inception_edu import papers
@@ -36,12 +36,15 @@ def macs_of(module):
     return weights_of(module) * printed_row(module)[1] ** 2
 
 
+@shows("blog/inception-wider", "half")
 def test_googlenet_is_wider_and_deeper():
     assert len(NaiveModule(192, TABLE_1["3a"])) == 4
     assert longest_path(traced("googlenet")) == 22
     assert value("going-deeper/section-5/googlenet/layers-with-parameters") == 22
 
 
+@shows("blog/one-operation", "true")
+@shows("blog/four-operations", "true")
 def test_a_module_runs_four_operations_on_one_input():
     module = NaiveModule(192, TABLE_1["3a"])
     kernels = [child.conv.kernel_size for child in list(module.values())[:3]]
@@ -52,6 +55,7 @@ def test_a_module_runs_four_operations_on_one_input():
     assert {branch(image).shape[2:] for branch in module.values()} == {(7, 7)}
 
 
+@shows("blog/filter-concatenation", "true")
 def test_the_concatenation_feeds_the_next_module():
     image = torch.rand(1, 192, 7, 7)
     module = InceptionModule(192, TABLE_1["3a"])
@@ -61,6 +65,7 @@ def test_the_concatenation_feeds_the_next_module():
     assert InceptionModule(256, TABLE_1["3b"])(module(image)).shape[1] == 480
 
 
+@shows("blog/choose-best", "wrong")
 def test_nothing_is_chosen_every_branch_stays_and_learns():
     module = NaiveModule(6, {"1x1": 3, "3x3": 4, "5x5": 5})
     image = torch.rand(2, 6, 8, 8, requires_grad=True)
@@ -71,6 +76,7 @@ def test_nothing_is_chosen_every_branch_stays_and_learns():
         assert module[name].conv.weight.grad.abs().sum() > 0
 
 
+@shows("blog/get-the-best-information", "unsettled")
 def test_the_paper_gives_no_figure_for_a_single_kernel_network():
     tables = papers.figures(paper="going-deeper")
     networks = set(tables[tables["what"].str.contains("error")]["network"])
@@ -86,6 +92,7 @@ def test_the_paper_gives_no_figure_for_a_single_kernel_network():
     }
 
 
+@shows("blog/naive-cost-grows", "true", "97.5", "12.57")
 def test_the_naive_stack_blows_up():
     trace = traced("googlenet_naive")
     assert trace.params == 97_526_008
@@ -93,6 +100,7 @@ def test_the_naive_stack_blows_up():
     assert trace.macs > 7.9 * traced("googlenet").macs
 
 
+@shows("blog/1x1-before-heavy", "half")
 def test_1x1_convolutions_stand_before_3x3_and_5x5_and_after_the_pool():
     ops = traced("googlenet").ops
     modules = [op for op in ops if op.kind == "conv" and "inception" in op.path]
@@ -107,6 +115,7 @@ def test_1x1_convolutions_stand_before_3x3_and_5x5_and_after_the_pool():
     assert len(projections) == 9 and all(op.kernel == (1, 1) for op in projections)
 
 
+@shows("blog/1x1-reduces-network-inputs", "wrong")
 def test_1x1_reduces_the_channels_of_a_module_not_the_image():
     first = convolutions("googlenet")[0]
     assert first.in_shapes[0][1] == 3 and first.kernel == (7, 7)
@@ -115,6 +124,17 @@ def test_1x1_reduces_the_channels_of_a_module_not_the_image():
     assert all(op.out_shape[2:] == op.in_shapes[0][2:] for op in reduce)
 
 
+@shows(
+    "blog/1x1-reduces-cost",
+    "true",
+    "387,072",
+    "303.5",
+    "163,328",
+    "128.0",
+    "3,881",
+    "1,104",
+)
+@shows("blog/faster-and-better", "half")
 def test_reduction_makes_module_3a_cheaper():
     (one, _, three, _, five, _), grid, channels = printed_row("3a")
     naive = channels * (one + 9 * three + 25 * five)
@@ -130,6 +150,8 @@ def test_reduction_makes_module_3a_cheaper():
     assert round(sum(macs_of(module) for module in MODULES) / 1e6) == 1104
 
 
+@shows("blog/1x1-only-projects", "half")
+@shows("common/linear-reductions", "wrong")
 def test_every_1x1_is_followed_by_a_relu():
     ops = traced("googlenet").ops
     ones = [op for op in ops if op.kind == "conv" and op.kernel == (1, 1)]
@@ -138,6 +160,7 @@ def test_every_1x1_is_followed_by_a_relu():
     assert all(op.index in followed for op in ones)
 
 
+@shows("common/equal-channels", "wrong")
 def test_branches_need_equal_grids_not_equal_channels():
     assert len({TABLE_1["3a"][name] for name in ("1x1", "3x3", "5x5")}) == 3
     image = torch.rand(1, 4, 8, 8)
@@ -150,12 +173,14 @@ def test_branches_need_equal_grids_not_equal_channels():
         )
 
 
+@shows("common/googlenet-bn", "wrong")
 def test_googlenet_has_lrn_and_no_batch_norm():
     kinds = [type(module) for module in network("googlenet").modules()]
     assert kinds.count(nn.LocalResponseNorm) == 2
     assert nn.BatchNorm2d not in kinds
 
 
+@shows("common/googlenet-5m", "wrong", "6,990,272", "5.97", "6,998,552", "13.4")
 def test_googlenet_has_seven_million_weights():
     assert weights("googlenet") == 6_990_272
     assert weights("googlenet") - 1024 * 1000 == 5_966_272
@@ -163,6 +188,7 @@ def test_googlenet_has_seven_million_weights():
     assert value("rethinking/section-1/googlenet/parameters") == 5
 
 
+@shows("common/12x-fewer", "wrong", "6.99", "8.6")
 def test_alexnet_has_8_6_times_the_parameters():
     alexnet = value("alexnet/abstract/alexnet/parameters") * 1e6
     claimed = value("going-deeper/section-1/googlenet/parameters-against-alexnet")
@@ -170,6 +196,7 @@ def test_alexnet_has_8_6_times_the_parameters():
     assert claimed == 12
 
 
+@shows("common/torchvision-googlenet", "wrong", "0.2", "6,624,904")
 def test_torchvision_has_3x3_where_the_paper_has_5x5():
     def kernels(**options):
         return {op.kernel for op in convolutions("googlenet", **options)}
@@ -179,6 +206,7 @@ def test_torchvision_has_3x3_where_the_paper_has_5x5():
     assert traced("googlenet", layout="torchvision").params == 6_624_904
 
 
+@shows("going-deeper/first-layer", "half", "9,408", "118.0", "2,712", "34.0")
 def test_table_1_prints_a_separable_first_layer():
     full, separable = 7 * 7 * 3 * 64, 7 * 7 * 3 * 8 + 24 * 64
     printed = value("going-deeper/table-1/conv1/params")
@@ -188,6 +216,10 @@ def test_table_1_prints_a_separable_first_layer():
     assert first.macs == full * 112**2 == 118_013_952
 
 
+@shows("going-deeper/4c-params", "wrong", "509,440", "497.5", "7 %", "100")
+@shows("going-deeper/4d-params", "wrong", "604,672", "590.5", "1.8 %")
+@shows("going-deeper/5a-row", "wrong", "1,042,432", "1018", "51.1")
+@shows("going-deeper/5b-params", "wrong", "1,442,816", "1409", "1.5 %")
 def test_table_1_misprints_4c_4d_5a_and_5b():
     def printed(module, column):
         return value(f"going-deeper/table-1/{module}/{column}")
@@ -208,6 +240,7 @@ def test_table_1_misprints_4c_4d_5a_and_5b():
     assert [printed(m, "params") for m in params] == [463, 580, 1072, 1388]
 
 
+@shows("going-deeper/budget", "half", "1.58", "1.50")
 def test_the_budget_holds_with_a_separable_first_layer():
     full = traced("googlenet").macs
     separable = full - 118_013_952 + 34_019_328
