@@ -167,7 +167,7 @@ def _views(trace, depth, expand):
     if depth is None:
         for fold_at in (4, 3, 2):
             nodes = nodes_of(trace, fold_at, expand)
-            if len(nodes) <= MOST_BOXES:
+            if len(nodes) <= OPEN_BOXES:
                 yield nodes
         nodes = nodes_of(trace, 1, expand)
         yield merge_repeats(nodes) if len(nodes) > MOST_BOXES else nodes
@@ -285,8 +285,12 @@ def _draw(nodes, series, title, subtitle, text):
     needed = min(needed, 200)
     header = HEADER if any(_small(node) for node in nodes) else NARROW_HEADER
     height, top = header + BAR, 86
-    for width in sorted({max(170.0, needed), max(145.0, needed), needed}, reverse=True):
-        sheet = arrange(series, nodes, width, height, widest=WIDEST, top=top)
+    sheet = None
+    tries = {max(170.0, needed), max(145.0, needed), needed, min(needed, 145.0)}
+    for width in sorted(tries, reverse=True):
+        attempt = arrange(series, nodes, width, height, widest=WIDEST, top=top)
+        if sheet is None or attempt.width < sheet.width:
+            sheet = attempt
         if sheet.width <= WIDEST:
             break
 

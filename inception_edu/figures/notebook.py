@@ -26,7 +26,8 @@ def picture_html(picture, alt):
     else:
         kind, data = "png", picture
     coded = base64.b64encode(data).decode()
-    return f'<img alt="{escape(alt)}" src="data:image/{kind};base64,{coded}">'
+    words = escape(" ".join(alt.split()))
+    return f'<img alt="{words}" src="data:image/{kind};base64,{coded}">'
 
 
 def setup_notebook(shell=None):
@@ -49,7 +50,7 @@ def _bundle_for(shell):
         # pyplot adds its own PNG, without alt text, whenever it starts.
         shell.display_formatter.formatters["image/png"].pop(type(figure), None)
         twin = describe(figure)
-        html = picture_html(png_of(figure), " ".join(twin.split()))
+        html = picture_html(png_of(figure), twin)
         return {"text/plain": twin, "text/html": html}
 
     return bundle

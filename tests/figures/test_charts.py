@@ -1,5 +1,6 @@
 """Charts: titles, units, labels, and numbers that come back from the figure."""
 
+from functools import cache
 from types import SimpleNamespace
 
 import numpy
@@ -27,6 +28,7 @@ def images(n=12):
     return numpy.random.default_rng(0).integers(0, 255, (n, 3, 48, 48), numpy.uint8)
 
 
+@cache
 def all_charts():
     sheet = charts.sample_sheet(images(), range(12), range(10, 22))
     return {

@@ -1,5 +1,6 @@
 """Diagrams: right in what they say, without overlaps, from toy to network."""
 
+from functools import cache
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -119,6 +120,12 @@ CASES = {
 } | {name: (lambda n=name: ie.create_model(n), None, {}) for name in MODELS}
 
 
+@cache
+def picture_of(case):
+    build, shape, options = CASES[case]
+    return diagram(build(), shape, **options)
+
+
 def meets(a, b):
     return (
         a[0] < b[0] + b[2]
@@ -130,8 +137,7 @@ def meets(a, b):
 
 @pytest.mark.parametrize("case", CASES)
 def test_nothing_overlaps_and_nothing_leaves_the_sheet(case):
-    build, shape, options = CASES[case]
-    picture = diagram(build(), shape, **options)
+    picture = picture_of(case)
     rectangles = picture.boxes + picture.labels
     assert len(picture.boxes) >= 1
     for place, (x, y, width, height) in enumerate(rectangles):
@@ -146,22 +152,25 @@ def test_nothing_overlaps_and_nothing_leaves_the_sheet(case):
     "case", ["toy", "reduced 3a", "residual", "filter bank", "aux"]
 )
 def test_no_wire_runs_through_a_box(case):
-    build, shape, options = CASES[case]
-    picture = diagram(build(), shape, **options)
+    picture = picture_of(case)
     inner = [(x + 3, y + 3, w - 6, h - 6) for x, y, w, h in picture.boxes]
     for points in picture.wires:
         for (x0, y0), (x1, y1) in pairwise(points):
             assert x0 == pytest.approx(x1) or y0 == pytest.approx(y1)
             path = (min(x0, x1), min(y0, y1), abs(x1 - x0) or 0.1, abs(y1 - y0) or 0.1)
             assert not any(meets(path, box) for box in inner)
+    for x, y, width, _ in picture.boxes:
+        tips = [points[-1] for points in picture.wires]
+        ends = [tip for tip, top in tips if top == y and x < tip < x + width]
+        if len(ends) == 1:
+            assert ends[0] == pytest.approx(x + width / 2)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_writing_is_large_enough_for_the_last_row(case):
-    build, shape, options = CASES[case]
-    if options.get("depth"):
+    if CASES[case][2].get("depth"):
         pytest.skip("asked for more boxes than fit")
-    picture = diagram(build(), shape, **options)
+    picture = picture_of(case)
     shrink = min(1, 1100 / picture.width)
     sizes = [item.size for item in picture.drawing.items if hasattr(item, "anchor")]
     assert min(sizes) * shrink >= 13
@@ -270,7 +279,7 @@ def test_it_saves_svg_pdf_and_png(tmp_path):
 
 def test_a_stored_picture_stays_small_and_has_alt_text():
     for name in MODELS:
-        bundle = diagram(ie.create_model(name))._repr_mimebundle_()
+        bundle = picture_of(name)._repr_mimebundle_()
         assert set(bundle) == {"text/plain", "text/html"}
         assert len(bundle["text/html"]) < 60_000
         assert f'alt="{name}: 3 x ' in bundle["text/html"]
