@@ -4,6 +4,7 @@ Everything a notebook needs hangs on this name and is imported when it is
 first used, so `import inception_edu as ie` costs next to nothing.
 """
 
+import sys
 from importlib import import_module
 
 __version__ = "0.1.0"
@@ -50,3 +51,7 @@ def __getattr__(name):
 
 def __dir__():
     return sorted(__all__)
+
+
+if "IPython" in sys.modules:  # figures then show with a text twin and alt text
+    import_module(f"{__name__}.figures.notebook").setup_notebook()
