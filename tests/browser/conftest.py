@@ -274,7 +274,9 @@ class LabPage:
     def run_all(self):
         """Run every cell to the end, or to the first error; returns the outputs."""
         self.page.evaluate(
-            "() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
+            "async () => { const { commands } = window.jupyterapp;"
+            "await commands.execute('notebook:clear-all-cell-outputs');"
+            "commands.execute('notebook:run-all-cells'); }"
         )
         self.page.wait_for_function(RAN, timeout=PATIENCE, polling=200)
         return self.outputs()
@@ -301,6 +303,15 @@ class LabPage:
 
     def explorers(self):
         """Every explorer on the page, with a twin in this process."""
+        expected = sum(
+            output.get("data", {}).get("text/plain", "").startswith("<Explorer")
+            for _, outputs in self.outputs()
+            for output in outputs
+        )
+        self.page.wait_for_function(
+            "many => document.querySelectorAll('.ie-explorer').length >= many",
+            arg=expected,
+        )
         assert self.still_loading() == []
         found = []
         for locator in self.page.locator(".ie-explorer").all():
