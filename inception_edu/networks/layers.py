@@ -99,7 +99,14 @@ class Branches(nn.ModuleDict):
     """
 
     def __init__(self, branches):
-        super().__init__({name: chain(steps) for name, steps in branches.items()})
+        super().__init__()
+        for name, steps in branches.items():
+            if hasattr(self, name) or "." in name or not name:
+                raise ValueError(
+                    f"a branch cannot be called {name!r}: torch needs that name for "
+                    "itself; choose another, such as 'double 3x3'"
+                )
+            self[name] = chain(steps)
 
     def forward(self, x):
         outputs = [branch(x) for branch in self.values()]
