@@ -78,6 +78,12 @@ class ModuleExercise(Exercise):
         image = noise(7, *case.input_shape)
         given = image.clone()
         got = trial.call(module.eval(), given)
+        if not torch.equal(image, given):
+            raise Failed(
+                "forward changed its input",
+                "something writes into it, such as a ReLU(inplace=True) in front: "
+                "the other branches then read a changed input",
+            )
         if not torch.is_tensor(got):
             hint = "concatenate the branches: torch.cat(outputs, dim=1)"
             raise Failed(f"forward returned {show(got)}, not a tensor", hint)
@@ -86,12 +92,6 @@ class ModuleExercise(Exercise):
         if gap:
             hint = self.diagnose(image, weights, got, expected, case)
             raise Failed(gap.text, hint or gap.hint or generic(expected, got))
-        if not torch.equal(image, given):
-            raise Failed(
-                "forward changed its input",
-                "a ReLU(inplace=True) writes into the image itself: the branches "
-                "after it would read a changed input",
-            )
 
     def diagnose(self, image, weights, got, expected, case):
         for hint, wrong in self.mistakes.items():
