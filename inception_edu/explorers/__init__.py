@@ -8,7 +8,7 @@ Each file has a pure `draw(state)` and a builder of the file's own name;
 from difflib import get_close_matches
 from importlib import import_module
 
-NAMES = ("module", "bottleneck")
+NAMES = ("module", "bottleneck", "kernels", "grid_reduction")
 
 
 class Explore:

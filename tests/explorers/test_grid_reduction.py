@@ -1,0 +1,97 @@
+"""The grid reduction explorer against traces of the three real networks."""
+
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import inception_edu as ie
+from inception_edu.explorers import grid_reduction
+from inception_edu.networks.layers import Branches
+
+START = {control.name: control.value for control in grid_reduction.CONTROLS}
+
+
+def conv(channels, out, kernel, stride):
+    """A convolution that ends on the grid of a 3x3/2 pool, or keeps its own."""
+    padding = kernel // 2 if stride == 1 else kernel // 2 - 1
+    return nn.Conv2d(channels, out, kernel, stride, padding, bias=False)
+
+
+def networks(state):
+    """The three ways as torch has them."""
+    channels, out = state["in_channels"], state["out_channels"]
+    kernel, pool = state["kernel"], nn.MaxPool2d(3, stride=2)
+    return (
+        nn.Sequential(pool, conv(channels, out, kernel, 1)),
+        nn.Sequential(conv(channels, out, kernel, 1), pool),
+        Branches({"conv": conv(channels, out - channels, kernel, 2), "pool": pool}),
+    )
+
+
+def values(control):
+    if hasattr(control, "step"):
+        last = (control.maximum - control.minimum) // control.step
+        return st.integers(0, last).map(control.at)
+    return st.sampled_from(list(control.values))
+
+
+states = st.fixed_dictionaries({c.name: values(c) for c in grid_reduction.CONTROLS})
+
+
+@settings(max_examples=60, deadline=None)
+@given(state=states)
+def test_maps_and_macs_are_those_of_a_trace(state):
+    assume(state["out_channels"] > state["in_channels"])
+    shape = (1, state["in_channels"], state["grid"], state["grid"])
+    with torch.device("meta"):
+        nets = networks(state)
+    for way, net in zip(grid_reduction.ways(state), nets, strict=True):
+        trace = ie.trace(net, shape)
+        assert way.macs == trace.macs
+        shapes = [shape] + [op.out_shape for op in trace.ops[1:]]
+        if way.name == "in parallel":
+            shapes = [shape, trace.ops[-1].out_shape]
+        assert [(1, k, d, d) for k, d in way.maps] == shapes
+        assert way.sizes == [torch.Size(s).numel() for s in shapes]
+
+
+@settings(max_examples=60, deadline=None)
+@given(state=states)
+def test_a_state_draws_or_says_what_to_change(state):
+    if state["out_channels"] > state["in_channels"]:
+        picture = grid_reduction.draw(state)
+        assert picture.svg.count("bottleneck") == 1
+    else:
+        with pytest.raises(ValueError, match="take more output channels"):
+            grid_reduction.draw(state)
+
+
+def test_320_to_640_from_35_to_17():
+    """Worked by hand: 17^2 x 9 x 320 x 640, 35^2 x 9 x 320 x 640, 17^2 x 9 x 320^2."""
+    macs = [way.macs for way in grid_reduction.ways(START)]
+    assert macs == [532_684_800, 2_257_920_000, 266_342_400]
+    assert grid_reduction.draw(START).summary == (
+        "532.7 M MACs pool first, through 92,480 values; "
+        "2.26 G convolve first, 4.24 times that; 266.3 M in parallel"
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(state=states)
+def test_only_pooling_first_makes_a_bottleneck(state):
+    assume(state["out_channels"] > state["in_channels"])
+    pool, convolve, parallel = grid_reduction.ways(state)
+    assert (pool.has_bottleneck, convolve.has_bottleneck) == (True, False)
+    assert not parallel.has_bottleneck
+    assert parallel.macs < pool.macs < convolve.macs
+
+
+def test_the_parallel_way_needs_channels_to_add():
+    explorer = ie.explore.grid_reduction()
+    with pytest.raises(ValueError, match="320 channels out of 640"):
+        explorer.values = {"in_channels": 640, "out_channels": 320}
+    explorer.values = {"in_channels": 624}
+    assert explorer.summary.endswith("26.0 M in parallel")  # 17^2 x 9 x 624 x 16
+    assert "conv 3x3/2: 16" in explorer.svg
