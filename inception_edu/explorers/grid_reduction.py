@@ -83,9 +83,9 @@ def draw(state):
     channels, out = state["in_channels"], state["out_channels"]
     if out <= channels:
         raise ValueError(
-            f"{out} channels out of {channels} leave the parallel convolution nothing "
-            f"to add: the pool alone passes {channels}; take more output channels "
-            f"or at most {out - 16} input channels"
+            f"from {channels} to {out} channels the parallel convolution has nothing "
+            f"to add, since the pool alone passes {channels}; take at least "
+            f"{channels + 16} output channels or at most {out - 16} input channels"
         )
     three = ways(state)
     pool, convolve, both = three
@@ -147,7 +147,8 @@ def draw_step(sheet, above, below, joined, kernel):
         sheet.polygon(
             *upper, (start + part, top), (start, top), fill=fill, opacity=0.25
         )
-        sheet.rect(start, top, max(part, 0.5), 12, fill, stroke="paper")
+        edge = "paper" if part > 4 else "none"
+        sheet.rect(start, top, max(part, 0.5), 12, fill, stroke=edge)
         start += part
 
 

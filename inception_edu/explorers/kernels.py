@@ -45,7 +45,7 @@ class Layer:
         return f"{self.height}x{self.width}"
 
     @property
-    def taps_in_all(self):
+    def weights(self):
         return self.height * self.width
 
 
@@ -76,8 +76,8 @@ PLANS["3x3 dilated"] = Plan(5, stack(Layer(3, 3, dilation=2)))
 
 CONTROLS = [
     Choice("plan", "plan", list(PLANS), "two 3x3"),
-    Range("row", "output pixel: row", 1, GRID, 1, 9),
-    Range("column", "column", 1, GRID, 1, 9),
+    Range("row", "pixel row", 1, GRID, 1, 9),
+    Range("column", "pixel column", 1, GRID, 1, 9),
     Range("channels", "channels", 8, 512, 8, 192),
     Choice(
         "weights",
@@ -127,7 +127,7 @@ def pull(count, weights):
 def weights_of(plan, channels):
     """Weights, from `channels` to `channels` in every layer, biases not counted."""
     layers = [layer for layers in PLANS[plan].branches for layer in layers]
-    return sum(layer.taps_in_all for layer in layers) * channels**2
+    return sum(layer.weights for layer in layers) * channels**2
 
 
 def reference_weights(plan, channels):
@@ -145,8 +145,8 @@ def draw(state):
     plan, row, column = state["plan"], state["row"] - 1, state["column"] - 1
     field = paths(plan, row, column, clip=False)
     seen = paths(plan, row, column)
-    summary = f"{in_view(plan, field, seen)}; {in_weights(plan, state['channels'])}"
-    remark = in_pull(plan, field, seen, state["weights"])
+    summary = f"{in_view(state, field, seen)}; {in_weights(plan, state['channels'])}"
+    remark = in_pull(field, seen, state["weights"])
     sheet = Drawing(SHEET, 430)
     draw_grid(sheet, 0, 24, 10, state, field, seen)
     draw_plan(sheet, 246, PLANS[plan], state["channels"])
@@ -156,16 +156,18 @@ def draw(state):
     return Picture(sheet.svg(f"What {plan} sees and costs: {summary}", remark), summary)
 
 
-def in_view(plan, field, seen):
-    """What the plan sees, in words."""
-    side, lost = PLANS[plan].side, len(field) - len(seen)
-    if len(PLANS[plan].branches) > 1:
-        what = f"{plan} sees a cross, {len(field)} pixels of {side}x{side}"
+def in_view(state, field, seen):
+    """What the plan sees of the input, in words."""
+    plan, side = PLANS[state["plan"]], PLANS[state["plan"]].side
+    verb = "sees" if state["plan"][0].isdigit() else "see"
+    what = f"{state['plan']} at ({state['row']}, {state['column']}) {verb} "
+    if len(plan.branches) > 1:
+        what += f"a cross, {len(field)} pixels of {side}x{side}"
     elif len(field) < side**2:
-        what = f"{plan} sees {len(field)} pixels of {side}x{side}, with gaps"
+        what += f"{len(field)} pixels of {side}x{side}, with gaps"
     else:
-        verb = "sees" if plan[0].isdigit() else "see"
-        what = f"{plan} {verb} {side}x{side} = {len(field)} pixels"
+        what += f"{side}x{side} = {len(field)} pixels"
+    lost = len(field) - len(seen)
     return what + (f", {lost} of them padding" if lost else "")
 
 
@@ -181,7 +183,7 @@ def in_weights(plan, channels):
     return f"{what}: {saving(plan):.1%} less than a {side}x{side}{same}"
 
 
-def in_pull(plan, field, seen, weights):
+def in_pull(field, seen, weights):
     """How unequally the pixels count, or what the padding swallows, in words."""
     total, left = sum(field.values()), sum(seen.values())
     if left < total:
@@ -240,13 +242,15 @@ def draw_pixels(sheet, x0, y0, cell, dark):
     squares = {}
     for (row, column), shade in dark.items():
         way = f"M{column} {row}h1v1h-1z"
+        if not shade:  # inside the lines, which would join the dashes up
+            way = f"M{column + 0.12:.2f} {row + 0.12:.2f}h.76v.76h-.76z"
         squares[shade] = squares.get(shade, "") + way
     sheet.raw(f'<g transform="translate({x0} {y0}) scale({cell})">')
     for shade, way in squares.items():
         if shade:
             style = f'fill="{color("accent")}" opacity="{shade}"'
         else:
-            style = f'fill="none" stroke="{color("muted")}" stroke-dasharray=".3 .2"'
+            style = f'fill="none" stroke="{color("muted")}" stroke-dasharray=".22 .16"'
         sheet.raw(f'<path d="{way}" {style} stroke-width=".1"/>')
     sheet.raw("</g>")
 
@@ -338,9 +342,9 @@ def draw_costs(sheet, y, state):
         weights = weights_of(plan, channels)
         parts = [
             (
-                layer.taps_in_all * channels**2,
+                layer.weights * channels**2,
                 kernel_name(layer.name),
-                f"{layer.name}: {layer.taps_in_all * channels**2:,} weights",
+                f"{layer.name}: {layer.weights * channels**2:,} weights",
             )
             for layers in PLANS[plan].branches
             for layer in layers
