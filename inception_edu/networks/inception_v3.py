@@ -183,14 +183,16 @@ class AuxiliaryHead(nn.Sequential):
 
     Average pool 5x5/3, 1x1 to 128, a 5x5 convolution that spans the 5x5 grid (the
     "fully connected" layer of figure 8, 768 wide in the release, 1024 in the
-    figure), linear. `norm="batch"` is the paper's BN-auxiliary: normalisation on
-    the head's convolutions, none on its last layer (section 8, table 3).
+    figure), linear. `bn_aux` is the paper's BN-auxiliary: "the fully connected
+    layer of the auxiliary classifier is also batch-normalized, not just the
+    convolutions" (section 10); the linear layer never is.
     """
 
-    def __init__(self, in_channels, num_classes, *, norm="batch"):
+    def __init__(self, in_channels, num_classes, *, bn_aux=True):
         super().__init__()
+        norm = "batch" if bn_aux else "none"
         self.pool = nn.AvgPool2d(5, stride=3)  # in x 5 x 5
-        self.proj = ConvUnit(in_channels, 128, 1, norm=norm)
+        self.proj = ConvUnit(in_channels, 128, 1)
         self.full = ConvUnit(128, 768, 5, padding="valid", norm=norm)  # 768 x 1 x 1
         self.avgpool = nn.AdaptiveAvgPool2d(1)  # for images above 299 only
         self.flatten = nn.Flatten()
@@ -269,8 +271,9 @@ def inception_v3(
     literally: its stem, figure 5 and 10 as drawn, five modules at 17x17
     (25,769,544 parameters with the released widths; the paper prints none).
     Rungs of table 3 one at a time: `stem="7x7"` undoes "factorized 7x7",
-    `bn_aux=False` takes the normalisation off the head. `stem="table1"` and
-    `five_by_five=False` (figure 5) change only that part of the release.
+    `bn_aux=False` takes the normalisation off the head's "fully connected" layer.
+    `stem="table1"` and `five_by_five=False` (figure 5) change only that part of
+    the release.
     """
     choose("layout", layout, ("released", "torchvision", "table1"))
     shipped, literal = layout == "torchvision", layout == "table1"
@@ -299,8 +302,7 @@ def inception_v3(
         layers[f"mixed_{name}"] = AsymmetricModule(768, inner, **padding)
     heads = {}
     if aux:
-        norm = "batch" if bn_aux else "none"
-        heads[f"mixed_{name}"] = AuxiliaryHead(768, num_classes, norm=norm)
+        heads[f"mixed_{name}"] = AuxiliaryHead(768, num_classes, bn_aux=bn_aux)
     layers |= {
         "mixed_7a": GridReduction(
             768, reduce=192, single=320, double_reduce=192, double=192

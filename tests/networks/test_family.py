@@ -98,8 +98,10 @@ def test_norm_sits_on_the_heads_convolutions_and_on_no_classifier():
     assert isinstance(head.proj.norm, nn.BatchNorm2d)
     assert isinstance(head.full.norm, nn.BatchNorm2d)
     assert isinstance(list(head.children())[-1], nn.Linear)
+    # "not just the convolutions": without BN-auxiliary the 1x1 has it all the same.
     plain = on_meta("inception_v3", aux=True, bn_aux=False).aux_heads["mixed_6e"]
-    assert not any(isinstance(m, nn.BatchNorm2d) for m in plain.modules())
+    norms = [m for m in plain.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert [norm.num_features for norm in norms] == [128]
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,8 @@ def test_bn_auxiliary_is_on_the_head_and_on_no_classifier():
     assert not any(isinstance(m, nn.BatchNorm1d) for m in model.modules())
     without = network("inception_v3", aux=True, bn_aux=False)
     (head,) = without.aux_heads.values()
-    assert not any(isinstance(m, nn.BatchNorm2d) for m in head.modules())
+    norms = [m for m in head.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert [norm.num_features for norm in norms] == [128]
 
 
 @shows("common/factorized-7x7", "wrong")
