@@ -316,7 +316,9 @@ def draw_fields(sheet, left, top, cell, state, field, seen):
     theoretical = {pixel: 0.35 if pixel in seen else 0 for pixel in field}
     for i, dark in enumerate((theoretical, effective)):
         x0 = left + i * (SHEET - left - wide)
-        sheet.text(x0, top - 6, ("theoretical", "effective")[i], NOTE, bold=True)
+        sheet.text(
+            x0, top - 6, ("theoretical", f"effective: {weights}")[i], NOTE, bold=True
+        )
         draw_lines(sheet, x0, top, 7, cell)
         moved = {(y - row, x - column): shade for (y, x), shade in dark.items()}
         draw_pixels(sheet, x0, top, cell, moved)

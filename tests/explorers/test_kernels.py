@@ -206,3 +206,12 @@ def test_the_drawing_needs_no_torch():
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("plan", kernels.PLANS)
+def test_every_control_changes_the_picture(plan):
+    """Even the kind of weights where all pixels pull alike."""
+    here = START | {"plan": plan}
+    other = {"plan": "5x5" if plan != "5x5" else "3x3", "row": 8, "column": 8}
+    for name, value in (other | {"channels": 8, "weights": "random"}).items():
+        assert kernels.draw(here | {name: value}).svg != kernels.draw(here).svg, name
