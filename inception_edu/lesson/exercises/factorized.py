@@ -82,6 +82,12 @@ def side_by_side(x, conv, *args):
     return torch.cat([relu(conv(x, "1xn")), relu(conv(x, "nx1"))], 1)
 
 
+def swapped_padding(x, conv, i, o, n):
+    """Rows padded where columns are lost: the shape heals, the border is blind."""
+    wide = relu(conv(x, "1xn", 1, (n // 2, 0)))
+    return relu(conv(wide, "nx1", 1, (0, n // 2)))
+
+
 asymmetric = ModuleExercise(
     name="asymmetric",
     lesson=3,
@@ -103,6 +109,10 @@ asymmetric = ModuleExercise(
         "both ReLUs are forgotten": two_steps("1xn", "nx1", linear, linear),
         "one after the other, not side by side: concatenating both is the expanded "
         "filter bank of the 8x8 modules, which sees no n x n": side_by_side,
+        "the paddings are swapped, which the shape does not show: the 1 x n loses "
+        "columns, so (0, n // 2); the n x 1 loses rows, so (n // 2, 0)": (
+            swapped_padding
+        ),
     },
     cases=(
         Build((16, 24, 7), (2, 16, 9, 9), "16, 24, 7"),
