@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from importlib import import_module
 
 NAMES = ("module", "bottleneck", "kernels", "grid_reduction")
+NAMES += ("label_smoothing", "optimizers", "auxiliary_head", "training")
 
 
 class Explore:

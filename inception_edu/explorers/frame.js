@@ -9,8 +9,7 @@ const make = (tag, attributes = {}, ...children) => {
 // JupyterLab takes the arrow keys from every element without this attribute.
 const KEYS = { "data-lm-suppress-shortcuts": "true" };
 const makeControl = (face) => {
-  const { kind, label, labels, values, unit } = face;
-  const [min, max, step] = values ? [0, values.length - 1, 1] : [face.min, face.max, face.step];
+  const { kind, label, labels, values, unit } = face, [min, max, step] = values ? [0, values.length - 1, 1] : [face.min, face.max, face.step];
   const input = kind === "choice" ? make("select", KEYS) : make("input", { ...KEYS, type: kind === "check" ? "checkbox" : "range", min, max, step });
   if (kind === "choice") input.append(...labels.map((text, i) => make("option", { value: i }, text)));
   const number = make("output", { "aria-hidden": "true" });
@@ -28,21 +27,21 @@ const makeControl = (face) => {
   return { name: face.name, input, row, tell, read, write };
 };
 
-function render({ model, el }) {
+export default { render({ model, el }) {
   const face = model.get("_face");
   const controls = face.controls.map(makeControl);
-  const reset = make("button", { ...KEYS, type: "button" }, "Reset");
+  const buttons = [...face.buttons, ["", "Reset"]].map(([, text]) => make("button", { ...KEYS, type: "button" }, text));
   const picture = make("div", { class: "ie-picture-place" });
-  const summary = make("p", { class: "ie-summary", "aria-live": "polite" });
-  const problem = make("p", { class: "ie-problem", role: "alert" });
+  const summary = make("p", { class: "ie-summary", "aria-live": "polite" }), problem = make("p", { class: "ie-problem", role: "alert" });
   const root = make("div", { class: "ie-explorer", role: "group", "aria-label": face.question, "data-name": face.name },
     make("p", { class: "ie-question" }, face.question),
     make("div", { class: "ie-body" },
-      make("div", { class: "ie-controls" }, ...controls.map(({ row }) => row), reset),
+      make("div", { class: "ie-controls" }, ...controls.map(({ row }) => row), make("div", { class: "ie-buttons" }, ...buttons)),
       make("div", { class: "ie-result" }, picture, summary, problem)));
   if (face.compact) root.classList.add("ie-compact");
   let asked = 0, painted = -1; // serials of the newest question and of the answer shown
   let shown = [], drawn = "", here = false, timer; // that answer's values and SVG
+  const moves = new Map(); // what Python has not answered: it may set other controls meanwhile
 
   const paint = ([serial, values, svg, line, refusal]) => {
     if (serial < painted) return; // a late answer never covers a newer one
@@ -65,35 +64,36 @@ function render({ model, el }) {
       : face.swept.length ? "This page stores only some pictures: open the notebook for the rest."
       : "Python has not answered: open the notebook and run this cell to use it.";
   };
+  const expect = () => { clearTimeout(timer); root.setAttribute("aria-busy", "true"); timer = setTimeout(silent, here ? 5000 : 300); };
   // ipywidgets sends one question at a time and keeps only the newest of the rest.
-  const ask = () => {
-    const values = controls.map((c) => c.read());
+  const ask = (touched) => {
+    const names = String(touched.map((c) => c.name)), values = controls.map((c) => c.read());
+    moves.delete(names); moves.set(names, touched.map((c) => [c.name, c.read()])); // the newest comes last
     asked = Math.max(asked, painted) + 1;
     controls.forEach((c) => c.tell());
-    clearTimeout(timer);
-    root.setAttribute("aria-busy", "true");
     const frame = stored(values);
-    if (frame) paint([asked, ...frame]);
-    else timer = setTimeout(silent, here ? 5000 : 300);
-    model.set("_asked", [asked, values]);
+    if (frame) paint([asked, ...frame]); else expect();
+    model.set("_asked", [asked, [...moves.values()]]);
     model.save_changes();
   };
-  const answered = () => { here = true; paint(model.get("_shown")); };
+  const answered = () => { here = true; paint(model.get("_shown")); if (model.get("_shown")[0] >= asked) moves.clear(); };
   for (const event of ["change:_shown", "msg:custom"]) model.on(event, answered);
-  controls.forEach((c) => c.input.addEventListener("input", ask));
-  reset.addEventListener("click", () => { controls.forEach((c, i) => c.write(face.start[i])); ask(); });
+  controls.forEach((c) => c.input.addEventListener("input", () => ask([c])));
+  // A press is a message of its own: unlike a question, it must never be skipped.
+  face.buttons.forEach(([press], i) => buttons[i].addEventListener("click", () => { expect(); model.send({ press, moves: [...moves.values()] }); }));
+  buttons.at(-1).addEventListener("click", () => { controls.forEach((c, i) => c.write(face.start[i])); ask(controls); });
   picture.addEventListener("click", ({ target }) => {
-    const picks = target.closest("[data-pick]")?.dataset.pick.split(";") ?? []; // "row=3;column=5"
-    for (const [name, value] of picks.map((pick) => pick.split("="))) controls.find((c) => c.name === name)?.write(value);
-    if (picks.length) ask();
+    const picks = new Map(target.closest("[data-pick]")?.dataset.pick.split(";").map((pick) => pick.split("="))); // "row=3;column=5"
+    const touched = controls.filter((c) => picks.has(c.name));
+    touched.forEach((c) => c.write(picks.get(c.name)));
+    if (touched.length) ask(touched);
   });
   root.addEventListener("keydown", (event) => { // arrows stay here, Escape gives them back to the slides
     if (event.key === "Escape") event.target.blur();
-    if (event.key === "Escape" || event.target !== reset) event.stopPropagation();
+    if (event.key === "Escape" || !buttons.includes(event.target)) event.stopPropagation();
   });
   paint(model.get("_shown"));
   model.send({ hello: true });
   el.append(root);
   return () => { clearTimeout(timer); model.off(null, answered); };
-}
-export default { render };
+} };

@@ -39,6 +39,9 @@ def width(**options):
   that sets other controls. `changed` is the set of names that were moved.
 - A picture can be clicked: an element with `data-pick="row=3;column=5"` sets
   those controls. They are ordinary ones, so the keyboard reaches them as well.
+- `buttons` do what no state can hold, such as to start a training: a `Button` calls
+  its action with a copy of the values, then the picture is drawn again. From
+  Python: `explorer.press("train")`. ValueError in an action is shown in place.
 - `sweep` names the controls and values that a lecture needs, at most 64 states
   together; take neighbours on a slider, so that the arrow keys stay inside. With
   `frames=True` (or a sweep of your own) their pictures are stored in the page and
@@ -48,8 +51,8 @@ def width(**options):
 Python side: `explorer.values = {"width": 128}` moves controls and redraws, or
 raises ValueError and changes nothing; `.values` is what the controls show,
 `.state` what the picture shows (they differ only after a refusal, whose text is
-`.problem`), `.summary` the line below it, `.svg` the picture. `.values = {}` draws
-again, for a picture whose data has changed.
+`.problem`), `.summary` the line below it, `.svg` the picture. `.redraw()` draws
+again, for a picture whose data has changed; a thread may call it.
 """
 
 import os
@@ -111,6 +114,12 @@ class Range:
                 f"{self.name} = {value} lies between two steps; take {low} or {high}"
             )
         return self.at(nearest)
+
+    @property
+    def values(self):
+        """Every value that the slider can take, from low to high."""
+        count = round((self.maximum - self.minimum) / self.step) + 1
+        return [self.at(steps) for steps in range(count)]
 
     def at(self, steps):
         """The value `steps` steps above the minimum, without float dust."""
@@ -182,6 +191,7 @@ class Check:
     name: str
     label: str
     value: bool = False
+    values = (False, True)
 
     def check(self, value):
         """`value` if it is True or False; ValueError if not."""
@@ -191,6 +201,15 @@ class Check:
 
     def face(self):
         return {"kind": "check"}
+
+
+@dataclass(frozen=True)
+class Button:
+    """A button beside Reset; `action(values)` runs when it is pressed."""
+
+    name: str
+    label: str
+    action: Callable[[dict], object]
 
 
 class Explorer(anywidget.AnyWidget):
@@ -210,7 +229,7 @@ class Explorer(anywidget.AnyWidget):
     ).tag(sync=True)
     # Lists, not tables, wherever order matters: notebooks sort a table's keys.
     _face = Dict().tag(sync=True)  # what to build; never changes
-    _asked = List([0, []]).tag(sync=True, echo_update=False)  # serial, values
+    _asked = List([0, []]).tag(sync=True, echo_update=False)  # serial, moves
     _shown = List().tag(sync=True)  # back: serial, values, svg, summary, problem
     _frames = List().tag(sync=True)  # stored answers: values, svg, summary, problem
 
@@ -222,6 +241,7 @@ class Explorer(anywidget.AnyWidget):
         draw: Callable[[dict], Picture],
         *,
         settle: Callable[[dict, set], dict] | None = None,
+        buttons: list | tuple = (),
         sweep: dict | None = None,
         frames: bool | dict | None = None,
         compact: bool = False,
@@ -231,6 +251,7 @@ class Explorer(anywidget.AnyWidget):
         self.controls = {control.name: control for control in controls}
         if len(self.controls) < len(controls):
             raise ValueError(f"two controls of {name} share a name")
+        self.buttons = {button.name: button for button in buttons}
         self.sweep = sweep or {}
         self.problem = ""
         self._draw, self._settle = draw, settle
@@ -247,6 +268,7 @@ class Explorer(anywidget.AnyWidget):
                 "name": name,
                 "question": question,
                 "controls": faces,
+                "buttons": [[button.name, button.label] for button in buttons],
                 "start": list(self._values.values()),
                 "swept": [list(self.controls).index(c) for c in frames],
                 "compact": compact,
@@ -254,7 +276,7 @@ class Explorer(anywidget.AnyWidget):
             _frames=self._stored(frames),
             _shown=self._answer(0),
         )
-        self.on_msg(lambda widget, content, buffers: widget.send({"here": True}))
+        self.on_msg(self._on_message)
 
     @property
     def values(self):
@@ -289,6 +311,18 @@ class Explorer(anywidget.AnyWidget):
         """Put every control back where it started."""
         names = list(self.controls)
         self.values = dict(zip(names, self._face["start"], strict=True))
+
+    def redraw(self):
+        """Draw the present values again; what goes wrong is shown in place."""
+        self._try(lambda: self._values, self._asked[0])
+
+    def press(self, name):
+        """Do what the button `name` does, then draw again; ValueError in words."""
+        if name not in self.buttons:
+            has = ", ".join(self.buttons) or "none"
+            raise ValueError(f"the {self.name} explorer has no button {name!r}: {has}")
+        self.buttons[name].action(dict(self._values))
+        self.values = {}
 
     def _moved(self, values, wanted):
         """`values` after moving what `wanted` names; ValueError in words if not."""
@@ -341,12 +375,38 @@ class Explorer(anywidget.AnyWidget):
 
     @observe("_asked")
     def _on_asked(self, change):
-        """Draw what the page asks for; whatever goes wrong is shown there."""
-        serial, wanted = change.new
+        """Draw what the page asks for."""
+        serial, moves = change.new
+        self._try(lambda: self._after(moves), serial)
+
+    def _on_message(self, widget, content, buffers):
+        """Press what the page presses; then, or else, say that Python is here."""
+        if "press" in content:
+
+            def press():
+                self._values = self._after(content["moves"])
+                self.press(content["press"])
+                return self._values
+
+            self._try(press, self._asked[0])
+        self.send({"here": True})
+
+    def _after(self, moves):
+        """The values after the page's moves, lists of `(name, value)`, one by one.
+
+        The page sends what was moved, not all it shows: while it waits, what it
+        shows may be older than what a preset has set here.
+        """
+        values = self._values
+        for move in moves:
+            values = self._moved(values, dict(move))
+        return values
+
+    def _try(self, find, serial):
+        """Move to what `find()` returns and draw; what goes wrong is shown there."""
         with self._lock:
             try:
-                names = dict(zip(self.controls, wanted, strict=True))
-                self._values = self._moved(self._values, names)
+                self._values = find()
                 self._picture = self._draw(dict(self._values))
                 self._state, self.problem = self._values, ""
             except ValueError as refused:

@@ -192,6 +192,12 @@ def check_fit(model, data, device):
         )
 
 
+def in_notebook():
+    """Whether this runs in a kernel with a front end, where a widget can show."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")
+
+
 def progress_bar(total, name, wanted):
     """A tqdm bar: a widget in a notebook, text in a terminal, else silent.
 
@@ -200,7 +206,7 @@ def progress_bar(total, name, wanted):
     """
     from tqdm import tqdm
 
-    if wanted and "ipykernel" in sys.modules:
+    if wanted and in_notebook():
         try:
             import ipywidgets  # noqa: F401 - tqdm's bar needs it
             from tqdm.notebook import tqdm as notebook_tqdm

@@ -5,8 +5,8 @@
 trains each mini as drawn, and again at the MACs of mini_reduced, over five seeds,
 and adds a row a run to results/modules.csv. Interrupt it and start it again: runs
 that are in the file are skipped. `--search` is the search for the learning rate
-that came first, on other seeds, other handwriting and other pictures, for two
-networks; its table is results/modules_search.csv.
+that came first, on other seeds, other handwriting and other pictures; its table is
+results/modules_search.csv.
 """
 
 from inception_edu.networks.minis import MATCHED_WIDTH
@@ -17,7 +17,7 @@ from inception_edu.training.loop import fit
 
 KEY = ("model", "width", "seed", "epochs", "images")
 RECIPE = recipes.quick
-RATES = (0.01, 0.02, 0.04)
+RATES = (0.005, 0.01, 0.02, 0.04)
 
 
 def plan(seeds, epochs, images):
@@ -41,7 +41,7 @@ def plan(seeds, epochs, images):
 
 
 def search_plan(seeds, epochs, images):
-    """The same rates for a network with modules and one without, at equal MACs."""
+    """The same rates for every network, at equal MACs."""
     return [
         {
             "model": model,
@@ -53,7 +53,7 @@ def search_plan(seeds, epochs, images):
         }
         for seed in seeds
         for rate in RATES
-        for model in ("mini_reduced", "mini_3x3")
+        for model in MATCHED_WIDTH
     ]
 
 

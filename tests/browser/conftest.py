@@ -17,6 +17,7 @@ import time
 import urllib.request
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -182,51 +183,64 @@ OUTPUTS = f"""() => {{
 }}"""
 
 
+# What a reader sees of an explorer, in one look.
+LOOK = """root => ({
+  shown: [...root.querySelectorAll("input, select")].map((input) =>
+    input.type === "checkbox" ? input.checked : Number(input.value)),
+  picture: root.querySelector(".ie-picture-place").innerHTML,
+  summary: root.querySelector(".ie-summary").textContent,
+  problem: root.querySelector(".ie-problem").textContent,
+})"""
+
+
 class Control:
     """One control of an explorer on the page, moved by keys."""
 
     def __init__(self, explorer, row, control):
-        self.explorer, self.control = explorer, control
+        self.explorer, self.name, self.control = explorer, control.name, control
+        self.kind = control.face()["kind"]
         self.input = row.locator("input, select")
-
-    @property
-    def kind(self):
-        return self.control.face()["kind"]
-
-    @property
-    def value(self):
-        """Its value, as Python knows it."""
-        kind = self.kind
-        if kind == "check":
-            return self.input.is_checked()
-        shown = self.input.input_value()
-        if kind == "range":
-            return self.control.check(float(shown))
-        return list(self.control.values)[int(shown)]
 
     def press(self, *keys):
         """Press keys on it and wait for the answer of the last."""
         self.input.focus()
         for key in keys:
-            self.input.press(key)
+            self.explorer.page.keyboard.press(key)
         self.explorer.wait()
 
-    def moves(self):
-        """The keys that bring it to one end, the other, and somewhere between."""
+    def meant(self, shown):
+        """The value that the number or tick in the page stands for."""
         if self.kind == "check":
-            return {"other": ("Space",), "back": ("Space",)}
+            return shown
+        if self.kind == "range":
+            return self.control.check(shown)
+        return list(self.control.values)[int(shown)]
+
+    def moves(self):
+        """`(keys, value they ask for)`: both ends, the middle, a step each way."""
+        if self.kind == "check":
+            value = self.explorer.values[self.name]
+            yield ("Space",), not value
+            yield ("Space",), value
+            return
+        values = list(self.control.values)
+        last = len(values) - 1
+        yield ("End",), values[last]
+        yield ("Home",), values[0]
         if self.kind == "choice":
-            between = ("Home", *["ArrowDown"] * (len(self.control.values) // 2))
-        else:
-            between = ("Home", *["PageUp"] * 5)
-        return {"last": ("End",), "first": ("Home",), "middle": between}
+            yield ("ArrowDown",) * (last // 2), values[last // 2]
+            return
+        yield ("PageUp",) * 5, None  # its stride is the browser's own
+        place = values.index(self.explorer.values[self.name])
+        yield ("ArrowLeft",), values[max(place - 1, 0)]
+        yield ("ArrowUp",), values[place]
 
 
 class ExplorerOnPage:
-    """An explorer as its reader has it: controls, picture, summary, refusal."""
+    """An explorer as its reader has it, and a twin in this process."""
 
     def __init__(self, locator, twin):
-        self.locator, self.twin = locator, twin
+        self.locator, self.page, self.twin = locator, locator.page, twin
         self.name = locator.get_attribute("data-name")
         rows = locator.locator(".ie-control").all()
         controls = twin.controls.values()
@@ -236,33 +250,46 @@ class ExplorerOnPage:
 
     def wait(self):
         """Until the picture answers the newest state of the controls."""
-        self.locator.and_(self.locator.page.locator('[aria-busy="false"]')).wait_for(
-            timeout=60_000
-        )
+        answered = self.page.locator('[aria-busy="false"]')
+        self.locator.and_(answered).wait_for(timeout=60_000)
 
-    @property
-    def picture(self):
-        return self.locator.locator(".ie-picture-place").inner_html()
-
-    @property
-    def summary(self):
-        return self.locator.locator(".ie-summary").inner_text()
-
-    @property
-    def problem(self):
-        return self.locator.locator(".ie-problem").inner_text()
+    def look(self):
+        """`.values` of the controls, `.picture`, `.summary` and `.problem`."""
+        seen = SimpleNamespace(**self.locator.evaluate(LOOK))
+        pairs = zip(self.controls, seen.shown, strict=True)
+        seen.values = {control.name: control.meant(value) for control, value in pairs}
+        return seen
 
     @property
     def values(self):
-        return {control.control.name: control.value for control in self.controls}
+        return self.look().values
 
-    def expected(self):
-        """`(summary, problem)` that Python gives for what the controls show."""
-        try:
-            self.twin.values = self.values
-        except ValueError as refused:
-            return None, str(refused)
-        return self.twin.summary, ""
+    def ask_twin(self, values):
+        """Ask the twin what the page asks its kernel."""
+        serial = self.twin._asked[0] + 1
+        self.twin.set_state({"_asked": [serial, [list(values.items())]]})
+
+    def move(self, control, keys, asked):
+        """Press `keys` on a control; everything must answer as Python does.
+
+        The twin is put where the page is and asked for the same value: then all
+        controls, the summary and a refusal must agree, and the picture or its
+        summary must follow unless the state is the same.
+        """
+        before = self.look()
+        self.ask_twin(before.values)
+        control.press(*keys)
+        after = self.look()
+        asked = after.values[control.name] if asked is None else asked
+        where = f"{self.name}: {control.name}, {before.values[control.name]} to {asked}"
+        self.ask_twin({control.name: asked})
+        assert after.problem == self.twin.problem, where
+        assert after.values == self.twin.values, where
+        if after.problem:
+            return
+        assert after.summary == self.twin.summary, where
+        followed = after.values == before.values or after.picture != before.picture
+        assert followed, f"{where}: the picture stays the same and does not say why"
 
 
 class LabPage:

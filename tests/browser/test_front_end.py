@@ -120,11 +120,26 @@ def test_every_control_sends_its_own_kind_of_value(show):
     shown.input.nth(1).press("ArrowDown")
     shown.input.nth(2).press("Home")
     shown.input.nth(3).press("Space")
-    assert shown.sent()[-1] == [4, [256, "3x3", 1e-8, True]]
+    moves = [["width", 256]], [["kernel", "3x3"]], [["eps", 1e-8]], [["bias", True]]
+    assert shown.sent()[-1] == [4, list(moves)]
     assert shown.root.get_attribute("aria-busy") == "true"
     shown.answer(4, width=256, kernel="3x3", eps=1e-8, bias=True)
     assert shown.root.get_attribute("aria-busy") == "false"
     assert shown.summary.inner_text() == "256 3x3 1e-08 True"
+
+
+def test_moves_go_out_until_they_are_answered_the_newest_last(show):
+    shown = show(toy())
+    shown.input.nth(0).press("ArrowRight")
+    shown.input.nth(3).press("Space")
+    shown.input.nth(0).press("ArrowRight")
+    assert shown.sent()[-1][1] == [[["bias", True]], [["width", 80]]]
+    shown.answer(1, width=72)
+    shown.input.nth(1).press("ArrowDown")
+    assert len(shown.sent()[-1][1]) == 3
+    shown.answer(4, width=80, bias=True, kernel="3x3")
+    shown.input.nth(0).press("ArrowRight")
+    assert shown.sent()[-1] == [5, [[["width", 88]]]]
 
 
 def test_a_late_answer_never_covers_a_newer_one(show):
@@ -171,7 +186,7 @@ def test_an_error_is_an_alert_and_the_picture_stays(show):
 def test_a_click_on_the_picture_moves_the_controls_it_names(show):
     shown = show(toy())
     shown.page.locator("[data-pick] rect").click()
-    assert shown.sent() == [[1, [200, "3x3", 1.0, False]]]
+    assert shown.sent() == [[1, [[["width", 200], ["kernel", "3x3"]]]]]
     shown.page.locator("svg").click(position={"x": 200, "y": 50})
     assert len(shown.sent()) == 1
 
@@ -180,7 +195,8 @@ def test_reset_goes_back_to_the_start(show):
     shown = show(toy(start={"width": 96, "bias": True}))
     shown.input.nth(0).press("Home")
     shown.page.get_by_role("button", name="Reset").press("Enter")
-    assert shown.sent()[-1][1] == [96, "1x1", 1.0, True]
+    start = {"width": 96, "kernel": "1x1", "eps": 1.0, "bias": True}
+    assert dict(shown.sent()[-1][1][-1]) == start
 
 
 def test_without_a_kernel_it_says_so_in_place(show):

@@ -18,12 +18,5 @@ def test_a_lesson_runs_and_its_explorers_answer(open_notebook, path):
     for number, explorer in enumerate(lab_page.explorers()):
         lab_page.screenshot(explorer.locator, f"{path.stem}_{number}")
         for control in explorer.controls:
-            picture, value = explorer.picture, control.value
-            control.press(*next(iter(control.moves().values())))
-            summary, problem = explorer.expected()
-            where = f"{explorer.name}: {control.control.name}"
-            assert explorer.problem == problem, where
-            assert summary in (None, explorer.summary), where
-            if control.value != value:
-                assert explorer.picture != picture or explorer.problem, where
+            explorer.move(control, *next(control.moves()))
     assert lab_page.errors == []

@@ -8,6 +8,7 @@ import pytest
 
 import inception_edu as ie
 from inception_edu.explorers.frame import (
+    Button,
     Check,
     Choice,
     Explorer,
@@ -40,9 +41,8 @@ def toy(**options):
 
 def ask(explorer, **moves):
     """What the page sends when a reader moves controls; returns the answer."""
-    values = explorer.values | moves
     serial = explorer._asked[0] + 1
-    explorer.set_state({"_asked": [serial, list(values.values())]})
+    explorer.set_state({"_asked": [serial, [[move] for move in moves.items()]]})
     names = ("serial", "values", "svg", "summary", "problem")
     return dict(zip(names, explorer._shown, strict=True)) | {"asked": serial}
 
@@ -156,6 +156,55 @@ def test_settle_completes_a_change_and_knows_what_was_moved():
     explorer = toy(settle=settle)
     assert ask(explorer, width=8)["values"] == [8, 1.0, 3, 1.0, False]
     assert ask(explorer, rate=0.0)["values"] == [8, 0.0, 3, 1.0, False]
+
+
+def test_moves_are_followed_one_by_one_from_where_python_stands():
+    """A page that has not seen a preset's widths yet must not undo them."""
+    explorer = ie.explore.module()
+    ask(explorer, preset="3b")
+    answer = ask(explorer, preset="4c")
+    twin = ie.explore.module(start={"preset": "4c"})
+    assert (explorer.values, answer["summary"]) == (twin.values, twin.summary)
+    ask(explorer, **{"3x3": 8, "preset": "5b"})
+    assert explorer.values["3x3"] == 384
+    ask(explorer, **{"preset": "5b", "3x3": 8})
+    assert explorer.values["3x3"] == 8
+
+
+def pressing(explorer, name, **moves):
+    """What the page sends when a reader moves controls and presses a button."""
+    values = list((explorer.values | moves).values())
+    explorer._handle_custom_msg({"press": name, "values": values}, [])
+
+
+def test_a_button_acts_on_what_the_page_shows_and_the_picture_is_drawn_again():
+    seen = []
+    explorer = toy(buttons=[Button("go", "Go", seen.append)])
+    assert explorer._face["buttons"] == [["go", "Go"]]
+    explorer.press("go")
+    pressing(explorer, "go", width=8)
+    assert [values["width"] for values in seen] == [64, 8]
+    assert explorer.summary == "8 wide, kernel 3, rate 0.3"
+    assert explorer._shown[1][0] == 8
+    seen[-1]["width"] = 16
+    assert explorer.values["width"] == 8
+
+
+def test_a_button_that_refuses_says_so_in_place():
+    def refuse(values):
+        raise ValueError("not now; wait")
+
+    explorer = toy(buttons=[Button("go", "Go", refuse)])
+    with pytest.raises(ValueError, match="not now; wait"):
+        explorer.press("go")
+    pressing(explorer, "go")
+    assert explorer.problem == explorer._shown[-1] == "not now; wait"
+    explorer.redraw()
+    assert explorer.problem == ""
+    with pytest.raises(ValueError, match="has no button 'stop': go"):
+        explorer.press("stop")
+    with pytest.raises(ValueError, match="has no button 'stop': none"):
+        toy().press("stop")
 
 
 def test_frames_are_the_answers_of_the_sweep():

@@ -1,0 +1,366 @@
+"""The auxiliary head explorer: where does the gradient come from?
+
+The loss is main + weight x auxiliary, so its gradient at a layer is main gradient +
+weight x auxiliary gradient: two vectors, measured once in a real network, give the
+norm for every weight. All curves of a picture belong to the same weights and the
+same images; only the loss differs.
+
+    python -m inception_edu.explorers.auxiliary_head
+
+measures them again (mini_v3 on digits at every scale, at the start and after 200
+steps, three seeds; some minutes) and writes auxiliary_head.csv.
+
+What the papers say: Szegedy et al., Going deeper with convolutions, arXiv 1409.4842,
+section 5, added the heads for the gradients of the lower layers; Szegedy et al.,
+Rethinking the Inception Architecture, arXiv 1512.00567, section 4, found no faster
+start with them, took that motive back, and argues that they regularise.
+"""
+
+import csv
+from functools import cache
+from math import ceil, exp, floor, log, log10, sqrt
+from pathlib import Path
+from typing import NamedTuple
+
+from inception_edu.explorers.drawing import LABEL, NOTE, SHEET, Plot, times
+from inception_edu.explorers.frame import Check, Choice, Explorer, Picture, Range
+from inception_edu.figures.svg import Drawing
+
+TABLE = Path(__file__).with_suffix(".csv")
+STAGES = ("stem", "mixed_a", "reduction_a", "mixed_b", "reduction_b", "mixed_c", "fc")
+PLACES = ("mixed_a", "reduction_a", "mixed_b")  # on 5x5 the head has no room
+SEEDS = (0, 1, 2)
+STEPS = 200
+TRAINED_WITH = 0.4  # the weight of the head's loss in the 200 steps
+BATCH, MEASURED = 32, 256  # images a step; images for one gradient
+
+
+CONTROLS = [
+    Range("weight", "auxiliary weight", 0.0, 1.0, 0.05, 0.4),
+    Choice("place", "head after", list(PLACES), "mixed_b"),
+    Choice(
+        "steps",
+        "measured",
+        {0: "at the start", STEPS: f"after {STEPS} steps"},
+        0,
+    ),
+    Check("norm", "batch norm in the network", True),
+    Check("head_norm", "batch norm in the head (BN-aux)", True),
+]
+
+
+class Gradient(NamedTuple):
+    """At one stage: squared norms of both losses' gradients, and their product."""
+
+    main: float
+    dot: float
+    aux: float
+
+    def norm(self, weight):
+        """Norm of the gradient of main + weight x auxiliary."""
+        square = self.main + 2 * weight * self.dot + weight**2 * self.aux
+        return sqrt(max(square, 0.0))
+
+
+# How the table is made. torch is imported here only: a picture needs none.
+
+
+def build(norm, place, head_norm, seed):
+    """mini_v3 with its head at `place` (None: no head), first weights from `seed`.
+
+    `norm=False` takes batch normalisation out of the network and the head's 1x1;
+    `head_norm` decides for the head's "fully connected" layer alone.
+    """
+    import torch
+    from torch import nn
+
+    from inception_edu.networks import create_model
+    from inception_edu.networks.layers import ConvUnit
+    from inception_edu.networks.minis import AuxiliaryHead
+
+    torch.manual_seed(seed)
+    model = create_model("mini_v3", num_classes=10)
+    if place:
+        widths = {"mixed_a": 30, "reduction_a": 52, "mixed_b": 64}
+        head = AuxiliaryHead(widths[place], 10, bn_aux=head_norm)
+        model.aux_heads = nn.ModuleDict({place: head})
+    if not norm:
+        for name, layer in model.named_modules():
+            if isinstance(layer, ConvUnit) and not name.endswith(".full"):
+                layer.norm = nn.Identity()
+    return model.train()
+
+
+def losses(model, images, labels):
+    """`(main, auxiliary)` cross-entropy of a batch; the second None without a head."""
+    from torch.nn import functional as F
+
+    outputs = model(images)
+    if model.aux_heads is None:
+        return F.cross_entropy(outputs, labels), None
+    return tuple(F.cross_entropy(x, labels) for x in (outputs.logits, *outputs.aux))
+
+
+def measure(model, images, labels):
+    """`({stage: Gradient}, main loss)` of one batch, over the weights of each stage.
+
+    The weights are those of convolutions and of the last linear layer.
+    """
+    import torch
+
+    main, aux = losses(model, images, labels)
+    stages = dict(model.stages())
+    weights = {
+        stage: [p for p in stages[stage].parameters() if p.ndim > 1] for stage in STAGES
+    }
+    flat = [weight for group in weights.values() for weight in group]
+
+    def gradients(loss):
+        found = torch.autograd.grad(
+            loss, flat, retain_graph=True, allow_unused=True, materialize_grads=True
+        )
+        return iter(found)
+
+    mains, auxes = gradients(main), gradients(main * 0 if aux is None else aux)
+    table = {}
+    for stage, group in weights.items():
+        own = torch.cat([next(mains).flatten() for _ in group]).double()
+        side = torch.cat([next(auxes).flatten() for _ in group]).double()
+        products = (own @ own, own @ side, side @ side)
+        table[stage] = Gradient(*(product.item() for product in products))
+    return table, main.item()
+
+
+def train(model, split, seed):
+    """`STEPS` steps of SGD with momentum on main + 0.4 x auxiliary, clipped at 2."""
+    import torch
+
+    from inception_edu.training import as_input
+
+    torch.manual_seed(seed)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    for _ in range(STEPS):
+        chosen = torch.randint(len(split), (BATCH,))
+        main, aux = losses(model, as_input(split.images[chosen]), split.labels[chosen])
+        loss = main if aux is None else main + TRAINED_WITH * aux
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
+        optimizer.step()
+
+
+def plan():
+    """`(norm, place, head_norm, seed)` of every network measured."""
+    heads = [(None, False)]
+    heads += [(place, head_norm) for place in PLACES for head_norm in (False, True)]
+    return [
+        (norm, *head, seed)
+        for seed in SEEDS
+        for norm in (True, False)
+        for head in heads
+    ]
+
+
+def rows(norm, place, head_norm, seed, data):
+    """The table's rows for one network: every stage, before and after training."""
+    from inception_edu.training import as_input
+
+    model = build(norm, place, head_norm, seed)
+    images = as_input(data.test.images[:MEASURED])
+    labels = data.test.labels[:MEASURED]
+    for steps in (0, STEPS):
+        if steps:
+            train(model, data.train, seed)
+        table, main = measure(model, images, labels)
+        for stage, gradient in table.items():
+            yield {
+                "norm": int(norm),
+                "place": place or "none",
+                "head_norm": int(head_norm),
+                "seed": seed,
+                "steps": steps,
+                "stage": stage,
+                **{name: f"{v:.6g}" for name, v in gradient._asdict().items()},
+                "main_loss": f"{main:.4f}",
+            }
+
+
+def main(out=TABLE):
+    """Measure every network of the plan and write the table."""
+    import torch
+
+    from inception_edu.training import digits_at_scale
+
+    with torch.random.fork_rng():
+        data = digits_at_scale(6000)
+        found = []
+        for number, network in enumerate(plan(), 1):
+            found += rows(*network, data)
+            print(f"{number} of {len(plan())}: {network}", flush=True)
+    with open(out, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, found[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(found)
+
+
+# The picture, from the table.
+
+
+@cache
+def measured():
+    """`{(norm, place, head_norm, steps): [({stage: Gradient}, main loss), ...]}`.
+
+    One entry of the list a seed; place "none" is the network without a head.
+    """
+    found = {}
+    with open(TABLE, newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            key = (row["norm"] == "1", row["place"], row["head_norm"] == "1")
+            seeds = found.setdefault((*key, int(row["steps"])), {})
+            table, _ = seeds.setdefault(row["seed"], ({}, float(row["main_loss"])))
+            gradient = Gradient(*(float(row[name]) for name in Gradient._fields))
+            table[row["stage"]] = gradient
+    return {key: list(seeds.values()) for key, seeds in found.items()}
+
+
+def seeds_of(state):
+    """The measured networks of a state, one a seed."""
+    return measured()[state["norm"], state["place"], state["head_norm"], state["steps"]]
+
+
+def norms(state, stage, weight):
+    """The gradient's norm at a stage, one number a seed."""
+    return [table[stage].norm(weight) for table, _ in seeds_of(state)]
+
+
+def middle(values):
+    """The geometric mean: the middle on a logarithmic axis."""
+    return exp(sum(log(max(value, 1e-30)) for value in values) / len(values))
+
+
+def mean(values):
+    return sum(values) / len(values)
+
+
+def main_losses(state):
+    """`(with the head, without)`: main loss of the measured images after training."""
+    keys = (
+        (state["norm"], state["place"], state["head_norm"], STEPS),
+        (state["norm"], "none", False, STEPS),
+    )
+    return tuple([loss for _, loss in measured()[key]] for key in keys)
+
+
+@cache
+def limits():
+    """Powers of ten that hold every norm of the table, at every weight up to 1."""
+    found = [
+        gradient.norm(weight)
+        for seeds in measured().values()
+        for table, _ in seeds
+        for gradient in table.values()
+        for weight in (0, 0.5, 1)
+    ]
+    least = min(value for value in found if value)
+    return floor(log10(least)), ceil(log10(max(found)))
+
+
+def draw(state):
+    """The picture of a state, with the stem's gradient in the summary."""
+    weight = state["weight"]
+    alone, both = (middle(norms(state, "stem", w)) for w in (0, weight))
+    ours, theirs = main_losses(state)
+    summary = (
+        f"gradient at the stem {both:.3g} with the head, {alone:.3g} without: "
+        f"{times(both / alone)}; main loss after {STEPS} steps {mean(ours):.2f} with, "
+        f"{mean(theirs):.2f} without"
+    )
+    sheet = Drawing(SHEET, 436)
+    draw_gradients(sheet, state)
+    lines = (
+        f"Main loss on {MEASURED} test images after {STEPS} steps, {len(ours)} seeds:",
+        f"{span(ours)} trained with the head (weight {TRAINED_WITH}), "
+        f"{span(theirs)} without",
+        "Going deeper, section 5: heads bring gradient to the lower layers",
+        "Rethinking, section 4: no faster start; the heads regularise",
+    )
+    for i, line in enumerate(lines):
+        sheet.text(0, 368 + 21 * i, line, NOTE, bold=i == 1)
+    title = f"Gradient by depth in mini_v3, head after {state['place']}: {summary}"
+    return Picture(sheet.svg(title, "; ".join(lines)), summary)
+
+
+def span(values):
+    return f"{min(values):.2f} to {max(values):.2f}"
+
+
+def draw_gradients(sheet, state):
+    """Both losses' gradients from the stem to the last layer, seed by seed."""
+    weight, place = state["weight"], STAGES.index(state["place"])
+    low, high = limits()
+    plot = Plot(
+        sheet, (48, 58, SHEET - 62, 238), (-0.5, len(STAGES) - 0.5), (low, high)
+    )
+    left, right = plot.x, plot.x + plot.width
+    sheet.text(0, 16, "gradient of a stage's weights (norm)", LABEL, bold=True)
+    keys = (
+        (0, "main loss alone", "ink", 2, "7 4"),
+        (weight, f"main + {weight:g} x auxiliary", "accent", 3, None),
+    )
+    edge, _ = plot.at(place + 0.5, low)
+    sheet.rect(left, plot.y, edge - left, plot.height, "panel")
+    for power in range(low, high + 1):
+        _, y = plot.at(0, power)
+        sheet.line((left, y), (right, y), stroke="grid", width=1)
+        text = f"{10.0**power:g}" if power > -3 else f"1e{power}"
+        sheet.text(left - 6, y + 5, text, NOTE, anchor="end", fill="muted")
+    for i, stage in enumerate(STAGES):
+        x, y = plot.at(i, low)
+        short = stage.replace("reduction", "red.")
+        sheet.text(x, y + 20, short, NOTE, anchor="middle")
+        ratio = middle(norms(state, stage, weight)) / middle(norms(state, stage, 0))
+        bold = abs(ratio - 1) >= 0.005
+        text = f"x {ratio:.2f}"
+        sheet.text(x, y + 40, text, NOTE, anchor="middle", fill="accent", bold=bold)
+    x = 48
+    for share, name, stroke, width, dash in keys:
+        sheet.line((x, 36), (x + 26, 36), stroke=stroke, width=width, dash=dash)
+        sheet.text(x + 32, 41, name, NOTE)
+        x += 180
+        found = [norms(state, stage, share) for stage in STAGES]
+        shift = 0.06 if share else -0.06
+        points = [(i + shift, log10(middle(values))) for i, values in enumerate(found)]
+        plot.curve(points, stroke, width, dash)
+        for (i, _), values in zip(points, found, strict=True):
+            ends = [
+                plot.at(i, log10(max(v, 1e-30))) for v in (min(values), max(values))
+            ]
+            sheet.line(*ends, stroke=stroke, width=1)
+        for point in points:
+            plot.mark(*point, stroke, 4)
+    note = f"the head reads {state['place']}"
+    sheet.text(edge + 6, plot.y + 17, note, NOTE, fill="muted")
+
+
+def auxiliary_head(**options):
+    """The auxiliary head explorer, on gradients measured in mini_v3.
+
+    `options` are those of `Explorer`: start, frames, compact.
+    """
+    return Explorer(
+        "auxiliary_head",
+        "Where does the gradient come from, with and without the head?",
+        CONTROLS,
+        draw,
+        sweep={
+            "weight": [0.0, 0.2, 0.4, 1.0],
+            "place": list(PLACES),
+            "norm": [True, False],
+            "steps": [0, STEPS],
+        },
+        **options,
+    )
+
+
+if __name__ == "__main__":
+    main()

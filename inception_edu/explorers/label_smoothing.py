@@ -1,0 +1,165 @@
+"""The label smoothing explorer: what target, loss and gradient does a logit get?
+
+One image, K classes. The network gives the true class a logit `gap` above all
+others. Smoothing trains it towards
+
+    target(k) = (1 - eps) [k is the true class] + eps / K
+
+so the true class gets 1 - eps + eps / K, and every other class eps / K: the paper
+spreads eps over all classes, the true one included (Szegedy et al., Rethinking the
+Inception Architecture for Computer Vision, arXiv 1512.00567, section 7; eps = 0.1,
+K = 1000). The gradient of the loss for a logit is softmax minus target, so it is
+zero where they agree, and there the loss is not zero but the target's entropy.
+"""
+
+from dataclasses import dataclass
+from math import exp, inf, log
+
+from inception_edu.explorers.drawing import LABEL, NOTE, SHEET, Plot
+from inception_edu.explorers.frame import Choice, Explorer, Picture, Range
+from inception_edu.figures.svg import Drawing
+
+LEAST, MOST = -4.0, 16.0  # of the logit gap
+
+CONTROLS = [
+    Range("gap", "logit gap", LEAST, MOST, 0.1, 4.5),
+    Range("eps", "eps", 0.0, 0.3, 0.01, 0.1),
+    Choice("classes", "classes K", {10: "10 digits", 1000: "1000 (ImageNet)"}, 10),
+]
+
+
+@dataclass(frozen=True)
+class Share:
+    """A probability for the true class and one for each of the others."""
+
+    true: float
+    other: float
+
+
+def target(classes, eps):
+    """The smoothed label: what the softmax is asked to become."""
+    return Share(1 - eps + eps / classes, eps / classes)
+
+
+def softmax(classes, gap):
+    """What a network says whose true logit stands `gap` above all others."""
+    below = exp(-gap)
+    whole = 1 + (classes - 1) * below
+    return Share(1 / whole, below / whole)
+
+
+def loss(classes, eps, gap):
+    """Cross-entropy of that softmax with the smoothed label, in nats."""
+    wanted = target(classes, eps)
+    # log softmax: 0 - log(whole) for the true class, gap less for the others
+    log_whole = log(1 + (classes - 1) * exp(-gap))
+    return log_whole + (classes - 1) * wanted.other * gap
+
+
+def floor(classes, eps):
+    """The least that the loss can be, in nats: the entropy of the target."""
+    wanted = target(classes, eps)
+    entropy = -wanted.true * log(wanted.true)
+    if wanted.other:
+        entropy -= (classes - 1) * wanted.other * log(wanted.other)
+    return entropy
+
+
+def best_gap(classes, eps):
+    """The gap at which the loss is least: infinite without smoothing."""
+    wanted = target(classes, eps)
+    return log(wanted.true / wanted.other) if wanted.other else inf
+
+
+def draw(state):
+    """The picture of a state: loss, floor and the pull on the logit in the summary."""
+    classes, eps, gap = state["classes"], state["eps"], state["gap"]
+    wanted, said = target(classes, eps), softmax(classes, gap)
+    summary = f"loss {loss(classes, eps, gap):.5f} nats at a gap of {gap:g}; "
+    if eps:
+        least, best = floor(classes, eps), best_gap(classes, eps)
+        summary += f"never below {least:.5f}, reached at a gap of {best:.4f}; "
+    else:
+        summary += "it falls towards 0 for ever larger gaps; "
+    summary += f"gradient at the true logit {said.true - wanted.true:+.4f}"
+    sheet = Drawing(SHEET, 436)
+    draw_shares(sheet, classes, wanted, said)
+    draw_curve(sheet, classes, eps, gap)
+    words = (
+        f"target {wanted.true:.4g} for the true class and {wanted.other:.4g} for each "
+        f"other; softmax {said.true:.4g} and {said.other:.4g}"
+    )
+    title = f"Label smoothing, {classes} classes, eps {eps:g}: {summary}"
+    return Picture(sheet.svg(title, words), summary)
+
+
+def number(value):
+    """A share in few letters: 0.9001, 0.0001, 4e-06, 0."""
+    return f"{value:.4f}" if abs(value) >= 5e-5 else f"{value:.0e}" if value else "0"
+
+
+def draw_shares(sheet, classes, wanted, said):
+    """Target, softmax and gradient of the true class and of the others."""
+    columns = ((112, "target", "1x1"), (252, "softmax", "3x3"), (392, "gradient", ""))
+    for x, name, _ in columns:
+        sheet.text(x, 16, name, LABEL, bold=True)
+    rows = [
+        ("true class", wanted.true, said.true),
+        ("each other", wanted.other, said.other),
+        (f"all {classes - 1} others", 1 - wanted.true, 1 - said.true),
+    ]
+    for i, (label, *shares) in enumerate(rows):
+        y = 30 + 44 * i
+        sheet.text(0, y + 15, label, NOTE)
+        for (x, _, fill), share in zip(columns, shares, strict=False):
+            sheet.rect(x, y, 100, 16, "panel")
+            sheet.rect(x, y, 100 * share, 16, fill, tip=f"{label}: {share:.6g}")
+            sheet.text(x, y + 32, number(share), NOTE)
+        pull = shares[1] - shares[0]
+        sheet.rect(columns[2][0], y, 160, 16, "panel")
+        middle, reach = columns[2][0] + 80, 80 * pull
+        sheet.line((middle, y), (middle, y + 16), width=1)
+        fill = "bad" if pull > 0 else "good"
+        sheet.rect(min(middle, middle + reach), y, abs(reach), 16, fill)
+        # the step goes against the gradient
+        way = "logit falls" if pull > 0 else "logit rises" if pull else "rests"
+        sheet.text(columns[2][0], y + 32, f"{number(pull)}: {way}", NOTE)
+
+
+def draw_curve(sheet, classes, eps, gap):
+    """Loss against the gap, with smoothing and without, and the floor."""
+    most = 12 if classes > 100 else 7
+    plot = Plot(sheet, (46, 204, SHEET - 60, 188), (LEAST, MOST), (0, most))
+    plot.axes("logit gap: true class above the others", "loss (nats)")
+    gaps = [LEAST + i * (MOST - LEAST) / 80 for i in range(81)]
+    plot.curve([(g, loss(classes, 0, g)) for g in gaps], "ink", 2, dash="7 5")
+    plot.curve([(g, loss(classes, eps, g)) for g in gaps], "1x1")
+    if eps:
+        least, best = floor(classes, eps), best_gap(classes, eps)
+        plot.curve([(LEAST, least), (MOST, least)], "accent", 1, dash="2 3")
+        x, y = plot.at(best, least)
+        sheet.line((x, y - 12), (x, y + 12), stroke="accent", width=3)
+    sheet.line((340, 192), (364, 192), stroke="1x1", width=3)
+    sheet.text(370, 197, f"eps {eps:g}", NOTE)
+    sheet.line((448, 192), (472, 192), stroke="ink", width=2, dash="7 5")
+    sheet.text(478, 197, "eps 0", NOTE)
+    if eps:
+        text = f"floor {floor(classes, eps):.5f} at {best_gap(classes, eps):.4f}"
+        _, y = plot.at(LEAST, 0.66 * most)
+        sheet.text(SHEET - 20, y, text, NOTE, anchor="end", fill="accent", bold=True)
+    plot.mark(gap, loss(classes, eps, gap), radius=6)
+
+
+def label_smoothing(**options):
+    """The label smoothing explorer; `start={"classes": 1000}` opens it on ImageNet.
+
+    `options` are those of `Explorer`: start, frames, compact.
+    """
+    return Explorer(
+        "label_smoothing",
+        "What target, loss and gradient does a logit get?",
+        CONTROLS,
+        draw,
+        sweep={"gap": [3.5 + i / 10 for i in range(16)], "eps": [0.0, 0.1]},
+        **options,
+    )

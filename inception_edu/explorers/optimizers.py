@@ -1,0 +1,237 @@
+"""The optimizers explorer: how do four optimizers walk this ravine?
+
+The ravine is f(x, y) = (x^2 / condition + y^2) / 2: `condition` times as steep
+across as along. The four are written out on plain numbers, one line of state each;
+RMSProp as torch writes it and as TensorFlow does, which differ in three places:
+
+    torch        mean = 0 at first   g / (sqrt(mean) + eps)   rate outside momentum
+    TensorFlow   mean = 1 at first   g / sqrt(mean + eps)     rate inside momentum
+
+Sources: torch.optim.SGD and RMSprop; TensorFlow's ApplyRMSProp. Rethinking the
+Inception Architecture (Szegedy et al., arXiv 1512.00567, section 8) trained with
+RMSProp, decay 0.9, eps 1.0, at a rate of 0.045.
+"""
+
+from itertools import pairwise
+from math import cos, pi, sin, sqrt
+
+from inception_edu.explorers.drawing import LABEL, NOTE, SHEET
+from inception_edu.explorers.frame import Choice, Explorer, Picture, Range, Steps
+from inception_edu.figures.svg import Drawing
+
+DECAY = 0.9  # of RMSProp's mean square, as in the paper
+START = (-9.0, 3.0)
+GRADIENTS = (0.01, 1, 10)  # of the table
+MANY = 200  # its second step
+
+
+def sgd(setting):
+    """`update(gradient) -> step` of plain gradient descent."""
+    return lambda gradient: setting["rate"] * gradient
+
+
+def momentum(setting):
+    """torch's and TensorFlow's momentum: the buffer is a sum of gradients."""
+    buffer = 0.0
+
+    def update(gradient):
+        nonlocal buffer
+        buffer = setting["momentum"] * buffer + gradient
+        return setting["rate"] * buffer
+
+    return update
+
+
+def rmsprop_torch(setting):
+    """RMSProp as `torch.optim.RMSprop` writes it."""
+    mean = buffer = 0.0
+
+    def update(gradient):
+        nonlocal mean, buffer
+        mean = DECAY * mean + (1 - DECAY) * gradient**2
+        scaled = gradient / (sqrt(mean) + setting["eps"])
+        buffer = setting["rms_momentum"] * buffer + scaled
+        return setting["rate"] * buffer
+
+    return update
+
+
+def rmsprop_tf(setting):
+    """RMSProp as TensorFlow's ApplyRMSProp writes it."""
+    mean, step = 1.0, 0.0
+
+    def update(gradient):
+        nonlocal mean, step
+        mean = DECAY * mean + (1 - DECAY) * gradient**2
+        scaled = gradient / sqrt(mean + setting["eps"])
+        step = setting["rms_momentum"] * step + setting["rate"] * scaled
+        return step
+
+    return update
+
+
+# name: (function, colour, dash)
+OPTIMIZERS = {
+    "SGD": (sgd, "ink", None),
+    "momentum": (momentum, "1x1", "9 4"),
+    "RMSProp, torch": (rmsprop_torch, "3x3", None),
+    "RMSProp, TF": (rmsprop_tf, "5x5", "3 3"),
+}
+ALL = "all four"
+
+CONTROLS = [
+    Choice("show", "optimizer", [ALL, *OPTIMIZERS], ALL),
+    Range("steps", "steps", 1, MANY, 1, 60),
+    Steps(
+        "rate",
+        "learning rate",
+        [0.001, 0.0045, 0.01, 0.02, 0.045, 0.1, 0.2, 0.45, 1.0, 1.5, 1.9, 2.1],
+        0.045,
+    ),
+    Steps("eps", "eps (RMSProp)", [1e-8, 1e-6, 1e-4, 1e-2, 0.1, 1.0], 1.0),
+    Range("momentum", "momentum", 0.0, 0.95, 0.05, 0.9),
+    Steps("rms_momentum", "RMSProp's own", [0.0, 0.5, 0.9], 0.0),
+    Steps("condition", "condition number", [1, 2, 5, 10, 20, 50, 100], 20),
+]
+
+
+def path(name, setting):
+    """Every point from `START` on, `setting["steps"]` steps of the optimizer."""
+    make = OPTIMIZERS[name][0]
+    along, across = make(setting), make(setting)
+    (x, y), points = START, [START]
+    for _ in range(setting["steps"]):
+        x, y = x - along(x / setting["condition"]), y - across(y)
+        points.append((x, y))
+    return points
+
+
+def height(point, condition):
+    """f at a point of the ravine."""
+    x, y = point
+    return (x**2 / condition + y**2) / 2
+
+
+def constant_steps(name, setting, gradient, count=MANY):
+    """The sizes of `count` steps under one and the same gradient."""
+    update = OPTIMIZERS[name][0](setting)
+    return [update(gradient) for _ in range(count)]
+
+
+def draw(state):
+    """The picture of a state; the summary says where the walkers stand."""
+    names = list(OPTIMIZERS) if state["show"] == ALL else [state["show"]]
+    paths = {name: path(name, state) for name in names}
+    ends = ", ".join(
+        f"{name} {height(points[-1], state['condition']):.3g}"
+        for name, points in paths.items()
+    )
+    start = height(START, state["condition"])
+    steps = f"{state['steps']} step{'s' * (state['steps'] > 1)}"
+    summary = f"height after {steps}, from {start:.4g}: {ends}"
+    sheet = Drawing(SHEET, 436)
+    draw_ravine(sheet, state, paths)
+    draw_table(sheet, state, names)
+    title = f"Optimizers on a ravine of condition {state['condition']}: {summary}"
+    desc = f"learning rate {state['rate']}, eps {state['eps']:g}"
+    return Picture(sheet.svg(title, desc), summary)
+
+
+BOX = (0, 26, SHEET, 226)  # x, y, width, height on the sheet
+SCALE = 25  # pixels a unit, the same along and across: angles are true
+CENTRE = (330, 139)
+
+
+def place(point):
+    """The pixel of a point of the ravine."""
+    return CENTRE[0] + SCALE * point[0], CENTRE[1] - SCALE * point[1]
+
+
+def inside(points):
+    """The polyline cut at the box: pieces, each a list of points inside."""
+    left, top, right, bottom = BOX[0], BOX[1], BOX[0] + BOX[2], BOX[1] + BOX[3]
+    pieces, piece = [], []
+    for (x0, y0), (x1, y1) in pairwise(points):
+        enter, leave = 0.0, 1.0
+        for start, step, low, high in (
+            (x0, x1 - x0, left, right),
+            (y0, y1 - y0, top, bottom),
+        ):
+            if step:
+                first, last = sorted(((low - start) / step, (high - start) / step))
+                enter, leave = max(enter, first), min(leave, last)
+            elif not low <= start <= high:
+                leave = -1.0
+        if enter < leave:
+            ends = [
+                (x0 + share * (x1 - x0), y0 + share * (y1 - y0))
+                for share in (enter, leave)
+            ]
+            piece += ends[bool(piece) :]
+        if piece and (leave < 1 or enter >= leave):
+            pieces.append(piece)
+            piece = []
+    return [*pieces, piece] if piece else pieces
+
+
+def draw_ravine(sheet, state, paths):
+    """Contours, the minimum, and the walks."""
+    sheet.rect(*BOX, "panel")
+    for across in (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4.5, 6, 8, 10, 12):
+        along = across * sqrt(state["condition"])
+        ring = [
+            place((along * cos(pi * i / 40), across * sin(pi * i / 40)))
+            for i in range(81)
+        ]
+        for piece in inside(ring):
+            sheet.line(*piece, stroke="grid", width=1)
+    sheet.circle(*place((0, 0)), 4, "accent", tip="the minimum")
+    keys = dict(zip(OPTIMIZERS, (0, 92, 240, 412), strict=True))
+    for name, points in paths.items():
+        _, stroke, dash = OPTIMIZERS[name]
+        x = keys[name]
+        sheet.line((x, 11), (x + 24, 11), stroke=stroke, width=3, dash=dash)
+        sheet.text(x + 30, 16, name, NOTE)
+        pixels = [place(point) for point in points]
+        for piece in inside(pixels):
+            sheet.line(*piece, stroke=stroke, width=2, dash=dash)
+        x_end, y_end = pixels[-1]
+        if 0 <= x_end - BOX[0] <= BOX[2] and 0 <= y_end - BOX[1] <= BOX[3]:
+            sheet.circle(x_end, y_end, 6, stroke, stroke="paper", stroke_width=2)
+    sheet.circle(*place(START), 4, "ink", tip="start")
+
+
+def draw_table(sheet, state, names):
+    """How long the first and the 200th step are, gradient by gradient."""
+    y = BOX[1] + BOX[3] + 24
+    sheet.text(0, y, "step size under a constant gradient g", LABEL, bold=True)
+    y += 22
+    columns = dict(zip(OPTIMIZERS, (196, 296, 428, SHEET), strict=True))
+    for name, x in columns.items():
+        sheet.text(x, y, name, NOTE, anchor="end", bold=name in names)
+    for gradient in GRADIENTS:
+        sheet.line((0, y + 7), (SHEET, y + 7), stroke="grid", width=1)
+        found = {name: constant_steps(name, state, gradient) for name in columns}
+        for step, label in ((0, "step 1"), (MANY - 1, f"step {MANY}")):
+            y += 19
+            if not step:
+                sheet.text(0, y, f"g = {gradient}", NOTE)
+            sheet.text(66, y, label, NOTE, fill="muted")
+            for name, x in columns.items():
+                sheet.text(x, y, f"{found[name][step]:.4g}", NOTE, anchor="end")
+        y += 3
+
+
+def optimizers(**options):
+    """The optimizers explorer; it opens on the paper's setting, eps 1.0.
+
+    `options` are those of `Explorer`: start, frames, compact.
+    """
+    return Explorer(
+        "optimizers",
+        "How do SGD, momentum and RMSProp walk this ravine?",
+        CONTROLS,
+        draw,
+        sweep={"rate": [0.01, 0.045, 0.1, 0.45, 1.0], "eps": [1e-8, 1e-4, 0.1, 1.0]},
+        **options,
+    )

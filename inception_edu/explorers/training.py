@@ -1,0 +1,465 @@
+"""The training explorer: what does this network learn, how fast, at which scale?
+
+Train starts `fit` in a process of its own, so that neither the notebook's cells nor
+torch's random numbers in them notice; a thread reads what it tells after every
+epoch and has the picture drawn again. Pause ends the process; Train with the same
+settings goes on from the last whole epoch, to the same weights as without a pause.
+Nothing starts by itself.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import weakref
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from threading import Thread
+
+from inception_edu.explorers.drawing import LABEL, NOTE, SHEET, Plot, ticks
+from inception_edu.explorers.frame import (
+    Button,
+    Choice,
+    Explorer,
+    Picture,
+    Range,
+    Steps,
+)
+from inception_edu.figures.svg import Drawing
+from inception_edu.training import recipes
+from inception_edu.training.history import History
+
+MODELS = ("mini_naive", "mini_reduced", "mini_3x3", "mini_5x5", "mini_v2", "mini_v3")
+MODELS += ("mini_v4", "mini_resnet")
+RECIPES = {"quick": recipes.quick, "v1": recipes.v1, "v3": recipes.v3}
+ONLY_V3 = ("v3",)  # recipes that set a stem and an auxiliary head
+CURVES = {
+    "accuracy": "test accuracy",
+    "train_accuracy": "training accuracy",
+    "loss": "training loss",
+}
+STORED = {
+    "nothing": "nothing",
+    "modules": "modules at equal MACs",
+    "ladder": "v3's ladder",
+}
+MOST_RUNS = 6  # that a reader can tell apart
+
+CONTROLS = [
+    Choice("model", "network", list(MODELS), "mini_reduced"),
+    Choice("recipe", "recipe", list(RECIPES), "quick"),
+    Range("epochs", "epochs", 1, 20, 1, 6),
+    Steps("images", "training images", [500, 1000, 2000, 4000, 6000], 2000),
+    Range("seed", "seed", 0, 20, 1, 0),
+    Choice("curve", "curve", CURVES, "accuracy"),
+    Choice("beside", "stored runs", STORED, "modules"),
+]
+SETTINGS = ("model", "recipe", "epochs", "images", "seed")  # of a run
+
+
+def settle(values, changed):
+    """Recipe v3 is mini_v3's: choosing either of the two moves the other."""
+    if values["recipe"] in ONLY_V3 and values["model"] != "mini_v3":
+        if "recipe" in changed:
+            values["model"] = "mini_v3"
+        else:
+            values["recipe"] = "quick"
+    return values
+
+
+# Runs: started, stopped and gone on with.
+
+
+@dataclass
+class Run:
+    """One training: its settings, what it told so far, and how it stands."""
+
+    name: str
+    epochs: int
+    settings: dict | None = None  # None: it was trained elsewhere
+    history: History | None = None
+    process: subprocess.Popen | None = None
+    stopped: bool = False
+    error: str = ""
+
+    @property
+    def status(self):
+        """ "training", "paused", "failed" or "done"."""
+        if self.process and not self.stopped:
+            return "training"
+        if self.error:
+            return "failed"
+        return "paused" if self.done < self.epochs else "done"
+
+    @property
+    def done(self):
+        """How many epochs are behind it."""
+        epoch = self.history.epoch if self.history else ()
+        return epoch[-1] if epoch else 0
+
+
+# The path, so that the child finds the package wherever this process found it.
+CHILD = (
+    "import json, sys; sys.path[:] = json.loads(sys.stdin.readline()); "
+    "from inception_edu.explorers.training import work; work()"
+)
+
+
+def work():
+    """What the child does: `fit`, and a line of JSON after every epoch."""
+    from inception_edu.training import digits_at_scale, fit
+
+    told, out = json.loads(sys.stdin.readline()), sys.stdout
+    sys.stdout = sys.stderr  # nothing but JSON may go where the parent listens
+
+    def tell(message):
+        print(json.dumps(message), file=out, flush=True)
+
+    try:
+        fit(
+            told["model"],
+            digits_at_scale(told["images"]),
+            RECIPES[told["recipe"]],
+            told["epochs"],
+            told["seed"],
+            progress=False,
+            checkpoint=told["checkpoint"],
+            callback=lambda history: tell(history.as_dict()),
+        )
+    except BrokenPipeError:  # the notebook is gone
+        pass
+    except Exception as error:
+        tell({"error": str(error) or type(error).__name__})
+
+
+def end(runs):
+    """Stop every process; also called when Python ends."""
+    for run in runs:
+        if run.process:
+            run.stopped = True
+            run.process.terminate()
+
+
+@dataclass(eq=False)
+class Trainer:
+    """The runs of one explorer, and what its buttons do."""
+
+    runs: list = field(default_factory=list)
+    changed: object = lambda: None  # called after every epoch, from a thread
+
+    def __post_init__(self):
+        self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self.threads = []
+        weakref.finalize(self, end, self.runs)
+
+    @property
+    def active(self):
+        """The run that is training, or None."""
+        return next((run for run in self.runs if run.status == "training"), None)
+
+    def train(self, values):
+        """Start a run with these settings, or go on with the one that was paused."""
+        if self.active:
+            raise ValueError(f"{self.active.name} is training; press Pause first")
+        settings = {name: values[name] for name in SETTINGS}
+        known = [run for run in self.runs if run.settings == settings]
+        if known and known[0].status == "done":
+            raise ValueError(
+                f"{known[0].name} is trained, and would come out the same again; "
+                "choose another seed, or press Clear"
+            )
+        if not known and len(self.runs) >= MOST_RUNS:
+            raise ValueError(f"{MOST_RUNS} runs fill the picture; press Clear first")
+        if not known:
+            name = f"{values['model']} {values['recipe']} {values['seed']}"
+            known = [Run(name, values["epochs"], settings)]
+            self.runs += known
+        self.start(known[0])
+
+    def start(self, run):
+        """A child process for `run`, and a thread that listens to it."""
+        number = self.runs.index(run)
+        checkpoint = Path(self.folder.name) / f"{number}-{id(run)}.pt"
+        run.stopped, run.error = False, ""
+        run.process = subprocess.Popen(
+            [sys.executable, "-c", CHILD],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,  # the notebook's stop button stops a cell, not it
+        )
+        for line in (sys.path, run.settings | {"checkpoint": str(checkpoint)}):
+            print(json.dumps(line), file=run.process.stdin, flush=True)
+        listener = Thread(target=self.listen, args=(run, run.process), daemon=True)
+        self.threads.append(listener)
+        listener.start()
+
+    def listen(self, run, process):
+        """Take in what the child tells, until it ends."""
+        with process:
+            for line in process.stdout:
+                told = json.loads(line)
+                run.error = told.get("error", "")
+                if not run.error:
+                    run.history = History.from_dict(told)
+                self.changed()
+        if run.process is process:  # and not one that has gone on since
+            run.process = None
+            if run.status == "paused" and not run.stopped:
+                run.error = f"it ended by itself (exit code {process.returncode})"
+        self.changed()
+
+    def pause(self, values=None):
+        """Stop the run; what its last whole epoch left is kept."""
+        if not self.active:
+            raise ValueError("nothing is training; press Train first")
+        end([self.active])
+
+    def clear(self, values=None):
+        """Stop and forget every run."""
+        end(self.runs)
+        self.runs.clear()
+
+    def wait(self, seconds=None):
+        """Until nothing trains; for programs. Returns whether that is so."""
+        for thread in self.threads:
+            thread.join(seconds)
+        return not self.active
+
+
+# Stored runs.
+
+
+@dataclass(frozen=True)
+class Group:
+    """Stored runs that differ in their seed alone: `{scale: accuracies}`."""
+
+    name: str
+    accuracy: dict
+    epochs: int
+    images: int
+
+    def mean(self, scale):
+        values = self.accuracy[scale]
+        return sum(values) / len(values)
+
+
+@cache
+def stored(experiment):
+    """The groups of a stored table, best last; none where there is no table yet."""
+    from inception_edu.training import results
+    from inception_edu.training.data import BINS
+
+    if experiment == "nothing":
+        return ()
+    try:
+        table = results(experiment)
+    except ValueError:  # not measured yet
+        return ()
+    if experiment == "modules":
+        table, by = table[table["matched"]], "model"
+    else:
+        by = "rung"
+    groups = []
+    for (name, epochs, images), rows in table.groupby([by, "epochs", "images"]):
+        accuracy = {scale: tuple(rows[scale]) for scale in BINS}
+        accuracy["all"] = tuple(rows["accuracy"])
+        groups.append(Group(name, accuracy, int(epochs), int(images)))
+    return tuple(sorted(groups, key=lambda group: group.mean("all")))
+
+
+# The picture.
+
+# Roles of the theme, since the colours of kernels belong to kernels.
+STYLES = [(role, dash) for dash in (None, "7 4") for role in ("accent", "good", "ink")]
+DASHES = ("2 3", "8 3", "5 2 1 2", "12 3", "3 5")
+LEFT, WIDE, ASIDE = 46, 320, 386  # of the plots; where their labels begin
+
+
+def headline(state, runs):
+    """What is going on, in one line."""
+    active = next((run for run in runs if run.status == "training"), None)
+    failed = next((run for run in runs[::-1] if run.status == "failed"), None)
+    if active:
+        return f"training {active.name}: {active.done:.3g} of {active.epochs} epochs"
+    if failed:
+        return f"{failed.name} failed: {failed.error}"
+    return (
+        f"next: {state['model']} {state['recipe']} {state['seed']}, "
+        f"{state['epochs']} epochs of {state['images']:,} images"
+    )
+
+
+def summarise(state, runs, groups):
+    """One line: the runs so far, or else that there is none; the stored ones."""
+    live = [
+        f"{run.name} {run.status}"
+        + (f", {run.history.accuracy[-1]:.1%} after {run.done:.3g}" if run.done else "")
+        for run in runs
+    ]
+    words = "; ".join(live) or "no run yet: press Train"
+    if groups:
+        best, seeds = groups[-1], len(groups[-1].accuracy["all"])
+        words += (
+            f"; stored: {best.name} leads {len(groups)} {state['beside']} with "
+            f"{best.mean('all'):.1%} (mean of {seeds})"
+        )
+    return words
+
+
+def draw_with(state, runs):
+    """The picture of a state and the runs so far; pure."""
+    groups = stored(state["beside"])
+    sheet = Drawing(SHEET, 436)
+    sheet.fitted_text(0, 16, headline(state, runs), SHEET, LABEL, bold=True)
+    draw_curves(sheet, state, runs)
+    draw_scales(sheet, state, runs, groups)
+    summary = summarise(state, runs, groups)
+    return Picture(sheet.svg(f"Training: {summary}", headline(state, runs)), summary)
+
+
+def draw(state):
+    """The picture before any run."""
+    return draw_with(state, ())
+
+
+def percent(value):
+    return f"{value:.0%}"
+
+
+def draw_curves(sheet, state, runs):
+    """The chosen curve of every run, a point an epoch."""
+    name = state["curve"]
+    series = [getattr(run.history, name) if run.history else [] for run in runs]
+    epochs = max([state["epochs"], *(run.epochs for run in runs)])
+    loss = name == "loss"
+    most = max([2.5, *(value for values in series for value in values)]) if loss else 1
+    plot = Plot(sheet, (LEFT, 56, WIDE, 120), (0, epochs), (0, most))
+    form = {"format_y": percent} if not loss else {}
+    plot.axes("epochs", CURVES[name], **form)
+    for i, (run, values) in enumerate(zip(runs, series, strict=True)):
+        role, dash = STYLES[i]
+        points = list(zip(run.history.epoch, values, strict=True)) if values else []
+        if len(points) > 1:
+            plot.curve(points, role, 2, dash)
+        for point in points:
+            plot.mark(*point, role, 4)
+        y = 62 + 20 * i
+        sheet.line((ASIDE, y), (ASIDE + 22, y), stroke=role, width=3, dash=dash)
+        sheet.fitted_text(ASIDE + 28, y + 5, run.name, SHEET - ASIDE - 28, NOTE)
+    if not runs:
+        sheet.text(ASIDE, 67, "no run yet:", NOTE, fill="muted")
+        sheet.text(ASIDE, 86, "press Train", NOTE, fill="muted")
+
+
+def draw_scales(sheet, state, runs, groups):
+    """Accuracy by the digit's size, live runs and stored ones."""
+    lines = [
+        (group.name, {s: group.mean(s) for s in group.accuracy}, group)
+        for group in groups
+    ]
+    for i, run in enumerate(runs):
+        if run.done and run.history.accuracy_by_scale:
+            points = run.history.accuracy_by_scale | {"all": run.history.accuracy[-1]}
+            lines.append((run.name, points, STYLES[i]))
+    places = list(lines[0][1]) if lines else ["10-15", "16-23", "24-31", "32-40", "all"]
+    lines = [line for line in lines if list(line[1]) == places]
+    top, high = 244, 138
+    lowest = min(
+        (value for _, points, _ in lines for value in points.values()), default=0
+    )
+    low = max(0, int(lowest * 10 - 0.5) / 10)
+    plot = Plot(sheet, (LEFT, top, WIDE, high), (-0.4, len(places) - 0.6), (low, 1))
+    for value in ticks(low, 1, 4):
+        _, y = plot.at(0, value)
+        sheet.line((LEFT, y), (LEFT + WIDE, y), stroke="grid", width=1)
+        sheet.text(LEFT - 6, y + 5, f"{value:.0%}", NOTE, anchor="end", fill="muted")
+    sheet.text(0, top - 12, "test accuracy by size of the digit (pixels)", NOTE)
+    for i, scale in enumerate(places):
+        x, _ = plot.at(i, low)
+        sheet.text(x, top + high + 18, scale, NOTE, anchor="middle", fill="muted")
+    ends = [plot.at(len(places) - 1, points["all"])[1] for _, points, _ in lines]
+    labels = spread(ends, top - 14, top + high + 16, 17)
+    for i, (name, points, kind) in enumerate(lines):
+        stroke, dash, width = "muted", DASHES[i % len(DASHES)], 2
+        shift = 0.07 * (i - len(lines) / 2)
+        if isinstance(kind, Group):
+            for place, values in enumerate(kind.accuracy.values()):
+                bar = [plot.at(place + shift, v) for v in (min(values), max(values))]
+                sheet.line(*bar, stroke="muted", width=1)
+        else:
+            (stroke, dash), width = kind, 3
+        plot.curve(
+            [(p + shift, v) for p, v in enumerate(points.values())], stroke, width, dash
+        )
+        x, y = plot.at(len(places) - 1 + shift, points["all"])
+        sheet.circle(x, y, 3, stroke)
+        sheet.line((x + 4, y), (ASIDE - 4, labels[i]), stroke="grid", width=1)
+        text = f"{name} {points['all']:.1%}"
+        sheet.fitted_text(ASIDE, labels[i] + 5, text, SHEET - ASIDE, NOTE, fill=stroke)
+    if groups:
+        seeds = len(groups[-1].accuracy["all"])
+        note = (
+            f"stored: {groups[-1].epochs} epochs of {groups[-1].images:,} images; mean "
+            f"and range of {seeds} seed{'s' * (seeds > 1)}"
+        )
+    elif state["beside"] != "nothing":
+        note = f"none stored: python -m inception_edu.training.{state['beside']}"
+    else:
+        note = "no stored runs are shown"
+    sheet.fitted_text(0, 430, note, SHEET, NOTE, fill="muted")
+
+
+def spread(places, top, bottom, gap):
+    """The places moved as little as needed to stand `gap` apart, in their order."""
+    order = sorted(range(len(places)), key=lambda i: places[i])
+    gap = min(gap, (bottom - top) / max(1, len(places) - 1))
+    found, last = [0.0] * len(places), top - gap
+    for i in order:
+        last = found[i] = max(places[i], last + gap)
+    limit = bottom
+    for i in reversed(order):
+        limit = found[i] = min(found[i], limit)
+        limit -= gap
+    return found
+
+
+def training(*histories, **options):
+    """The training explorer; `training(history)` shows what `fit` returned beside.
+
+    `.trainer` holds the runs: `.trainer.runs[0].history` is a History. Its buttons
+    from Python: `.press("train")`, `.press("pause")`, `.press("clear")`, and
+    `.trainer.wait()` until the run ends. `options` are those of `Explorer`: start,
+    frames, compact.
+    """
+    if len(histories) > MOST_RUNS:
+        raise ValueError(f"{len(histories)} runs; at most {MOST_RUNS} can be shown")
+    trainer = Trainer(
+        [
+            Run(
+                f"{history.model_name} {history.recipe.name if history.recipe else ''} "
+                f"{history.seed}",
+                history.epochs,
+                history=history,
+            )
+            for history in histories
+        ]
+    )
+    explorer = Explorer(
+        "training",
+        "What does this network learn, how fast, and at which scale?",
+        CONTROLS,
+        lambda state: draw_with(state, list(trainer.runs)),
+        settle=settle,
+        buttons=[
+            Button("train", "Train", trainer.train),
+            Button("pause", "Pause", trainer.pause),
+            Button("clear", "Clear", trainer.clear),
+        ],
+        sweep={"beside": list(STORED), "curve": list(CURVES)},
+        **options,
+    )
+    explorer.trainer, trainer.changed = trainer, explorer.redraw
+    return explorer

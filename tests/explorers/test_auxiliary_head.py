@@ -1,0 +1,95 @@
+"""The auxiliary head explorer: its table against torch, its picture against it."""
+
+import csv
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from inception_edu.explorers import auxiliary_head as explorer
+from inception_edu.training import as_input, digits_at_scale
+
+
+@pytest.fixture(scope="module")
+def batch():
+    """The start of the images that the table was measured on."""
+    data = digits_at_scale(6000)
+    images = as_input(data.test.images[: explorer.MEASURED])
+    return images, data.test.labels[: explorer.MEASURED]
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.4, 1.0])
+def test_the_norm_is_that_of_the_whole_losss_gradient(batch, weight):
+    """Backward through main + weight x auxiliary, in one go."""
+    images, labels = (part[:16] for part in batch)
+    model = explorer.build(True, "mixed_b", True, 0)
+    table, _ = explorer.measure(model, images, labels)
+    logits, (side,) = model(images)
+    loss = F.cross_entropy(logits, labels) + weight * F.cross_entropy(side, labels)
+    loss.backward()
+    for stage, module in model.stages():
+        if stage not in explorer.STAGES:
+            continue
+        square = sum(
+            layer.weight.grad.double().square().sum().item()
+            for layer in module.modules()
+            if isinstance(layer, nn.Conv2d | nn.Linear)
+        )
+        assert table[stage].norm(weight) == pytest.approx(square**0.5, rel=1e-4)
+
+
+@pytest.mark.parametrize("norm", [True, False])
+def test_the_table_at_the_start_can_be_measured_again(batch, norm):
+    """Seed 0, before any training: the file says what torch says here."""
+    model = explorer.build(norm, "reduction_a", False, 0)
+    table, _ = explorer.measure(model, *batch)
+    for stage, stored in explorer.measured()[norm, "reduction_a", False, 0][0][
+        0
+    ].items():
+        for weight in (0.0, 1.0):
+            again = table[stage].norm(weight)
+            assert stored.norm(weight) == pytest.approx(again, rel=0.02)
+
+
+def test_the_table_is_whole():
+    with open(explorer.TABLE, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(explorer.plan()) * 2 * len(explorer.STAGES)
+    assert {int(row["steps"]) for row in rows} == {0, explorer.STEPS}
+
+
+def test_a_head_gives_nothing_to_the_stages_above_it():
+    for (_, place, _, _), seeds in explorer.measured().items():
+        above = explorer.STAGES.index(place) + 1 if place != "none" else 0
+        for table, _ in seeds:
+            for number, stage in enumerate(explorer.STAGES):
+                assert (table[stage].aux > 0) == (number < above)
+
+
+def test_the_two_norms_sit_where_the_paper_says():
+    """Rethinking, section 10: BN-aux adds one to the head's fully connected layer."""
+    for head_norm, expected in ((True, 2), (False, 1)):
+        head = explorer.build(True, "mixed_b", head_norm, 0).aux_heads["mixed_b"]
+        norms = [m for m in head.modules() if isinstance(m, nn.BatchNorm2d)]
+        assert len(norms) == expected
+    bare = explorer.build(False, "mixed_b", False, 0)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in bare.modules())
+
+
+def test_without_weight_the_head_changes_nothing():
+    shown = explorer.auxiliary_head(start={"weight": 0.0})
+    assert "x 1.00" in shown.svg
+    assert "1 times" in shown.summary
+    shown.values = {"weight": 1.0}
+    assert "1 times" not in shown.summary
+
+
+def test_measuring_leaves_the_network_as_it_was(batch):
+    images, labels = (part[:4] for part in batch)
+    model = explorer.build(True, None, False, 3)
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    table, main = explorer.measure(model, images, labels)
+    assert all(torch.equal(before[n], p) for n, p in model.named_parameters())
+    assert all(gradient.aux == gradient.dot == 0 for gradient in table.values())
+    assert main > 0

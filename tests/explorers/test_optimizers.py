@@ -1,0 +1,135 @@
+"""The optimizers explorer against torch's optimizers and TensorFlow's formula."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inception_edu.explorers import optimizers as explorer
+from inception_edu.training import RMSpropTF
+
+PAPER = {
+    "steps": 200,
+    "rate": 0.045,
+    "eps": 1.0,
+    "momentum": 0.9,
+    "rms_momentum": 0.0,
+    "condition": 20,
+}
+TORCH = {
+    "SGD": lambda p, s: torch.optim.SGD(p, s["rate"]),
+    "momentum": lambda p, s: torch.optim.SGD(p, s["rate"], momentum=s["momentum"]),
+    "RMSProp, torch": lambda p, s: torch.optim.RMSprop(
+        p, s["rate"], alpha=0.9, eps=s["eps"], momentum=s["rms_momentum"]
+    ),
+    "RMSProp, TF": lambda p, s: RMSpropTF(
+        p, s["rate"], decay=0.9, eps=s["eps"], momentum=s["rms_momentum"]
+    ),
+}
+
+
+def walk(name, setting):
+    """The same path by torch, in double precision, with its own gradients."""
+    point = torch.tensor(explorer.START, dtype=torch.float64, requires_grad=True)
+    curvature = torch.tensor([1 / setting["condition"], 1.0], dtype=torch.float64)
+    optimizer = TORCH[name]([point], setting)
+    points = [explorer.START]
+    for _ in range(setting["steps"]):
+        optimizer.zero_grad()
+        (curvature * point**2 / 2).sum().backward()
+        optimizer.step()
+        points.append(tuple(point.tolist()))
+    return points
+
+
+@pytest.mark.parametrize("name", TORCH)
+@settings(max_examples=20, deadline=None)
+@given(
+    rate=st.sampled_from([0.001, 0.045, 0.45, 1.0]),
+    eps=st.sampled_from([1e-8, 1e-4, 1.0]),
+    inertia=st.sampled_from([0.0, 0.5, 0.9]),
+    condition=st.sampled_from([1, 20, 100]),
+)
+def test_a_path_is_torchs(name, rate, eps, inertia, condition):
+    setting = PAPER | {"steps": 40, "rate": rate, "eps": eps, "condition": condition}
+    setting |= {"momentum": inertia, "rms_momentum": inertia}
+    for ours, theirs in zip(
+        explorer.path(name, setting), walk(name, setting), strict=True
+    ):
+        assert ours == pytest.approx(theirs, rel=1e-6, abs=1e-6)
+
+
+def test_tensorflows_formula_by_hand():
+    """Three steps under gradients 1, 2, -1: decay 0.9, eps 1, momentum 0.5, rate 1."""
+    update = explorer.rmsprop_tf({"rate": 1.0, "eps": 1.0, "rms_momentum": 0.5})
+    # ms: 1, then .9 + .1 * 4 = 1.3, then 1.17 + .1 = 1.27
+    first = 1 / 2**0.5
+    second = 0.5 * first + 2 / 2.3**0.5
+    third = 0.5 * second - 1 / 2.27**0.5
+    assert [update(g) for g in (1, 2, -1)] == pytest.approx([first, second, third])
+
+
+# Rate .045, decay .9, no momentum: measured with torch's optimizers and with the
+# formula of TensorFlow's ApplyRMSProp; at g = 1 that is .045 / sqrt(2).
+STEP_SIZES = [
+    ("RMSProp, TF", 1.0, 0.01, 0.000326, 0.000450),
+    ("RMSProp, TF", 1.0, 1, 0.03182, 0.03182),
+    ("RMSProp, TF", 1.0, 10, 0.1304, 0.0448),
+    ("RMSProp, torch", 1.0, 0.01, 0.000449, 0.000446),
+    ("RMSProp, torch", 1.0, 1, 0.03419, 0.02250),
+    ("RMSProp, torch", 1.0, 10, 0.1081, 0.0409),
+    ("RMSProp, torch", 1e-8, 0.01, 0.1423, 0.0450),
+    ("RMSProp, torch", 1e-8, 1, 0.1423, 0.0450),
+    ("RMSProp, torch", 1e-8, 10, 0.1423, 0.0450),
+    ("SGD", 1.0, 0.01, 0.00045, 0.00045),
+    ("SGD", 1.0, 1, 0.045, 0.045),
+    ("SGD", 1.0, 10, 0.45, 0.45),
+]
+
+
+@pytest.mark.parametrize(("name", "eps", "gradient", "first", "last"), STEP_SIZES)
+def test_the_table_of_step_sizes(name, eps, gradient, first, last):
+    setting = PAPER | {"eps": eps}
+    sizes = explorer.constant_steps(name, setting, gradient)
+    assert len(sizes) == 200
+    assert sizes[0] == pytest.approx(first, rel=2e-3)
+    assert sizes[-1] == pytest.approx(last, rel=2e-3)
+    shown = explorer.optimizers(start={"eps": eps, "rate": 0.045})
+    assert f">{sizes[0]:.4g}<" in shown.svg
+    assert f">{sizes[-1]:.4g}<" in shown.svg
+
+
+def test_plain_descent_diverges_beyond_twice_the_inverse_of_the_steepest():
+    """The steepest curvature is 1, so 2 is the edge."""
+    for rate, grows in ((1.9, False), (2.1, True)):
+        path = explorer.path("SGD", PAPER | {"rate": rate})
+        assert (abs(path[-1][1]) > abs(path[0][1])) == grows
+
+
+@given(
+    points=st.lists(
+        st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)), min_size=2, max_size=9
+    )
+)
+def test_what_is_drawn_stays_in_the_box(points):
+    left, top, width, height = explorer.BOX
+    for piece in explorer.inside(points):
+        assert len(piece) >= 2
+        for x, y in piece:
+            assert left - 1e-3 <= x <= left + width + 1e-3
+            assert top - 1e-3 <= y <= top + height + 1e-3
+
+
+def test_a_line_through_the_box_is_cut_on_both_sides():
+    assert explorer.inside([(-100, 100), (900, 100)]) == [[(0, 100), (560, 100)]]
+    assert explorer.inside([(10, 100), (20, 100), (20, 120)]) == [
+        [(10, 100), (20, 100), (20, 120)]
+    ]
+    assert explorer.inside([(-5, 0), (-5, 300)]) == []
+    both = explorer.inside([(10, 50), (10, 900), (20, 900), (20, 50)])
+    assert both == [[(10, 50), (10, 252)], [(20, 252), (20, 50)]]
+
+
+def test_one_optimizer_alone():
+    shown = explorer.optimizers(start={"show": "SGD", "steps": 1, "condition": 1})
+    assert shown.summary == "height after 1 step, from 45: SGD 41"

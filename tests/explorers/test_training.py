@@ -1,0 +1,200 @@
+"""The training explorer: its buttons, its runs, and what a pause leaves behind."""
+
+import time
+from xml.etree import ElementTree
+
+import pandas
+import pytest
+
+from inception_edu.explorers import training as explorer
+from inception_edu.explorers.training import Group, Run, Trainer, spread
+from inception_edu.training import digits_at_scale, fit, recipes
+from inception_edu.training.history import History
+
+SMALL = {"model": "mini_3x3", "epochs": 3, "images": 500, "beside": "nothing"}
+PATIENCE = 300  # seconds
+
+
+def invented(seed=0, epochs=3, done=3):
+    """A history that nobody trained."""
+    history = History("mini_v2", recipes.quick, "digits", seed, epochs)
+    for epoch in range(1, done + 1):
+        history.add(
+            epoch=epoch,
+            loss=2.0 / epoch,
+            train_accuracy=0.3 * epoch,
+            accuracy=0.2 * epoch + 0.1,
+            by_scale={"10-15": 0.2, "16-23": 0.6, "24-31": 0.8, "32-40": 0.7},
+            seconds=epoch,
+        )
+    return history
+
+
+def until(true):
+    """Wait for `true()`; the machine may be busy."""
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def run():
+    """A run that was paused after its first epoch and gone on with, to its end."""
+    shown = explorer.training(start=SMALL)
+    shown.press("train")
+    trainer = shown.trainer
+    assert trainer.active.status == "training"
+    with pytest.raises(ValueError, match="mini_3x3 quick 0 is training; press Pause"):
+        shown.press("train")
+    until(lambda: trainer.runs[0].done >= 1)
+    shown.press("pause")
+    assert trainer.runs[0].status in ("paused", "done")
+    assert trainer.wait(PATIENCE)
+    shown.press("train") if trainer.runs[0].status == "paused" else None
+    assert trainer.wait(PATIENCE)
+    yield shown
+    shown.press("clear")
+
+
+def test_a_paused_run_ends_where_one_without_a_pause_does(run):
+    straight = fit(
+        "mini_3x3",
+        digits_at_scale(SMALL["images"]),
+        recipes.quick,
+        SMALL["epochs"],
+        seed=0,
+        device="cpu",
+        progress=False,
+    )
+    history = run.trainer.runs[0].history
+    assert run.trainer.runs[0].status == "done"
+    assert history.loss == pytest.approx(straight.loss, abs=1e-6)
+    assert history.accuracy == straight.accuracy
+    assert history.recipe == recipes.quick
+
+
+def test_what_was_trained_is_told_and_not_trained_again(run):
+    accuracy = run.trainer.runs[0].history.accuracy[-1]
+    assert run.summary == f"mini_3x3 quick 0 done, {accuracy:.1%} after 3"
+    with pytest.raises(ValueError, match="choose another seed, or press Clear"):
+        run.press("train")
+
+
+def test_nothing_starts_by_itself():
+    shown = explorer.training(start={"beside": "nothing"})
+    assert not shown.trainer.runs
+    assert not shown.trainer.threads
+    assert repr(shown) == "<Explorer training: no run yet: press Train>"
+
+
+def test_pause_with_nothing_to_pause_is_answered_in_words():
+    shown = explorer.training()
+    with pytest.raises(ValueError, match="nothing is training; press Train first"):
+        shown.press("pause")
+
+
+def test_a_child_that_fails_says_why(monkeypatch):
+    shown = explorer.training(start=SMALL)
+    monkeypatch.setitem(shown.trainer.__dict__, "changed", lambda: None)
+    run = Run("broken", 3, {**SMALL, "recipe": "nonsense", "seed": 0})
+    shown.trainer.runs.append(run)
+    shown.trainer.start(run)
+    assert shown.trainer.wait(PATIENCE)
+    assert run.status == "failed"
+    shown.redraw()
+    assert "broken failed: 'nonsense'" in shown.svg.replace("&#x27;", "'")
+
+
+def test_a_child_that_dies_is_noticed(monkeypatch):
+    monkeypatch.setattr(explorer, "CHILD", "raise SystemExit(3)")
+    shown = explorer.training(start=SMALL)
+    shown.press("train")
+    assert shown.trainer.wait(PATIENCE)
+    assert shown.trainer.runs[0].error == "it ended by itself (exit code 3)"
+    assert "failed" in shown.summary
+
+
+def test_histories_stand_beside():
+    shown = explorer.training(invented(0), invented(1), start={"beside": "nothing"})
+    assert shown.summary == (
+        "mini_v2 quick 0 done, 70.0% after 3; mini_v2 quick 1 done, 70.0% after 3"
+    )
+    shown.values = {"curve": "loss", "epochs": 20}
+    assert "mini_v2 quick 1 70.0%" in shown.svg
+    ElementTree.fromstring(shown.svg)
+    with pytest.raises(ValueError, match="7 runs; at most 6"):
+        explorer.training(*[invented()] * 7)
+
+
+def test_a_part_of_an_epoch_and_no_epoch_draw_too():
+    empty, part = invented(done=0), invented(done=1)
+    part.epoch[-1] = 0.4
+    shown = explorer.training(empty, part)
+    assert "mini_v2 quick 0 paused;" in shown.summary
+    ElementTree.fromstring(shown.svg)
+
+
+def test_seven_runs_are_too_many():
+    trainer = Trainer([Run(str(i), 3, history=invented(i)) for i in range(6)])
+    values = explorer.training().values
+    with pytest.raises(ValueError, match="6 runs fill the picture; press Clear"):
+        trainer.train(values)
+    trainer.clear()
+    assert not trainer.runs
+
+
+def test_recipe_v3_and_mini_v3_move_together():
+    shown = explorer.training()
+    shown.values = {"recipe": "v3"}
+    assert shown.values["model"] == "mini_v3"
+    shown.values = {"model": "mini_5x5"}
+    assert shown.values["recipe"] == "quick"
+
+
+def test_stored_runs_are_grouped_by_what_they_differ_in(monkeypatch):
+    scales = ("10-15", "16-23", "24-31", "32-40")
+    rows = [
+        {"model": m, "matched": True, "epochs": 4, "images": 6000, "seed": seed}
+        | {"accuracy": value + seed / 100}
+        | dict.fromkeys(scales, value)
+        for m, value in (("mini_v2", 0.9), ("mini_3x3", 0.8))
+        for seed in (0, 1)
+    ]
+    rows.append(rows[0] | {"matched": False, "accuracy": 0.99})
+    table = pandas.DataFrame(rows)
+    monkeypatch.setattr("inception_edu.training.results", lambda name: table)
+    explorer.stored.cache_clear()
+    try:
+        shown = explorer.training(start={"beside": "modules"})
+        assert shown.summary == (
+            "no run yet: press Train; stored: mini_v2 leads 2 modules with 90.5% "
+            "(mean of 2)"
+        )
+        assert "mini_3x3 80.5%" in shown.svg
+    finally:
+        explorer.stored.cache_clear()
+
+
+def test_a_missing_table_names_the_command_that_makes_it(monkeypatch):
+    monkeypatch.setattr(explorer, "stored", lambda name: ())
+    assert (
+        "python -m inception_edu.training.ladder"
+        in explorer.training(start={"beside": "ladder"}).svg
+    )
+
+
+def test_labels_keep_their_distance_and_their_order():
+    assert spread([5.0, 100.0], 0, 200, 17) == [5.0, 100.0]
+    close = spread([50.0, 48.0, 49.0, 190.0], 0, 200, 17)
+    assert sorted(close) == [close[1], close[2], close[0], close[3]]
+    gaps = [b - a for a, b in zip(sorted(close), sorted(close)[1:], strict=False)]
+    assert min(gaps) >= 17
+    many = spread([200.0] * 20, 0, 200, 17)
+    assert min(many) >= -1e-9
+    assert max(many) <= 200
+    assert spread([], 0, 200, 17) == []
+
+
+def test_a_group_is_the_mean_of_its_seeds():
+    assert Group("x", {"all": (0.5, 0.7)}, 4, 6000).mean("all") == pytest.approx(0.6)

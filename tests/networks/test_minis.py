@@ -1,0 +1,149 @@
+"""The minis: small, ten classes, alike in all but the idea that each shows."""
+
+import pytest
+import torch
+from torch import nn
+
+import inception_edu as ie
+from inception_edu.networks.minis import MATCHED_WIDTH, MINIS, ResidualBlock
+
+
+def macs(model):
+    """A second count, by hooks, of convolution and linear multiply-adds."""
+    total = []
+
+    def add(layer, _, output):
+        total.append(layer.weight.numel() * output[0, 0].numel())
+
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.register_forward_hook(add)
+    model.eval()(torch.zeros(1, 3, 48, 48))
+    return sum(total)
+
+
+@pytest.mark.parametrize("name", MINIS)
+def test_ten_classes_by_default_and_others_when_told(name):
+    assert ie.create_model(name)(torch.zeros(2, 3, 48, 48)).shape == (2, 10)
+    model = ie.create_model(name, num_classes=3)
+    assert model(torch.zeros(2, 3, 48, 48)).shape == (2, 3)
+    assert model.name == name and model.input_size == 48
+
+
+@pytest.mark.parametrize("name", MINIS)
+def test_the_smallest_image_is_as_small_as_it_says(name):
+    model = ie.create_model(name).eval()
+    size = model.min_size
+    assert model(torch.zeros(1, 3, size, size)).shape == (1, 10)
+    with pytest.raises(ValueError, match="is smaller than"):
+        model(torch.zeros(1, 3, size - 1, size))
+
+
+@pytest.mark.parametrize("name", MATCHED_WIDTH)
+def test_matched_widths_cost_the_same_within_two_per_cent(name):
+    model = ie.create_model(name, width=MATCHED_WIDTH[name])
+    target = macs(ie.create_model("mini_reduced"))
+    assert abs(macs(model) / target - 1) < 0.02
+
+
+def test_as_drawn_the_single_kernels_are_as_wide_as_the_modules():
+    widths = {}
+    for name in ("mini_reduced", "mini_v2", "mini_3x3", "mini_5x5"):
+        model, widths[name] = ie.create_model(name), []
+        for stage in ("inception_a", "inception_b", "inception_c"):
+            getattr(model, stage).register_forward_hook(
+                lambda *seen, to=widths[name]: to.append(tuple(seen[-1].shape[1:]))
+            )
+        model(torch.zeros(2, 3, 48, 48))
+    # Sums of the rows of WIDTHS, by hand.
+    expected = [(30, 24, 24), (68, 12, 12), (112, 6, 6)]
+    assert all(shapes == expected for shapes in widths.values())
+
+
+def test_the_costs_by_hand():
+    """mini_3x3: 27*12 and 9*(12*30, 30*68, 68*112) at their grids, then 112*10."""
+    stem, a = 27 * 12 * 24**2, 9 * 12 * 30 * 24**2
+    b, c = 9 * 30 * 68 * 12**2, 9 * 68 * 112 * 6**2
+    assert macs(ie.create_model("mini_3x3")) == stem + a + b + c + 1120
+
+
+def test_a_wider_naive_stack_grows_by_its_input():
+    model = ie.create_model("mini_naive")
+    # a: 8 + 12 + 6 and the 12 of the stem; b: 20 + 28 + 12 more; c: 32 + 48 + 20.
+    assert model.inception_a.out_channels == 26 + 12
+    assert model.inception_b.out_channels == 60 + 38
+    assert model.inception_c.out_channels == 100 + 98
+
+
+def norms(module):
+    return sum(isinstance(layer, nn.BatchNorm2d) for layer in module.modules())
+
+
+def test_v3s_two_rungs_change_the_stem_and_the_head_alone():
+    models = {
+        (stem, bn): ie.create_model("mini_v3", aux=True, stem=stem, bn_aux=bn)
+        for stem in ("plain", "factorized")
+        for bn in (True, False)
+    }
+    for (stem, bn), model in models.items():
+        kernels = [
+            layer.kernel_size
+            for layer in model.stem.modules()
+            if isinstance(layer, nn.Conv2d)
+        ]
+        assert kernels == ([(7, 7)] if stem == "plain" else [(3, 3)] * 3)
+        head = model.aux_heads["mixed_b"]
+        assert norms(head) == 1 + bn  # the 1x1 always, the "fully connected" if bn
+        assert norms(head.proj) == 1 and isinstance(head.fc, nn.Linear)
+        assert norms(model) - norms(model.aux_heads) - norms(model.stem) == 32
+        outputs = model.train()(torch.zeros(2, 3, 48, 48))
+        assert outputs.logits.shape == outputs.aux[0].shape == (2, 10)
+        assert model.eval()(torch.zeros(2, 3, 48, 48)).shape == (2, 10)
+
+
+def test_v3_expands_only_on_the_smallest_grid():
+    model = ie.create_model("mini_v3")
+    expand = model.mixed_c["3x3"].expand
+    x = torch.zeros(1, 20, 5, 5)
+    assert set(expand.keys()) == {"1x3", "3x1"}
+    assert expand(x).shape == (1, 40, 5, 5)
+    assert [m.kernel_size for m in model.mixed_b.modules() if isinstance(m, nn.Conv2d)][
+        2:4
+    ] == [(1, 7), (7, 1)]
+
+
+def test_v4_modules_of_a_grid_are_alike_and_can_be_counted():
+    model = ie.create_model("mini_v4", a=2, b=3, c=2)
+    assert [name for name, _ in model.stages()] == [
+        *("stem", "a1", "a2", "reduction_a", "b1", "b2", "b3"),
+        *("reduction_b", "c1", "c2", "avgpool", "flatten", "dropout", "fc"),
+    ]
+    shapes = {str(module) for name, module in model.stages() if name in ("c1", "c2")}
+    assert len(shapes) == 1
+    with pytest.raises(ValueError, match="b=-1"):
+        ie.create_model("mini_v4", b=-1)
+
+
+def test_the_residual_scale_multiplies_the_branches():
+    torch.manual_seed(0)
+    block = ResidualBlock(8, 4, ((1, 3), (3, 1)), scale=0.3).eval()
+    x = torch.randn(2, 8, 5, 5)
+    expected = torch.relu(x + 0.3 * block.up(block.branches(x)))
+    assert torch.allclose(block(x), expected)
+    model = ie.create_model("mini_resnet", scale=0.0)
+    assert {m.scale for m in model.modules() if isinstance(m, ResidualBlock)} == {0.0}
+    with pytest.raises(ValueError, match="scale=-1"):
+        ie.create_model("mini_resnet", scale=-1)
+
+
+@pytest.mark.parametrize("name", [n for n in MINIS if n != "mini_v3"])
+def test_heads_where_there_are_none_are_refused(name):
+    with pytest.raises(ValueError, match="no auxiliary head"):
+        ie.create_model(name, aux=True)
+
+
+def test_options_out_of_range_are_refused_in_words():
+    with pytest.raises(ValueError, match="width=0"):
+        ie.create_model("mini_naive", width=0)
+    with pytest.raises(ValueError, match="stem='7x7'"):
+        ie.create_model("mini_v3", stem="7x7")

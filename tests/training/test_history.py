@@ -1,0 +1,60 @@
+"""A history is plain data: it prints itself, and comes back from a file."""
+
+import json
+
+import pytest
+
+from inception_edu.training import recipes
+from inception_edu.training.history import History
+
+
+@pytest.fixture
+def history():
+    history = History("mini_v3", recipes.v3, "digits_at_scale", seed=3, epochs=2)
+    for epoch in (1, 2):
+        history.add(
+            epoch=epoch,
+            loss=2.0 / epoch,
+            train_accuracy=0.4 * epoch,
+            accuracy=0.44 * epoch,
+            by_scale={"10-15": 0.3 * epoch, "16-23": 0.49 * epoch},
+            seconds=1.5 * epoch,
+        )
+    return history
+
+
+def test_the_summary_is_one_line_of_whole_per_cents(history):
+    assert history.summary == (
+        "mini_v3, recipe v3, seed 3: 2 of 2 epochs, test accuracy 88% "
+        "(10-15 px: 60%, 16-23 px: 98%)"
+    )
+    assert repr(history) == f"<History {history.summary}>"
+
+
+def test_an_interrupted_part_of_an_epoch_shows(history):
+    history.epoch[-1], history.interrupted = 1.4375, True
+    assert "1.44 of 2 epochs (interrupted)" in history.summary
+    assert "before the first step" in History("x").summary
+
+
+def test_json_brings_everything_back(history, tmp_path):
+    path = history.save(tmp_path / "run.json")
+    assert History.load(path) == history
+    assert json.loads(path.read_text())["recipe"]["optimizer"] == "rmsprop_tf"
+
+
+def test_csv_brings_the_rows_back(history, tmp_path):
+    path = history.save(tmp_path / "run.csv")
+    assert path.read_text().splitlines()[0] == (
+        "model,seed,epoch,loss,train_accuracy,accuracy,seconds,10-15,16-23"
+    )
+    loaded = History.load(path)
+    assert loaded.rows == history.rows
+    assert (loaded.model_name, loaded.seed, loaded.recipe) == ("mini_v3", 3, None)
+
+
+def test_other_files_are_refused(history, tmp_path):
+    with pytest.raises(ValueError, match=r"\.json or \.csv"):
+        history.save(tmp_path / "run.xlsx")
+    with pytest.raises(ValueError, match="json"):
+        History.load(tmp_path / "run.txt")

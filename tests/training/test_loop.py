@@ -1,0 +1,378 @@
+"""The loop: stops when asked, goes on where it stopped, says what is wrong."""
+
+import signal
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import inception_edu as ie
+from inception_edu.networks import Outputs
+from inception_edu.training import loop
+from inception_edu.training.data import Data, Split, digits_at_scale
+from inception_edu.training.loop import Diverged, evaluate, fit
+from inception_edu.training.recipes import Recipe
+
+RECIPE = Recipe(
+    name="test", learning_rate=0.05, batch_size=8, epochs=4, average=0.9, decay=0.5
+)
+
+
+def weights(model):
+    return torch.cat([t.flatten().double() for t in model.state_dict().values()])
+
+
+def interrupt_at(model, call):
+    """A real Ctrl-C while the model runs for the `call`-th time in train mode."""
+    seen = 0
+
+    def hook(module, _):
+        nonlocal seen
+        seen += module.training
+        if seen == call and module.training:
+            signal.raise_signal(signal.SIGINT)
+
+    return model.register_forward_pre_hook(hook)
+
+
+def test_it_learns(data, network):
+    history = fit(network(), data, RECIPE, progress=False)
+    assert history.epoch == [1, 2, 3, 4]
+    assert history.loss[-1] < history.loss[0]
+    assert history.accuracy[-1] > 0.9
+    assert set(history.accuracy_by_scale) == {"even", "odd"}
+    assert not history.interrupted
+    assert history.seconds == sorted(history.seconds)
+
+
+def test_a_mini_learns_digits_in_a_tiny_run():
+    """Guessing is right in 10 %; this run reached 34 to 46 % on seeds 0 to 4."""
+    data = digits_at_scale(1200, n_test=400)
+    recipe = ie.recipes.quick.but(batch_size=32)
+    history = fit("mini_reduced", data, recipe, epochs=4, seed=0, progress=False)
+    assert history.accuracy[-1] > 0.2
+    assert list(history.accuracy_by_scale) == ["10-15", "16-23", "24-31", "32-40"]
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_others(data, network):
+    first, again, other = (
+        fit(network(), data, RECIPE, seed=seed, progress=False) for seed in (3, 3, 4)
+    )
+    assert torch.equal(weights(first.model), weights(again.model))
+    assert first.loss == again.loss and first.accuracy == again.accuracy
+    assert not torch.equal(weights(first.model), weights(other.model))
+
+
+def test_a_network_by_name_starts_from_the_seed(data):
+    tiny = Recipe(name="t", learning_rate=0, weight_decay=0, batch_size=64, epochs=1)
+    digits = digits_at_scale(64, n_test=10)
+    one, same, other = (
+        next(
+            fit("mini_reduced", digits, tiny, seed=s, progress=False).model.parameters()
+        )
+        for s in (1, 1, 2)
+    )
+    assert torch.equal(one, same) and not torch.equal(one, other)
+
+
+def test_the_global_random_state_is_left_as_it_was(data, network):
+    model = network()
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    fit(model, data, RECIPE, epochs=1, progress=False)
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("call", [1, 4, 8, 9, 13, 31])
+def test_an_interrupt_keeps_what_was_learned(data, network, call):
+    model = network()
+    interrupt_at(model, call)
+    history = fit(model, data, RECIPE, progress=False)
+    assert history.interrupted
+    done = (call - 1) / 8  # 8 batches an epoch
+    assert (history.epoch[-1] if history.epoch else 0) == pytest.approx(done)
+    rows = len(history.epoch)
+    for column in ("loss", "accuracy", "train_accuracy", "seconds", "by_scale"):
+        assert len(getattr(history, column)) == rows
+    assert "interrupted" in history.summary
+    if rows:
+        assert evaluate(history.model, data).accuracy == history.accuracy[-1]
+    assert not history.model.training
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "rmsprop", "rmsprop_tf"])
+def test_a_resumed_training_ends_on_the_same_bits(data, network, tmp_path, optimizer):
+    recipe = RECIPE.but(optimizer=optimizer, learning_rate=0.01)
+    straight = fit(network(), data, recipe, progress=False)
+    path = tmp_path / "run.pt"
+    model = network()
+    interrupt_at(model, 8 * 2 + 5)  # in the third epoch
+    broken = fit(model, data, recipe, progress=False, checkpoint=path)
+    assert broken.interrupted and path.exists()
+    resumed = fit(network(seed=9), data, recipe, progress=False, checkpoint=path)
+    assert not resumed.interrupted
+    assert torch.equal(weights(resumed.model), weights(straight.model))
+    assert resumed.loss == straight.loss
+    assert resumed.by_scale == straight.by_scale
+    assert resumed.epoch == [1, 2, 3, 4]
+    assert resumed.seconds == sorted(resumed.seconds)
+
+
+def test_a_finished_checkpoint_trains_no_further(data, network, tmp_path):
+    path = tmp_path / "run.pt"
+    first = fit(network(), data, RECIPE, progress=False, checkpoint=path)
+    again = fit(network(1), data, RECIPE, progress=False, checkpoint=path)
+    assert torch.equal(weights(first.model), weights(again.model))
+    assert again == first
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"recipe": RECIPE.but(clip=2.0)}, "its recipe"),
+        ({"seed": 1}, "its seed is 0, this one's 1"),
+        ({"epochs": 9}, "its epochs is 4, this one's 9"),
+        ({"model": nn.Sequential(nn.Flatten(), nn.Linear(192, 2))}, "its network"),
+    ],
+)
+def test_another_trainings_checkpoint_is_refused(
+    data, network, tmp_path, change, words
+):
+    given = {"model": network(), "data": data, "recipe": RECIPE, "progress": False}
+    given["checkpoint"] = tmp_path / "run.pt"
+    fit(**given)
+    with pytest.raises(ValueError, match=words):
+        fit(**{**given, **change})
+
+
+def test_a_damaged_checkpoint_is_refused_in_words(data, network, tmp_path):
+    path = tmp_path / "run.pt"
+    path.write_bytes(b"half of one")
+    with pytest.raises(ValueError, match=r"cannot be read .* delete the file"):
+        fit(network(), data, RECIPE, progress=False, checkpoint=path)
+
+
+def test_a_checkpoint_is_written_whole_or_not_at_all(
+    data, network, tmp_path, monkeypatch
+):
+    path = tmp_path / "run.pt"
+    fit(network(), data, RECIPE, epochs=2, progress=False, checkpoint=path)
+    before = path.read_bytes()
+
+    def cut_off(state, file):
+        file.write(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(loop.torch, "save", cut_off)
+    with pytest.raises(OSError, match="No space left"):
+        loop.save_whole({}, path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_callback_sees_every_epoch_and_may_end_it(data, network):
+    seen = []
+
+    def callback(history):
+        seen.append(history.accuracy[-1])
+        return len(seen) < 2
+
+    history = fit(network(), data, RECIPE, progress=False, callback=callback)
+    assert seen == history.accuracy and len(seen) == 2
+    assert history.interrupted
+
+
+def test_a_loss_that_is_no_number_stops_with_the_mend(data, network):
+    recipe = RECIPE.but(learning_rate=1e30)
+    with pytest.raises(Diverged, match=r"loss became nan|loss became inf") as raised:
+        fit(network(), data, recipe, progress=False)
+    assert "learning_rate" in str(raised.value)
+    assert raised.value.history.model_name == "Sequential"
+
+
+def test_data_that_cannot_be_learned_from_is_refused(data, network):
+    def given(images, labels=None, test=data.test):
+        labels = (
+            torch.zeros(len(images), dtype=torch.long) if labels is None else labels
+        )
+        return Data(Split(images, labels), test, "x", classes=("a", "b"))
+
+    byte = torch.uint8
+    for bad, words in (
+        (given(torch.zeros(0, 3, 8, 8, dtype=byte)), "0 training images"),
+        (given(torch.zeros(1, 3, 8, 8, dtype=byte)), "1 training images"),
+        (
+            given(
+                data.train.images,
+                test=Split(*(t[:0] for t in (data.test.images, data.test.labels))),
+            ),
+            "no test images",
+        ),
+        (given(torch.zeros(9, 1, 8, 8, dtype=byte)), r"shape \(1, 8, 8\)"),
+        (given(data.train.images, data.train.labels + 1), "labels from 1 to 2"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            fit(network(), bad, RECIPE, progress=False)
+    with pytest.raises(ValueError, match="uint8"):
+        given(torch.zeros(9, 3, 8, 8))
+    with pytest.raises(ValueError, match="one for each image"):
+        given(data.train.images, data.train.labels[:5])
+
+
+def test_too_few_outputs_are_refused(data):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 1))
+    with pytest.raises(ValueError, match="num_classes=2"):
+        fit(model, data, RECIPE, progress=False)
+
+
+@pytest.mark.parametrize("epochs", [0, -1, 2.5, True])
+def test_nonsense_epochs_are_refused(data, network, epochs):
+    with pytest.raises(ValueError, match="whole number"):
+        fit(network(), data, RECIPE, epochs=epochs)
+
+
+def test_a_last_batch_of_one_is_left_out(data, network):
+    train = Split(data.train.images[:17], data.train.labels[:17])
+    short = Data(train, data.test, "short", classes=data.classes)
+    history = fit(network(), short, RECIPE, epochs=2, progress=False)
+    assert history.epoch == [1, 2]
+    assert loop.batch_count(train, RECIPE) == 2
+    assert len(list(loop.batches(train, RECIPE))) == 2
+
+
+def test_every_image_is_seen_once_an_epoch(data):
+    torch.manual_seed(0)
+    images = torch.cat([images for images, _ in loop.batches(data.train, RECIPE)])
+    expected = data.train.images.flatten(1).double().sum(1).sort().values
+    assert torch.equal(images.flatten(1).double().sum(1).sort().values, expected)
+
+
+def test_evaluate_leaves_the_mode_and_counts_by_hand(data, network):
+    model = network()
+    found = evaluate(model, data, batch_size=5)
+    assert model.training
+    model.eval()
+    images = data.test.images.float() / 63.75 - 2
+    right = model(images).argmax(1) == data.test.labels
+    assert found.accuracy == pytest.approx(right.float().mean().item())
+    odd = right[data.test.scales == 1].float().mean().item()
+    assert found.by_scale["odd"] == pytest.approx(odd)
+
+
+def test_label_smoothing_is_the_papers_target():
+    """q' = 0.91 for the true class, 0.01 for the nine others (Rethinking, 7)."""
+    logits = torch.randn(6, 10, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(6)
+    target = torch.full((6, 10), 0.01)
+    target[torch.arange(6), labels] = 0.91
+    expected = -(target * F.log_softmax(logits, 1)).sum(1).mean()
+    recipe = Recipe(name="x", label_smoothing=0.1)
+    assert loop.loss_of(logits, labels, recipe)[0] == pytest.approx(expected.item())
+
+
+def test_heads_add_their_share_of_a_smoothed_loss():
+    random = torch.Generator().manual_seed(0)
+    main, head = torch.randn(2, 4, 10, generator=random)
+    labels = torch.tensor([1, 2, 3, 4])
+    recipe = Recipe(name="x", label_smoothing=0.1, aux_weight=0.4)
+
+    def smoothed(logits):
+        return F.cross_entropy(logits, labels, label_smoothing=0.1)
+
+    for outputs in (Outputs(main, (head,)), (main, head), (main, [head], None)):
+        loss, logits = loop.loss_of(outputs, labels, recipe)
+        assert loss == pytest.approx((smoothed(main) + 0.4 * smoothed(head)).item())
+        assert logits is main
+
+
+def test_the_gradient_is_clipped_by_norm(data, network, monkeypatch):
+    norms = []
+    plain_step = torch.optim.SGD.step
+
+    def step(self, *args):
+        grads = [p.grad for g in self.param_groups for p in g["params"]]
+        norms.append(torch.cat([g.flatten() for g in grads]).norm().item())
+        return plain_step(self, *args)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", step)
+    fit(network(), data, RECIPE, epochs=1, progress=False)
+    largest = max(norms)
+    norms.clear()
+    clip = largest / 3
+    fit(network(), data, RECIPE.but(clip=clip), epochs=1, progress=False)
+    assert max(norms) == pytest.approx(clip, rel=1e-3)
+
+
+def test_the_average_is_the_running_one(data, network, monkeypatch):
+    """By hand: a = 0.9 a + 0.1 w after every step, starting at the first w."""
+    average = None
+    plain_step = torch.optim.SGD.step
+
+    def step(self, *args):
+        nonlocal average
+        plain_step(self, *args)
+        now = [p.detach().clone() for g in self.param_groups for p in g["params"]]
+        if average is None:
+            average = now
+        else:
+            average = [0.9 * a + 0.1 * w for a, w in zip(average, now, strict=True)]
+
+    monkeypatch.setattr(torch.optim.SGD, "step", step)
+    model = fit(network(), data, RECIPE, epochs=1, progress=False).model
+    weights = [p for p in model.parameters() if p.ndim > 1]
+    for weight, expected in zip(weights, average, strict=False):
+        assert torch.allclose(weight, expected, atol=1e-6)
+
+
+def test_augmentation_moves_and_mirrors():
+    images = torch.zeros(40, 3, 9, 9, dtype=torch.uint8)
+    images[:, :, 4, 2] = 200
+    torch.manual_seed(1)
+    recipe = Recipe(name="x", flip=True)
+    columns = loop.augment(images, recipe)[:, 0, 4].argmax(1)
+    assert set(columns.tolist()) == {2, 6}
+    moved = {
+        tuple(
+            (loop.augment(images, recipe.but(flip=False, shift=1))[0, 0] == 200)
+            .nonzero()[0]
+            .tolist()
+        )
+        for _ in range(60)
+    }
+    assert moved == {(row, column) for row in (3, 4, 5) for column in (1, 2, 3)}
+
+
+def test_channels_last_or_not_the_numbers_are_the_same(data, network):
+    model = network().eval()
+    images = loop.as_input(data.test.images)
+    assert torch.allclose(model(images), model(images.contiguous()), atol=1e-5)
+
+
+def test_the_model_is_in_eval_mode_and_where_it_was(data, network):
+    model = fit(network(), data, RECIPE, epochs=1, progress=False).model
+    assert not model.training
+    assert {p.device.type for p in model.parameters()} == {"cpu"}
+
+
+def test_data_by_name_reaches_the_loader(monkeypatch, data, network):
+    asked = []
+    monkeypatch.setattr(loop, "load_data", lambda name: asked.append(name) or data)
+    fit(network(), "cifar10", RECIPE, epochs=1, progress=False)
+    assert asked == ["cifar10"]
+
+
+def test_no_bar_is_written_where_nobody_looks(data, network, capsys):
+    fit(network(), data, RECIPE, epochs=1)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_bar_in_a_notebook_starts_with_constant_text(monkeypatch):
+    monkeypatch.setattr(loop, "in_notebook", lambda: True)
+    texts = []
+    for _ in range(2):
+        bar = loop.progress_bar(8, "mini_reduced", True)
+        texts.append(repr(bar.container) if hasattr(bar, "container") else "")
+        bar.close()
+    assert texts[0] == texts[1] != ""

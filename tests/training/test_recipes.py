@@ -1,0 +1,137 @@
+"""Recipes are data: every switch works alone, and what we changed is on record."""
+
+from dataclasses import FrozenInstanceError, fields
+
+import pytest
+
+import inception_edu as ie
+from inception_edu.training import recipes
+from inception_edu.training.recipes import RETHINKING, RUNGS, Recipe, switch_on
+
+
+def differences(one, other):
+    return {
+        field.name
+        for field in fields(Recipe)
+        if getattr(one, field.name) != getattr(other, field.name)
+    } - {"name"}
+
+
+def test_the_papers_numbers():
+    """Going deeper, 6; Rethinking, 7 and 8 (reference: recipes by paper)."""
+    assert (recipes.v1.optimizer, recipes.v1.momentum) == ("sgd", 0.9)
+    assert recipes.v1.decay == 0.96
+    assert recipes.v1.decay_every == pytest.approx(8 / 250)
+    v3 = recipes.v3
+    assert (v3.optimizer, v3.rms_decay, v3.eps) == ("rmsprop_tf", 0.9, 1.0)
+    assert (v3.clip, v3.label_smoothing, v3.aux_weight) == (2.0, 0.1, 0.4)
+    assert (v3.decay, v3.decay_every) == (0.94, 2 / 100)
+    assert dict(v3.model_options) == {"stem": "factorized", "bn_aux": True}
+    assert v3.average > 0
+
+
+def test_every_change_from_the_paper_names_both_values():
+    for recipe in (recipes.v1, recipes.quick, recipes.v3):
+        assert recipe.source and len(recipe.changes) >= 5
+        for change in recipe.changes:
+            assert change.what and change.paper and change.here
+
+
+@pytest.mark.parametrize(
+    ("rung", "switches"),
+    [
+        ("rmsprop", {"optimizer", "learning_rate", "eps"}),
+        ("rmsprop_torch", {"optimizer", "learning_rate", "eps"}),
+        ("label_smoothing", {"label_smoothing"}),
+        ("factorized_stem", {"model_options"}),
+        ("bn_aux", {"model_options"}),
+        ("clipping", {"clip"}),
+        ("decay", {"decay", "decay_every"}),
+        ("average", {"average"}),
+    ],
+)
+def test_each_rung_can_be_switched_alone(rung, switches):
+    plain = RETHINKING.but(clip=None, average=0, decay=1.0, decay_every=1.0)
+    assert differences(plain, switch_on(plain, rung)) <= switches
+    assert differences(plain, switch_on(plain, rung)) & switches
+    assert set(RUNGS) >= {rung}
+
+
+def test_the_ladder_climbs_one_rung_at_a_time():
+    assert list(recipes.ladder) == [
+        "baseline",
+        "rmsprop",
+        "label_smoothing",
+        "factorized_stem",
+        "bn_aux",
+    ]
+    rungs = list(recipes.ladder.values())
+    expected = ["optimizer", "label_smoothing", "model_options", "model_options"]
+    for lower, upper, switch in zip(rungs, rungs[1:], expected, strict=False):
+        assert switch in differences(lower, upper)
+        assert differences(lower, upper) <= {switch, "learning_rate", "eps"}
+    assert differences(rungs[-1], recipes.v3) == set()
+
+
+def test_a_recipe_is_frozen_and_copied():
+    with pytest.raises(FrozenInstanceError):
+        recipes.v1.clip = 2.0
+    assert recipes.v1.but(clip=2.0).clip == 2.0
+    assert recipes.v1.clip is None
+    assert hash(recipes.v3) == hash(recipes.v3.but())
+    assert ie.recipes.v1 is recipes.v1
+
+
+@pytest.mark.parametrize(
+    ("switch", "words"),
+    [
+        ({"optimizer": "adam"}, "optimizer='adam' is unknown"),
+        ({"schedule": "cosine"}, "schedule='cosine' is unknown"),
+        ({"clip": 0}, "clip=0"),
+        ({"batch_size": 1}, "at least 2"),
+        ({"label_smoothing": 1.0}, "label_smoothing"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan"),
+        ({"epochs": 0}, "epochs=0"),
+    ],
+)
+def test_nonsense_is_refused_in_words(switch, words):
+    with pytest.raises(ValueError, match=words):
+        recipes.v1.but(**switch)
+
+
+def test_an_unknown_rung_names_the_known():
+    with pytest.raises(ValueError, match="bn_aux"):
+        switch_on(RETHINKING, "dropout")
+
+
+def test_v3s_rate_falls_as_in_the_paper():
+    """x 0.94 every 2 of 100 epochs: at epoch e, 0.94 to the (e // 2)."""
+    v3 = recipes.v3.but(learning_rate=0.045)
+    for epoch in range(100):
+        expected = 0.045 * 0.94 ** (epoch // 2)
+        assert v3.learning_rate_at(epoch / 100) == pytest.approx(expected)
+        assert v3.learning_rate_at((epoch + 0.99) / 100) == pytest.approx(expected)
+
+
+def test_one_cycle_rises_then_falls():
+    rates = [recipes.quick.learning_rate_at(i / 1000) for i in range(1000)]
+    top = max(range(1000), key=rates.__getitem__)
+    assert 295 <= top <= 305 and rates[top] == pytest.approx(0.02)
+    assert rates[0] == pytest.approx(0.04 * 0.02) and rates[-1] < 1e-5
+    assert rates[:top] == sorted(rates[:top])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+
+
+def test_one_cycle_is_torchs():
+    import torch
+
+    weight = torch.nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.SGD([weight], lr=1.0)
+    torchs = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 0.02, total_steps=1001, cycle_momentum=False
+    )
+    for step in range(0, 960):
+        ours = recipes.quick.learning_rate_at(step / 1000)
+        assert ours == pytest.approx(torchs.get_last_lr()[0], rel=0.02, abs=1e-5)
+        optimizer.step()
+        torchs.step()
