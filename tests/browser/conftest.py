@@ -308,6 +308,15 @@ class LabPage:
         self.page.wait_for_function(RAN, timeout=PATIENCE, polling=200)
         return self.outputs()
 
+    def mistakes(self):
+        """What went wrong in which cell; empty when every cell ran."""
+        return [
+            f"{cell}: {output['ename']}: {output['evalue']}"
+            for cell, outputs in self.outputs()
+            for output in outputs
+            if output["output_type"] == "error"
+        ]
+
     def outputs(self):
         """`(cell id, list of outputs)` of every code cell, from the model."""
         return self.page.evaluate(OUTPUTS)

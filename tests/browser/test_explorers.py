@@ -59,6 +59,7 @@ def lab_page(share_notebook, tmp_path_factory):
     path = tmp_path_factory.mktemp("made") / "explorers.ipynb"
     page = share_notebook(write_notebook(path, sources))
     page.run_all()
+    assert page.mistakes() == []
     return page
 
 
@@ -158,6 +159,7 @@ def test_a_second_run_of_a_cell_gives_a_second_life(lab_page):
     text = explorer.locator.get_by_role("alert")
     text.filter(has_text="run this cell").wait_for()
     lab_page.run_all()
+    assert lab_page.mistakes() == []
     explorer = lab_page.explorers()[0]
     control = explorer.controls[-1]
     explorer.move(control, *next(control.moves()))
