@@ -7,7 +7,7 @@ import pytest
 
 from inception_edu.publish.execute import change_environment, kernel_environment
 
-CELL_SECONDS = 120
+CELL_SECONDS = 300
 
 
 @pytest.hookimpl(tryfirst=True)
