@@ -108,6 +108,8 @@ def test_controls_are_native_labelled_and_in_order(show):
         "eps",
         "count the bias",
     ]
+    for own in (*shown.input.all(), page.get_by_role("button", name="Reset")):
+        assert own.get_attribute("data-lm-suppress-shortcuts") == "true"
     slider = page.get_by_role("slider", name="width")
     assert slider.get_attribute("aria-valuetext") == "64 channels"
     assert shown.summary.inner_text() == "64 1x1 1.0 False"
