@@ -173,8 +173,8 @@ def test_moves_are_followed_one_by_one_from_where_python_stands():
 
 def pressing(explorer, name, **moves):
     """What the page sends when a reader moves controls and presses a button."""
-    values = list((explorer.values | moves).values())
-    explorer._handle_custom_msg({"press": name, "values": values}, [])
+    sent = [[[control, value]] for control, value in moves.items()]
+    explorer._handle_custom_msg({"press": name, "moves": sent}, [])
 
 
 def test_a_button_acts_on_what_the_page_shows_and_the_picture_is_drawn_again():
