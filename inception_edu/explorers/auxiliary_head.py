@@ -279,7 +279,7 @@ def draw(state):
     draw_gradients(sheet, state)
     lines = (
         f"Main loss on {MEASURED} test images after {STEPS} steps, {len(ours)} seeds:",
-        f"{span(ours)} trained with the head (weight {TRAINED_WITH}), "
+        f"{span(ours)} with the head (weight {TRAINED_WITH}), "
         f"{span(theirs)} without",
         "Going deeper, section 5: heads bring gradient to the lower layers",
         "Rethinking, section 4: no faster start; the heads regularise",
