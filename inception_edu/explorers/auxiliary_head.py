@@ -10,6 +10,12 @@ same images; only the loss differs.
 measures them again (mini_v3 on digits at every scale, at the start and after 200
 steps, three seeds; some minutes) and writes auxiliary_head.csv.
 
+What it shows: with batch normalisation in the network the head adds less than half
+to the gradient below it (weight 0.4), and the main losses with and without it overlap
+over the seeds. Without, the gradient starts 500 to 2,500 times smaller; a head with
+normalisation inside multiplies it by 5 to 25, a head without by 0.9 to 1.6; and in
+200 steps neither helps to learn.
+
 What the papers say: Szegedy et al., Going deeper with convolutions, arXiv 1409.4842,
 section 5, added the heads for the gradients of the lower layers; Szegedy et al.,
 Rethinking the Inception Architecture, arXiv 1512.00567, section 4, found no faster
@@ -279,8 +285,7 @@ def draw(state):
     draw_gradients(sheet, state)
     lines = (
         f"Main loss on {MEASURED} test images after {STEPS} steps, {len(ours)} seeds:",
-        f"{span(ours)} with the head (weight {TRAINED_WITH}), "
-        f"{span(theirs)} without",
+        f"{span(ours)} with the head (weight {TRAINED_WITH}), {span(theirs)} without",
         "Going deeper, section 5: heads bring gradient to the lower layers",
         "Rethinking, section 4: no faster start; the heads regularise",
     )

@@ -90,7 +90,7 @@ CONTROLS = [
     ),
     Steps("eps", "eps (RMSProp)", [1e-8, 1e-6, 1e-4, 1e-2, 0.1, 1.0], 1.0),
     Range("momentum", "momentum", 0.0, 0.95, 0.05, 0.9),
-    Steps("rms_momentum", "RMSProp's own", [0.0, 0.5, 0.9], 0.0),
+    Steps("rms_momentum", "RMSProp momentum", [0.0, 0.5, 0.9], 0.0),
     Steps("condition", "condition number", [1, 2, 5, 10, 20, 50, 100], 20),
 ]
 

@@ -286,6 +286,10 @@ def headline(state, runs):
         return f"training {active.name}: {active.done:.3g} of {active.epochs} epochs"
     if failed:
         return f"{failed.name} failed: {failed.error}"
+    settings = {name: state[name] for name in SETTINGS}
+    known = next((run for run in runs if run.settings == settings), None)
+    if known and known.status == "paused":
+        return f"paused: {known.name}; press Train to go on"
     return (
         f"next: {state['model']} {state['recipe']} {state['seed']}, "
         f"{state['epochs']} epochs of {state['images']:,} images"

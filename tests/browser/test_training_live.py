@@ -1,0 +1,59 @@
+"""Train, pause, go on and clear in a real JupyterLab, by keyboard alone."""
+
+import nbformat
+import pytest
+
+CELLS = {
+    "live": (
+        "import inception_edu as ie\n"
+        "ie.explore.training(start={'model': 'mini_3x3', 'images': 500, "
+        "'epochs': 8, 'beside': 'nothing'})"
+    ),
+    "other": "6 * 7",
+}
+PATIENCE = 300_000  # milliseconds; a training on a busy machine
+
+
+@pytest.fixture
+def page(open_notebook, tmp_path):
+    cells = [nbformat.v4.new_code_cell(text, id=name) for name, text in CELLS.items()]
+    book = nbformat.v4.new_notebook(cells=cells)
+    book.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(book, tmp_path / "live.ipynb")
+    page = open_notebook(tmp_path / "live.ipynb")
+    page.run_all()
+    return page
+
+
+def test_a_training_runs_beside_the_notebook(page):
+    (explorer,) = page.explorers()
+    place = explorer.locator
+    says = place.locator(".ie-summary")
+
+    def press(name):
+        place.get_by_role("button", name=name).press("Enter")
+        explorer.wait()
+
+    press("Pause")
+    assert "nothing is training; press Train first" in explorer.look().problem
+    press("Train")
+    says.filter(has_text="mini_3x3 quick 0 training").wait_for(timeout=PATIENCE)
+    # the kernel is free: a slider moves and a cell runs while the child trains
+    seed = next(c for c in explorer.controls if c.name == "seed")
+    seed.press("ArrowRight")
+    assert explorer.values["seed"] == 1
+    seed.press("ArrowLeft")
+    assert "training" in explorer.look().summary
+    says.filter(has_text="after 1").wait_for(timeout=PATIENCE)
+    press("Pause")
+    says.filter(has_text="paused").wait_for(timeout=PATIENCE)
+    assert "press Train to go on" in explorer.look().picture
+    page.screenshot(place, "training_paused")
+    press("Train")
+    says.filter(has_text="done").wait_for(timeout=PATIENCE)
+    press("Train")
+    assert "choose another seed" in explorer.look().problem
+    page.screenshot(place, "training_done")
+    press("Clear")
+    assert explorer.look().summary == "no run yet: press Train"
+    assert page.errors == []
