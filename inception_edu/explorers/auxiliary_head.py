@@ -12,7 +12,7 @@ steps, three seeds; some minutes) and writes auxiliary_head.csv.
 
 What it shows: with batch normalisation in the network the head adds less than half
 to the gradient below it (weight 0.4), and the main losses with and without it overlap
-over the seeds. Without, the gradient starts 500 to 2,500 times smaller; a head with
+over the seeds. Without, the gradient starts 450 to 2,600 times smaller; a head with
 normalisation inside multiplies it by 5 to 25, a head without by 0.9 to 1.6; and in
 200 steps neither helps to learn.
 
