@@ -16,7 +16,7 @@ from inception_edu.training.loop import fit
 
 MODEL = "mini_v3"
 KEY = ("rung", "seed", "epochs", "images")
-RATES = (0.02, 0.045, 0.1)  # 0.045 is the paper's, for RMSProp
+RATES = (0.02, 0.05, 0.1, 0.2, 0.4)
 
 
 def plan(seeds, epochs, images):

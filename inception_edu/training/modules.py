@@ -17,7 +17,7 @@ from inception_edu.training.loop import fit
 
 KEY = ("model", "width", "seed", "epochs", "images")
 RECIPE = recipes.quick
-RATES = (0.005, 0.01, 0.02)
+RATES = (0.005, 0.01, 0.02, 0.04)
 
 
 def plan(seeds, epochs, images):
@@ -41,12 +41,11 @@ def plan(seeds, epochs, images):
 
 
 def search_plan(seeds, epochs, images):
-    """The same rates for every network, at equal MACs, and for naive as drawn."""
-    networks = [*MATCHED_WIDTH.items(), ("mini_naive", 1.0)]
+    """The same rates for every network, at equal MACs."""
     return [
         {
             "model": model,
-            "width": width,
+            "width": MATCHED_WIDTH[model],
             "learning_rate": rate,
             "seed": seed,
             "epochs": epochs,
@@ -54,7 +53,7 @@ def search_plan(seeds, epochs, images):
         }
         for seed in seeds
         for rate in RATES
-        for model, width in networks
+        for model in MATCHED_WIDTH
     ]
 
 
