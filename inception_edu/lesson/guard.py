@@ -9,6 +9,7 @@ import builtins
 import contextlib
 import ctypes
 import io
+import os
 import random
 import sys
 import threading
@@ -16,12 +17,27 @@ import time
 from dataclasses import dataclass
 
 PATIENCE = 5.0  # seconds that a candidate gets, all its cases together
-GRACE = 1.0  # seconds in which a thread that was told to stop has to stop
+GRACE = 1.0  # seconds in which a thread that was told to stop has to stop,
+THROWS = 50  # and how often it is told so at least: a busy machine takes longer
 KEPT = 1_000  # characters of the candidate's own printing that are kept
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 class TimeUp(BaseException):
-    """Thrown into the candidate's thread; not an Exception, so hard to swallow."""
+    """Thrown into the candidate's thread; not an Exception, so hard to swallow.
+
+    Python makes the instance in the thread that it is thrown into, and there has
+    the watch look again: raising from it, before, has taken it off.
+    """
+
+    def __init__(self):
+        super().__init__()
+        watch = running.get(threading.get_ident())
+        if watch:
+            watch.look(sys._getframe(1))
+
+
+running = {}  # the watch of every thread that is being stopped, by thread
 
 
 @dataclass
@@ -74,18 +90,21 @@ def guarded(work, seconds=PATIENCE):
     call that runs for ever without giving other threads a turn, such as
     `sum(itertools.count())`.
     """
-    outcome, screen = Outcome(), Muzzle()
+    outcome, screen, watch = Outcome(), Muzzle(), Watch()
 
     def body():
         try:
             if torch := sys.modules.get("torch"):
                 torch.set_num_threads(1)  # for small tensors more is slower
-            sys.settrace(no_trace)
+            sys.settrace(watch)
             outcome.value = work()
         except BaseException as error:
             outcome.error = error
         finally:
-            with contextlib.suppress(TimeUp):  # one that comes too late
+            try:  # no call of Python code in here: the watch would raise in it
+                sys.settrace(None)
+                running.pop(threading.get_ident(), None)
+            except TimeUp:  # one that comes too late
                 sys.settrace(None)
 
     with contextlib.ExitStack() as stack:
@@ -100,7 +119,7 @@ def guarded(work, seconds=PATIENCE):
         else:
             outcome.stopped = wait(worker, seconds)
             if outcome.stopped:
-                outcome.runs_on = not stop(worker)
+                outcome.runs_on = not stop(worker, watch)
     outcome.printed, outcome.cut = screen.text, screen.cut
     return outcome
 
@@ -119,16 +138,44 @@ def wait(worker, seconds):
     return ""
 
 
-def stop(worker):
-    """True when the thread could be ended by throwing TimeUp into it."""
-    deadline = time.monotonic() + GRACE
-    while worker.is_alive() and time.monotonic() < deadline:
-        # A bare `except:` may swallow what is thrown, so its next line throws too.
-        frame = sys._current_frames().get(worker.ident)
+class Watch:
+    """A trace function that raises TimeUp in the reader's code once time is over.
+
+    Before that it only follows; Python takes it off a thread in which it has
+    raised, and `look` puts it back.
+    """
+
+    over = False
+
+    def __call__(self, frame, event, arg):
+        if self.over and event != "return":
+            raise TimeUp
+        name = frame.f_code.co_filename
+        ours = name.startswith(PACKAGE) or "site-packages" in name
+        return None if ours else self
+
+    def look(self, frame):
+        """Watch this thread, from its running `frame` up to the oldest one."""
+        sys.settrace(self)
         while frame:
-            frame.f_trace = throw_again
+            if not frame.f_code.co_filename.startswith(PACKAGE):
+                frame.f_trace = self
             frame = frame.f_back
+
+
+def stop(worker, watch):
+    """True when the thread could be ended by throwing TimeUp into it.
+
+    A bare `except:` may swallow one: then the watch, which the next throw puts
+    back, raises the next at the first line of that `except:`.
+    """
+    running[worker.ident] = watch
+    watch.over = True
+    worker.join(0.05)  # long enough for a loop that swallows nothing
+    deadline, throws = time.monotonic() + GRACE, 0
+    while worker.is_alive() and (time.monotonic() < deadline or throws < THROWS):
         throw(worker.ident, TimeUp)
+        throws += 1
         worker.join(0.01)
     if worker.is_alive():
         call_off(worker)
@@ -152,19 +199,9 @@ def call_off(worker):
         throw(threading.get_ident(), TimeUp)
         for _ in range(1_000):
             pass
+        throw(threading.get_ident(), None)  # it must not arrive later, elsewhere
     except TimeUp:
         pass
-
-
-def no_trace(frame, event, arg):
-    """Trace nothing, but let `stop` trace a frame later on."""
-
-
-def throw_again(frame, event, arg):
-    """Raise TimeUp where a TimeUp has just been swallowed."""
-    if event == "line" and isinstance(sys.exc_info()[1], TimeUp):
-        raise TimeUp
-    return throw_again
 
 
 @contextlib.contextmanager

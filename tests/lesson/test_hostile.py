@@ -145,7 +145,7 @@ def test_a_hostile_candidate_gets_a_kind_answer(candidate, words, capsys):
     assert words in printed
     assert "[x] conv_params: 0 of" in printed
     assert "Traceback" not in printed and len(printed) < 3000
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 10  # "soon", on a busy machine
 
 
 def CONV_PARAMS_CHECK(candidate):
@@ -266,6 +266,14 @@ def swallow(*args):
             pass
 
 
+def swallow_in_silence(*args):
+    while True:
+        try:  # noqa: SIM105
+            args = args
+        except:  # noqa: E722
+            pass
+
+
 def spin(*args):
     while True:
         pass
@@ -284,12 +292,12 @@ def spin_in_parts(*args):
 
 
 @pytest.mark.filterwarnings("ignore::SyntaxWarning")
-@pytest.mark.parametrize("loop", [spin, swallow, spin_in_parts])
+@pytest.mark.parametrize("loop", [spin, swallow, swallow_in_silence, spin_in_parts])
 def test_an_endless_loop_is_stopped(loop):
     before = threading.active_count()
     start = time.monotonic()
     answer = judge(CONV_PARAMS, loop, seconds=0.3)
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 8
     assert "[x] conv_params(3, 64, 7, False): still running after 0.3 seconds" in str(
         answer
     )
@@ -314,6 +322,22 @@ def test_a_sleeping_candidate_is_left_behind_and_the_next_check_works():
     start = time.monotonic()
     assert judge(CONV_PARAMS, right).passed
     assert time.monotonic() - start < 1
+
+
+def test_a_candidate_left_behind_ends_when_it_wakes_and_the_notebook_goes_on():
+    woken = []
+
+    def sleeps(*args):
+        time.sleep(1.5)
+        woken.append(1)
+        while True:
+            pass
+
+    before = set(threading.enumerate())
+    judge(CONV_PARAMS, sleeps, seconds=0.1)
+    (left,) = set(threading.enumerate()) - before
+    left.join(10)
+    assert not left.is_alive() and not woken
 
 
 def test_the_limit_is_five_seconds_by_default():
