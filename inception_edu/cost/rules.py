@@ -56,7 +56,7 @@ def slide(x, kernel, stride, padding, dilation, ceil_mode=False):
         out = (ceil(room / s) if ceil_mode else room // s) + 1
         if ceil_mode and (out - 1) * s >= n + p:  # a window may not start in padding
             out -= 1
-        if room < 0 or out < 1:
+        if out < 1:
             raise ShapeError(
                 f"a {text(kernel)} window (dilation {text(dilation)}) does not fit "
                 f"a {text(before)} grid with padding {text(padding)}"

@@ -60,7 +60,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import product
-from math import isfinite
 from numbers import Real
 from pathlib import Path
 from threading import RLock
@@ -102,7 +101,7 @@ class Range:
         """`value` as a number of this slider's kind; ValueError if it has none."""
         if isinstance(value, bool) or not isinstance(value, Real):
             raise ValueError(f"{self.name} = {value!r} must be a number")
-        if not isfinite(value) or not self.minimum <= value <= self.maximum:
+        if not self.minimum <= value <= self.maximum:  # NaN is not, either
             raise ValueError(
                 f"{self.name} = {value} is outside {self.minimum} to {self.maximum}"
             )
