@@ -29,22 +29,27 @@ class Residual(nn.Module):
     `up` is a 1x1 convolution back to the input's channels, with a bias and
     without normalisation or ReLU ("filter expansion layer", section 3.2). A
     small `scale` keeps wide networks from dying early in training (section
-    3.3). `relu=False` is the release's last block.
+    3.3). `relu=False` is the release's last block. `residual=False` leaves the
+    addition out, to see what it does: no published network has that.
     """
 
-    def __init__(self, channels, branches, branch_channels, *, scale, relu=True):
+    def __init__(
+        self, channels, branches, branch_channels, *, scale, relu=True, residual=True
+    ):
         super().__init__()
         self.branches = Branches(branches)
         self.up = nn.Conv2d(branch_channels, channels, 1)
         self.scale = scale
+        self.residual = residual
         self.relu = nn.ReLU(inplace=True) if relu else nn.Identity()
         self.out_channels = channels
 
     def forward(self, x):
-        return self.relu(x + self.scale * self.up(self.branches(x)))
+        branch = self.scale * self.up(self.branches(x))
+        return self.relu(x + branch if self.residual else branch)
 
     def extra_repr(self):
-        return f"scale={self.scale}"
+        return f"scale={self.scale}" + ("" if self.residual else ", residual=False")
 
 
 class InceptionResNetA(Residual):

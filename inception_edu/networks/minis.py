@@ -329,7 +329,7 @@ class ResidualBlock(Residual):
     (1, 7) then (7, 1) for B, (1, 3) then (3, 1) for C.
     """
 
-    def __init__(self, channels, inner, kernels, *, scale):
+    def __init__(self, channels, inner, kernels, *, scale, residual=True):
         branches = {
             "1x1": ConvUnit(channels, inner, 1),
             "wide": [
@@ -337,23 +337,42 @@ class ResidualBlock(Residual):
                 *(ConvUnit(inner, inner, kernel) for kernel in kernels),
             ],
         }
-        super().__init__(channels, branches, 2 * inner, scale=scale)
+        super().__init__(channels, branches, 2 * inner, scale=scale, residual=residual)
 
 
-def mini_resnet(num_classes=CLASSES, aux=False, *, scale=0.2, a=1, b=2, c=1):
+def mini_resnet(
+    num_classes=CLASSES,
+    aux=False,
+    *,
+    scale=0.2,
+    a=1,
+    b=2,
+    c=1,
+    top=96,
+    residual=True,
+):
     """mini_v4's plan with residual blocks: `(N, 3, 48, 48) -> (N, 10)`.
 
     `scale` multiplies every branch before it is added to its input (Inception-v4,
-    section 3.3: 0.1 to 0.3); 1 is no scaling.
+    section 3.3: 0.1 to 0.3); 1 is no scaling. `top`: the channels on the 5x5 grid;
+    the branches stay as narrow as they are, like the release's 192 to 256 beside
+    2080. `residual=False` leaves the additions out, and nothing else.
     """
     if aux:
         raise ValueError("mini_resnet has no auxiliary head; use aux=False, or mini_v3")
     check_counts(a=a, b=b, c=c)
     if not 0 <= scale <= 10:
         raise ValueError(f"scale={scale} must lie between 0 and 10; 1 is no scaling")
+    if not isinstance(top, int) or not 77 <= top <= 4096:
+        raise ValueError(
+            f"top={top!r} must be a whole number from 77 to 4096: the last reduction "
+            "passes 56 channels on and adds 20 and the rest"
+        )
 
     def block(channels, inner, *kernels):
-        return lambda: ResidualBlock(channels, inner, kernels, scale=scale)
+        return lambda: ResidualBlock(
+            channels, inner, kernels, scale=scale, residual=residual
+        )
 
     stages = {
         "stem": factorized_stem(24),  # 24 x 24 x 24
@@ -362,11 +381,11 @@ def mini_resnet(num_classes=CLASSES, aux=False, *, scale=0.2, a=1, b=2, c=1):
             24, reduce=None, single=20, double_reduce=6, double=12
         ),
         **numbered("b", b, block(56, 16, (1, 7), (7, 1))),
-        "reduction_b": GridReduction(  # 96 x 5 x 5
-            56, reduce=14, single=20, double_reduce=14, double=20
+        "reduction_b": GridReduction(  # top x 5 x 5
+            56, reduce=14, single=top - 76, double_reduce=14, double=20
         ),
-        **numbered("c", c, block(96, 32, (1, 3), (3, 1))),
-        **classifier(96, num_classes),
+        **numbered("c", c, block(top, 32, (1, 3), (3, 1))),
+        **classifier(top, num_classes),
     }
     return Network(stages, name="mini_resnet", input_size=48, min_size=13)
 

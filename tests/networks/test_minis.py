@@ -149,3 +149,40 @@ def test_options_out_of_range_are_refused_in_words():
         ie.create_model("mini_naive", width=0)
     with pytest.raises(ValueError, match="stem='7x7'"):
         ie.create_model("mini_v3", stem="7x7")
+
+
+def test_a_wide_top_changes_the_last_grid_alone():
+    grids = {}
+    for top in (96, 1056):
+        model = ie.create_model("mini_resnet", top=top, c=2)
+        grids[top] = shapes = []
+        for name in ("b2", "reduction_b", "c2"):
+            model.get_submodule(name).register_forward_hook(
+                lambda *seen, to=shapes: to.append(tuple(seen[-1].shape[1:]))
+            )
+        assert model(torch.zeros(2, 3, 48, 48)).shape == (2, 10)
+        widths = {m.branches["1x1"].conv.out_channels for m in (model.c1, model.c2)}
+        assert widths == {32}
+    assert grids[96] == [(56, 11, 11), (96, 5, 5), (96, 5, 5)]
+    assert grids[1056] == [(56, 11, 11), (1056, 5, 5), (1056, 5, 5)]
+    for bad in (76, 96.0, 5000):
+        with pytest.raises(ValueError, match=f"top={bad}"):
+            ie.create_model("mini_resnet", top=bad)
+
+
+def test_without_its_addition_a_block_is_its_branches():
+    torch.manual_seed(0)
+    block = ResidualBlock(8, 4, ((1, 3), (3, 1)), scale=0.5, residual=False).eval()
+    x = torch.randn(2, 8, 5, 5)
+    assert torch.allclose(block(x), torch.relu(0.5 * block.up(block.branches(x))))
+    with_, without = (
+        ie.create_model("mini_resnet", residual=residual) for residual in (True, False)
+    )
+    assert [p.shape for p in with_.parameters()] == [
+        p.shape for p in without.parameters()
+    ]
+    adds = [
+        sum(op.kind == "add" for op in ie.trace(model, (1, 3, 48, 48)).ops)
+        for model in (with_, without)
+    ]
+    assert adds == [4, 0]

@@ -1,0 +1,87 @@
+"""The residual explorer: its stored table, measured again, and its laws."""
+
+import pytest
+import torch
+from torch import nn
+
+from inception_edu.explorers import residual as explorer
+
+
+@pytest.fixture(autouse=True)
+def own_randomness():
+    with torch.random.fork_rng([]):
+        yield
+
+
+def stored(norm, scale, depth):
+    return explorer.measured()[norm, scale][depth]
+
+
+def test_the_table_holds_every_state():
+    assert set(explorer.measured()) == {
+        (norm, scale) for norm in (True, False) for scale in explorer.SCALES
+    }
+    assert {len(rows) for rows in explorer.measured().values()} == {explorer.DEPTH + 1}
+
+
+@pytest.mark.parametrize("norm", [True, False])
+@pytest.mark.parametrize("scale", [0.1, 1.0])
+def test_the_stored_numbers_are_those_of_real_blocks(norm, scale):
+    """A seed that is not in the table, within the spread between seeds."""
+    found = explorer.measure(explorer.stack(scale, norm, seed=7), seed=7)
+    for depth in (1, 5, 10):
+        ours, theirs = found[depth], stored(norm, scale, depth)
+        factor = 1.1 if scale < 1 else 1.25 if norm else 2.5  # ten random factors
+        assert theirs.signal / factor < ours.signal < theirs.signal * factor
+        assert theirs.gradient / factor < ours.gradient < theirs.gradient * factor
+
+
+def test_a_stack_has_no_norm_where_it_says_so():
+    def norms(stack):
+        return sum(isinstance(layer, nn.BatchNorm2d) for layer in stack.modules())
+
+    assert norms(explorer.stack(0.1, True, 0)) == 4 * explorer.DEPTH
+    assert norms(explorer.stack(0.1, False, 0)) == 0
+
+
+# 1 + n s^2 and (1 + s^2)^n, by hand.
+@pytest.mark.parametrize(
+    ("scale", "norm", "depth", "power"),
+    [(1.0, True, 20, 21), (0.1, True, 20, 1.2), (1.0, False, 10, 1024)],
+)
+def test_the_laws_by_hand(scale, norm, depth, power):
+    assert explorer.law(scale, norm, depth) ** 2 == pytest.approx(power)
+
+
+def test_the_law_of_the_signal_holds_for_small_scales():
+    """From above: the ReLU lets a mean grow, which the law leaves out."""
+    for norm in (True, False):
+        for scale in (0.05, 0.1, 0.17, 0.2):
+            for depth in (5, 10, 20):
+                law = explorer.law(scale, norm, depth)
+                assert 0.95 < stored(norm, scale, depth).signal / law < 1.2
+
+
+def test_more_scale_means_more_of_both_from_a_tenth_on():
+    for norm in (True, False):
+        rows = [stored(norm, scale, 20) for scale in explorer.SCALES[2:]]
+        assert [row.signal for row in rows] == sorted(row.signal for row in rows)
+        assert [row.gradient for row in rows] == sorted(row.gradient for row in rows)
+
+
+def test_scale_zero_is_an_identity_whose_gradient_stops_at_zeros():
+    """relu(x + 0) = x for x >= 0; half of the inputs are 0 and get no gradient."""
+    for depth in (1, 20):
+        row = stored(True, 0.0, depth)
+        assert row.signal == 1
+        assert row.gradient == pytest.approx(0.5**0.5, abs=0.02)
+        assert row.zeros == pytest.approx(0.5, abs=0.01)
+
+
+def test_the_picture_says_what_the_table_says():
+    shown = explorer.residual(start={"scale": 1.0, "depth": 20, "norm": False})
+    row = stored(False, 1.0, 20)
+    assert f"signal {row.signal:.0f} times" in shown.summary
+    assert "the law says 1,024 for the signal" in shown.svg
+    shown.values = {"scale": 0.1}
+    assert f"gradient {stored(False, 0.1, 20).gradient:.3g} times" in shown.summary
