@@ -7,7 +7,12 @@ import torch
 from torch import nn
 
 import inception_edu as ie
-from inception_edu.networks.fuse import MergedBranches, is_exchangeable
+from inception_edu.networks.fuse import (
+    STEPS,
+    MergedBranches,
+    PackedConv,
+    exchange_obstacle,
+)
 from inception_edu.networks.inception_v3 import AsymmetricModule, ExpandedModule
 from inception_edu.networks.layers import Branches, ConvUnit
 
@@ -106,21 +111,136 @@ def test_a_module_alone_is_fused_too():
 
 
 def test_the_pool_moves_behind_the_convolution_only_where_that_is_exact():
-    unit = ie.fuse(live(ConvUnit(8, 4, 1)))
+    unit = ie.fuse(live(ConvUnit(8, 4, 1)), "fold")
     nn.init.uniform_(unit.conv.bias, 1, 2)
     x = torch.randn(1, 8, 6, 6, dtype=torch.float64)
     unit = unit.double()
-    for pool, exact in (
-        (nn.AvgPool2d(3, 1, padding=1, count_include_pad=False), True),
-        (nn.AvgPool2d(3, 1), True),
-        (nn.AvgPool2d(3, 1, padding=1), False),
-        (nn.AvgPool2d(3, 1, divisor_override=5), False),
-        (nn.MaxPool2d(3, 1, padding=1), False),
+    for pool, why_not in (
+        (nn.AvgPool2d(3, 1, padding=1, count_include_pad=False), ""),
+        (nn.AvgPool2d(3, 1), ""),
+        (nn.AvgPool2d(3, 1, padding=1), "zeros of the padding"),
+        (nn.AvgPool2d(3, 1, divisor_override=5), "divisor_override"),
+        (nn.MaxPool2d(3, 1, padding=1), "not linear"),
     ):
         exchanged = torch.relu(pool(unit.conv(x)))
-        assert torch.allclose(unit(pool(x)), exchanged, rtol=1e-12) == exact
-        assert is_exchangeable(pool, unit) == exact
-    assert not is_exchangeable(nn.AvgPool2d(2, stride=2), unit)  # dearer that way
+        exact = torch.allclose(unit(pool(x)), exchanged, rtol=1e-12)
+        obstacle = exchange_obstacle(pool, unit)
+        assert exact == (obstacle == "")
+        assert why_not in obstacle
+    # Exact, and dearer that way.
+    assert "thins the grid" in exchange_obstacle(nn.AvgPool2d(2, stride=2), unit)
+    wide = ie.fuse(live(ConvUnit(4, 8, 1)), "fold")
+    assert "dearer" in exchange_obstacle(nn.AvgPool2d(3, 1), wide)
+
+
+def test_refused_pools_are_named_with_the_reason():
+    with torch.device("meta"):
+        googlenet = ie.fuse(ie.create_model("googlenet"))
+        v4 = ie.fuse(ie.create_model("inception_v4"))
+    assert len(googlenet.refused) == 9  # a maximum before every pool projection
+    assert "linear" in googlenet.refused["inception_3a.pool.pool"]
+    assert v4.refused == {}  # 14 averages, all exchanged
+
+
+@pytest.mark.parametrize("step", STEPS)
+@torch.no_grad()
+def test_every_step_alone_keeps_the_outputs(step):
+    model = live(ie.create_model("mini_v4"))
+    x = torch.randn(2, 3, 48, 48)
+    exact = copy.deepcopy(model).double()(x.double())
+    fused = ie.fuse(model, step)
+    assert error(fused(x), exact) <= 1.5 * error(model(x), exact) + 1e-6
+    norms = sum(isinstance(m, nn.BatchNorm2d) for m in fused.modules())
+    merged = sum(isinstance(m, MergedBranches) for m in fused.modules())
+    packed = sum(isinstance(m, PackedConv) for m in fused.modules())
+    assert (norms == 0) == (step == "fold")
+    assert (merged > 0) == (step == "merge")
+    assert (packed > 0) == (step == "pack")
+
+
+def test_an_unknown_step_is_refused():
+    with pytest.raises(ValueError, match="no step is called 'folding'"):
+        ie.fuse(nn.Sequential(), ["folding"])
+
+
+class LibraryUnit(nn.Module):
+    """A unit as torchvision writes it: the ReLU is in its forward."""
+
+    def __init__(self, inputs, outputs, kernel, act=None, **options):
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, bias=False, **options)
+        self.bn = nn.BatchNorm2d(outputs, eps=1e-3)
+
+    def forward(self, x):
+        return torch.relu(self.bn(self.conv(x)))
+
+
+class ActingNorm(nn.BatchNorm2d):
+    """A norm as timm writes it: it has the ReLU inside."""
+
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.drop, self.act = nn.Identity(), nn.ReLU()
+
+    def forward(self, x):
+        return self.act(self.drop(super().forward(x)))
+
+
+class ActingUnit(nn.Module):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, (1, 3))
+        self.bn = ActingNorm(outputs)
+
+    def forward(self, x):
+        return self.bn(self.conv(x))
+
+
+class NormFirst(LibraryUnit):
+    """The same children, run the other way round: nothing may be folded."""
+
+    def forward(self, x):
+        return self.conv(self.bn(x))
+
+
+@torch.no_grad()
+def test_units_of_other_libraries_are_folded_where_a_run_shows_no_change():
+    x = torch.randn(2, 6, 9, 9)
+    for unit, norms in (
+        (LibraryUnit(6, 4, 3, stride=2, padding=1), 0),
+        (ActingUnit(6, 5), 0),
+        (NormFirst(6, 6, 3), 1),
+    ):
+        model = live(nn.Sequential(unit))
+        fused = ie.fuse(model)
+        assert torch.allclose(fused(x), model(x), atol=1e-5)
+        found = sum(isinstance(m, nn.BatchNorm2d) for m in fused.modules())
+        assert found == norms
+
+
+@torch.no_grad()
+def test_packed_weights_follow_a_copy_another_type_and_new_weights():
+    model = live(AsymmetricModule(16, 4))
+    fused, x = ie.fuse(model), torch.randn(1, 16, 9, 9)
+    fused(x)
+    assert torch.equal(copy.deepcopy(fused)(x), fused(x))
+    state = {key: 2 * value for key, value in fused.state_dict().items()}
+    fresh = ie.fuse(model)
+    fresh.load_state_dict(state)
+    fused.load_state_dict(state)
+    assert torch.equal(fused(x), fresh(x))
+    other = torch.randn(3, 16, 12, 7)  # another size than the layout was made for
+    double = copy.deepcopy(fused).double()
+    assert torch.allclose(fused(other).double(), double(other.double()), atol=1e-4)
+
+
+@torch.no_grad()
+def test_it_can_be_compiled():
+    """Whole, without a break; the real compiler is timed in the benchmarks."""
+    fused = ie.fuse(live(AsymmetricModule(16, 4)))
+    compiled = torch.compile(fused, backend="eager", fullgraph=True)
+    x = torch.randn(1, 16, 9, 9)
+    assert torch.allclose(compiled(x), fused(x), atol=1e-5)
 
 
 def test_what_is_not_a_plain_1x1_is_left_alone():
