@@ -17,6 +17,7 @@ _HOMES = {
     "fuse": "networks",
     "trace": "cost",
     "Trace": "cost",
+    "latency": "cost",
     "diagram": "figures",
     "digits_at_scale": "training",
     "fit": "training",

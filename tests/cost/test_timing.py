@@ -1,0 +1,88 @@
+"""Latency: honest about rounds, order, modes and devices."""
+
+import time
+
+import pytest
+import torch
+from torch import nn
+
+import inception_edu as ie
+from inception_edu.cost import Latency
+
+
+class Sleeper(nn.Module):
+    """Takes `seconds`, and writes its name down each time."""
+
+    def __init__(self, name, seconds, log):
+        super().__init__()
+        self.name, self.seconds, self.log = name, seconds, log
+        self.modes = []
+
+    def forward(self, x):
+        self.log.append(self.name)
+        self.modes.append((self.training, torch.is_inference_mode_enabled()))
+        time.sleep(self.seconds)
+        return x
+
+
+def test_the_slower_one_is_slower_and_the_ratio_says_how_much():
+    log = []
+    slow, quick = Sleeper("slow", 0.02, log), Sleeper("quick", 0.005, log)
+    found = ie.latency({"slow": slow, "quick": quick}, (1, 3, 8, 8), rounds=5)
+    assert found["slow"].median >= 0.02
+    ratio, low, high = found["quick"].speedup(found["slow"])
+    assert low <= ratio <= high
+    assert 1.5 < ratio < 5
+    assert "5 rounds" in str(found["slow"])
+    assert found["slow"].device == "cpu"
+    assert found["slow"].threads == torch.get_num_threads()
+
+
+def test_rounds_are_interleaved_and_turn_after_the_warm_up():
+    log = []
+    models = {name: Sleeper(name, 0, log) for name in "abc"}
+    ie.latency(models, (1, 3, 2, 2), rounds=3, warm_up=1)
+    assert "".join(log) == "abc" + "abc" + "bca" + "cab"
+
+
+def test_it_runs_in_eval_mode_without_gradients_and_puts_the_mode_back():
+    sleeper = Sleeper("one", 0, []).train()
+    one = ie.latency(sleeper, (2, 3, 2, 2), rounds=2)
+    assert isinstance(one, Latency)
+    assert len(one.times) == 2
+    assert set(sleeper.modes) == {(False, True)}
+    assert sleeper.training
+
+
+def test_the_median_and_the_middle_half():
+    one = Latency("net", (0.1, 0.4, 0.2, 0.3, 9.0), "cpu", 2)
+    assert one.median == pytest.approx(0.3)
+    assert (one.low, one.high) == (pytest.approx(0.2), pytest.approx(0.4))
+    assert str(one) == (
+        "net: 300.0 ms (middle half of 5 rounds 200.0 to 400.0; cpu, 2 threads)"
+    )
+
+
+def test_a_network_is_timed_at_its_own_size():
+    assert ie.latency(ie.create_model("mini_v2"), rounds=1, warm_up=0).median > 0
+
+
+@pytest.mark.parametrize(
+    ("models", "options", "error", "words"),
+    [
+        (nn.Linear(3, 3), {}, ValueError, "give input_shape"),
+        ({"a": "net"}, {}, TypeError, "a is a str"),
+        (nn.Linear(3, 3), {"rounds": 0}, ValueError, "rounds=0"),
+        (nn.Linear(3, 3), {"warm_up": True}, ValueError, "warm_up=True"),
+        (nn.Linear(3, 3, device="meta"), {"input_shape": (1, 3)}, ValueError, "meta"),
+    ],
+)
+def test_what_cannot_be_timed_is_refused_in_words(models, options, error, words):
+    with pytest.raises(error, match=words):
+        ie.latency(models, **options)
+
+
+def test_times_of_two_runs_are_not_compared():
+    one, two = Latency("a", (1.0,), "cpu", 1), Latency("b", (1.0, 2.0), "cpu", 1)
+    with pytest.raises(ValueError, match="not timed together"):
+        one.speedup(two)
