@@ -5,9 +5,11 @@
 #   make lab TORCH_INDEX=URL         another place for the PyTorch build (README)
 #   make lab LAB_ARGS=--no-browser   options for JupyterLab
 #   make test TEST_ARGS="-k trace"   options for pytest
+#   make test-lowest                 the oldest versions that are supported
 
 PYTHON ?= python3
 VENV ?= .venv
+LOCK ?= requirements.lock
 TORCH_INDEX ?=
 WORKERS ?= 2
 LAB_ARGS ?=
@@ -20,11 +22,12 @@ BIN := $(VENV)/bin
 endif
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup lab test notebooks lint clean
+.PHONY: help setup lab test test-lowest notebooks lint clean
 
 help:
 	@echo "make lab        open the series in JupyterLab"
 	@echo "make test       run every test and every notebook"
+	@echo "make test-lowest  the same with the lowest versions, in .venv-lowest"
 	@echo "make notebooks  run the notebooks and store their outputs"
 	@echo "make lint       ruff check and ruff format --check"
 	@echo "make clean      remove the environment and the caches"
@@ -37,9 +40,9 @@ $(VENV)/.created:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.locked: requirements.lock $(VENV)/.created
+$(VENV)/.locked: $(LOCK) $(VENV)/.created
 	$(PIP) install -q $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
-	  -r requirements.lock
+	  -r $(LOCK)
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml $(VENV)/.locked
@@ -54,6 +57,10 @@ lab: setup
 test: setup
 	$(BIN)/python -m pytest --nbval -n $(WORKERS) --dist loadfile \
 	  --durations 10 -rs $(TEST_ARGS)
+
+# Python 3.11 is the lowest: make test-lowest PYTHON=python3.11
+test-lowest:
+	$(MAKE) test VENV=.venv-lowest LOCK=requirements-lowest.lock
 
 notebooks: setup
 	$(BIN)/python -m inception_edu.publish execute notebooks/*.ipynb

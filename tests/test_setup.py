@@ -1,15 +1,17 @@
-"""pyproject.toml, environment.yml, the lock file and the README agree."""
+"""pyproject.toml, environment.yml, the two lock files and the README agree."""
 
 import re
 import subprocess
 import sys
 import tomllib
+import warnings
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 import inception_edu
 
@@ -27,11 +29,15 @@ def text(name):
 PROJECT = tomllib.loads(text("pyproject.toml"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 DIRECT = [Requirement(line) for line in [*PROJECT["dependencies"], *EXTRAS["test"]]]
-LOCK = [
-    Requirement(line)
-    for line in text("requirements.lock").splitlines()
-    if line and not line.startswith("#")
-]
+
+
+def pins(name):
+    """The requirements in a lock file."""
+    lines = text(name).splitlines()
+    return [Requirement(line) for line in lines if line and not line.startswith("#")]
+
+
+LOCKS = {name: pins(name) for name in ("requirements.lock", "requirements-lowest.lock")}
 PLATFORMS = [
     {"sys_platform": "linux", "os_name": "posix", "platform_system": "Linux"},
     {"sys_platform": "darwin", "os_name": "posix", "platform_system": "Darwin"},
@@ -88,36 +94,50 @@ def test_conda_environment_holds_the_same_packages_and_ranges():
     assert dict(split(spec) for spec in conda_specs()) == expected
 
 
-def test_lock_pins_exact_versions_without_local_suffix():
-    for pin in LOCK:
-        (clause,) = pin.specifier
-        assert clause.operator == "==", pin
-        assert "+" not in clause.version, pin
-        assert "*" not in clause.version, pin
+def version(pin):
+    """The version that a line of a lock file pins."""
+    (clause,) = pin.specifier
+    assert clause.operator == "==", pin
+    return clause.version
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_lock_pins_exact_versions_without_local_suffix(lock):
+    for pin in LOCKS[lock]:
+        assert not set("+*") & set(version(pin)), pin
         assert pin.url is None, pin
 
 
+@pytest.mark.parametrize("lock", LOCKS)
 @pytest.mark.parametrize("requirement", DIRECT, ids=lambda r: r.name)
-def test_lock_pins_every_dependency_within_its_range(requirement):
-    (pin,) = [pin for pin in LOCK if canonicalize_name(pin.name) == requirement.name]
-    assert requirement.specifier.contains(next(iter(pin.specifier)).version)
+def test_lock_pins_every_dependency_within_its_range(requirement, lock):
+    (pin,) = [p for p in LOCKS[lock] if canonicalize_name(p.name) == requirement.name]
+    assert requirement.specifier.contains(version(pin))
     assert pin.marker is None
+    if lock == "requirements-lowest.lock":
+        (lowest,) = [c for c in requirement.specifier if c.operator == ">="]
+        assert Version(version(pin)) == Version(lowest.version)
 
 
-def pinned_on(platform, python):
+def pinned_on(lock, platform, python):
+    """Name and version of every package that a lock installs there."""
     values = {**platform, "python_version": python, "python_full_version": python}
     return {
-        canonicalize_name(pin.name)
-        for pin in LOCK
+        canonicalize_name(pin.name): version(pin)
+        for pin in LOCKS[lock]
         if pin.marker is None or pin.marker.evaluate(values)
     }
 
 
-@pytest.mark.parametrize("python", PYTHONS)
+PLACES = [("requirements.lock", python) for python in PYTHONS]
+PLACES += [("requirements-lowest.lock", PYTHONS[0])]
+
+
+@pytest.mark.parametrize(("lock", "python"), PLACES)
 @pytest.mark.parametrize("platform", PLATFORMS, ids=lambda p: p["sys_platform"])
-def test_lock_is_complete_on_every_platform(platform, python):
+def test_lock_is_complete_on_every_platform(platform, lock, python):
     """What the pinned packages ask for is pinned too, as far as installed here."""
-    from importlib.metadata import PackageNotFoundError, requires
+    from importlib.metadata import PackageNotFoundError, distribution
 
     values = {
         **platform,
@@ -128,17 +148,23 @@ def test_lock_is_complete_on_every_platform(platform, python):
         "platform_machine": "x86_64",
         "extra": "",
     }
-    pinned = pinned_on(platform, python)
-    for package in pinned:
+    pinned, looked_at = pinned_on(lock, platform, python), 0
+    for package, wanted in pinned.items():
         try:
-            needs = requires(package) or []
+            installed = distribution(package)
         except PackageNotFoundError:  # belongs to another platform
             continue
-        for need in map(Requirement, needs):
+        if installed.version.split("+")[0] != wanted:  # the other lock's
+            continue
+        looked_at += 1
+        for need in map(Requirement, installed.requires or []):
             # A CUDA build of torch pins its own company.
             cuda = re.match(r"nvidia|cuda|triton", need.name)
             if not cuda and (need.marker is None or need.marker.evaluate(values)):
-                assert canonicalize_name(need.name) in pinned, f"{package}: {need}"
+                name = canonicalize_name(need.name)
+                assert name in pinned, f"{package}: {need}"
+                assert need.specifier.contains(pinned[name], prereleases=True), need
+    assert looked_at > len(pinned) / 3
 
 
 def test_workflow_tests_the_oldest_and_newest_supported_python():
@@ -153,16 +179,35 @@ def test_workflow_tests_the_oldest_and_newest_supported_python():
     ]
 
 
+def test_workflow_tests_the_lowest_versions_with_the_lowest_python():
+    workflow = yaml.safe_load(text(".github/workflows/test.yml"))
+    *_, python, test = workflow["jobs"]["lowest"]["steps"]
+    assert python["with"]["python-version"] == PYTHONS[0]
+    assert test["run"].startswith("make test-lowest ")
+
+
+@pytest.mark.parametrize("kind", [DeprecationWarning, FutureWarning])
+def test_what_will_stop_to_work_is_an_error_in_our_own_code(kind):
+    def warn(module):
+        warnings.warn_explicit("old", kind, "x.py", 1, module=module)
+
+    for module in ("inception_edu.cost.tracer", "test_setup"):
+        with pytest.raises(kind, match="old"):
+            warn(module)
+    with pytest.warns(kind, match="old"):  # somebody else's
+        warn("numpy")
+
+
 def test_readme_and_workflow_name_only_commands_of_the_makefile():
-    targets = set(re.findall(r"^(\w+):", text("Makefile"), re.MULTILINE))
+    targets = set(re.findall(r"^([\w-]+):", text("Makefile"), re.MULTILINE))
     files = ["README.md", ".ci/run", ".github/workflows/test.yml"]
     for file in files:
         lines = re.findall(
-            r"(?:^|`|run: )make ([a-z]+)(?=\s|`|$)", text(file), re.MULTILINE
+            r"(?:^|`|run: )make ([a-z-]+)(?=\s|`|$)", text(file), re.MULTILINE
         )
         assert lines, f"{file} names no make command"
         assert set(lines) <= targets, file
-    assert set(re.findall(r'"make (\w+) ', text("Makefile"))) <= targets
+    assert set(re.findall(r'"make ([\w-]+) ', text("Makefile"))) <= targets
 
 
 def test_variables_named_in_the_readme_exist():
