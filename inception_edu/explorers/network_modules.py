@@ -1,0 +1,258 @@
+"""A network as runs of identical modules: what the network explorer draws.
+
+No network is built while a slider moves. Every network is traced once for each
+input size, on the meta device, with one A, one B and one C; modules of a grid are
+identical, so that a count is a multiplication. `tests/explorers` hold this
+against traces of the whole networks.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import prod
+
+import torch
+
+from inception_edu.cost import Trace, trace
+from inception_edu.figures.theme import kernel_name
+from inception_edu.networks import MODELS, create_model
+
+# How many A, B and C the published networks have; ours, of the minis.
+COUNTS = {
+    "inception_v4": (4, 7, 3),
+    "inception_resnet_v1": (5, 10, 5),
+    "inception_resnet_v2": (10, 20, 10),
+    "inception_resnet_v2 as printed": (5, 10, 5),
+    "mini_v4": (1, 2, 1),
+    "mini_resnet": (1, 2, 1),
+}
+FAMILY = [name for name in MODELS if not name.startswith("mini")]
+PRINTED = "inception_resnet_v2 as printed"  # its figures; the release differs
+NAMES = [*FAMILY, PRINTED, *(name for name in MODELS if name.startswith("mini"))]
+LETTERS = "abc"
+SIZES = [32, 48, 64, 75, 96, 128, 160, 192, 224, 256, 299, 320, 384, 448, 512]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """An operation with what only follows it: its norm, its ReLU, its scale."""
+
+    place: str  # its path in the module
+    what: str
+    kernel: str  # its colour in the palette
+    params: int
+    macs: int
+    memory: int
+
+    @property
+    def label(self):
+        return f"{self.place}: {self.what}" if self.place else self.what
+
+
+@dataclass(frozen=True)
+class Module:
+    """`count` identical modules in a row; amounts of `layers` are those of one."""
+
+    name: str
+    count: int
+    channels: int
+    grid: tuple
+    field: tuple | None
+    layers: tuple
+
+    def total(self, amount):
+        """What all `count` of them have: "macs", "params" or "memory"."""
+        return self.count * self.each(amount)
+
+    def each(self, amount):
+        """What one of them has."""
+        return sum(getattr(layer, amount) for layer in self.layers)
+
+    @property
+    def label(self):
+        return f"{self.name} x{self.count}" if self.count > 1 else self.name
+
+
+class Own:
+    """A model or a trace of the reader's own, measured once for each input size.
+
+    `side` is None where it has one shape only: a trace, or an input that is no
+    square. `start` is the entry of `SIZES` that it starts on.
+    """
+
+    def __init__(self, model, input_shape):
+        if isinstance(model, Trace):
+            self.model, self.shape, self.side = model, model.input_shape, None
+        elif isinstance(model, torch.nn.Module):
+            side = getattr(model, "input_size", 224)
+            self.model, self.shape = model, tuple(input_shape or (1, 3, side, side))
+            square = len(self.shape) == 4 and self.shape[2] == self.shape[3]
+            self.side = self.shape[2] if square else None
+        else:
+            raise TypeError(
+                f"network takes a model or its trace, got {model!r}; for one of the "
+                'family write network(start={"network": "googlenet"})'
+            )
+        long = max(self.shape[2:], default=224)
+        self.start = self.side or min(SIZES, key=lambda size: abs(size - long))
+        self.found = {}
+        self.modules(self.start)
+
+    def modules(self, size):
+        """Its modules on an input of `size`; ValueError in words if it has none."""
+        if self.side is None and size != self.start:
+            raise ValueError(
+                f"yours was measured on {grid_name(self.shape)} only: put the input "
+                f"back to {self.start}, or pass the model and a square input_shape"
+            )
+        if size not in self.found:
+            self.found[size] = modules_of(self.measure(size))
+        return self.found[size]
+
+    def measure(self, size):
+        if isinstance(self.model, Trace):
+            return self.model
+        shape = (*self.shape[:2], size, size) if self.side else self.shape
+        try:
+            return trace(self.model, shape)
+        except Exception as problem:
+            side = grid_name(shape[1:])
+            raise ValueError(f"your model cannot take {side}: {problem}") from problem
+
+
+@lru_cache
+def skeleton(name):
+    """The network with one A, B and C where it has them, without memory."""
+    options = dict.fromkeys(LETTERS, 1) if name in COUNTS else {}
+    if name == PRINTED:
+        name, options = "inception_resnet_v2", options | {"layout": "paper"}
+    with torch.device("meta"):
+        return create_model(name, **options)
+
+
+@lru_cache(maxsize=256)
+def published(name, size):
+    """The modules of a network of the family, one A, B and C; ValueError in words."""
+    model = skeleton(name)
+    if size < model.min_size:
+        raise ValueError(
+            f"{size}x{size} is too small for {name}, whose last grid would be empty; "
+            f"take an input of at least {model.min_size}x{model.min_size}"
+        )
+    return modules_of(trace(model, (1, 3, size, size)))
+
+
+def compose(name, modules, counts):
+    """`modules` with a, b, c of the letters, fields of vision moved accordingly."""
+    if name not in COUNTS:
+        if any(counts):
+            raise ValueError(
+                f"{name} has no A, B and C to count: leave all three at 0, or choose "
+                f"one of {', '.join(COUNTS)}"
+            )
+        return modules
+    composed, before, moved = [], (1, 1), (0, 0)
+    for module in modules:
+        letter = re.search(r"(?:^|_)([abc])$", module.name)
+        count = 1
+        if letter and not module.name.startswith("reduction"):
+            count = counts[LETTERS.index(letter[1])]
+        if module.field:  # every module of a grid sees equally much more
+            gain = [
+                here - last for here, last in zip(module.field, before, strict=True)
+            ]
+            before = module.field
+            moved = tuple(m + (count - 1) * g for m, g in zip(moved, gain, strict=True))
+            field = tuple(f + m for f, m in zip(module.field, moved, strict=True))
+            module = replace(module, field=field)
+        if count:
+            composed.append(replace(module, count=count))
+    return composed
+
+
+def modules_of(trace):
+    """The modules of a trace in the order they run, identical neighbours as one."""
+    depth = 1
+    while depth < 4 and len(trace.by_module(depth)) < 5:
+        depth += 1  # such as a model that keeps everything in `features`
+    groups = []
+    for row in trace.by_module(depth):
+        shape, layers = row.out_shape, layers_of(row)
+        if not any(layer.params or layer.macs or layer.memory for layer in layers):
+            continue
+        is_map = len(shape) == 4
+        channels = shape[1] if is_map else shape[-1]
+        grid = tuple(shape[2:]) if is_map else tuple(shape[1:-1]) or (1, 1)
+        same = (channels, grid, layers)
+        if groups and groups[-1][0] == same:
+            groups[-1][1].append(row.path)
+        else:
+            groups.append((same, [row.path], row.receptive_field))
+    return [
+        Module(common_name(paths), len(paths), channels, grid, field, layers)
+        for (channels, grid, layers), paths, field in groups
+    ]
+
+
+def common_name(paths):
+    """One name for a run: "inception_a" for a1 to a4, else the first and last."""
+    names = {re.sub(r"(?<=_[abc])\d+$|(?<=^[abc])\d+$", "", path) for path in paths}
+    if len(names) == 1:
+        return names.pop()
+    return f"{paths[0]} to {paths[-1]}" if len(paths) > 1 else paths[0]
+
+
+def layers_of(row):
+    """What a module runs; what only reads one layer of it is added to that one."""
+    found, home = [], {}
+    for op in row.ops:
+        follows = len(op.inputs) == 1 and op.inputs[0] in home
+        if follows and not op.macs and "pool" not in op.kind:
+            place = home[op.inputs[0]]
+        else:
+            place = len(found)
+            path = op.path.removeprefix(row.path).strip(".")
+            path = re.sub(r"(\.|^)(conv|pool)$", "", path)
+            found.append([path, layer_name(op), kernel_name(op), 0, 0, 0])
+        home[op.index] = place
+        for column, amount in enumerate((op.params, op.macs, op.activation_bytes), 3):
+            found[place][column] += amount
+    return tuple(Layer(*layer) for layer in found)
+
+
+def layer_name(op):
+    """What an operation does: "3x3/2, 64 to 96", "3x3 avg pool", "addition"."""
+    if op.kind == "linear":
+        return f"linear, {op.in_shapes[0][-1]} to {op.out_shape[-1]}"
+    if op.kind != "conv" and not op.kind.endswith("pool"):
+        return {"cat": "concatenation", "add": "addition"}.get(op.kind, op.kind)
+    what = "x".join(map(str, op.kernel)) if op.kernel else "global"
+    if op.stride and max(op.stride) > 1:
+        what += f"/{max(op.stride)}"
+    if op.kind == "conv":
+        return f"{what}, {op.in_shapes[0][1]} to {op.out_shape[1]}"
+    return f"{what} {op.kind.replace('_', ' ')}"
+
+
+def stages(modules):
+    """The modules in runs of one grid, as `(grid, modules)`."""
+    runs = []
+    for module in modules:
+        if not runs or runs[-1][0] != module.grid:
+            runs.append((module.grid, []))
+        runs[-1][1].append(module)
+    return runs
+
+
+def grid_name(grid):
+    return "x".join(map(str, grid))
+
+
+def total(modules, amount):
+    return sum(module.total(amount) for module in modules)
+
+
+def receptive_field(modules):
+    """Of the last grid before it is pooled away or left, or None."""
+    fields = [m.field for m in modules if m.field and prod(m.grid) > 1]
+    return fields[-1] if fields else None

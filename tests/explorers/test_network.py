@@ -1,0 +1,302 @@
+"""The network explorer against the golden costs and traces of whole networks."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import inception_edu as ie
+from inception_edu.explorers import network_modules
+from inception_edu.explorers.frame import MOST_FRAMES
+from inception_edu.explorers.network import (
+    CONTROLS,
+    SHOWN,
+    networks,
+    opened,
+    total,
+)
+from inception_edu.explorers.network_modules import COUNTS, PRINTED, receptive_field
+
+DATA = Path(__file__).parents[1] / "data" / "module_costs.csv"
+START = {control.name: control.value for control in CONTROLS}
+# The explorer's networks, the rows of module_costs.csv and the side counted there.
+GOLDEN = {
+    "googlenet_naive": ("googlenet_naive_stack", 224),
+    "googlenet": ("googlenet_paper", 224),
+    "bn_inception": ("bninception_slim_fullconv1", 224),
+    "inception_v3": ("inception_v3", 299),
+    "inception_v4": ("inception_v4", 299),
+    "inception_resnet_v1": ("inception_resnet_v1_paper", 299),
+    "inception_resnet_v2": ("inception_resnet_v2", 299),
+    PRINTED: ("inception_resnet_v2_paper", 299),
+}
+FEW = settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+
+
+def golden(name):
+    """`[(output, parameters, MACs)]` of every module, worked out elsewhere."""
+    row_name, size = GOLDEN[name]
+    with DATA.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["network"] == row_name]
+    assert {int(row["input"]) for row in rows} == {size}
+    return [
+        (
+            tuple(int(row[key]) for key in ("out_channels", "out_h", "out_w")),
+            int(row["params"]),
+            int(row["macs"]),
+        )
+        for row in rows
+        if row["is_aux"] == "0"
+    ]
+
+
+def state(**values):
+    """A state in which a network has its own counts, and what else is asked."""
+    name = values.get("network", START["network"])
+    counts = COUNTS.get(name, (0, 0, 0))
+    return START | dict(zip("abc", counts, strict=True)) | values
+
+
+def shown(**values):
+    return networks(state(**values))[0][1]
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_every_module_costs_what_its_channels_say(name):
+    found = [
+        ((module.channels, *module.grid), module.each("params"), module.each("macs"))
+        for module in shown(network=name, size=GOLDEN[name][1])
+        for _ in range(module.count)
+    ]
+    free = [row for row in found if row[1:] == (0, 0)]
+    wanted = golden(name)
+    assert [row for row in found if row not in free] == [
+        row for row in wanted if row[1:] != (0, 0)
+    ]
+    assert set(free) >= {row for row in wanted if row[1:] == (0, 0)}
+
+
+# Araujo et al., Distill 2019, and the table of google-research/receptive_field.
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("bn_inception", 699),
+        ("inception_v3", 1311),
+        ("inception_v4", 2071),
+        ("inception_resnet_v2", 3039),
+    ],
+)
+def test_the_receptive_field_is_the_published_one(name, field):
+    modules = shown(network=name, size=GOLDEN[name][1])
+    assert receptive_field(modules) == (field, field)
+
+
+@FEW
+@given(
+    name=st.sampled_from(list(COUNTS)),
+    counts=st.tuples(st.integers(0, 6), st.integers(0, 9), st.integers(0, 6)),
+    size=st.sampled_from([96, 160, 299]),
+)
+def test_counting_modules_is_tracing_the_whole_network(name, counts, size):
+    """A multiplication here, every module built and run there."""
+    own = dict(zip("abc", counts, strict=True))
+    options = {"layout": "paper"} if name == PRINTED else {}
+    with torch.device("meta"):
+        whole = ie.create_model(name.removesuffix(" as printed"), **own, **options)
+    trace = ie.trace(whole, (1, 3, size, size))
+    modules = shown(network=name, size=size, **own)
+    assert total(modules, "params") == trace.params
+    assert total(modules, "macs") == trace.macs
+    assert total(modules, "memory") == trace.activation_bytes
+    if size > 96:  # there the last module ends on a single pixel
+        assert receptive_field(modules) == trace.receptive_field
+
+
+def test_parameters_of_a_composed_v4_by_hand():
+    """Stem, two reductions, classifier; 2 A, 10 B, 5 C."""
+    by_hand = 605_728 + 2_306_112 + 2_747_392 + 1_537_000
+    by_hand += 2 * 317_632 + 10 * 2_936_256 + 5 * 4_553_088
+    explorer = ie.explore.network(start={"a": 2, "b": 10, "c": 5})
+    assert explorer.summary.startswith(
+        f"inception_v4 2/10/5 at 299: {by_hand:,} parameters"
+    )
+
+
+@pytest.mark.parametrize("name", [*GOLDEN, "mini_v4", "mini_v3"])
+def test_the_rows_of_every_depth_add_up(name):
+    size = GOLDEN.get(name, (None, 48))[1]
+    modules = shown(network=name, size=size)
+    closed = state(network=name, size=size)
+    for amount in SHOWN:
+        rows = opened(name, modules, closed).rows
+        assert sum(total(row[2], amount) for row in rows) == total(modules, amount)
+    for stage, (_, _, run, _) in enumerate(rows, 1):
+        inner = opened(name, modules, closed | {"stage": stage}).rows
+        assert sum(total(r[2], "macs") for r in inner) == total(run, "macs")
+        for number, row in enumerate(inner, 1):
+            numbers = {"stage": stage, "module": number}
+            layers = opened(name, modules, closed | numbers).rows
+            for amount in SHOWN:
+                one = row[2][0].each(amount)
+                assert sum(total(r[2], amount) for r in layers) == one
+
+
+def test_inception_b_opens_to_its_convolutions():
+    """Figure 5 in the released order."""
+    explorer = ie.explore.network(start={"stage": 6, "module": 2})
+    for text in (
+        "7x7.reduce: 1x1, 1024 to 192",
+        "7x7.1x7: 1x7, 192 to 224",
+        "7x7.7x1: 7x1, 224 to 256",
+        "double_7x7.1x7_b: 1x7, 224 to 256",
+        "pool: 3x3 avg pool",
+        "concatenation",
+    ):
+        assert f">{text}</text>" in explorer.svg
+
+
+def test_rows_can_be_put_largest_first():
+    explorer = ie.explore.network(start={"order": "largest first"})
+    words = explorer.svg.split("<desc>")[1]
+    assert words.index("17x17") < words.index("35x35") < words.index("8x8:")
+
+
+def test_two_networks_side_by_side_on_one_input():
+    """55,843,464 / 42,679,816 and 13,155.8 / 12,254.0."""
+    explorer = ie.explore.network(start={"beside": "inception_resnet_v2"})
+    assert explorer.summary.endswith(
+        "inception_resnet_v2 has 1.31 times the parameters and 1.07 times the MACs"
+    )
+    assert explorer.svg.count("35x35</text>") == 2
+    explorer.values = {"beside": "googlenet"}  # has no 9th or 8th stage
+    explorer.values = {"stage": 8}
+    assert "by grid" in explorer.svg.split("<desc>")[1]
+
+
+def test_no_network_is_built_while_a_slider_moves(monkeypatch):
+    explorer = ie.explore.network(start={"beside": "inception_resnet_v2"})
+    for used in ("create_model", "trace"):
+        monkeypatch.delattr(network_modules, used)
+    explorer.values = {"a": 9, "b": 30, "c": 0, "stage": 5, "show": "memory"}
+    assert "9/30/0" in explorer.summary
+
+
+@pytest.mark.parametrize(
+    ("moves", "words"),
+    [
+        ({"size": 64}, "64x64 is too small for inception_v4.*at least 75x75"),
+        ({"network": "googlenet", "a": 1}, "googlenet has no A, B and C to count"),
+        ({"stage": 9}, "inception_v4 has 8 stages: open 1 to 8, or 0 for all"),
+        ({"stage": 6, "module": 3}, "17x17 stage of inception_v4 has 2 kinds"),
+        ({"network": "mini_v4", "beside": "googlenet", "size": 4}, "not a choice"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(moves, words):
+    explorer = ie.explore.network()
+    before = explorer.values
+    with pytest.raises(ValueError, match=words):
+        explorer.values = moves
+    assert explorer.values == before
+
+
+def test_a_network_too_small_for_the_one_beside_it_is_refused():
+    explorer = ie.explore.network(start={"network": "mini_v4"})
+    with pytest.raises(ValueError, match="48x48 is too small for inception_v3"):
+        explorer.values = {"beside": "inception_v3"}
+
+
+def test_a_network_brings_its_counts_and_size():
+    explorer = ie.explore.network(start={"b": 20, "stage": 6})
+    explorer.values = {"network": "inception_resnet_v1"}
+    assert [explorer.values[x] for x in ("a", "b", "c", "stage")] == [5, 10, 5, 0]
+    explorer.values = {"network": "googlenet"}
+    assert [explorer.values[x] for x in ("a", "size")] == [0, 224]
+    explorer.values = {"network": "mini_resnet", "b": 4}
+    assert [explorer.values[x] for x in ("a", "b", "c", "size")] == [1, 4, 1, 48]
+
+
+def test_another_stage_closes_the_module():
+    explorer = ie.explore.network(start={"stage": 6, "module": 2})
+    explorer.values = {"stage": 5}
+    assert explorer.values["module"] == 0
+
+
+def test_a_frame_is_stored_for_every_network():
+    explorer = ie.explore.network(frames=True)
+    assert len(explorer._frames) == 21 <= MOST_FRAMES
+    assert sum(len(frame[1]) for frame in explorer._frames) < 240_000
+
+
+# A model of the reader's own.
+
+
+def small():
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3, padding=1),
+        nn.Conv2d(8, 8, 3, padding=1),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, 10),
+    )
+
+
+def test_a_model_of_ones_own_by_hand():
+    """224 = 3x8x9 + 8, twice 584 = 8x8x9 + 8, 90; weights x 32x32, 16x16 twice."""
+    explorer = ie.explore.network(small(), (1, 3, 64, 64))
+    macs = 32 * 32 * (216 + 2 * 576) + 80
+    assert explorer.summary.startswith(
+        f"yours at 64: {224 + 2 * 584 + 90:,} parameters, {macs:,} MACs"
+    )
+    assert "2 to 3" in explorer.svg  # the two equal layers, as one run
+    explorer.values = {"size": 32}
+    assert f"{16 * 16 * (216 + 2 * 576) + 80:,} MACs" in explorer.summary
+    explorer.values = {"beside": "googlenet", "size": 224}
+    assert "googlenet has" in explorer.summary
+
+
+def test_a_trace_of_ones_own_keeps_its_shape():
+    trace = ie.trace(small(), (1, 3, 40, 70))
+    explorer = ie.explore.network(trace)
+    assert f"{trace.macs:,} MACs" in explorer.summary
+    assert "20x35" in explorer.svg
+    with pytest.raises(ValueError, match="1x3x40x70 only"):
+        explorer.values = {"size": 128}
+
+
+def test_a_model_changed_since_is_measured_anew():
+    model = small()
+    before = ie.explore.network(model).summary
+    model[6] = nn.Linear(8, 20)
+    assert ie.explore.network(model).summary != before
+
+
+def test_a_model_without_images_and_one_of_many_layers():
+    words = nn.Sequential(nn.Embedding(50, 16), nn.Linear(16, 16), nn.Linear(16, 4))
+    trace = ie.trace(words, (1, 12), dtype=torch.long)
+    assert f"{trace.macs:,} MACs" in ie.explore.network(trace).summary
+    long = nn.Sequential(
+        *(nn.Conv2d(3, 3, 1 + 2 * (i % 2), 1, i % 2) for i in range(60))
+    )
+    explorer = ie.explore.network(long, (1, 3, 32, 32))
+    explorer.values = {"stage": 1}
+    assert "and 37 more" in explorer.svg
+
+
+def test_what_is_no_model_is_refused_in_words():
+    with pytest.raises(TypeError, match="takes a model or its trace, got 'googlenet'"):
+        ie.explore.network("googlenet")
+    with pytest.raises(ValueError, match="cannot take 4x32x32"):
+        ie.explore.network(small(), (1, 4, 32, 32))
+    picky = ie.explore.network(
+        nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 2)), (1, 3, 32, 32)
+    )
+    with pytest.raises(ValueError, match="your model cannot take 3x64x64"):
+        picky.values = {"size": 64}
