@@ -5,6 +5,7 @@ from base64 import b64encode
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 from nbformat.v4 import (
     new_code_cell,
@@ -262,6 +263,12 @@ def test_execute_leaves_a_failing_notebook_alone(tmp_path, source, problem):
     assert problem in problems[0]
     assert not changed
     assert path.read_bytes() == before
+
+
+def test_execute_ends_its_kernel(tmp_path):
+    before = set(psutil.Process().children(recursive=True))
+    assert execute(written(tmp_path, "1")) == ([], True)
+    assert set(psutil.Process().children(recursive=True)) <= before
 
 
 def test_execute_stores_an_expected_error(tmp_path):

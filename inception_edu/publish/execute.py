@@ -120,7 +120,8 @@ def execute(path, timeout=120):
             resources={"metadata": {"path": str(path.parent.resolve())}},
         )
         try:
-            client.execute(stderr=subprocess.DEVNULL)  # the kernel's own log
+            # Not the kernel's own log; and no kernel that outlives its notebook.
+            client.execute(cleanup_kc=True, stderr=subprocess.DEVNULL)
         except CellTimeoutError:
             return [f"{last_run(notebook)} took more than its {timeout} s"], False
         except DeadKernelError:
