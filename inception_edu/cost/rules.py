@@ -41,6 +41,8 @@ def text(shape):
 
 
 def per_axis(size, axes):
+    if type(size) is tuple:
+        return size
     return (size,) * axes if isinstance(size, int) else tuple(size)
 
 
@@ -50,7 +52,8 @@ def per_axis(size, axes):
 def slide(x, kernel, stride, padding, dilation, ceil_mode=False):
     """Grid and field after a window slides over the last axes of `x`."""
     axes = len(kernel)
-    grid, before = [], x.shape[-axes:]
+    first = len(x.shape) - axes
+    grid, before = [], x.shape[first:]
     for n, k, s, p, d in zip(before, kernel, stride, padding, dilation, strict=True):
         room = n + 2 * p - d * (k - 1) - 1
         out = (ceil(room / s) if ceil_mode else room // s) + 1
@@ -63,48 +66,47 @@ def slide(x, kernel, stride, padding, dilation, ceil_mode=False):
             )
         grid.append(out)
     field = x.field
-    if field is not None:
-        first = x.dim() - axes
-        field = tuple(
-            span.slide(
-                kernel[span.dim - first],
-                stride[span.dim - first],
-                padding[span.dim - first],
-                dilation[span.dim - first],
-            )
-            if span.dim >= first
-            else span
-            for span in field
-        )
+    still = set(kernel) | set(stride) == {1} and not any(padding)
+    if field is not None and not still:
+        moved = []
+        for span in field:
+            axis = span.dim - first
+            if axis >= 0:
+                span = span.slide(
+                    kernel[axis], stride[axis], padding[axis], dilation[axis]
+                )
+            moved.append(span)
+        field = tuple(moved)
     return tuple(grid), field
 
 
 def convolution(axes):
     def rule(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-        kernel = tuple(weight.shape[2:])
+        before, (out_channels, depth, *kernel) = x.shape, weight.shape
+        kernel = tuple(kernel)
         stride, dilation = per_axis(stride, axes), per_axis(dilation, axes)
-        if x.dim() not in (axes + 1, axes + 2):
+        if len(before) not in (axes + 1, axes + 2):
             raise ShapeError(
-                f"a {axes}-d convolution takes (N, C, {'grid'}), got {text(x.shape)}"
+                f"a {axes}-d convolution takes (N, C, grid), got {text(before)}"
             )
-        channels = x.shape[-axes - 1]
-        expected = weight.shape[1] * groups
+        channels = before[-axes - 1]
+        expected = depth * groups
         if channels != expected:
             raise ShapeError(
                 f"expects {expected} input channels and gets {channels} "
-                f"(input {text(x.shape)}, weight {text(weight.shape)}, "
+                f"(input {text(before)}, weight {text(weight.shape)}, "
                 f"groups {groups})"
             )
         if padding == "same":
             total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
             padding = tuple(t // 2 for t in total)
             field = slide(x, kernel, stride, padding, dilation)[1]
-            grid = tuple(x.shape[-axes:])
+            grid = tuple(before[-axes:])
         else:
             padding = (0,) * axes if padding == "valid" else per_axis(padding, axes)
             grid, field = slide(x, kernel, stride, padding, dilation)
-        shape = (*x.shape[: -axes - 1], weight.shape[0], *grid)
-        macs = prod(shape) * weight.shape[1] * prod(kernel)
+        shape = (*before[: -axes - 1], out_channels, *grid)
+        macs = prod(shape) * depth * prod(kernel)
         return Result(
             "conv", shape, field, macs, kernel, stride, padding, dilation, groups
         )
@@ -339,6 +341,11 @@ def norm(kind):
         return Result(kind, tuple(x.shape), x.field)
 
     return rule
+
+
+def local_response_norm(x, size, *args, **kwargs):
+    """Divided by what the `size` channels around hold (Going deeper, section 5)."""
+    return Result("lrn", tuple(x.shape), x.field, kernel=(size,))
 
 
 def broadcast(kind):
@@ -627,7 +634,7 @@ RULES = {
     "flatten": flatten,
     "getitem": getitem,
     "batch_norm": norm("batch_norm"),
-    "local_response_norm": same("lrn"),
+    "local_response_norm": local_response_norm,
     "max": pair_reduction("max"),
     "min": pair_reduction("min"),
     "dropout": same("dropout"),

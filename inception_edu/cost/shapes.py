@@ -55,15 +55,72 @@ def join(fields):
     return first
 
 
+class Length(int):
+    """A size that the model's own code read: axis `dim` of `value`.
+
+    A comparison or a remainder is remembered with its answer, any other use with
+    the size, so that a replay at another size knows whether the model would do the
+    same.
+    """
+
+    def pin(self):
+        self.guards.append((self.value, self.dim, "__eq__", int(self), True))
+
+
+def compared(name):
+    plain = getattr(int, name)
+
+    def method(self, other):
+        answer = plain(self, other)
+        if type(other) is Length:
+            other = (other.value, other.dim, int.__pos__(other))
+        self.guards.append((self.value, self.dim, name, other, answer))
+        return answer
+
+    return method
+
+
+def pinned(name):
+    plain = getattr(int, name)
+
+    def method(self, *args):
+        self.guards.append((self.value, self.dim, "__eq__", int.__pos__(self), True))
+        return plain(self, *args)
+
+    return method
+
+
+COMPARED = ("lt", "le", "gt", "ge", "eq", "ne", "mod", "floordiv")
+PINNED = ("add", "radd", "sub", "rsub", "mul", "rmul", "rfloordiv", "rmod")
+PINNED += ("divmod", "truediv", "rtruediv", "pow", "rpow", "neg", "abs", "int")
+PINNED += ("index", "float", "bool", "hash", "lshift", "rshift", "and", "or")
+for names, make in ((COMPARED, compared), (PINNED, pinned)):
+    for _name in names:
+        setattr(Length, f"__{_name}__", make(f"__{_name}__"))
+
+
 class ShapeValue:
-    """Stands for a tensor of `shape`; `op` is the operation that made it."""
+    """Stands for a tensor of `shape`; `op` is the operation that made it.
 
-    __slots__ = ("device", "dtype", "field", "op", "shape", "tracer")
+    `sizes` is the shape as a plain tuple, for the rules.
+    """
 
-    def __init__(self, tracer, shape, op, field=None, dtype=torch.float32):
-        self.tracer, self.op, self.field = tracer, op, field
-        self.shape, self.dtype = torch.Size(shape), dtype
-        self.device = tracer.device
+    __slots__ = ("dtype", "field", "op", "sizes", "tracer")
+
+    def __init__(self, tracer, sizes, op, field=None, dtype=torch.float32):
+        self.tracer, self.sizes, self.op = tracer, sizes, op
+        self.field, self.dtype = field, dtype
+
+    @property
+    def shape(self):
+        tracer = self.tracer
+        if tracer.in_rule:
+            return self.sizes
+        return torch.Size(tracer.read(self, dim) for dim in range(len(self.sizes)))
+
+    @property
+    def device(self):
+        return self.tracer.device
 
     # Models ask `isinstance(x, torch.Tensor)`; the honest answer for them is yes.
     __class__ = property(lambda self: torch.Tensor)
@@ -81,7 +138,7 @@ class ShapeValue:
 
     @property
     def ndim(self):
-        return len(self.shape)
+        return len(self.sizes)
 
     @property
     def data(self):
@@ -91,7 +148,7 @@ class ShapeValue:
     mT = property(lambda self: self.tracer.call(torch.transpose, (self, -2, -1), {}))
 
     def dim(self):
-        return len(self.shape)
+        return len(self.sizes)
 
     ndimension = dim
 
@@ -119,8 +176,8 @@ class ShapeValue:
         strides = [prod(self.shape[i + 1 :]) for i in range(len(self.shape))]
         return tuple(strides) if dim is None else strides[dim]
 
-    def __len__(self):
-        return self.shape[0]
+    def __len__(self):  # Python wants a plain number: pinned
+        return int(self.shape[0])
 
     def __iter__(self):
         return iter(self.unbind(0))
@@ -130,7 +187,7 @@ class ShapeValue:
         return lambda *args, **kwargs: self.tracer.call(method, (self, *args), kwargs)
 
     def __repr__(self):
-        return f"ShapeValue({'x'.join(map(str, self.shape))})"
+        return f"ShapeValue({'x'.join(map(str, self.sizes))})"
 
     def no_data(self, *args):
         raise self.tracer.error(
@@ -139,6 +196,31 @@ class ShapeValue:
         )
 
     __bool__ = __int__ = __float__ = __index__ = item = tolist = numpy = no_data
+
+
+class Fixed:
+    """Stands for a real tensor among recorded arguments: its shape, no memory."""
+
+    __slots__ = ("shape",)
+    __class__ = property(lambda self: torch.Tensor)
+
+    def __init__(self, tensor):
+        self.shape = tuple(tensor.shape)
+
+    def dim(self):
+        return len(self.shape)
+
+
+def light(tree):
+    """The arguments of a call with `Fixed` in the place of real tensors."""
+    kind = type(tree)
+    if kind is tuple or kind is list:
+        return kind([light(item) for item in tree])
+    if kind is dict:
+        return {name: light(item) for name, item in tree.items()}
+    if kind is not ShapeValue and isinstance(tree, torch.Tensor):
+        return Fixed(tree)
+    return tree
 
 
 def operator(name):
@@ -160,12 +242,17 @@ for _name in OPERATORS.split():
 ShapeValue.__hash__ = object.__hash__
 
 
+NESTED = (list, tuple, torch.Size)
+
+
 def walk(args, kwargs):
-    """Every argument of a call, with those in lists and tuples, in order."""
+    """Every argument of a call, with those in lists, tuples and slices, in order."""
     found = []
     for value in (*args, *kwargs.values()) if kwargs else args:
-        if type(value) in (list, tuple):
+        if type(value) in NESTED:
             found.extend(walk(value, ()))
+        elif type(value) is slice:
+            found += value.start, value.stop, value.step
         else:
             found.append(value)
     return found

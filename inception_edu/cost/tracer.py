@@ -6,6 +6,7 @@ image: no tensor is made and nothing is computed, so Inception v4 takes about
 """
 
 import threading
+import weakref
 from collections.abc import Iterable
 from functools import cached_property
 from math import prod
@@ -14,8 +15,9 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from inception_edu.cost.conventions import total
 from inception_edu.cost.rules import RULES, Result, ShapeError, text
-from inception_edu.cost.shapes import ShapeValue, Span, walk
+from inception_edu.cost.shapes import Fixed, Length, ShapeValue, Span, light, walk
 
 KEEPS_EVAL = (
     nn.modules.batchnorm._NormBase,
@@ -32,10 +34,10 @@ class Op(NamedTuple):
     `index` is its place in `Trace.ops`; `path` names the module that ran it
     ("" is the model itself). Shapes hold the batch; `kernel`, `stride`,
     `padding`, `dilation` are per axis or None. `params` counts a shared weight
-    where it is used first. `activation_bytes` is the new memory of the output: 0
-    for views and in-place operations. `receptive_field` is `(height, width)`
-    in input pixels, None where the operation left the grid. `inputs` are the
-    indices of the operations it reads.
+    where it is used first, `weights` wherever it is used. `activation_bytes` is
+    the new memory of the output: 0 for views and in-place operations.
+    `receptive_field` is `(height, width)` in input pixels, None where the
+    operation left the grid. `inputs` are the indices of the operations it reads.
     """
 
     index: int
@@ -54,6 +56,7 @@ class Op(NamedTuple):
     receptive_field: tuple | None
     inputs: tuple
     known: bool = True
+    weights: int = 0
 
     @property
     def flops(self):
@@ -81,11 +84,14 @@ class Trace:
     activation and pooling count 0; FLOPs = 2 x MACs.
     """
 
-    def __init__(self, name, input_shapes, ops, params_built, outputs):
+    def __init__(
+        self, name, input_shapes, ops, params_built, outputs, modules, recording
+    ):
         self.name, self.input_shapes, self.ops = name, input_shapes, ops
-        self.params_built = params_built
+        self.params_built, self.modules = params_built, modules  # path -> type
+        self.recording = recording
         self.outputs = tuple(value.op for value in outputs)
-        self.output_shapes = [tuple(value.shape) for value in outputs]
+        self.output_shapes = [value.sizes for value in outputs]
 
     @property
     def input_shape(self):
@@ -162,6 +168,36 @@ class Trace:
             for row in self.by_module(depth)
         )
 
+    def at(self, input_shape, *more_shapes):
+        """The `Trace` of the same model at another image or batch size.
+
+        The recorded operations are worked out again without running the model,
+        in about 2 ms for Inception v4. A model that would do otherwise at that
+        size, since it looks at it, is traced anew. Raises as `trace` does.
+        """
+        shapes = [checked(shape) for shape in (input_shape, *more_shapes)]
+        try:
+            ops, outputs = self.recording.replay(shapes, self.ops)
+        except Exception:  # whatever it was, the model itself tells it in words
+            model = self.recording.model()
+            if model is None:
+                raise ValueError(
+                    f"{self.name} may do otherwise at {text(shapes[0])}, and the "
+                    "model is gone; trace it again at that size"
+                ) from None
+            return trace(model, *shapes, **self.recording.options)
+        built, modules = self.params_built, self.modules
+        return Trace(self.name, shapes, ops, built, outputs, modules, self.recording)
+
+    def count(self, convention="macs"):
+        """The total as one of `cost.CONVENTIONS` has it: "fvcore", "thop", ...
+
+        Other tools print other numbers for the same network; this one says which
+        tool would print what, to the unit on the networks of the family. Raises
+        ValueError for a name that is none of them.
+        """
+        return total(self, convention)
+
     def __repr__(self):
         shapes = ", ".join(text(shape) for shape in self.input_shapes)
         line = (
@@ -174,33 +210,125 @@ class Trace:
         return line + ">"
 
 
-class Tracer:
-    """Collects operations while a model runs."""
+class Recorder:
+    """Makes an `Op` and a `ShapeValue` of what a rule answers."""
 
-    def __init__(self, model):
-        self.paths = {module: name for name, module in model.named_modules()}
-        self.parameters = {}  # id -> (parameter, its path), shared ones once
-        for module, path in self.paths.items():
-            for name, parameter in module._parameters.items():
-                if parameter is not None and id(parameter) not in self.parameters:
-                    place = f"{path}.{name}" if path else name
-                    self.parameters[id(parameter)] = parameter, place
-        self.device = torch.device("cpu")
-        for parameter, _ in self.parameters.values():
-            if isinstance(parameter, nn.UninitializedParameter):
-                raise ValueError(
-                    "the model has lazy layers without weights; run it once on a "
-                    "real input, then trace it"
-                )
-            self.device = parameter.device
-        self.ops, self.path, self.counted = [], "", set()
+    def __init__(self, device):
+        self.device, self.path, self.in_rule = device, "", False
+        self.ops, self.tape, self.guards = [], [], []
+        self.last_field = self.last_window = None
 
     def start(self, shape, dtype):
         field = None
         if len(shape) == 4:
             field = (Span(2, 0, 0, 1), Span(3, 0, 0, 1))
-        self.record(Result("input", tuple(shape), field), (), {})
-        return ShapeValue(self, shape, len(self.ops) - 1, field, dtype)
+        return self.record(Result("input", shape, field), (), dtype=dtype)
+
+    def window(self, field):
+        """Height and width in input pixels; the last answer is kept."""
+        if field is not self.last_field:
+            self.last_field = field
+            self.last_window = field and tuple(
+                [span.high - span.low + 1 for span in field]
+            )
+        return self.last_window
+
+    def record(
+        self,
+        result,
+        values,
+        counts=(0, 0),
+        in_place=False,
+        path=None,
+        known=True,
+        step=None,
+        dtype=torch.float32,
+    ):
+        """Append the `Op`; `step` is the rule and its arguments, for a replay."""
+        (
+            kind, shape, field, macs, kernel, stride, padding, dilation, groups, view,
+            several,
+        ) = result  # fmt: skip
+        if values:
+            dtype = values[0].dtype
+        ops = self.ops
+        index = len(ops)
+        first, first_field = (shape[0], field[0]) if several else (shape, field)
+        if view or in_place or kind == "input":
+            new_bytes = 0
+        elif several:
+            new_bytes = sum(prod(s) for s in shape if s is not None) * dtype.itemsize
+        else:
+            new_bytes = prod(shape) * dtype.itemsize
+        ops.append(
+            Op._make(
+                (
+                    index,
+                    self.path if path is None else path,
+                    kind,
+                    kernel,
+                    stride,
+                    padding,
+                    dilation,
+                    groups,
+                    tuple([value.sizes for value in values]),
+                    first,
+                    counts[0],
+                    macs,
+                    new_bytes,
+                    self.window(first_field),
+                    tuple([value.op for value in values]),
+                    known,
+                    counts[1],
+                )
+            )
+        )
+        if several:
+            made = tuple(
+                None if s is None else ShapeValue(self, s, index, f, dtype)
+                for s, f in zip(shape, field, strict=True)
+            )
+        else:
+            made = ShapeValue(self, shape, index, field, dtype)
+        self.tape.append((step, values, in_place, made))
+        return made
+
+
+class Tracer(Recorder):
+    """Collects operations while a model runs."""
+
+    def __init__(self, model):
+        super().__init__(torch.device("cpu"))
+        self.paths = {}  # module -> path
+        self.visit(model, "")
+        self.parameters, self.built = {}, 0  # by id; shared ones count once
+        self.counted = set()
+        for module in self.paths:
+            for parameter in module._parameters.values():
+                if parameter is None or id(parameter) in self.parameters:
+                    continue
+                if isinstance(parameter, nn.UninitializedParameter):
+                    raise ValueError(
+                        "the model has lazy layers without weights; run it once on a "
+                        "real input, then trace it"
+                    )
+                self.parameters[id(parameter)] = parameter
+                self.built += parameter.numel()
+                self.device = parameter.device
+
+    def visit(self, module, path):
+        """Every module below, once, in the order of `named_modules`."""
+        self.paths[module] = path
+        prefix = f"{path}." if path else ""
+        for name, child in module._modules.items():
+            if child is not None and child not in self.paths:
+                self.visit(child, prefix + name)
+
+    def read(self, value, dim):
+        """The size of one axis, for code that is not ours."""
+        length = Length(value.sizes[dim])
+        length.value, length.dim, length.guards = value, dim, self.guards
+        return length
 
     def error(self, message):
         place = f"in {self.path}: " if self.path else ""
@@ -209,6 +337,11 @@ class Tracer:
     def enter(self, module, args, kwargs):
         before, self.path = self.path, self.paths[module]
         try:
+            shortcut = SHORTCUTS.get(type(module).forward)
+            if shortcut and len(args) == 1 and "forward" not in module.__dict__:
+                answer = shortcut(self, module, args[0])
+                if answer is not None:
+                    return answer
             return module.forward(*args, **kwargs)
         except Exception as problem:
             if not hasattr(problem, "module_path"):
@@ -216,16 +349,29 @@ class Tracer:
                 problem.add_note(f"raised in module {self.path or '(the model)'}")
             raise
         finally:
-            for parameter in module._parameters.values():
-                if parameter is not None and id(parameter) not in self.counted:
-                    self.own(parameter)
+            if module._parameters:
+                for name, parameter in module._parameters.items():
+                    if parameter is not None and id(parameter) not in self.counted:
+                        self.own(parameter, name)
             self.path = before
 
-    def own(self, parameter):
+    def own(self, parameter, name):
         """A parameter no operation was given, such as a ViT's class token."""
-        path = self.parameters[id(parameter)][1]
+        path = f"{self.path}.{name}" if self.path else name
         result = Result("parameter", tuple(parameter.shape), view=True)
-        self.record(result, (parameter,), {}, path=path)
+        self.record(result, (), self.count(parameter), path=path)
+
+    def count(self, *parameters):
+        """`(params, weights)` of an operation: those new to the run, and all."""
+        params = weights = 0
+        for parameter in parameters:
+            if parameter is not None:
+                size = parameter.numel()
+                weights += size
+                if id(parameter) not in self.counted:
+                    self.counted.add(id(parameter))
+                    params += size
+        return params, weights
 
     def call(self, function, args, kwargs):
         name = function.__name__
@@ -237,23 +383,40 @@ class Tracer:
         rule = RULES.get(bare)
         in_place = name.endswith("_") and not name.startswith("__")
         in_place = in_place or name.startswith("__i") or kwargs.get("inplace") is True
+        values, used = [], []
+        for leaf in walk(args, kwargs):
+            kind = type(leaf)
+            if kind is ShapeValue:
+                values.append(leaf)
+            elif kind is Length:
+                leaf.pin()
+            elif id(leaf) in self.parameters:
+                used.append(leaf)
+        counts = self.count(*used)
         if rule is None:
-            return self.fall_back(function, bare, args, kwargs)
+            return self.fall_back(function, bare, args, kwargs, values, counts)
+        if getattr(rule, "wants_function", False):
+            args = (function, *args)
+        result = self.apply(rule, args, kwargs)
+        step = rule, light(args), light(kwargs)
+        return self.record(result, values, counts, in_place, step=step)
+
+    def apply(self, rule, args, kwargs):
+        """The rule's answer; inside it, shapes are plain and reads go unseen."""
+        self.in_rule = True
         try:
-            if getattr(rule, "wants_function", False):
-                result = rule(function, *args, **kwargs)
-            else:
-                result = rule(*args, **kwargs)
+            return rule(*args, **kwargs)
         except ShapeError as problem:
             raise self.error(str(problem)) from None
-        return self.record(result, args, kwargs, in_place)
+        finally:
+            self.in_rule = False
 
-    def fall_back(self, function, name, args, kwargs):
+    def fall_back(self, function, name, args, kwargs, values, counts):
         """Run one unknown operation on the meta device, and remember that."""
 
         def swap(tree):
             if type(tree) is ShapeValue:
-                return torch.empty(tree.shape, dtype=tree.dtype, device="meta")
+                return torch.empty(tree.sizes, dtype=tree.dtype, device="meta")
             if isinstance(tree, torch.Tensor):
                 return tree.to("meta")
             if type(tree) in (list, tuple):
@@ -265,9 +428,7 @@ class Tracer:
         try:
             answer = function(*swap(args), **swap(kwargs))
         except Exception as problem:
-            shapes = ", ".join(
-                text(v.shape) for v in walk(args, kwargs) if type(v) is ShapeValue
-            )
+            shapes = ", ".join(text(value.sizes) for value in values)
             raise self.error(
                 f"no rule for the operation {name} on {shapes}, and torch cannot "
                 f"tell its shape either ({problem})"
@@ -281,54 +442,141 @@ class Tracer:
             result = Result(name, shapes, [None] * len(shapes), several=True)
         else:
             return answer
-        return self.record(result, args, kwargs, known=False)
+        return self.record(result, values, counts, known=False)
 
-    def record(self, result, args, kwargs, in_place=False, path=None, known=True):
-        values, params = [], 0
-        for leaf in walk(args, kwargs):
-            if type(leaf) is ShapeValue:
-                values.append(leaf)
-            elif id(leaf) in self.parameters and id(leaf) not in self.counted:
-                self.counted.add(id(leaf))
-                params += leaf.numel()
-        shape, field = result.shape, result.field
-        first_shape, first_field = (
-            (shape[0], field[0]) if result.several else (shape, field)
-        )
-        dtype = values[0].dtype if values else torch.float32
-        index = len(self.ops)
-        new_memory = not (result.view or in_place)
-        written = shape if result.several else [shape]
-        self.ops.append(
-            Op(
-                index,
-                self.path if path is None else path,
-                result.kind,
-                result.kernel,
-                result.stride,
-                result.padding,
-                result.dilation,
-                result.groups,
-                tuple(tuple(value.shape) for value in values),
-                tuple(first_shape),
-                params,
-                result.macs,
-                sum(prod(s) for s in written if s is not None) * dtype.itemsize
-                if new_memory and result.kind != "input"
-                else 0,
-                tuple(span.high - span.low + 1 for span in first_field)
-                if first_field
-                else None,
-                tuple(value.op for value in values),
-                known,
+
+class Recording:
+    """What a replay needs: each operation's rule and arguments, and the guards.
+
+    A guard is a comparison that the model's own code made with a size, and how
+    it ended. The model itself is held weakly: a trace keeps no weights alive.
+    """
+
+    def __init__(self, tape, guards, outputs, model, options):
+        self.tape, self.guards, self.outputs = tape, guards, outputs
+        self.model, self.options = weakref.ref(model), options
+
+    def __getstate__(self):
+        state = self.__dict__ | {"model": None, "tape": None, "guards": None}
+        return state
+
+    def replay(self, shapes, ops):
+        """`(ops, outputs)` at other input shapes; raises where it cannot say."""
+        recorder, now = Recorder(torch.device("cpu")), {}
+        recorder.in_rule = True
+
+        def swap(tree):
+            kind = type(tree)
+            if kind is ShapeValue:
+                return now[id(tree)]
+            if kind is list or kind is tuple:
+                return kind([swap(item) for item in tree])
+            return tree
+
+        shapes = iter(shapes)
+        for op, (step, values, in_place, made) in zip(ops, self.tape, strict=True):
+            if op.kind == "input":
+                now[id(made)] = recorder.start(next(shapes), made.dtype)
+                continue
+            if step is SAME:
+                x = now[id(values[0])]
+                sizes, old = x.sizes, op.activation_bytes
+                now[id(made)] = ShapeValue(recorder, sizes, op.index, x.field, x.dtype)
+                recorder.ops.append(
+                    Op._make(
+                        (
+                            *op[:8],
+                            (sizes,),
+                            sizes,
+                            op.params,
+                            0,
+                            old and prod(sizes) * x.dtype.itemsize,
+                            recorder.window(x.field),
+                            op.inputs,
+                            True,
+                            op.weights,
+                        )
+                    )
+                )
+                continue
+            if step is None and op.kind != "parameter":
+                raise LookupError(f"no rule for {op.kind}")
+            if step is None:
+                result = Result("parameter", made.sizes, view=True)
+            else:
+                rule, args, kwargs = step
+                result = rule(
+                    *[swap(arg) for arg in args],
+                    **{name: swap(arg) for name, arg in kwargs.items()},
+                )
+            counts = op.params, op.weights
+            new = recorder.record(
+                result, [now[id(v)] for v in values], counts, in_place, op.path
             )
-        )
-        if not result.several:
-            return ShapeValue(self, shape, index, field, dtype)
-        return tuple(
-            None if s is None else ShapeValue(self, s, index, f, dtype)
-            for s, f in zip(shape, field, strict=True)
-        )
+            if type(made) is tuple:
+                now |= {id(old): n for old, n in zip(made, new, strict=True) if old}
+            else:
+                now[id(made)] = new
+        if next(shapes, None) is not None:
+            raise LookupError("another number of inputs")
+        for value, dim, name, other, answer in self.guards:
+            if type(other) is tuple:
+                other = now[id(other[0])].sizes[other[1]]
+            if getattr(now[id(value)].sizes[dim], name)(other) != answer:
+                raise LookupError("the model looks at its sizes")
+        return tuple(recorder.ops), [now[id(value)] for value in self.outputs]
+
+
+# ---- the layers that networks are made of, without the way through torch ---------
+
+
+def run_sequence(tracer, module, x):
+    for child in module._modules.values():
+        x = call_module(child, x)
+    return x
+
+
+def run_convolution(tracer, module, x):
+    if type(x) is not ShapeValue or type(module) is not nn.Conv2d:
+        return None
+    weight, bias = module._parameters["weight"], module._parameters["bias"]
+    if module.padding_mode != "zeros":
+        return None
+    args = (
+        x, Fixed(weight), None, module.stride, module.padding, module.dilation,
+        module.groups,
+    )  # fmt: skip
+    result = tracer.apply(CONVOLUTION, args, {})
+    counts = tracer.count(weight, bias)
+    return tracer.record(result, (x,), counts, step=(CONVOLUTION, args, {}))
+
+
+def run_norm(tracer, module, x):
+    if type(module) is not nn.BatchNorm2d or type(x) is not ShapeValue:
+        return None
+    sizes = x.sizes
+    if len(sizes) != 4 or sizes[1] != module.num_features:
+        return None  # torch and the rule say what is wrong
+    weight, bias = module._parameters["weight"], module._parameters["bias"]
+    result = Result("batch_norm", sizes, x.field)
+    return tracer.record(result, (x,), tracer.count(weight, bias), step=SAME)
+
+
+def run_relu(tracer, module, x):
+    if type(x) is not ShapeValue:
+        return None
+    result = Result("relu", x.sizes, x.field)
+    return tracer.record(result, (x,), (0, 0), module.inplace, step=SAME)
+
+
+CONVOLUTION = RULES["conv2d"]
+SAME = object()  # a step that leaves the shape of its one input
+SHORTCUTS = {
+    nn.Sequential.forward: run_sequence,
+    nn.Conv2d.forward: run_convolution,
+    nn.BatchNorm2d.forward: run_norm,
+    nn.ReLU.forward: run_relu,
+}
 
 
 def call_module(module, *args, **kwargs):
@@ -371,11 +619,15 @@ def trace(model, input_shape, *more_shapes, aux=False, dtype=torch.float32):
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     shapes = [checked(shape) for shape in (input_shape, *more_shapes)]
     tracer = Tracer(model)
-    modes = [(vars(module), module.training) for module in tracer.paths]
+    modes = []  # of those that change
+    for module in tracer.paths:
+        wanted = aux and not isinstance(module, KEEPS_EVAL)
+        if module.training != wanted:
+            modes.append((module.__dict__, module.training))
     with LOCK, torch.no_grad():
         try:
-            for module in tracer.paths:  # past __setattr__, which is slow
-                vars(module)["training"] = aux and not isinstance(module, KEEPS_EVAL)
+            for attributes, mode in modes:  # past __setattr__, which is slow
+                attributes["training"] = not mode
             nn.Module.__call__ = call_module
             ACTIVE.tracer = tracer
             inputs = [tracer.start(shape, dtype) for shape in shapes]
@@ -386,8 +638,12 @@ def trace(model, input_shape, *more_shapes, aux=False, dtype=torch.float32):
             for attributes, mode in modes:
                 attributes["training"] = mode
     name = getattr(model, "name", None) or type(model).__name__
-    built = sum(p.numel() for p, _ in tracer.parameters.values())
-    return Trace(name, shapes, tuple(tracer.ops), built, list(leaves(answer)))
+    outputs, ops = list(leaves(answer)), tuple(tracer.ops)
+    options = {"aux": aux, "dtype": dtype}
+    modules = {path: type(module) for module, path in tracer.paths.items()}
+    recording = Recording(tracer.tape, tracer.guards, outputs, model, options)
+    tracer.paths = tracer.parameters = None  # values hold the tracer, not the model
+    return Trace(name, shapes, ops, tracer.built, outputs, modules, recording)
 
 
 def leaves(answer):
