@@ -11,6 +11,7 @@ _HOMES = {
     "diagram": "diagram",
     "accuracy_by_scale": "charts",
     "cost_bars": "charts",
+    "feature_sheet": "feature_maps",
     "learning_curve": "charts",
     "sample_sheet": "charts",
     "setup_notebook": "notebook",

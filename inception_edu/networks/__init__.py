@@ -13,7 +13,11 @@ from inception_edu.networks.inception_v3 import inception_v3
 from inception_edu.networks.inception_v4 import inception_v4
 from inception_edu.networks.layers import Branches, ConvUnit, Network, Outputs
 from inception_edu.networks.minis import CLASSES, MINIS
-from inception_edu.networks.weights import load_pretrained, load_weights
+from inception_edu.networks.weights import (
+    load_pretrained,
+    load_weights,
+    trained_minis,
+)
 
 MODELS = {
     "googlenet_naive": googlenet_naive,
@@ -37,6 +41,7 @@ __all__ = [
     "list_models",
     "load_pretrained",
     "load_weights",
+    "trained_minis",
 ]
 
 

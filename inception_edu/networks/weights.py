@@ -4,6 +4,7 @@ Everything is checked before the first weight is copied, and a file is read as
 tensors only: nothing in it is ever run.
 """
 
+import csv
 import hashlib
 import os
 import tempfile
@@ -11,6 +12,7 @@ import urllib.request
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache as cached_forever
 from http.client import HTTPException
 from pathlib import Path
 
@@ -212,6 +214,12 @@ class Preprocessing:
     def __call__(self, image):
         """A batch of one from a PIL image of any mode."""
         import numpy as np
+
+        pixels = torch.from_numpy(np.array(self.window(image)))
+        return self.normalise(pixels.permute(2, 0, 1)[None] / 255)
+
+    def window(self, image):
+        """What the network looks at: an RGB image of `crop` x `crop` pixels."""
         from PIL import Image
 
         image = image.convert("RGB")
@@ -220,9 +228,7 @@ class Preprocessing:
         method = Image.Resampling[self.interpolation.upper()]
         image = image.resize((width, height), method)
         left, top = round((width - self.crop) / 2), round((height - self.crop) / 2)
-        image = image.crop((left, top, left + self.crop, top + self.crop))
-        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]
-        return self.normalise(pixels / 255)
+        return image.crop((left, top, left + self.crop, top + self.crop))
 
     def normalise(self, pixels):
         """The normalised batch from one with values from 0 to 1, `(N, 3, H, W)`."""
@@ -251,6 +257,7 @@ class Published:
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 HALVES = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+TRAINED = Path(__file__).parent / "trained"  # the minis that came along
 TIMM = "https://github.com/rwightman/pytorch-image-models/releases/download"
 PRETRAINED = {
     "googlenet": Published(
@@ -283,21 +290,45 @@ PRETRAINED = {
 }
 
 
-def load_pretrained(name, *, aux=False, cache=None, progress=True):
-    """The network `name` with its published ImageNet weights, in eval mode.
+# What the minis were trained on: training.as_input, written as a Preprocessing.
+DIGITS = Preprocessing(48, 48, (0.5,) * 3, (0.25,) * 3, interpolation="bilinear")
 
-    `model.preprocessing` is what its images need, a `Preprocessing`. The file is
-    downloaded once, checked against the hash in its name, and kept in `cache` (by
-    default where torch.hub keeps its files). `aux=True` keeps the auxiliary heads
-    of googlenet (stored, but never trained) and inception_v3. Raises ValueError
-    for a network without published weights, ConnectionError without a network.
+
+def trained_minis():
+    """`{name: row}` of the minis that come with the package, trained here.
+
+    A row is text: the command and seed that made the file, its SHA-256, and the
+    accuracy of its weights on the 2,000 test images of `digits_at_scale()`, over all
+    and by the digit's size, shares from 0 to 1.
+    """
+    with open(TRAINED / "minis.csv", newline="", encoding="utf-8") as file:
+        return {row["model"]: row for row in csv.DictReader(file)}
+
+
+def load_pretrained(name, *, aux=False, cache=None, progress=True):
+    """The network `name` with trained weights, in eval mode.
+
+    A mini comes with the package, trained on `digits_at_scale()`, and needs no
+    network: `mini_reduced`, `mini_v3`, `mini_v4`, `mini_resnet`. The others bring
+    their published ImageNet weights: the file is downloaded once, checked against
+    the hash in its name, and kept in `cache` (by default where torch.hub keeps its
+    files).
+
+    `model.preprocessing` is what its images need, a `Preprocessing`; `model.classes`
+    names its outputs. `aux=True` keeps the auxiliary heads of googlenet (stored, but
+    never trained) and inception_v3. Raises ValueError for a network without trained
+    weights and for a damaged file, ConnectionError without a network.
     """
     from inception_edu.networks import create_model
 
+    minis = trained_minis()
+    if name in minis:
+        return load_mini(name, minis[name]["sha256"], aux)
     if name not in PRETRAINED:
         raise ValueError(
             f"no published weights for {name!r}; there are some for "
-            f"{', '.join(PRETRAINED)}"
+            f"{', '.join(PRETRAINED)}; and with this package come, trained on "
+            f"digits, {', '.join(minis)}"
         )
     published = PRETRAINED[name]
     folder = Path(cache) if cache else Path(torch.hub.get_dir()) / "checkpoints"
@@ -311,6 +342,37 @@ def load_pretrained(name, *, aux=False, cache=None, progress=True):
     model = create_model(name, aux=aux, **options)
     load_weights(model, weights)
     model.preprocessing = published.preprocessing
+    model.classes = imagenet_classes()
+    return model.eval()
+
+
+@cached_forever
+def imagenet_classes():
+    """The 1,000 names of ImageNet's classes, in the order of the outputs."""
+    text = (Path(__file__).parent / "imagenet_classes.txt").read_text(encoding="utf-8")
+    return tuple(line for line in text.splitlines() if not line.startswith("#"))
+
+
+def load_mini(name, sha256, aux=False):
+    """A mini from the package's own file, which must have this hash."""
+    from inception_edu.networks import create_model
+
+    if aux:
+        raise ValueError(
+            f"the trained {name} has no auxiliary head; use aux=False, or "
+            f"create_model({name!r}) and train it yourself"
+        )
+    path = TRAINED / f"{name}.safetensors"
+    if not path.is_file() or digest(path) != sha256:
+        raise ValueError(
+            f"{path} is missing or not the file that was shipped; install "
+            f"inception_edu again, or train it: python -m "
+            f"inception_edu.training.minis --models {name}"
+        )
+    model = create_model(name)
+    load_weights(model, path)
+    model.preprocessing = DIGITS
+    model.classes = tuple("0123456789")
     return model.eval()
 
 
@@ -354,7 +416,8 @@ def fetch(published, folder, progress=True):
     except (OSError, HTTPException) as problem:
         raise ConnectionError(
             f"cannot download {published.url} to {folder} ({problem}); without a "
-            f"network, put that file at {path} or use a mini network"
+            f"network, put that file at {path} or take a mini that comes along, "
+            "such as load_pretrained('mini_v4')"
         ) from None
     finally:
         if part:

@@ -22,6 +22,7 @@ from inception_edu.networks.layers import Branches, ConvUnit, Network
 from inception_edu.networks.library_keys import library_names, translate
 from inception_edu.networks.weights import (
     PRETRAINED,
+    TRAINED,
     Preprocessing,
     Published,
     fetch,
@@ -30,6 +31,7 @@ from inception_edu.networks.weights import (
     read_weights,
     recognise,
 )
+from inception_edu.training import as_input
 
 # Key and shape of every entry, in order, of torchvision 0.29.1's and timm 1.0.31's
 # state dicts, as those libraries build them.
@@ -448,15 +450,19 @@ def test_a_file_that_is_not_there_is_one_clear_line(server, tmp_path, place):
 def test_without_a_network_the_line_says_what_to_do(tmp_path, monkeypatch):
     nowhere = replace(PRETRAINED["googlenet"], url="http://127.0.0.1:9/g-0.pth")
     monkeypatch.setitem(PRETRAINED, "googlenet", nowhere)
-    with pytest.raises(ConnectionError, match="without a network, put that file at"):
+    with pytest.raises(
+        ConnectionError, match="without a network, put that file at"
+    ) as words:
         load_pretrained("googlenet", cache=tmp_path, progress=False)
+    assert "load_pretrained('mini_v4')" in str(words.value)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_network_without_published_weights_is_refused():
     for name in ("bn_inception", "inception_resnet_v1", "mini_naive", "resnet"):
-        with pytest.raises(ValueError, match="there are some for googlenet"):
+        with pytest.raises(ValueError, match="there are some for googlenet") as words:
             load_pretrained(name)
+        assert "mini_v4" in str(words.value)
 
 
 def test_a_pretrained_network_comes_in_eval_mode_with_its_preprocessing(
@@ -473,6 +479,7 @@ def test_a_pretrained_network_comes_in_eval_mode_with_its_preprocessing(
     assert model.aux_heads is None
     assert torch.equal(model.fc.weight, theirs["fc.weight"])
     assert model.preprocessing.crop == 224
+    assert (model.classes[0], model.classes[999]) == ("tench", "toilet tissue")
     assert (tmp_path / "cache" / "googlenet.pth").is_file()
 
 
@@ -488,6 +495,65 @@ def test_the_background_class_of_tensorflow_is_dropped(tmp_path, monkeypatch):
         load_pretrained("inception_v4")
     assert seen["last_linear.weight"].shape == (1000, 1536)
     assert seen["last_linear.bias"][0] == 1
+
+
+def test_imagenets_names_are_in_the_order_of_the_outputs():
+    names = module.imagenet_classes()
+    assert len(names) == len(set(names)) == 1000
+    # Well-known places of ILSVRC 2012, from its own list of WordNet numbers.
+    known = {1: "goldfish", 207: "golden retriever", 281: "tabby", 538: "dome"}
+    known |= {817: "sports car", 832: "stupa", 954: "banana", 985: "daisy"}
+    assert {place: names[place] for place in known} == known
+
+
+# --- minis that come with the package ------------------------------------------
+
+SHIPPED = ("mini_reduced", "mini_v3", "mini_v4", "mini_resnet")
+
+
+def test_the_shipped_minis_are_few_kilobytes():
+    rows = module.trained_minis()
+    assert set(rows) >= set(SHIPPED)
+    sizes = {path.stem: path.stat().st_size for path in TRAINED.glob("*.safetensors")}
+    assert sizes == {name: int(row["bytes"]) for name, row in rows.items()}
+    assert sum(sizes.values()) < 600_000
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_mini_needs_no_network_and_brings_what_it_needs(name, monkeypatch):
+    monkeypatch.setattr(module, "fetch", None)
+    model = ie.load_pretrained(name)
+    assert model.name == name and not model.training
+    assert model.classes == tuple("0123456789")
+    images = torch.randint(0, 256, (5, 3, 48, 48), dtype=torch.uint8)
+    ours = model.preprocessing.normalise(images / 255)
+    assert torch.allclose(ours, as_input(images), atol=1e-5)
+    image = Image.fromarray(images[0].permute(1, 2, 0).numpy())
+    assert torch.allclose(model.preprocessing(image), as_input(images[:1]), atol=1e-5)
+
+
+@pytest.mark.parametrize("harm", ["changed", "cut short", "gone"])
+def test_a_damaged_mini_is_refused(tmp_path, monkeypatch, harm):
+    for path in TRAINED.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(module, "TRAINED", tmp_path)
+    load_pretrained("mini_v4")
+    file = tmp_path / "mini_v4.safetensors"
+    whole = file.read_bytes()
+    if harm == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(
+            whole[:-2] if harm == "cut short" else whole[:-1] + bytes([whole[-1] ^ 1])
+        )
+    with pytest.raises(ValueError, match="not the file that was shipped") as words:
+        load_pretrained("mini_v4")
+    assert "inception_edu.training.minis --models mini_v4" in str(words.value)
+
+
+def test_a_mini_comes_without_auxiliary_heads():
+    with pytest.raises(ValueError, match="no auxiliary head"):
+        load_pretrained("mini_v3", aux=True)
 
 
 # --- preprocessing ------------------------------------------------------------
@@ -527,6 +593,16 @@ def test_any_picture_becomes_one_batch(mode, size):
     assert batch.shape == (1, 3, 32, 32)
     assert batch.dtype == torch.float32
     assert batch.min() >= -1.0001 and batch.max() <= 1.0001
+
+
+def test_the_window_is_what_the_batch_is_made_of():
+    random = torch.randint(0, 256, (90, 70, 3), dtype=torch.uint8)
+    prepare = PRETRAINED["inception_v4"].preprocessing
+    image = Image.fromarray(random.numpy())
+    window = prepare.window(image)
+    assert (window.mode, window.size) == ("RGB", (299, 299))
+    again = replace(prepare, resize=299)(window)
+    assert torch.allclose(again, prepare(image), atol=1e-6)
 
 
 def test_the_middle_of_the_picture_is_cut_out():

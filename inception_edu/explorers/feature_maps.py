@@ -1,0 +1,353 @@
+"""The feature maps explorer: what does each branch see in this picture?
+
+The network runs once for each picture; what its layers answered is kept, so every
+other control only draws. `networks/activations.py` says what is kept,
+`figures/feature_maps.py` draws it.
+"""
+
+from collections import OrderedDict
+from functools import cache
+
+from inception_edu.explorers.frame import Check, Choice, Explorer, Picture, Range
+from inception_edu.figures.feature_maps import EVERY, feature_sheet, in_words
+
+KEPT = 48  # recordings in memory, the last ones used
+SIDE = 48  # of a picture with a digit, in pixels
+MOST_FRAMES = 60
+PICTURES = {
+    "digit": "a handwritten digit",
+    "china": "photograph: a temple",
+    "flower": "photograph: a flower",
+}
+# Which mini stands in for a network whose published weights cannot be fetched.
+STAND_INS = {
+    "googlenet": "mini_reduced",
+    "inception_v3": "mini_v3",
+    "inception_v4": "mini_v4",
+    "inception_resnet_v2": "mini_resnet",
+}
+
+
+# Pictures.
+
+
+@cache
+def handwriting():
+    """`{digit: (8, 8) ink}`: the first of each among those of the test images."""
+    import numpy as np
+    from sklearn.datasets import load_digits
+
+    from inception_edu.training.data import split_handwriting
+
+    found = load_digits()
+    _, test = split_handwriting(found.target, np.random.RandomState([0, 2]))
+    first = {}
+    for index in test:
+        first.setdefault(int(found.target[index]), found.images[index].astype(np.int32))
+    return first
+
+
+@cache
+def photograph(name):
+    """One of scikit-learn's two photographs, `(427, 640, 3)` uint8."""
+    from sklearn.datasets import load_sample_image
+
+    return load_sample_image(f"{name}.jpg")
+
+
+def digit_picture(digit, size):
+    """A digit `size` pixels tall on a crop of a photograph: an RGB PIL image, 48x48.
+
+    Drawn as in `digits_at_scale`, without its chance: always the middle of the same
+    crop, contrast 170 of 255, opacity 90 %, no tint.
+    """
+    import numpy as np
+    from PIL import Image
+
+    from inception_edu.training.data import enlarge
+
+    pixels = photograph("china")[150 : 150 + SIDE, 430 : 430 + SIDE].copy()
+    rows = enlarge(size)
+    ink = np.minimum(rows @ handwriting()[digit] @ rows.T * 3 // 2, 1 << 20)
+    ink = ink * 230 >> 12
+    start = (SIDE - size) // 2
+    window = pixels[start : start + size, start : start + size]
+    mean = int(window.sum(dtype=np.int64)) // window.size
+    colour = np.clip(mean + (170 if mean < 128 else -170), 0, 255)
+    mixed = window + ((colour - window.astype(np.int32)) * ink[..., None] >> 16)
+    window[:] = np.clip(mixed, 0, 255)
+    return Image.fromarray(pixels)
+
+
+# The network.
+
+
+class Subject:
+    """A network, how it wants its pictures, and what it answered to the last ones."""
+
+    def __init__(self, model, name, *, preprocessing=None, classes=None, remark=""):
+        self.model, self.name, self.remark = model, name, remark
+        self.prepare = preprocessing or preparation(model)
+        self.classes = classes or known_classes(model)
+        self.seen = OrderedDict()
+
+    @property
+    def reads_digits(self):
+        return self.classes is not None and tuple(self.classes) == tuple("0123456789")
+
+    def see(self, key, image):
+        """`(window, recording)` of a picture; the network runs when it is new."""
+        from inception_edu.networks.activations import record
+
+        if key in self.seen:
+            self.seen.move_to_end(key)
+            return self.seen[key]
+        window = self.prepare.window(image)
+        recording = record(self.model, self.prepare(image))
+        count = len(recording.logits)
+        if self.classes and len(self.classes) != count:
+            raise ValueError(
+                f"{len(self.classes)} class names for {count} outputs of {self.name}; "
+                "give one name for each, in order"
+            )
+        self.seen[key] = window, recording
+        if len(self.seen) > KEPT:
+            self.seen.popitem(last=False)
+        return window, recording
+
+
+def preparation(model):
+    """The model's own preprocessing, or what networks of its size usually need."""
+    from inception_edu.networks.weights import DIGITS, IMAGENET, Preprocessing
+
+    if hasattr(model, "preprocessing"):
+        return model.preprocessing
+    size = getattr(model, "input_size", 224)
+    return DIGITS if size == DIGITS.crop else Preprocessing(size, size, **IMAGENET)
+
+
+def known_classes(model):
+    """The model's own class names; the digits for a mini; None where unknown."""
+    from inception_edu.networks import MODELS
+    from inception_edu.networks.minis import MINIS
+
+    if hasattr(model, "classes"):
+        return model.classes
+    name = getattr(model, "name", "")
+    last = [m for m in model.modules() if hasattr(m, "out_features")]
+    digits = name in MINIS and name in MODELS and last and last[-1].out_features == 10
+    return tuple("0123456789") if digits else None
+
+
+@cache
+def shipped(name):
+    """The `Subject` of a mini that comes with the package."""
+    from inception_edu.networks import load_pretrained
+
+    return Subject(load_pretrained(name), name)
+
+
+def subject_of(model, preprocessing, classes):
+    """The `Subject` meant: a network, or the name of one with trained weights."""
+    from inception_edu.networks import load_pretrained
+
+    if not isinstance(model, str):
+        name = getattr(model, "name", type(model).__name__)
+        return Subject(model, name, preprocessing=preprocessing, classes=classes)
+    if model not in STAND_INS:
+        if preprocessing is None and classes is None and model in STAND_INS.values():
+            return shipped(model)
+        loaded, remark = load_pretrained(model), ""
+    else:
+        try:
+            loaded, remark = load_pretrained(model), ""
+        except ConnectionError:
+            loaded = load_pretrained(STAND_INS[model])
+            remark = f"no network, hence {loaded.name} in place of {model}"
+    return Subject(
+        loaded,
+        loaded.name,
+        preprocessing=preprocessing,
+        classes=classes,
+        remark=remark,
+    )
+
+
+# The explorer.
+
+
+class Viewer:
+    """What one explorer shows: a subject, and the reader's own picture if any."""
+
+    def __init__(self, subject, own=None):
+        self.subject, self.own = subject, own
+        self.start = "yours" if own else "digit" if subject.reads_digits else "china"
+
+    def image(self, state):
+        """`(key, image)` of the state's picture."""
+        name = state["picture"]
+        if name == "digit":
+            key = ("digit", state["digit"], state["size"])
+            return key, digit_picture(state["digit"], state["size"])
+        if name == "yours":
+            return ("yours", id(self.own)), self.own.image
+        from PIL import Image
+
+        return (name,), Image.fromarray(photograph(name))
+
+    def see(self, state):
+        return self.subject.see(*self.image(state))
+
+    def remarks(self, state):
+        """What a reader should know about this picture and this network."""
+        found = [self.subject.remark] if self.subject.remark else []
+        if state["picture"] == "digit":
+            words = f"drawn: {state['digit']}, {state['size']} pixels tall"
+            if not self.subject.reads_digits:
+                words += "; its classes may hold no digits"
+            found.append(words)
+        elif self.subject.reads_digits:
+            found.append("it knows digits only, and names one in any picture")
+        if state["picture"] == "yours" and self.own.remark:
+            found.append(f"your picture: {self.own.remark}")
+        if not self.subject.classes:
+            found.append("class names unknown: pass classes=[...]")
+        return found
+
+    def draw(self, state):
+        """The picture of a state, with prediction and strongest branch in the line."""
+        photo, recording = self.see(state)
+        name, layer, branch = state["layer"], recording.layers[state["layer"]], EVERY
+        if state["branch"] != EVERY:
+            branch = state["branch"]
+            if branch not in layer.branches:
+                has = ", ".join(layer.branches)
+                raise ValueError(
+                    f"{name} has no branch {branch}: take {has}, or {EVERY}"
+                )
+        remarks = self.remarks(state)
+        sheet = feature_sheet(
+            photo,
+            recording,
+            name,
+            branch,
+            count=state["channels"],
+            by=state["by"],
+            shared=state["shared"],
+            names=self.subject.classes,
+            remarks=remarks,
+        )
+        names = self.subject.classes
+        (first, probability), *_ = recording.top(1)
+        said = names[first] if names else f"class {first}"
+        shares = layer.shares()
+        if branch == EVERY:
+            branch = max(shares, key=shares.get)
+        channel = layer.branches[branch].strongest(1, state["by"])[0]
+        which = f"the {branch} branch" if len(shares) > 1 else "the one output"
+        part = f" {shares[branch]:.0%} of the response," if len(shares) > 1 else ""
+        summary = (
+            f"{self.subject.name} says {said} ({probability:.0%}); in {name} {which} "
+            f"gives{part} channel {channel} the most of its {layer_size(layer, branch)}"
+        )
+        if not any(shares.values()):
+            summary = (
+                f"{self.subject.name} says {said} ({probability:.0%}); {name} does not "
+                "answer to this picture at all"
+            )
+        if self.subject.remark:
+            summary += f"; {self.subject.remark}"
+        words = "; ".join((in_words(recording, name, names, by=state["by"]), *remarks))
+        title = f"Feature maps of {self.subject.name}, {name}: {summary}"
+        return Picture(sheet.svg(title, words), summary)
+
+
+def layer_size(layer, branch):
+    return len(layer.branches[branch].mean)
+
+
+def even(values, most):
+    """At most so many of the values, evenly spaced, both ends among them."""
+    if len(values) <= most:
+        return list(values)
+    last = len(values) - 1
+    return [values[round(i * last / (most - 1))] for i in range(most)]
+
+
+def feature_maps(
+    model="mini_reduced", picture=None, *, classes=None, preprocessing=None, **options
+):
+    """The feature maps explorer of a network: `feature_maps("mini_v4", "me.jpg")`.
+
+    `model`: a name that `load_pretrained` takes, or any network, the reader's own
+    too. Without a network connection, a mini stands in for a published one and says
+    so. `picture`: a file, a PIL image, an array or a tensor, see
+    `networks.images.read_picture`; without one there are scikit-learn's two
+    photographs and a handwritten digit of any size. `classes`: names of the outputs.
+    `preprocessing`: how the network wants its pictures, a `Preprocessing`; its own
+    `.preprocessing` unless given, else ImageNet's mean and std at its size. `options`
+    are those of `Explorer`: start, frames, compact.
+
+    `window, recording = explorer.viewer.see(explorer.state)`: what the network saw and
+    what it answered, `recording.layers` and `recording.top()`.
+    """
+    from inception_edu.networks.images import read_picture
+
+    own = None if picture is None else read_picture(picture)
+    viewer = Viewer(subject_of(model, preprocessing, classes), own)
+    pictures = PICTURES | ({"yours": "yours"} if own else {})
+    state = {"picture": viewer.start, "digit": 3, "size": 24}
+    _, recording = viewer.see(state)
+    layers = {
+        name: f"{name} ({layer.grid[0]}x{layer.grid[1]})"
+        for name, layer in recording.layers.items()
+    }
+    branches = [EVERY]
+    for layer in recording.layers.values():
+        if len(layer.branches) > 1:
+            branches += [b for b in layer.branches if b not in branches]
+    wide = [n for n, layer in recording.layers.items() if len(layer.branches) > 2]
+    controls = [
+        Choice("layer", "layer", layers, (wide or list(layers))[0]),
+        Choice("branch", "branch", branches, EVERY),
+        Choice("picture", "picture", pictures, viewer.start),
+        Choice("digit", "which digit", list(range(10)), 3),
+        Range("size", "size of the digit", 12, 40, 4, 24, unit="px"),
+        Range("channels", "channels shown", 1, 12, 1, 6),
+        Choice("by", "strongest by", {"mean": "mean", "peak": "peak"}, "mean"),
+        Check("shared", "one scale for the whole layer", False),
+    ]
+
+    def settle(values, changed):
+        """Moving the digit shows it; a layer without the branch shows every one."""
+        if {"digit", "size"} & changed and "picture" not in changed:
+            values["picture"] = "digit"
+        has = recording.layers[values["layer"]].branches
+        if (
+            "layer" in changed
+            and "branch" not in changed
+            and (len(has) < 2 or values["branch"] not in has)
+        ):
+            values["branch"] = EVERY
+        return values
+
+    if viewer.subject.reads_digits and own is None:
+        sizes = controls[4].values
+        sweep = {"layer": even(list(layers), MOST_FRAMES // len(sizes)), "size": sizes}
+    else:
+        shown = ["yours"] * bool(own) + ["china", "flower"]
+        sweep = {
+            "picture": shown,
+            "layer": even(list(layers), MOST_FRAMES // len(shown)),
+        }
+    explorer = Explorer(
+        "feature_maps",
+        "What does each branch see in this picture?",
+        controls,
+        viewer.draw,
+        settle=settle,
+        sweep=sweep,
+        **options,
+    )
+    explorer.viewer = viewer
+    return explorer

@@ -1,0 +1,219 @@
+"""What every branch of a network answers to one picture, kept small.
+
+`record(model, x)` runs the model once and watches `torch.cat`: what is concatenated
+along channels are the branches of a module, in a network of this package as well as
+in torchvision's, timm's or the reader's own. A layer without branches is one branch.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+KEPT = 12  # strongest channels of a branch whose maps are kept, by mean and by peak
+MOST_PIXELS = 32  # side of a kept map; larger ones are averaged down
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+class Branch(NamedTuple):
+    """The answers of one branch, negative ones counted as zero, as numpy arrays.
+
+    `mean` and `peak` are `(channels,)`, over the grid; `where` is `(h, w)`, the mean
+    over the channels; `maps` holds the strongest channels, `{channel: (h, w)}`. `h`
+    and `w` are the grid's, at most 32.
+    """
+
+    mean: object
+    peak: object
+    where: object
+    maps: dict
+    kernel: str = ""  # of its last convolution, such as "5x5", or "pool"
+
+    def strongest(self, count, by="mean"):
+        """The channels with the largest mean or peak, strongest first."""
+        return largest(getattr(self, by), min(count, KEPT))
+
+
+class Layer(NamedTuple):
+    """One module's branches by name, and its grid `(height, width)`."""
+
+    grid: tuple
+    branches: dict
+
+    @property
+    def channels(self):
+        return sum(len(branch.mean) for branch in self.branches.values())
+
+    def shares(self):
+        """`{branch: its part of the layer's whole response}`, all 0 if that is 0."""
+        sums = {name: float(b.mean.sum()) for name, b in self.branches.items()}
+        whole = sum(sums.values())
+        return {name: value / whole if whole else 0.0 for name, value in sums.items()}
+
+
+class Recording(NamedTuple):
+    """`layers` by path, in the order they ran, and the class scores `(classes,)`."""
+
+    layers: dict
+    logits: object
+
+    def top(self, count=5):
+        """`[(class, probability), ...]`, the most probable first."""
+        share = torch.from_numpy(self.logits).double().softmax(0)
+        found = share.topk(min(count, len(share)))
+        return list(zip(found.indices.tolist(), found.values.tolist(), strict=True))
+
+
+def largest(values, count):
+    """The places of the largest values, the largest first; of equals the last."""
+    return values.argsort(kind="stable")[::-1][:count].tolist()
+
+
+def keep(output, kernel=""):
+    """The `Branch` of an output `(1, channels, H, W)`."""
+    answers = output[0].detach().float().clamp(min=0)
+    mean = answers.mean((1, 2)).cpu().numpy()
+    peak = answers.amax((1, 2)).cpu().numpy()
+    kept = sorted({*largest(mean, KEPT), *largest(peak, KEPT)})
+    maps = torch.cat([answers.mean(0, keepdim=True), answers[kept]])
+    small = tuple(min(MOST_PIXELS, side) for side in answers.shape[1:])
+    if tuple(maps.shape[1:]) != small:
+        maps = F.adaptive_avg_pool2d(maps[None], small)[0]
+    # Half precision, for pictures only: many recordings stay in memory.
+    maps = maps.nan_to_num().clamp(max=65_000).half().cpu().numpy()
+    channels = dict(zip(kept, maps[1:], strict=True))
+    return Branch(mean, peak, maps[0], channels, kernel)
+
+
+class Watch(TorchFunctionMode):
+    """Notes what is concatenated, and which module and kernel it came from."""
+
+    def __init__(self, model, stages):
+        super().__init__()
+        self.names = {module: name for name, module in model.named_modules()}
+        self.stages = stages  # of which the whole output is kept too
+        self.inside = []  # the modules that are running, outermost first
+        self.found = {}
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        output = func(*args, **kwargs)
+        if func in (torch.cat, torch.concat, torch.concatenate):
+            tensors = args[0] if args else kwargs["tensors"]
+            dim = args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis", 0))
+            if output.ndim == 4 and dim in (1, -3) and len(tensors) > 1:
+                self.concatenated(tensors)
+        elif isinstance(output, torch.Tensor) and not hasattr(output, "_kernel"):
+            if func in (torch.conv1d, torch.conv2d, torch.conv3d):
+                weight = args[1] if len(args) > 1 else kwargs["weight"]
+                output._kernel = "x".join(map(str, weight.shape[2:]))
+            elif "pool" in getattr(func, "__name__", ""):
+                output._kernel = "pool"
+            elif args and hasattr(args[0], "_kernel"):
+                output._kernel = args[0]._kernel
+        return output
+
+    def concatenated(self, tensors):
+        """Keep the branches of the module that is running."""
+        owner = self.inside[-1] if self.inside else ""
+        branches = {}
+        for number, tensor in enumerate(tensors, 1):
+            path = getattr(tensor, "_path", "")
+            name = path.removeprefix(f"{owner}.") if path.startswith(owner) else ""
+            name = name or path.rpartition(".")[2] or f"branch {number}"
+            if name in branches:
+                name = f"{name} ({number})"
+            branches[name] = keep(tensor, getattr(tensor, "_kernel", ""))
+        self.found.pop(owner, None)  # the last one of a module is its output
+        self.found[owner] = Layer(tuple(tensors[0].shape[2:]), branches)
+
+    def before(self, module, args):
+        self.inside.append(self.names[module])
+
+    def after(self, module, args, output):
+        path = self.inside.pop()
+        if not isinstance(output, torch.Tensor):
+            return
+        output._path = path
+        whole = output.ndim == 4 and output[0, 0].numel() > 1
+        if path in self.stages and whole and not self.branched(path):
+            kernel = getattr(output, "_kernel", "")
+            self.found[path] = Layer(
+                tuple(output.shape[2:]), {"output": keep(output, kernel)}
+            )
+
+    def branched(self, path):
+        """Whether something was concatenated in this module or inside it."""
+        return any(p == path or p.startswith(f"{path}.") for p in self.found)
+
+
+def stages_of(model):
+    """Paths of the modules that count as a layer where they have no branches."""
+    named = getattr(model, "stage_names", None)
+    children = [(n, getattr(model, n)) for n in named or ()] or model.named_children()
+    found = []
+    for name, child in children:
+        convolutions = sum(isinstance(m, CONVOLUTIONS) for m in child.modules())
+        if convolutions > 1 and type(child) is nn.Sequential and not named:
+            found += [f"{name}.{inner}" for inner in stages_of(child)]
+        elif convolutions:
+            found.append(name)
+    return found
+
+
+def record(model, x):
+    """The `Recording` of a model on one picture, `(1, 3, H, W)`, in eval mode.
+
+    The model is left as it was. Raises ValueError where the model does not take the
+    picture, has no layer with a grid, or answers anything but finite class scores.
+    """
+    if tuple(x.shape[:1]) != (1,) or x.ndim != 4 or not torch.isfinite(x).all():
+        raise ValueError(
+            f"input of shape {tuple(x.shape)}: expected one picture, (1, 3, height, "
+            "width), of finite numbers"
+        )
+    weight = next((p for p in model.parameters() if p.is_floating_point()), None)
+    if weight is not None:
+        x = x.to(weight.device, weight.dtype)
+    watch = Watch(model, stages_of(model))
+    hooks, training = [], [m for m in model.modules() if m.training]
+    try:
+        model.eval()
+        for module in model.modules():
+            hooks.append(module.register_forward_pre_hook(watch.before))
+            hooks.append(module.register_forward_hook(watch.after))
+        with torch.no_grad(), watch:
+            scores = model(x)
+    except Exception as error:
+        name = getattr(model, "name", type(model).__name__)
+        raise ValueError(
+            f"{name} does not take a picture of {tuple(x.shape)}: {error}"
+        ) from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for module in training:
+            module.training = True
+    while not isinstance(scores, torch.Tensor):
+        scores = next(iter(scores.values() if hasattr(scores, "values") else scores))
+    scores = scores.float()
+    if scores.ndim != 2 or not torch.isfinite(scores).all():
+        raise ValueError(
+            f"the model's output of shape {tuple(scores.shape)} is no list of finite "
+            "class scores, (1, classes)"
+        )
+    paths = list(watch.found)
+    layers = {
+        path.removesuffix(".branches") or "model": watch.found[path]
+        for path in paths
+        if not any(
+            path.startswith(f"{other}.") or not other
+            for other in paths
+            if other != path
+        )
+    }
+    if not layers:
+        raise ValueError("the model has no layer with a grid of more than one pixel")
+    return Recording(layers, scores[0].cpu().numpy())

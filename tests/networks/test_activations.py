@@ -1,0 +1,197 @@
+"""What is recorded of a network, against hooks and slices of our own."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import inception_edu as ie
+from inception_edu.networks.activations import KEPT, keep, record
+from inception_edu.networks.layers import Branches
+
+
+def network(name, **options):
+    torch.manual_seed(0)
+    return ie.create_model(name, **options).eval()
+
+
+def picture(side=48, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(1, 3, side, side, generator=generator)
+
+
+@pytest.mark.parametrize(
+    "name", ["mini_naive", "mini_reduced", "mini_v2", "mini_v3", "mini_v4"]
+)
+def test_branches_are_the_slices_of_the_modules_output(name):
+    model, x = network(name), picture()
+    outputs = {}
+    for path, module in model.named_modules():
+        if isinstance(module, Branches):
+            module.register_forward_hook(
+                lambda module, _, output, path=path: outputs.update({path: output})
+            )
+    recording = record(model, x)
+    modules = dict(model.named_modules())
+    compared = 0
+    for path, layer in recording.layers.items():
+        if path not in outputs:
+            continue
+        assert list(layer.branches) == list(modules[path])
+        answers = outputs[path][0].clamp(min=0)
+        assert layer.channels == len(answers)
+        assert layer.grid == tuple(answers.shape[1:])
+        mean = np.concatenate([b.mean for b in layer.branches.values()])
+        peak = np.concatenate([b.peak for b in layer.branches.values()])
+        assert np.allclose(mean, answers.mean((1, 2)), atol=1e-6)
+        assert np.allclose(peak, answers.amax((1, 2)), atol=1e-6)
+        start = 0
+        for branch in layer.branches.values():
+            part = answers[start : start + len(branch.mean)]
+            start += len(part)
+            assert np.allclose(branch.where, part.mean(0), atol=1e-2, rtol=1e-2)
+            for channel, values in branch.maps.items():
+                assert np.allclose(values, part[channel], atol=1e-2, rtol=1e-2)
+        compared += 1
+    assert compared >= 3
+
+
+def test_the_scores_are_the_models_and_the_top_is_in_order():
+    model, x = network("mini_v4"), picture()
+    recording = record(model, x)
+    with torch.no_grad():
+        scores = model(x)[0]
+    assert np.allclose(recording.logits, scores, atol=1e-5)
+    top = recording.top()
+    assert [c for c, _ in top] == scores.topk(5).indices.tolist()
+    assert sum(p for _, p in recording.top(10)) == pytest.approx(1)
+
+
+def test_shares_add_up_and_the_strongest_come_first():
+    for layer in record(network("mini_reduced"), picture()).layers.values():
+        assert sum(layer.shares().values()) == pytest.approx(1)
+        for branch in layer.branches.values():
+            for by in ("mean", "peak"):
+                found = [getattr(branch, by)[c] for c in branch.strongest(KEPT, by)]
+                assert found == sorted(getattr(branch, by), reverse=True)[:KEPT]
+                assert set(branch.strongest(KEPT, by)) <= set(branch.maps)
+
+
+def test_a_dead_branch_has_maps_of_its_own_and_no_share():
+    branch = keep(torch.zeros(1, 40, 5, 5))
+    assert set(branch.strongest(12)) <= set(branch.maps)
+    assert not branch.where.any()
+
+
+def test_negative_answers_count_as_none():
+    branch = keep(torch.tensor([[[[-1.0, 3.0]], [[-1.0, -2.0]]]]))
+    assert branch.mean.tolist() == [1.5, 0.0]
+    assert branch.peak.tolist() == [3.0, 0.0]
+
+
+def test_large_maps_are_averaged_down():
+    x = torch.rand(1, 3, 128, 64)
+    branch = keep(x)
+    assert branch.where.shape == (32, 32)
+    expected = F.avg_pool2d(x[0].mean(0)[None], (4, 2))[0]
+    assert np.allclose(branch.where, expected, atol=1e-3)
+
+
+class Functional(nn.Module):
+    """Branches as torchvision writes them: plain attributes, `torch.cat` inside."""
+
+    def __init__(self):
+        super().__init__()
+        self.branch1 = nn.Conv2d(3, 4, 1)
+        self.branch2 = nn.Sequential(nn.Conv2d(3, 2, 1), nn.Conv2d(2, 6, 5, padding=2))
+
+    def forward(self, x):
+        pooled = F.max_pool2d(x, 3, stride=1, padding=1)
+        return torch.cat([F.relu(self.branch1(x)), self.branch2(x), pooled], dim=1)
+
+
+class Own(nn.Module):
+    """A reader's network; it answers a tuple."""
+
+    def __init__(self):
+        super().__init__()
+        self.block, self.fc = Functional(), nn.Linear(13, 7)
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, x):
+        return self.fc(self.drop(self.block(x).mean((2, 3)))), None
+
+
+def test_a_network_of_the_readers_own_shows_its_branches():
+    torch.manual_seed(0)
+    model = Own()
+    recording = record(model, picture(20))
+    (layer,) = recording.layers.values()
+    assert list(recording.layers) == ["block"]
+    found = {name: (len(b.mean), b.kernel) for name, b in layer.branches.items()}
+    assert found == {
+        "branch 1": (4, "1x1"),
+        "branch2": (6, "5x5"),
+        "branch 3": (3, "pool"),
+    }
+    assert len(recording.top()) == 5
+
+
+def test_a_plain_network_shows_its_convolutions():
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3),
+        nn.ReLU(),
+        nn.Sequential(nn.Conv2d(4, 5, 3), nn.Conv2d(5, 6, 1)),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(6, 3),
+    )
+    layers = record(model, picture(20)).layers
+    assert {n: (layer.grid, layer.channels) for n, layer in layers.items()} == {
+        "0": ((18, 18), 4),
+        "2.0": ((16, 16), 5),
+        "2.1": ((16, 16), 6),
+    }
+
+
+def test_residual_blocks_show_the_branches_that_are_added():
+    layers = record(network("mini_resnet"), picture()).layers
+    assert list(layers) == [
+        "stem", "a1", "reduction_a", "b1", "b2", "reduction_b", "c1"
+    ]  # fmt: skip
+    assert list(layers["b1"].branches) == ["1x1", "wide"]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_model_is_left_as_it_was(training):
+    model = network("mini_v3", aux=True).train(training)
+    model.stem.eval()
+    modes = [m.training for m in model.modules()]
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    record(model, picture())
+    assert [m.training for m in model.modules()] == modes
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+
+
+def test_what_cannot_be_shown_is_refused_and_leaves_no_hook():
+    model = network("mini_v4")
+    cases = {
+        "is smaller than": (model, picture(6)),
+        "of finite numbers": (model, torch.full((1, 3, 48, 48), float("nan"))),
+        "expected one picture": (model, torch.zeros(2, 3, 48, 48)),
+        "no layer with a grid": (
+            nn.Sequential(nn.Flatten(), nn.Linear(3 * 48 * 48, 3)),
+            picture(),
+        ),
+        "no list of finite class scores": (nn.Conv2d(3, 3, 3), picture()),
+    }
+    for words, (subject, x) in cases.items():
+        with pytest.raises(ValueError, match=words):
+            record(subject, x)
+        assert not any(m._forward_hooks for m in subject.modules())
+    with torch.no_grad():
+        model.fc.weight.fill_(float("inf"))
+    with pytest.raises(ValueError, match="finite class scores"):
+        record(model, picture())

@@ -1,0 +1,121 @@
+"""The minis that come with the package: trained by the command, as good as it says."""
+
+import csv
+
+import pytest
+import torch
+
+import inception_edu as ie
+from inception_edu.networks import weights
+from inception_edu.training import minis
+from inception_edu.training.data import BINS, digits_at_scale
+from inception_edu.training.experiment import count
+from inception_edu.training.loop import evaluate
+
+ROWS = weights.trained_minis()
+MARGIN = 0.01  # 20 of 2,000 images: processors round differently
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return digits_at_scale()
+
+
+def test_every_mini_of_the_plan_is_there_with_its_command():
+    assert set(ROWS) == set(minis.SHIPPED)
+    for run in minis.plan():
+        row = ROWS[run["model"]]
+        assert {key: row[key] for key in run} == {k: str(v) for k, v in run.items()}
+        for option in ("model", "seed", "epochs", "images"):
+            name = option.replace("model", "models")
+            assert f"--{name} {run[option]}" in row["command"]
+        assert row["command"].startswith("python -m inception_edu.training.minis ")
+
+
+@pytest.mark.parametrize("name", minis.SHIPPED)
+def test_the_stored_accuracy_is_that_of_the_stored_weights(name, digits):
+    model, row = ie.load_pretrained(name), ROWS[name]
+    accuracy, by_scale = evaluate(model, digits)
+    assert accuracy == pytest.approx(float(row["accuracy"]), abs=MARGIN)
+    assert list(by_scale) == list(BINS)
+    for scale, share in by_scale.items():
+        assert share == pytest.approx(float(row[scale]), abs=3 * MARGIN)
+    assert accuracy > 0.85
+    assert count(model)[1] == int(row["params"])
+
+
+def test_small_digits_are_the_hard_ones_for_every_mini():
+    for row in ROWS.values():
+        assert float(row["10-15"]) < min(float(row[s]) for s in list(BINS)[1:])
+
+
+TINY = ["--models", "mini_reduced", "--epochs", "1", "--images", "100"]
+
+
+@pytest.fixture
+def few_images(monkeypatch):
+    monkeypatch.setattr(
+        minis, "digits_at_scale", lambda n: digits_at_scale(n, n_test=100)
+    )
+
+
+def test_the_command_stores_what_it_measured(tmp_path, few_images, capsys):
+    assert minis.main([*TINY, "--out", str(tmp_path)])
+    path = tmp_path / "mini_reduced.safetensors"
+    with open(tmp_path / "minis.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["sha256"] == weights.digest(path)
+    assert int(row["bytes"]) == path.stat().st_size
+    stored = weights.read_weights(path)
+    floats = [v for v in stored.values() if v.is_floating_point()]
+    assert {v.dtype for v in floats} == {torch.float16}
+    model = ie.create_model("mini_reduced")
+    ie.load_weights(model, path)
+    accuracy, _ = evaluate(model, digits_at_scale(100, n_test=100))
+    assert row["accuracy"] == f"{accuracy:.4g}"
+    assert list(row) == list(ROWS["mini_reduced"])
+    before = path.read_bytes()
+    assert minis.main([*TINY, "--out", str(tmp_path)])
+    assert "1 of 1 runs are in minis.csv" in capsys.readouterr().out
+    assert path.read_bytes() == before
+
+
+def test_the_same_seed_gives_the_same_file_and_a_break_changes_nothing(
+    tmp_path, few_images, monkeypatch
+):
+    (run,) = minis.plan(["mini_reduced"], epochs=2, images=100)
+    first = minis.train(run, tmp_path / "a")
+    whole, resumed = minis.fit, []
+
+    def broken(*args, **options):
+        return whole(*args, **options, callback=lambda history: False)
+
+    def watched(*args, **options):
+        return whole(*args, **options, callback=lambda h: resumed.append(h.epoch[-1]))
+
+    monkeypatch.setattr(minis, "fit", broken)
+    assert minis.train(run, tmp_path / "b") is None  # one epoch of two
+    monkeypatch.setattr(minis, "fit", watched)
+    again = minis.train(run, tmp_path / "b")
+    assert resumed == [2]
+    assert again["sha256"] == first["sha256"]
+
+
+def test_an_interrupted_training_writes_no_row(tmp_path, few_images, monkeypatch):
+    def stopped(*args, **options):
+        def interrupt(history):
+            raise KeyboardInterrupt
+
+        return fit(*args, **options, callback=interrupt)
+
+    fit = minis.fit
+    monkeypatch.setattr(minis, "fit", stopped)
+    assert not minis.main([*TINY, "--out", str(tmp_path)])
+    assert not (tmp_path / "minis.csv").exists()
+    monkeypatch.setattr(minis, "fit", fit)
+    assert minis.main([*TINY, "--out", str(tmp_path)])
+
+
+def test_an_unknown_mini_is_refused():
+    with pytest.raises(SystemExit):
+        minis.main(["--models", "mini_naive"])
