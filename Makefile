@@ -22,13 +22,14 @@ BIN := $(VENV)/bin
 endif
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup lab test test-lowest notebooks lint clean
+.PHONY: help setup lab test test-lowest notebooks npm pages lint clean
 
 help:
 	@echo "make lab        open the series in JupyterLab"
 	@echo "make test       run every test and every notebook"
 	@echo "make test-lowest  the same with the lowest versions, in .venv-lowest"
 	@echo "make notebooks  run the notebooks and store their outputs"
+	@echo "make pages      one self-contained HTML page a lesson, in site/"
 	@echo "make lint       ruff check and ruff format --check"
 	@echo "make clean      remove the environment and the caches"
 
@@ -65,10 +66,21 @@ test-lowest:
 notebooks: setup
 	$(BIN)/python -m inception_edu.publish execute notebooks/*.ipynb
 
+# What pages and slides carry along comes from npm, by package-lock.json. Without
+# npm the build says what it misses, and the tests of pages are skipped.
+node_modules/.installed: package.json package-lock.json
+	@if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund && touch $@; \
+	else echo "npm is missing; it comes with Node.js 18 or newer" >&2; fi
+
+npm: node_modules/.installed
+
+pages: setup npm
+	$(BIN)/python -m inception_edu.publish $@
+
 lint: setup
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 
 clean:
-	rm -rf $(VENV) build dist site .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site node_modules .pytest_cache .ruff_cache .hypothesis
 	find inception_edu tests notebooks -name __pycache__ -prune -exec rm -rf {} +

@@ -53,15 +53,15 @@ export default { render({ model, el }) {
     if (serial >= asked) controls.forEach((c, i) => c.write(values[i]));
     root.setAttribute("aria-busy", serial < asked);
   };
-  // A stored picture fits if the swept controls agree and no other was moved.
+  // A stored picture fits if all agree, or the swept controls do and no other was moved.
   const stored = (values) => {
-    if (values.some((value, i) => !face.swept.includes(i) && value !== shown[i])) return;
-    return model.get("_frames").find(([known]) => face.swept.every((i) => known[i] === values[i]));
+    const moved = values.some((value, i) => !face.swept.includes(i) && value !== shown[i]), agree = (known) => (is) => known[is] === values[is];
+    return model.get("_frames").find(([known]) => [...values.keys()].every(agree(known)) || (!moved && face.swept.every(agree(known))));
   };
   const silent = () => {
     root.setAttribute("aria-busy", "false");
     problem.textContent = here ? "Python is busy or has stopped: wait, or run this cell again."
-      : face.swept.length ? "This page stores only some pictures: open the notebook for the rest."
+      : face.swept.length ? `This page has pictures only for some steps of: ${face.swept.map((i) => face.controls[i].label).join(", ")}. Press Reset, or open the notebook for the rest.`
       : "Python has not answered: open the notebook and run this cell to use it.";
   };
   const expect = () => { clearTimeout(timer); root.setAttribute("aria-busy", "true"); timer = setTimeout(silent, here ? 5000 : 300); };

@@ -43,9 +43,10 @@ def width(**options):
   its action with a copy of the values, then the picture is drawn again. From
   Python: `explorer.press("train")`. ValueError in an action is shown in place.
 - `sweep` names the controls and values that a lecture needs, at most 64 states
-  together; take neighbours on a slider, so that the arrow keys stay inside. With
-  `frames=True` (or a sweep of your own) their pictures are stored in the page and
-  need no kernel; INCEPTION_EDU_FRAMES=1 turns this on for a whole export.
+  together; on a page, a slider goes on from one of its values to the next. An
+  explorer that has no more states than that sweeps them all. With `frames=True` (or
+  a sweep of your own) their pictures, and that of the start, are stored in the page
+  and need no kernel; INCEPTION_EDU_FRAMES=1 turns this on for a whole export.
 - Redraw in at most 20 ms: a step then reaches the screen within 50 ms.
 
 Python side: `explorer.values = {"width": 128}` moves controls and redraws, or
@@ -60,6 +61,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import product
+from math import prod
 from numbers import Real
 from pathlib import Path
 from threading import RLock
@@ -251,7 +253,9 @@ class Explorer(anywidget.AnyWidget):
         if len(self.controls) < len(controls):
             raise ValueError(f"two controls of {name} share a name")
         self.buttons = {button.name: button for button in buttons}
-        self.sweep = sweep or {}
+        every = {control.name: list(control.values) for control in controls}
+        few = prod(map(len, every.values())) <= MOST_FRAMES
+        self.sweep = sweep or (every if few else {})
         self.problem = ""
         self._draw, self._settle = draw, settle
         self._lock = RLock()  # the page may ask from a thread of its own
@@ -353,9 +357,7 @@ class Explorer(anywidget.AnyWidget):
 
     def _stored(self, frames):
         """An answer for every state of the sweep, counted from the start."""
-        count = 1
-        for values in frames.values():
-            count *= len(values)
+        count = prod(map(len, frames.values()))
         if frames and count > MOST_FRAMES:
             raise ValueError(
                 f"{count} frames are too many for a page; "
@@ -370,6 +372,9 @@ class Explorer(anywidget.AnyWidget):
             except ValueError as refused:
                 picture, problem = self._picture, str(refused)
             stored.append([list(values.values()), *picture, problem])
+        start = list(self._values.values())
+        if stored and not any(values == start for values, *_ in stored):
+            stored.insert(0, [start, *self._picture, ""])  # Reset leads there
         return stored
 
     @observe("_asked")

@@ -160,6 +160,9 @@ def label_smoothing(**options):
         "What target, loss and gradient does a logit get?",
         CONTROLS,
         draw,
-        sweep={"gap": [3.5 + i / 10 for i in range(16)], "eps": [0.0, 0.1]},
+        sweep={
+            "gap": [-4, -2, 0, 1, 2, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 10, 12, 16],
+            "eps": [0.0, 0.1, 0.3],
+        },
         **options,
     )

@@ -1,4 +1,8 @@
-"""`python -m inception_edu.publish execute|check notebooks...`"""
+"""`python -m inception_edu.publish execute|check notebooks...`
+
+and, from the same notebooks, what a lecturer takes along:
+`python -m inception_edu.publish pages`.
+"""
 
 import argparse
 import glob
@@ -9,6 +13,10 @@ from pathlib import Path
 from inception_edu.publish import check, execute
 
 SLOW_SECONDS = 120
+SERIES = Path(__file__).parents[2] / "notebooks" / "*.ipynb"
+TARGETS = {
+    "pages": "one self-contained HTML page a lesson",
+}
 
 
 def notebooks(patterns):
@@ -54,6 +62,19 @@ def look(paths):
     return found
 
 
+def build(target, paths, folder):
+    """The exit status of building a target; what is missing is said in one line."""
+    from inception_edu.publish import build
+    from inception_edu.publish.bundle import Missing
+
+    try:
+        getattr(build, target)(paths, folder)
+    except Missing as missing:
+        print(f"make {target}: {missing}", file=sys.stderr)
+        return 1
+    return 0
+
+
 def main(arguments=None):
     """The exit status: 0 when all is well, 1 otherwise."""
     parser = argparse.ArgumentParser(prog="python -m inception_edu.publish")
@@ -65,8 +86,16 @@ def main(arguments=None):
     )
     command = commands.add_parser("check", help="name departures from the form")
     command.add_argument("notebooks", nargs="+")
+    for target, text in TARGETS.items():
+        command = commands.add_parser(target, help=text)
+        command.add_argument("notebooks", nargs="*", default=[str(SERIES)])
+        command.add_argument(
+            "--to", type=Path, default=Path("site"), metavar="FOLDER", help="where to"
+        )
     chosen = parser.parse_args(arguments)
     paths = notebooks(chosen.notebooks)
+    if chosen.command in TARGETS:
+        return build(chosen.command, paths, chosen.to)
     if chosen.command == "execute":
         return int(run(paths, chosen.timeout) > 0)
     return int(look(paths) > 0)

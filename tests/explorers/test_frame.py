@@ -211,18 +211,19 @@ def test_frames_are_the_answers_of_the_sweep():
     explorer = toy(sweep={"width": [8, 200], "kernel": [1, 3]}, frames=True)
     assert explorer._face["swept"] == [0, 2]
     assert [frame[0][0:3:2] for frame in explorer._frames] == [
+        [64, 3],  # the start, to which Reset leads
         [8, 1],
         [8, 3],
         [200, 1],
         [200, 3],
     ]
-    for values, svg, summary, problem in explorer._frames[:3]:
+    for values, svg, summary, problem in explorer._frames[:4]:
         twin = toy()
         names = dict(zip(twin.values, values, strict=True))
         twin.values = {"kernel": 1}
         twin.values = names
         assert (svg, summary, problem) == (twin.svg, twin.summary, "")
-    assert "wider than 128" in explorer._frames[3][3]
+    assert "wider than 128" in explorer._frames[4][3]
     assert toy(sweep={"width": [8]})._frames == []
 
 
@@ -233,8 +234,22 @@ def test_too_many_frames_are_refused():
 
 def test_an_export_turns_frames_on(monkeypatch):
     monkeypatch.setenv("INCEPTION_EDU_FRAMES", "1")
-    assert len(toy(sweep={"width": [8, 16]})._frames) == 2
+    assert len(toy(sweep={"width": [8, 16]})._frames) == 3
     assert toy(sweep={"width": [8, 16]}, frames=False)._frames == []
+
+
+def test_an_explorer_of_few_states_sweeps_them_all():
+    few = [Choice("kernel", "kernel", [1, 3], 3), Check("bias", "bias")]
+    small = Explorer(
+        "small", "?", few, lambda s: Picture("<svg/>", str(s)), frames=True
+    )
+    assert [values for values, *_ in small._frames] == [
+        [1, False],
+        [1, True],
+        [3, False],
+        [3, True],
+    ]
+    assert toy().sweep == {}
 
 
 def test_start_sets_the_first_picture_and_what_reset_goes_back_to():

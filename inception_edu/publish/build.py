@@ -1,0 +1,95 @@
+"""Pages and slides of the whole series, each a file of its own in `site/`."""
+
+from jinja2 import Environment, FileSystemLoader
+
+from inception_edu.publish.bundle import TEMPLATES
+from inception_edu.publish.execute import read
+from inception_edu.publish.exporters import (
+    DeckExporter,
+    PageExporter,
+    finished,
+    heading,
+    own_file,
+    plain,
+)
+
+
+def title(notebook):
+    """The lesson's title: its first heading."""
+    return next(found[1] for cell in notebook.cells if (found := heading(cell)))
+
+
+def about(notebook):
+    """What the lesson is about: the first paragraph below its title."""
+    paragraphs = notebook.cells[0].source.split("\n\n")
+    return plain(" ".join(paragraphs[1].split())) if len(paragraphs) > 1 else ""
+
+
+def contents(notebook):
+    """`(cell id, text)` of every section of a lesson."""
+    found = [(cell, heading(cell)) for cell in notebook.cells]
+    return [(cell.id, text[1]) for cell, text in found if text and text[0] == 2]
+
+
+def exported(exporter, path, neighbours=(None, None)):
+    """The HTML of the lesson at `path`."""
+    notebook = read(path)
+    resources = {
+        "metadata": {"name": path.stem, "path": str(path.parent)},
+        "title": title(notebook),
+        "contents": contents(notebook),
+        "contents_after": 0,
+        "before": neighbours[0],
+        "after": neighbours[1],
+    }
+    return exporter.from_notebook_node(notebook, resources)[0]
+
+
+def write(target, text):
+    """Store a file of the site and say so."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    print(f"{target}: {target.stat().st_size / 1e6:.1f} MB", flush=True)
+
+
+def index(paths, folder, heading, lead):
+    """The page that lists the lessons of a folder."""
+    loader = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=False)
+    lessons = []
+    for path in paths:
+        notebook = read(path)
+        entry = {"title": title(notebook), "about": about(notebook)}
+        lessons.append(entry | {"href": f"{path.stem}.html"})
+    page = loader.get_template("lesson/index.html.j2").render(
+        lessons=lessons, heading=heading, lead=lead
+    )
+    write(folder / "index.html", finished(page, [own_file("lesson/page.css")]))
+
+
+def pages(paths, folder):
+    """One self-contained page a lesson, and their index."""
+    named = [(f"{path.stem}.html", title(read(path))) for path in paths]
+    around = [None, *named, None]
+    for number, path in enumerate(paths):
+        neighbours = around[number], around[number + 2]
+        page = exported(PageExporter(), path, neighbours)
+        write(folder / f"{path.stem}.html", page)
+    index(
+        paths,
+        folder,
+        "The Inception family",
+        "From the naive module to Inception v4: predict, build, measure, touch.",
+    )
+
+
+def slides(paths, folder):
+    """One deck a lesson, and their index."""
+    for path in paths:
+        write(folder / "slides" / f"{path.stem}.html", exported(DeckExporter(), path))
+    index(
+        paths,
+        folder / "slides",
+        "The Inception family: slides",
+        "Right arrow goes on, s opens the speaker's notes, f fills the screen; "
+        "Escape leaves a control.",
+    )

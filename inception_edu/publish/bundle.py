@@ -1,0 +1,91 @@
+"""What a page carries along: styles, scripts and fonts, as text to be inlined.
+
+reveal.js and KaTeX come from npm by the lock file, at build time only; node
+renders the mathematics, so that a page needs no script for it.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+from base64 import b64encode
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MODULES = ROOT / "node_modules"
+TEMPLATES = Path(__file__).with_name("templates")
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+# One call for all formulas of a lesson.
+RENDER = """
+const katex = require("katex");
+const asked = JSON.parse(require("fs").readFileSync(0, "utf8"));
+console.log(JSON.stringify(asked.map(([tex, displayMode]) => {
+  try { return [katex.renderToString(tex, { displayMode }), ""]; }
+  catch (error) { return ["", error.message]; }
+})));
+"""
+
+
+class Missing(RuntimeError):
+    """A tool of the build is not on this machine; the text says how to get it."""
+
+
+def npm_file(name):
+    """The text of a file of an npm package, such as "reveal.js/dist/reveal.css"."""
+    path = MODULES / name
+    if not path.is_file():
+        raise Missing(
+            f"{name} is missing; run `npm ci` in {ROOT.name}/ once (needs Node.js 18)"
+        )
+    return path.read_text(encoding="utf-8")
+
+
+def chromium():
+    """The path of a Chromium or Chrome."""
+    found = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    if not found:
+        raise Missing(
+            f"no Chromium to print with; install one of: {', '.join(CHROMIUM_NAMES)}"
+        )
+    return found
+
+
+def own_file(name):
+    """The text of one of this package's own styles, scripts and templates."""
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def formulas(asked):
+    """The HTML of each `(tex, display)`; ValueError names one that KaTeX refuses."""
+    if not asked:
+        return []
+    npm_file("katex/package.json")
+    node = shutil.which("node")
+    if not node:
+        raise Missing("Node.js is missing; it renders the mathematics: install node 18")
+    run = subprocess.run(
+        [node, "-e", RENDER],
+        cwd=ROOT,
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
+    )
+    rendered = json.loads(run.stdout)
+    for (tex, _), (_, refusal) in zip(asked, rendered, strict=True):
+        if refusal:
+            raise ValueError(f"formula {tex!r}: {refusal}")
+    return [html for html, _ in rendered]
+
+
+def formula_css():
+    """KaTeX's style, with its fonts inside."""
+    css = npm_file("katex/dist/katex.min.css")
+
+    def inlined(match):
+        coded = b64encode((MODULES / "katex/dist" / match[1]).read_bytes()).decode()
+        return f'src:url(data:font/woff2;base64,{coded}) format("woff2")'
+
+    return re.sub(r"src:url\((fonts/[\w-]+\.woff2)\)[^;}]*", inlined, css)

@@ -1,0 +1,226 @@
+"""nbconvert's exporters, given this package's templates, explorers and formulas.
+
+Small preprocessors do what the stored notebook leaves to a kernel or to
+JupyterLab: explorers get their frames, a collapsed solution becomes a fold, and
+links between lessons lead to the other page.
+"""
+
+import json
+import re
+
+from nbconvert.exporters import HTMLExporter, SlidesExporter
+from nbconvert.preprocessors import Preprocessor, TagRemovePreprocessor
+
+from inception_edu.publish.bundle import (
+    TEMPLATES,
+    formula_css,
+    formulas,
+    npm_file,
+    own_file,
+)
+from inception_edu.publish.execute import WIDGET
+from inception_edu.publish.needed import value_of
+
+STATE = ("_face", "_shown", "_frames")
+FORMULA = re.compile(
+    r"\$\$(.+?)\$\$|(?<![\\$\w])\$([^\s$](?:[^$\n]*[^\s$\\])?)\$", re.DOTALL
+)
+CODE = re.compile(r"(^```.*?^```|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
+
+
+def heading(cell):
+    """`(level, text)` of the heading that a text cell begins with, or None."""
+    found = re.match(r"\s*(#{1,6})\s+(.*)", cell.source)
+    if cell.cell_type != "markdown" or not found:
+        return None
+    return len(found[1]), plain(found[2])
+
+
+def plain(markdown):
+    """A line of Markdown without its marks."""
+    text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", markdown)
+    return re.sub(r"\*|`|(?<!\w)_|_(?!\w)", "", text).strip()
+
+
+class Explorers(Preprocessor):
+    """Every explorer in its first state, with the pictures of its sweep.
+
+    Other widgets, such as the bar of a training, say nothing once they stopped.
+    """
+
+    def preprocess(self, notebook, resources):
+        folder = resources.get("metadata", {}).get("path", "")
+        for index, cell in enumerate(notebook.cells):
+            kept = []
+            for output in cell.get("outputs", []):
+                data = output.get("data", {})
+                if data.pop(WIDGET, None) is None:
+                    kept.append(output)
+                elif data.get("text/plain", "").startswith("<Explorer"):
+                    explorer = value_of(notebook.cells, index, folder)
+                    if not hasattr(explorer, "_frames"):
+                        raise ValueError(
+                            f"cell {cell.id!r} shows an explorer, but does not end on "
+                            "it; let its last line be the explorer alone"
+                        )
+                    output.data = {"text/html": self.place(explorer, resources)}
+                    kept.append(output)
+            if "outputs" in cell:
+                cell.outputs = kept
+        return notebook, resources
+
+    def place(self, explorer, resources):
+        """HTML: a still picture, and the state that the player wakes it up with."""
+        resources["front_end"] = (explorer._esm, explorer._css)
+        state = {name: getattr(explorer, name) for name in STATE}
+        coded = json.dumps(state, ensure_ascii=False).replace("</", "<\\/")
+        return (
+            f'<div class="explorer-place">{explorer.svg}'
+            f'<script type="application/json">{coded}</script></div>'
+        )
+
+
+class Folds(Preprocessor):
+    """A solution's heading and cells become one fold."""
+
+    def preprocess(self, notebook, resources):
+        cells, title = [], None
+        for cell in notebook.cells:
+            inside = "solution" in cell.metadata.get("tags", [])
+            found = heading(cell) if inside else None
+            if found and found[1].lower().startswith("solution"):
+                title = found[1]
+                cell.source = cell.source.strip().partition("\n")[2].strip()
+                if not cell.source:
+                    continue
+            if cells and (title or not inside):
+                cells[-1].metadata.fold_end = cells[-1].metadata.get("folded", False)
+            if inside:
+                cell.metadata.folded = True
+            if inside and title:
+                cell.metadata.fold_start, title = title, None
+            cells.append(cell)
+        if cells:
+            cells[-1].metadata.fold_end = cells[-1].metadata.get("folded", False)
+        notebook.cells = cells
+        return notebook, resources
+
+
+class Links(Preprocessor):
+    """A link to a lesson's notebook leads to the lesson's page."""
+
+    def preprocess_cell(self, cell, resources, index):
+        if cell.cell_type == "markdown":
+            cell.source = re.sub(r"\]\(([\w-]+)\.ipynb\)", r"](\1.html)", cell.source)
+        return cell, resources
+
+
+class Formulas(Preprocessor):
+    """Formulas are rendered here, all of a notebook at once, to leave no script."""
+
+    def preprocess(self, notebook, resources):
+        found = {}
+
+        def mark(match):
+            tex = (match[1] or match[2]).strip()
+            number = found.setdefault((tex, bool(match[1])), len(found))
+            return f"<x-formula>{number}</x-formula>"
+
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown" and "$" in cell.source:
+                parts = CODE.split(cell.source)
+                parts[::2] = [FORMULA.sub(mark, part) for part in parts[::2]]
+                cell.source = "".join(parts)
+        resources["formulas"] = formulas(list(found))
+        return notebook, resources
+
+
+class Results(Preprocessor):
+    """On a slide a picture stands without the code that drew it."""
+
+    def preprocess_cell(self, cell, resources, index):
+        shown = [
+            o.get("data", {}).get("text/html", "") for o in cell.get("outputs", [])
+        ]
+        if any("<img" in html or "explorer-place" in html for html in shown):
+            cell.metadata.transient = {"remove_source": True}
+        return cell, resources
+
+
+class Lesson:
+    """What pages and slides have in common; both are one file without a request."""
+
+    styles = ("lesson/page.css",)
+    steps = ()
+
+    def __init__(self, **options):
+        super().__init__(
+            extra_template_basedirs=[str(TEMPLATES)],
+            exclude_anchor_links=True,
+            **options,
+        )
+        for step in self.steps:
+            self.register_preprocessor(step, enabled=True)
+
+    def from_notebook_node(self, nb, resources=None, **kw):
+        page, resources = super().from_notebook_node(nb, resources, **kw)
+        formula = resources["formulas"]
+        page = re.sub(
+            r"<x-formula>(\d+)</x-formula>", lambda m: formula[int(m[1])], page
+        )
+        esm, css = resources.get("front_end", ("", ""))
+        styles = [*self.library_styles(), *map(own_file, self.styles), css]
+        if formula:
+            styles.append(formula_css())
+        return finished(page, styles, self.scripts(esm)), resources
+
+    def library_styles(self):
+        return []
+
+    def scripts(self, esm):
+        """The explorers' front end and what wakes them up, where there are any."""
+        if not esm:
+            return ""
+        front_end = esm.replace("export default", "const frame =", 1)
+        player = own_file("lesson/player.js")
+        return f'<script type="module">{front_end}\n{player}</script>'
+
+
+class PageExporter(Lesson, HTMLExporter):
+    """A lesson to read: for students, so without what is for lecturers."""
+
+    steps = (Explorers, Folds, Links, Formulas)
+
+    def __init__(self, leave_out=("lecturer",), **options):
+        super().__init__(
+            template_name="lesson", template_file="page.html.j2", **options
+        )
+        tags = TagRemovePreprocessor(remove_cell_tags=set(leave_out))
+        self.register_preprocessor(tags, enabled=True)
+
+
+class DeckExporter(Lesson, SlidesExporter):
+    """A lesson to present: slides from slide marks, notes for the speaker."""
+
+    styles = ("lesson/page.css", "deck/deck.css")
+    steps = (Explorers, Results, Links, Formulas)
+
+    def __init__(self, **options):
+        super().__init__(template_name="deck", template_file="index.html.j2", **options)
+
+    def library_styles(self):
+        return [npm_file("reveal.js/dist/reveal.css")]
+
+    def scripts(self, esm):
+        reveal = npm_file("reveal.js/dist/reveal.js")
+        notes = npm_file("reveal.js/plugin/notes/notes.js").replace("</", "<\\/")
+        show = f'<script type="module">{own_file("deck/deck.js")}</script>'
+        libraries = f"<script>{reveal}</script><script>{notes}</script>"
+        return libraries + super().scripts(esm) + show
+
+
+def finished(page, styles, scripts=""):
+    """A page with its styles and scripts put in."""
+    page = page.replace("/*style*/", "\n".join(styles), 1)
+    page = page.replace("/*theme*/", own_file("lesson/theme.js"), 1)
+    return page.replace("<!--player-->", scripts, 1)

@@ -1,0 +1,113 @@
+// Before the show: make every slide fit 1280x720. Type shrinks one step, no more;
+// what still does not fit goes on to a next slide, lists, tables and text by lines.
+const HEIGHT = 720, LEAST = 15;
+const fits = (section) => section.scrollHeight <= HEIGHT;
+const isHeading = (node) => /^H[1-4]$/.test(node.tagName);
+
+// A slide as a flat list of what may be parted; a fragment's parts step together.
+let fragments = 0;
+const flatten = (section) => {
+  const units = [];
+  const take = (node, index) => {
+    if (node.matches("aside")) return;
+    if (node.matches(".fragment")) { fragments += 1; [...node.children].forEach((child) => take(child, fragments)); return; }
+    if (node.matches(".cell, .outputs")) { [...node.children].forEach((child) => take(child, index)); return; }
+    if (index) { node.classList.add("fragment"); node.dataset.fragmentIndex = index; }
+    units.push(node);
+  };
+  [...section.children].forEach((child) => take(child, 0));
+  const notes = [...section.querySelectorAll("aside")];
+  section.replaceChildren(...units, ...notes);
+  return [units, notes];
+};
+// Lines of code or output that are longer than the slide: smaller, then wrapped.
+const narrow = (section) => {
+  for (const pre of section.querySelectorAll("pre")) {
+    let size = parseFloat(getComputedStyle(pre).fontSize);
+    while (pre.scrollWidth > pre.clientWidth && size > LEAST) pre.style.fontSize = `${(size -= 1)}px`;
+    if (pre.scrollWidth > pre.clientWidth) pre.style.whiteSpace = "pre-wrap";
+  }
+};
+// The pieces of a unit that are to stand on slides of their own, if there are any.
+const pieces = (unit) => {
+  const holder = unit.matches("ul, ol") ? unit : unit.querySelector("tbody");
+  if (holder?.children.length > 1) return [holder, [...holder.children]];
+  const pre = unit.matches("pre") ? unit : unit.querySelector("pre");
+  if (pre && pre.textContent.trim().includes("\n")) {
+    const lines = pre.innerHTML.replace(/^\n|\n$/g, "").split(/(?<=\n)/);
+    return [pre, lines.map((line) => { const span = document.createElement("span"); span.innerHTML = line; return span; })];
+  }
+  if (unit.matches("blockquote, details") && unit.children.length > 1) return [unit, [...unit.children]];
+  return null;
+};
+// Move what does not fit out of the unit; returns the rest as a new unit, or null.
+const part = (unit, section) => {
+  const found = pieces(unit);
+  if (!found) return null;
+  const [holder, parts] = found, rest = [];
+  holder.replaceChildren(...parts);
+  while (!fits(section) && parts.length > 1) { rest.unshift(parts.pop()); rest[0].remove(); }
+  if (!rest.length) return null;
+  const path = [];
+  for (let node = holder; node !== unit; node = node.parentNode) path.unshift([...node.parentNode.children].indexOf(node));
+  const twin = unit.cloneNode(true);
+  const place = path.reduce((node, i) => node.children[i], twin);
+  if (holder.tagName === "OL") place.start = (holder.start || 1) + parts.length;
+  place.replaceChildren(...rest);
+  return twin;
+};
+const split = (section) => {
+  const [units, notes] = flatten(section);
+  const title = units.find(isHeading);
+  const made = [section];
+  let here = section;
+  section.replaceChildren();
+  const open = () => {
+    here = section.cloneNode(false);
+    made.at(-1).after(here);
+    made.push(here);
+    if (!title) return;
+    const again = title.cloneNode(true);
+    again.removeAttribute("id");
+    again.classList.add("again");
+    here.append(again);
+  };
+  const empty = () => [...here.children].every((node) => node.classList.contains("again"));
+  const queue = [...units];
+  while (queue.length) {
+    const unit = queue.shift();
+    here.append(unit);
+    narrow(unit.parentNode);
+    if (fits(here)) continue;
+    const room = empty() || [...here.children].slice(0, -1).every(isHeading);
+    if (!room && unit.offsetTop - here.offsetTop > HEIGHT * 0.55 || !room && !pieces(unit)) {
+      const carried = []; // no heading stays behind alone
+      while (here.children.length > 1 && isHeading(unit.previousElementSibling ?? unit) && !unit.previousElementSibling.classList.contains("again")) { carried.unshift(unit.previousElementSibling); carried[0].remove(); }
+      unit.remove();
+      open();
+      if (carried.includes(title)) here.replaceChildren();
+      queue.unshift(...carried, unit);
+      continue;
+    }
+    const rest = part(unit, here);
+    if (rest) { open(); queue.unshift(rest); }
+  }
+  made.forEach((slide, i) => {
+    const again = slide.querySelector(".again, h1, h2, h3");
+    if (made.length > 1 && again) { const more = document.createElement("span"); more.className = "more"; more.textContent = ` (${i + 1}/${made.length})`; again.append(more); }
+    slide.append(...notes.map((note) => note.cloneNode(true)));
+  });
+};
+document.body.classList.add("measuring");
+document.querySelectorAll(".slides details").forEach((fold) => { fold.open = true; });
+for (const section of document.querySelectorAll(".slides > section > section")) {
+  narrow(section);
+  if (!fits(section)) section.classList.add("tight");
+  if (!fits(section)) { section.classList.remove("tight"); split(section); }
+}
+document.querySelectorAll(".slides details").forEach((fold) => { fold.open = false; });
+document.body.classList.remove("measuring");
+Reveal.initialize({
+  width: 1280, height: HEIGHT, margin: 0.02, minScale: 0.1, maxScale: 3, center: false, hash: true,
+  navigationMode: "linear", slideNumber: "c/t", transition: "none", plugins: [RevealNotes],
+});

@@ -1,0 +1,192 @@
+"""Pages opened from disk, without a network and without a kernel."""
+
+import json
+
+import pytest
+
+from inception_edu.publish import build, bundle
+
+pytestmark = pytest.mark.skipif(
+    not (bundle.MODULES / "katex").is_dir(), reason="no npm packages: run `npm ci`"
+)
+LESSONS = sorted((bundle.ROOT / "notebooks").glob("*.ipynb"))
+MORE = "open the notebook for the rest"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    build.pages(LESSONS, folder)
+    return folder
+
+
+@pytest.fixture
+def open_file(chromium):
+    """A function that opens a file without a network; its complaints fail the test."""
+    contexts, complaints = [], []
+
+    def opener(path, **options):
+        options = {"viewport": {"width": 1280, "height": 720}} | options
+        context = chromium.new_context(offline=True, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+
+        def note(message):
+            if message.type in ("error", "warning"):
+                complaints.append(message.text)
+
+        def asked(request):
+            if not request.url.startswith((path.as_uri(), "data:", "about:")):
+                complaints.append(f"asked for {request.url}")
+
+        page.on("console", note)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", asked)
+        page.goto(path.as_uri())
+        return page
+
+    yield opener
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+class Stored:
+    """An explorer on a page without a kernel, and the frames it was given."""
+
+    def __init__(self, root, state):
+        self.root, self.page, self.face = root, root.page, state["_face"]
+        self.frames = state["_frames"]
+        self.inputs = root.locator("input, select").all()
+
+    def seen(self):
+        """Indices or numbers of all inputs, picture, summary, problem."""
+        return self.root.evaluate(
+            """root => [[...root.querySelectorAll("input, select")].map((input) =>
+              input.type === "checkbox" ? input.checked : Number(input.value)),
+              root.querySelector(".ie-picture-place").innerHTML,
+              root.querySelector(".ie-summary").textContent,
+              root.querySelector(".ie-problem").textContent]"""
+        )
+
+    def values(self, shown):
+        return [
+            face["values"][int(value)] if "values" in face else value
+            for face, value in zip(self.face["controls"], shown, strict=True)
+        ]
+
+    def check(self):
+        """That what is shown is the stored answer to it; whether there was one."""
+        rest = self.page.locator('.ie-explorer[aria-busy="false"]')
+        self.root.and_(rest).wait_for()
+        shown, _, summary, problem = self.seen()
+        values = self.values(shown)
+        answers = [frame for frame in self.frames if frame[0] == values]
+        if not answers:
+            assert MORE in problem
+            return False
+        assert [summary, problem] == answers[0][2:]
+        return True
+
+    def press(self, index, keys):
+        """Whether pressing one of the keys led to another stored picture."""
+        moved = False
+        for key in keys:
+            before = self.seen()
+            self.inputs[index].focus()
+            self.page.keyboard.press(key)
+            moved |= self.check() and self.seen()[1:3] != before[1:3]
+        return moved
+
+    def click(self, index):
+        """The same by the mouse, towards the next stored value."""
+        face, before = self.face["controls"][index], self.seen()
+        if face["kind"] == "check":
+            self.inputs[index].click()
+        elif face["kind"] == "choice":
+            here, known = before[0][index], {f[0][index] for f in self.frames}
+            other = [
+                i for i, v in enumerate(face["values"]) if v in known and i != here
+            ]
+            self.inputs[index].select_option(index=other[0])
+        else:
+            known = sorted({frame[0][index] for frame in self.frames}, key=str)
+            stops = face.get("values")
+            at = stops.index if stops else lambda value: value
+            low, high = (0, len(stops) - 1) if stops else (face["min"], face["max"])
+            target = next(at(v) for v in known if at(v) != before[0][index])
+            self.inputs[index].scroll_into_view_if_needed()
+            box = self.inputs[index].bounding_box()
+            thumb = 16  # its middle never reaches the ends of the track
+            share = (target - low) / (high - low)
+            x = box["x"] + thumb / 2 + share * (box["width"] - thumb)
+            self.page.mouse.click(x, box["y"] + box["height"] / 2)
+        return self.check() and self.seen()[1:3] != before[1:3]
+
+    def leave(self):
+        """Move a control to where no picture is stored, if there is such a place."""
+        for index, face in enumerate(self.face["controls"]):
+            known = {str(frame[0][index]) for frame in self.frames}
+            legal = face.get("values") or [face.get("min"), face.get("max")]
+            ends = {"Home": str(legal[0]), "End": str(legal[-1])}
+            key = next((key for key in ends if ends[key] not in known), None)
+            if key and face["kind"] != "check":
+                before = self.seen()
+                self.inputs[index].focus()
+                self.page.keyboard.press(key)
+                assert not self.check()
+                assert self.seen()[1:3] == before[1:3]
+                return True
+        return False
+
+
+def states(path):
+    text = path.read_text(encoding="utf-8")
+    parts = text.split('<script type="application/json">')[1:]
+    return [json.loads(part.partition("</script>")[0]) for part in parts]
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_a_page_from_disk_moves_by_mouse_and_keyboard(site, open_file, lesson):
+    path = site / f"{lesson.stem}.html"
+    page = open_file(path)
+    stored = states(path)
+    page.wait_for_function(
+        "many => document.querySelectorAll('.ie-explorer').length === many",
+        arg=len(stored),
+    )
+    roots = page.locator(".ie-explorer").all()
+    for explorer in map(Stored, roots, stored):
+        name = explorer.face["name"]
+        assert explorer.check(), name
+        swept = explorer.face["swept"]
+        keys = "ArrowRight", "ArrowLeft", "ArrowLeft", "Space"
+        assert any(explorer.press(index, keys) for index in swept), name
+        reset = explorer.root.get_by_role("button", name="Reset")
+        reset.click()
+        assert explorer.check(), name
+        assert any(explorer.click(index) for index in swept), name
+        if explorer.leave():
+            reset.press("Enter")
+            assert explorer.check(), name
+
+
+def test_pages_fit_a_phone(site, open_file):
+    for path in sorted(site.iterdir()):
+        page = open_file(path, viewport={"width": 390, "height": 844})
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+        page.context.close()
+
+
+def test_dark_and_light_change_by_a_button_and_paper_is_light(site, open_file):
+    page = open_file(site / "00_start_here.html", color_scheme="dark")
+    paper = "() => getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(paper) == "rgb(17, 17, 17)"
+    light = "() => document.documentElement.getAttribute('data-jp-theme-light')"
+    assert page.evaluate(light) == "false"
+    page.get_by_role("button", name="Dark or light").click()
+    assert page.evaluate(light) == "true"
+    page.get_by_role("button", name="Dark or light").click()
+    page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(light) == "true"
