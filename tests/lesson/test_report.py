@@ -299,6 +299,7 @@ def test_submission_gets_what_it_deserves(graded, name):
 
 WORDS = {
     "one wrong": "[x] conv_params(3, 64, 7, False): expected 9,408, got 1,344",
+    "prints ok in the function": "your function returned None -> is a `return` missing",
     "syntax error": "cell 4 raised SyntaxError",
     "error in a later cell": "cell 7 (cell-5) raised ZeroDivisionError",
     "the checker changed": "the checker was changed",
