@@ -1,5 +1,6 @@
 """pyproject.toml, environment.yml, the two lock files and the README agree."""
 
+import csv
 import re
 import subprocess
 import sys
@@ -225,6 +226,24 @@ def test_windows_commands_are_those_of_the_makefile():
         "-m jupyterlab notebooks/00_start_here.ipynb",
     ]:
         assert step in readme
+
+
+def test_readme_says_what_was_measured_of_a_lesson():
+    with (ROOT / "benchmarks" / "lessons.csv").open(encoding="utf-8") as file:
+        rows = {row["lesson"]: row for row in csv.DictReader(file)}
+    readme = " ".join(text("README.md").split())
+    server = int(rows.pop("server")["peak_mib"])
+    for name, row in rows.items():
+        assert (ROOT / "notebooks" / f"{name}.ipynb").is_file()
+        cells = name[:2], row["cpu_seconds"], f"{int(row['peak_mib']):,}"
+        assert f"| {' | '.join(cells)} |" in readme
+    peak = max(int(row["peak_mib"]) for row in rows.values()) + server
+    cpu = max(int(row["cpu_seconds"]) for row in rows.values())
+    assert peak < 0.75 * 2048 and "give a student 2 GiB" in readme
+    assert f"without a kernel, takes {server} MiB more" in readme
+    assert f"{200 * peak / 1024:.0f} GiB if all of them" in readme
+    assert f"{200 * cpu / (75 * 60):.1f} cores over a lesson of 75 minutes" in readme
+    assert f"wait {200 * cpu / 32 / 60:.0f} minutes" in readme
 
 
 def test_citation_names_this_version():

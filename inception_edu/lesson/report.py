@@ -239,8 +239,7 @@ def grade(path, series, seconds=SECONDS, memory=MEMORY):
         return found
     found.lesson = lesson.number
     work = [(number, cell.source) for number, cell in code]
-    said, found.ended, found.reason = run_apart(work, seconds, memory)
-    found.seconds = said[-1]["at"] if said else float(seconds)
+    said, found.seconds, found.ended, found.reason = run_apart(work, seconds, memory)
     names = {number: cell.get("id", number) for number, cell in code}
     found.errors = told_errors(code, said, names)
     found.exercises = results(lesson, code, said, found)
@@ -248,7 +247,7 @@ def grade(path, series, seconds=SECONDS, memory=MEMORY):
 
 
 def run_apart(cells, seconds, memory):
-    """`(record, ended, reason)` of running the cells in a process of their own."""
+    """`(record, seconds, ended, reason)` of the cells in a process of their own."""
     key = secrets.token_bytes(32)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         place = Path(folder, "work")
@@ -258,14 +257,16 @@ def run_apart(cells, seconds, memory):
         arguments = (cells, str(place), str(record), key, memory * 2**20)
         process = nursery().Process(target=sandbox.run, args=arguments, daemon=True)
         process.start()
+        start = time.monotonic()
         ended, reason = watch(process, seconds, memory)
+        took = round(time.monotonic() - start, 1)
         said = sandbox.read_record(record, key)
     if not ended and not any(line.get("done") for line in said):
         ended = "died"
         reason = f"the process ended itself ({how_it_ended(process.exitcode)})"
     if ended and said:
         reason += f", in cell {[one['cell'] for one in said if 'cell' in one][-1]}"
-    return said, ended or "finished", reason
+    return said, took, ended or "finished", reason
 
 
 def nursery():

@@ -15,7 +15,6 @@ import json
 import multiprocessing
 import os
 import sys
-import time
 
 from inception_edu.lesson import checking
 
@@ -56,8 +55,8 @@ def run(cells, folder, record, key, memory):
     """
     with contextlib.suppress(AttributeError):  # where there are process groups
         os.setsid()
-    say = writer(record, key)
     be_quiet()
+    say = writer(record, key)
     move_to(folder)
     be_modest()
     shell = make_shell()
@@ -80,12 +79,12 @@ def run(cells, folder, record, key, memory):
 def writer(path, key):
     """A function that adds one signed line to the file."""
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    start, clock, count = time.perf_counter(), time.perf_counter, 0
+    count = 0
 
     def say(**what):
         nonlocal count
         count += 1
-        text = json.dumps({"line": count, "at": round(clock() - start, 3), **what})
+        text = json.dumps({"line": count, **what})
         os.write(file, f"\n{sign(text, key)} {text}\n".encode())
 
     return say
@@ -111,10 +110,12 @@ def read_record(path, key):
 
 
 def be_quiet():
-    """No keyboard, and no room for what is printed, however much it is."""
+    """No keyboard, no room for what is printed, no pipe to the process before."""
     nothing = os.open(os.devnull, os.O_RDWR)
-    for standard in (0, 1, 2):
-        os.dup2(nothing, standard)
+    for number in range(256 if hasattr(os, "fork") else 3):
+        with contextlib.suppress(OSError):
+            os.fstat(number)  # it is open
+            os.dup2(nothing, number)
     sys.stdin = os.fdopen(0, closefd=False)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="replace", closefd=False)
     sys.stderr = sys.stdout
