@@ -71,20 +71,23 @@ def middle_half(values):
     return low, high
 
 
-def latency(models, input_shape=None, *, rounds=7, warm_up=2):
+def latency(models, input_shape=None, *, rounds=7, warm_up=2, threads=None):
     """The `Latency` of a network, or a table of them by name.
 
     `models`: an `nn.Module`, or a table of modules by name, timed in turns, so that
     whatever else the machine does meets all of them; the order turns from round to
     round. `input_shape`: one for all, a table by name, or None for one image of each
     network's own size. `warm_up` calls come first and do not count. Each runs where
-    its weights are, in eval mode without gradients; a GPU is waited for. Modes are
-    left as they were. Give the networks `torch.set_num_threads` threads first if you
-    want another number than torch takes.
+    its weights are, in eval mode without gradients; a GPU is waited for. `threads`:
+    of the CPU, torch's own number unless given; one is what a busy machine disturbs
+    least, since several wait for each other. Modes and threads are left as they were.
     """
     alone = isinstance(models, nn.Module)
     models = {type(models).__name__: models} if alone else dict(models)
-    for label, count, least in (("rounds", rounds, 1), ("warm_up", warm_up, 0)):
+    before = torch.get_num_threads()
+    threads = before if threads is None else threads
+    counts = (("rounds", rounds, 1), ("warm_up", warm_up, 0), ("threads", threads, 1))
+    for label, count, least in counts:
         if isinstance(count, bool) or not isinstance(count, int) or count < least:
             raise ValueError(
                 f"{label}={count!r} must be a whole number, at least {least}"
@@ -93,6 +96,7 @@ def latency(models, input_shape=None, *, rounds=7, warm_up=2):
     times, names = {name: [] for name in models}, list(models)
     was_training = {name: model.training for name, model in models.items()}
     try:
+        torch.set_num_threads(threads)
         with torch.inference_mode():
             for name, model in models.items():
                 model.eval()
@@ -103,9 +107,9 @@ def latency(models, input_shape=None, *, rounds=7, warm_up=2):
                 for name in names[start:] + names[:start]:
                     times[name].append(call(models[name], inputs[name]))
     finally:
+        torch.set_num_threads(before)
         for name, model in models.items():
             model.train(was_training[name])
-    threads = torch.get_num_threads()
     found = {
         name: Latency(name, tuple(times[name]), str(inputs[name].device), threads)
         for name in names

@@ -11,6 +11,7 @@ from importlib import import_module
 NAMES = ("module", "bottleneck", "kernels", "grid_reduction")
 NAMES += ("label_smoothing", "optimizers", "auxiliary_head", "training")
 NAMES += ("network", "residual", "feature_maps")
+NAMES += ("family",)
 
 
 class Explore:

@@ -54,6 +54,18 @@ def test_it_runs_in_eval_mode_without_gradients_and_puts_the_mode_back():
     assert sleeper.training
 
 
+def test_threads_are_set_for_the_while():
+    class Counter(nn.Module):
+        def forward(self, x):
+            self.threads = torch.get_num_threads()
+            return x
+
+    before, counter = torch.get_num_threads(), Counter()
+    found = ie.latency(counter, (1, 3, 2, 2), rounds=1, threads=before + 1)
+    assert (counter.threads, found.threads) == (before + 1, before + 1)
+    assert torch.get_num_threads() == before
+
+
 def test_the_median_and_the_middle_half():
     one = Latency("net", (0.1, 0.4, 0.2, 0.3, 9.0), "cpu", 2)
     assert one.median == pytest.approx(0.3)
@@ -74,6 +86,7 @@ def test_a_network_is_timed_at_its_own_size():
         ({"a": "net"}, {}, TypeError, "a is a str"),
         (nn.Linear(3, 3), {"rounds": 0}, ValueError, "rounds=0"),
         (nn.Linear(3, 3), {"warm_up": True}, ValueError, "warm_up=True"),
+        (nn.Linear(3, 3), {"threads": 0}, ValueError, "threads=0"),
         (nn.Linear(3, 3, device="meta"), {"input_shape": (1, 3)}, ValueError, "meta"),
     ],
 )

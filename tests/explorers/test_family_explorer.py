@@ -1,0 +1,184 @@
+"""The family explorer: every number has a source, and no label covers another."""
+
+from itertools import combinations, pairwise, product
+from xml.etree import ElementTree
+
+import pytest
+
+import inception_edu as ie
+from inception_edu import papers
+from inception_edu.cost import Latency
+from inception_edu.explorers import family
+from inception_edu.figures.svg import text_width
+
+SVG = "{http://www.w3.org/2000/svg}"
+START = {control.name: control.value for control in family.CONTROLS}
+
+
+def timed(figures):
+    """Latencies as a machine might measure them, for every network of ours."""
+    keys = [family.network_key(figures, name) for name in family.SETS[figures]]
+    times = {}
+    for number, key in enumerate(filter(None, keys)):
+        middle = 0.1 + 0.07 * (number * 5 % 7)
+        rounds = (0.9 * middle, middle, 1.2 * middle)
+        times[key] = Latency(key[0], rounds, "cpu", 2)
+    return times
+
+
+def label_boxes(svg):
+    """The box of every network's name in the axes, from the picture itself."""
+    left, top, width, height = family.BOX
+    for text in ElementTree.fromstring(svg).iter(f"{SVG}text"):
+        y = float(text.get("y"))
+        if text.text in family.NAMES and top <= y <= top + height:
+            x = float(text.get("x"))
+            bold = text.get("font-weight") is not None
+            wide = text_width(text.text, float(text.get("font-size")), bold)
+            yield text.text, (x, y - 12, x + wide, y + 3)
+
+
+EVERY = list(
+    product(family.COSTS, family.AGAINST, family.SETS, (False, True), (False, True))
+)
+
+
+@pytest.mark.parametrize("figures", family.SETS)
+def test_no_label_covers_another_or_a_mark(figures):
+    times, seen = timed(figures), 0
+    for cost, against, _, log, front in (s for s in EVERY if s[2] == figures):
+        if cost == against:
+            continue
+        axes = {"cost": cost, "against": against, "figures": figures}
+        state = START | axes | {"log": log, "front": front}
+        members, _ = family.points(state, times)
+        svg = family.draw_with(state, times).svg
+        boxes = dict(label_boxes(svg))
+        assert set(boxes) == {point.name for point in members}
+        for one, other in combinations(boxes.values(), 2):
+            assert not family.hits(one, [other]), (cost, against, figures)
+        scale = family.Scale(members, log)
+        marks = [(scale.x(p.x), scale.y(p.y)) for p in members]
+        points = [(x - 5, y - 5, x + 5, y + 5) for x, y in marks]
+        assert not any(family.hits(box, points) for box in boxes.values())
+        seen += 1
+    assert seen == 56
+
+
+def test_every_accuracy_is_published_with_its_crops_and_images():
+    for figures, members in family.SETS.items():
+        crops = {"released": {1}, "one crop": {1}, "ten crops": {10, 12}}[figures]
+        for name in members:
+            found = [family.published(figures, name, top) for top in ("top-1", "top-5")]
+            assert any(found), name
+            for figure in filter(None, found):
+                assert figure.crops in crops, figure
+                assert figure.models == 1, figure
+                assert figure.images, figure
+                assert ("error" in figure.what) or ("accuracy" in figure.what)
+
+
+def test_errors_are_those_of_the_tables():
+    assert family.error_of("one crop", "GoogLeNet", "top-5") == 10.07
+    assert family.error_of("one crop", "GoogLeNet", "top-1") is None
+    assert family.error_of("one crop", "Inception-v3", "top-1") == 21.2
+    assert family.error_of("ten crops", "ResNet-152", "top-5") == 5.71
+    assert family.error_of("released", "Inception-v4", "top-1") == 19.8
+    assert family.error_of("released", "AlexNet", "top-5") == 20.934
+
+
+# Parameters and MACs from the papers' widths, worked out elsewhere (module_costs.csv
+# and the published counts of torchvision's references).
+@pytest.mark.parametrize(
+    ("figures", "name", "params", "macs"),
+    [
+        ("released", "GoogLeNet", 6_624_904, 1_498_376_192),
+        ("one crop", "GoogLeNet", 6_998_552, 1_582_671_872),
+        ("released", "Inception-v4", 42_679_816, 12_253_974_624),
+        ("released", "Inception-ResNet-v2", 55_843_464, 13_155_794_016),
+        ("ten crops", "Inception-ResNet-v2", 32_433_928, 9_257_953_632),
+        ("released", "VGG-16", 138_357_544, 15_470_264_320),
+    ],
+)
+def test_costs_belong_to_the_network_that_the_figure_is_about(
+    figures, name, params, macs
+):
+    assert family.cost(figures, name, "params") == params
+    assert family.cost(figures, name, "macs") == macs
+
+
+def test_receptive_fields_are_the_published_ones():
+    for name in ("inception-v3", "inception-v4", "inception-resnet-v2", "vgg-16"):
+        label = next(n for n in family.NAMES if n.lower() == name)
+        id = f"receptive-field/readme-md/{name}/receptive-field"
+        assert family.cost("released", label, "field") == papers.figure(id).value
+
+
+def test_the_line_of_the_best_is_beaten_by_nobody():
+    members, _ = family.points(START, {})
+    front = family.frontier(members)
+    for one, other in pairwise(front):
+        assert one.x < other.x
+        assert one.y > other.y
+    for point in members:
+        assert any(p.x <= point.x and p.y <= point.y for p in front)
+
+
+def test_the_budget_names_the_best_that_fits():
+    explorer = ie.explore.family(start={"budget": 40})
+    # 40 % of VGG-16's 15.47 G MACs: v3 (5.71) fits, ResNet-101 (7.80) does not.
+    assert explorer.summary.startswith(
+        "best within 6.19 G MACs: Inception-v3, 22 % top-1 error for 5.71 G MACs"
+    )
+    explorer.values = {"cost": "params", "budget": 5}
+    assert "6.92 M parameters: GoogLeNet" in explorer.summary
+
+
+def test_latency_is_refused_until_it_was_measured_and_then_shown():
+    explorer = ie.explore.family(rounds=1)
+    with pytest.raises(ValueError, match="press Measure latency"):
+        explorer.values = {"cost": "latency"}
+    explorer.watch.times = timed("released")
+    explorer.values = {"cost": "latency"}
+    assert " ms" in explorer.summary
+    assert "without latency here: AlexNet" in explorer.svg
+    with pytest.raises(ValueError, match="against itself"):
+        explorer.values = {"against": "latency"}
+
+
+def test_measuring_times_the_networks_in_a_thread_and_redraws(monkeypatch):
+    asked = {}
+
+    def pretend(models, **options):
+        asked.update(models)
+        return {key: timed("ten crops")[key] for key in models}
+
+    monkeypatch.setattr(family, "latency", pretend)
+    monkeypatch.setattr(family, "create_model", lambda name, **options: name)
+    explorer = ie.explore.family(start={"figures": "ten crops"})
+    explorer.press("measure")
+    explorer.watch.thread.join(10)
+    assert len(asked) == 5
+    explorer.values = {"against": "latency"}
+    assert " ms for " in explorer.summary
+
+
+def test_a_measurement_that_fails_says_so(monkeypatch):
+    def fail(models, **options):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(family, "latency", fail)
+    monkeypatch.setattr(family, "create_model", lambda name, **options: name)
+    explorer = ie.explore.family()
+    explorer.press("measure")
+    explorer.watch.thread.join(10)
+    with pytest.raises(ValueError, match="failed: no memory"):
+        explorer.values = {"cost": "latency"}
+
+
+def test_the_text_twin_lists_every_network_with_both_numbers():
+    svg = ie.explore.family().svg
+    told = ElementTree.fromstring(svg).find(f"{SVG}desc").text
+    assert "AlexNet 714.2 M MACs, 43.48 % top-1 error" in told
+    assert told.count(";") == len(family.SETS["released"]) - 1
+    assert "tf-slim, README.md; 1 crop, 50,000 images" in svg
