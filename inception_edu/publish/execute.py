@@ -33,12 +33,14 @@ def kernel_environment(folder):
 
     No GPU, since its floats differ; a fixed hash seed, since sets are printed
     in its order; an empty IPython profile in `folder`, since a user's own may
-    change how things are shown; threads that sleep while they wait, since on a busy
+    change how things are shown, and for the same reason no results of the user's
+    (a contest's entries); threads that sleep while they wait, since on a busy
     machine those that spin make a training five times as long. A value of None
     means: not set at all.
     """
     return {
         "CUDA_VISIBLE_DEVICES": "",
+        "INCEPTION_EDU_DATA": str(Path(folder) / "data"),
         "IPYTHONDIR": str(folder),
         "MPLBACKEND": None,  # the kernel then chooses inline
         "OMP_WAIT_POLICY": "PASSIVE",

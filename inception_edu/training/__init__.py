@@ -16,6 +16,7 @@ _HOMES = {
     "switch_on": "recipes",
     "RMSpropTF": "optimizers",
     "results": "experiment",
+    "Contest": "contest",
 }
 
 __all__ = [*_HOMES, "recipes"]
