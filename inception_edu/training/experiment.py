@@ -17,7 +17,7 @@ SEARCH_SEEDS, SEARCH_DATA = (100,), 1  # for learning rates; never shown
 
 
 def results(name):
-    """The stored table of an experiment, "modules" or "ladder": a pandas DataFrame.
+    """The stored table "modules", "ladder" or "responses": a pandas DataFrame.
 
     One row a run; accuracy and the columns named by a scale ("10-15" pixels) are
     shares of the test images, 0 to 1.
