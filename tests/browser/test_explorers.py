@@ -90,11 +90,12 @@ def test_every_control_answers_to_the_keyboard(lab_page, explorer, name):
 def test_a_key_reaches_the_screen_at_once(lab_page, explorer, name, record_property):
     control = next(c for c in explorer.controls if c.kind == "range")
     explorer.locator.evaluate(TIMER)
+    presses = min(PRESSES, len(control.control.values) - 1)  # then it is at its end
     control.press("Home")
-    for _ in range(PRESSES):
+    for _ in range(presses):
         control.press("ArrowRight")
-    lab_page.page.wait_for_function(f"() => window.keyTimes.length >= {PRESSES}")
-    times = sorted(lab_page.page.evaluate("() => window.keyTimes"))[:PRESSES]
+    lab_page.page.wait_for_function(f"() => window.keyTimes.length >= {presses}")
+    times = sorted(lab_page.page.evaluate("() => window.keyTimes"))[:presses]
     middle, high = median(times), times[int(len(times) * 0.9)]
     print(
         f"{name}: key to repaint {middle:.0f} ms (goal {LATENCY_GOAL}), 90 % {high:.0f}"
