@@ -11,7 +11,7 @@ from functools import cache
 from inception_edu.explorers.frame import Check, Choice, Explorer, Picture, Range
 from inception_edu.figures.feature_maps import EVERY, feature_sheet, in_words
 
-KEPT = 48  # recordings in memory, the last ones used
+KEPT = 24  # recordings in memory, the last ones used; v4's has 9 MB
 SIDE = 48  # of a picture with a digit, in pixels
 MOST_FRAMES = 60
 PICTURES = {

@@ -185,9 +185,9 @@ def draw_alone(sheet, y, name, found, photo, count, by, scale):
         uri = channel_uri(branch, channel, scale)
         cells.append((label, uri, describe(name, branch, channel)))
     for number, (label, uri, tip) in enumerate(cells):
-        x, top = (number % 5) * 117, y + (number // 5) * 114
+        x, top = (number % 5) * 116, y + (number // 5) * 114
         place_image(sheet, x, top, size, uri, tip, smooth=not number)
-        sheet.fitted_text(x, top + size + 16, label, 108, NOTE)
+        sheet.fitted_text(x, top + size + 16, label, size + 2, NOTE)
 
 
 def channel_uri(branch, channel, scale):

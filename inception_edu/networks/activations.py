@@ -81,8 +81,7 @@ def keep(output, kernel=""):
     small = tuple(min(MOST_PIXELS, side) for side in answers.shape[1:])
     if tuple(maps.shape[1:]) != small:
         maps = F.adaptive_avg_pool2d(maps[None], small)[0]
-    # Half precision, for pictures only: many recordings stay in memory.
-    maps = maps.nan_to_num().clamp(max=65_000).half().cpu().numpy()
+    maps = maps.cpu().numpy()
     channels = dict(zip(kept, maps[1:], strict=True))
     return Branch(mean, peak, maps[0], channels, kernel)
 

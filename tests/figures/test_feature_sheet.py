@@ -144,6 +144,18 @@ def test_nothing_leaves_the_sheet_and_no_texts_meet(branch_name, count):
             assert end <= start + 1, (first, second)
 
 
+def test_the_numbers_of_faint_channels_stay_on_the_sheet():
+    data = recording()
+    part = data.layers["mixed"].branches["3x3"]
+    faint = part._replace(mean=part.mean * -1e-9, peak=part.peak * -1e-9)
+    data.layers["mixed"].branches["3x3"] = faint
+    sheet = feature_sheet(PHOTO, data, "mixed", "3x3", count=12)
+    labels = [item for item in sheet.items if getattr(item, "text", "")[:1] == "#"]
+    assert len(labels) == 12
+    for label in labels:
+        assert label.x + text_width(label.text, label.size) <= sheet.width
+
+
 def test_one_branch_is_shown_alone_with_its_numbers():
     data = recording()
     svg = feature_sheet(PHOTO, data, "mixed", "3x3", by="peak").svg("x")

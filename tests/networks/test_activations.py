@@ -50,9 +50,9 @@ def test_branches_are_the_slices_of_the_modules_output(name):
         for branch in layer.branches.values():
             part = answers[start : start + len(branch.mean)]
             start += len(part)
-            assert np.allclose(branch.where, part.mean(0), atol=1e-2, rtol=1e-2)
+            assert np.allclose(branch.where, part.mean(0), atol=1e-6)
             for channel, values in branch.maps.items():
-                assert np.allclose(values, part[channel], atol=1e-2, rtol=1e-2)
+                assert np.allclose(values, part[channel], atol=1e-6)
         compared += 1
     assert compared >= 3
 
@@ -88,6 +88,11 @@ def test_negative_answers_count_as_none():
     branch = keep(torch.tensor([[[[-1.0, 3.0]], [[-1.0, -2.0]]]]))
     assert branch.mean.tolist() == [1.5, 0.0]
     assert branch.peak.tolist() == [3.0, 0.0]
+
+
+def test_faint_answers_keep_their_shape():
+    x = torch.rand(1, 3, 8, 8) * 1e-9
+    assert np.allclose(keep(x).maps[1], x[0, 1], rtol=1e-5, atol=0)
 
 
 def test_large_maps_are_averaged_down():
