@@ -22,7 +22,12 @@ BIN := $(VENV)/bin
 endif
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup lab test test-lowest notebooks npm pages lint clean
+# The peers of the benchmarks live in an environment of their own.
+PEERS := $(VENV)-bench
+PEERS_BIN := $(PEERS)/$(notdir $(BIN))
+BENCH_ARGS ?=
+
+.PHONY: help setup lab test test-lowest notebooks npm pages bench lint clean
 
 help:
 	@echo "make lab        open the series in JupyterLab"
@@ -30,6 +35,7 @@ help:
 	@echo "make test-lowest  the same with the lowest versions, in .venv-lowest"
 	@echo "make notebooks  run the notebooks and store their outputs"
 	@echo "make pages      one self-contained HTML page a lesson, in site/"
+	@echo "make bench      measure everything against its peers, for the README"
 	@echo "make lint       ruff check and ruff format --check"
 	@echo "make clean      remove the environment and the caches"
 
@@ -76,6 +82,18 @@ npm: node_modules/.installed
 
 pages: setup npm
 	$(BIN)/python -m inception_edu.publish $@
+
+$(PEERS)/.installed: benchmarks/requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	@grep -v '^#' $< | while read -r line; do \
+	  $(PEERS_BIN)/python -m pip --disable-pip-version-check install -q \
+	    $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) $$line || \
+	  echo "cannot be installed here: $$line"; done
+	@touch $@
+
+bench: setup $(PEERS)/.installed
+	PRODUCT_PYTHON=$(abspath $(BIN)/python) \
+	  $(PEERS_BIN)/python -m benchmarks $(BENCH_ARGS)
 
 lint: setup
 	$(BIN)/python -m ruff check .

@@ -23,6 +23,9 @@ def pytest_configure(config):
         option.nbval_current_env = True
     if option.nbval_cell_timeout == 2000:  # nbval's default
         option.nbval_cell_timeout = CELL_SECONDS
+    # Workers take files in order, not those with the most tests first: lessons in a
+    # browser are few tests and long ones, and would all be left for the end.
+    option.loadscopereorder = False
 
     # Kernels inherit these. The package must be found from notebooks/ even
     # where it was not installed.

@@ -56,15 +56,19 @@ def join(fields):
 
 
 class Length(int):
-    """A size that the model's own code read: axis `dim` of `value`.
+    """A size that the model's own code read: `of` is the value and its axis.
 
     A comparison or a remainder is remembered with its answer, any other use with
     the size, so that a replay at another size knows whether the model would do the
     same.
     """
 
+    def note(self, name, other, answer):
+        value, dim = self.of
+        value.tracer.guards.append((value, dim, name, other, answer))
+
     def pin(self):
-        self.guards.append((self.value, self.dim, "__eq__", int(self), True))
+        self.note("__eq__", int.__pos__(self), True)
 
 
 def compared(name):
@@ -73,8 +77,9 @@ def compared(name):
     def method(self, other):
         answer = plain(self, other)
         if type(other) is Length:
-            other = (other.value, other.dim, int.__pos__(other))
-        self.guards.append((self.value, self.dim, name, other, answer))
+            self.note(name, other.of, answer)
+        else:
+            self.note(name, other, answer)
         return answer
 
     return method
@@ -84,7 +89,7 @@ def pinned(name):
     plain = getattr(int, name)
 
     def method(self, *args):
-        self.guards.append((self.value, self.dim, "__eq__", int.__pos__(self), True))
+        self.pin()
         return plain(self, *args)
 
     return method
@@ -116,7 +121,12 @@ class ShapeValue:
         tracer = self.tracer
         if tracer.in_rule:
             return self.sizes
-        return torch.Size(tracer.read(self, dim) for dim in range(len(self.sizes)))
+        lengths = []
+        for dim, size in enumerate(self.sizes):
+            length = Length(size)
+            length.of = self, dim
+            lengths.append(length)
+        return torch.Size(lengths)
 
     @property
     def device(self):

@@ -5,9 +5,11 @@ image: no tensor is made and nothing is computed, so Inception v4 takes about
 10 ms. Modules are called without their hooks, and their mode is put back.
 """
 
+import gc
 import threading
 import weakref
 from collections.abc import Iterable
+from contextlib import contextmanager
 from functools import cached_property
 from math import prod
 from typing import NamedTuple
@@ -177,7 +179,8 @@ class Trace:
         """
         shapes = [checked(shape) for shape in (input_shape, *more_shapes)]
         try:
-            ops, outputs = self.recording.replay(shapes, self.ops)
+            with no_collection():
+                ops, outputs = self.recording.replay(shapes, self.ops)
         except Exception:  # whatever it was, the model itself tells it in words
             model = self.recording.model()
             if model is None:
@@ -293,6 +296,37 @@ class Recorder:
         self.tape.append((step, values, in_place, made))
         return made
 
+    def keep(self, kind, x, counts=(0, 0), in_place=False, path=None):
+        """`record`, for what leaves its one input's shape and field: most there is."""
+        ops, sizes, field, dtype = self.ops, x.sizes, x.field, x.dtype
+        index = len(ops)
+        ops.append(
+            Op._make(
+                (
+                    index,
+                    self.path if path is None else path,
+                    kind,
+                    *UNKNOWN_WINDOW,
+                    (sizes,),
+                    sizes,
+                    counts[0],
+                    0,
+                    0 if in_place else prod(sizes) * dtype.itemsize,
+                    self.window(field),
+                    (x.op,),
+                    True,
+                    counts[1],
+                )
+            )
+        )
+        made = ShapeValue(self, sizes, index, field, dtype)
+        self.tape.append((SAME, (x,), in_place, made))
+        return made
+
+
+SAME = object()  # the step of `keep`
+UNKNOWN_WINDOW = (None, None, None, None, 1)  # kernel, stride, padding, ..., groups
+
 
 class Tracer(Recorder):
     """Collects operations while a model runs."""
@@ -323,12 +357,6 @@ class Tracer(Recorder):
         for name, child in module._modules.items():
             if child is not None and child not in self.paths:
                 self.visit(child, prefix + name)
-
-    def read(self, value, dim):
-        """The size of one axis, for code that is not ours."""
-        length = Length(value.sizes[dim])
-        length.value, length.dim, length.guards = value, dim, self.guards
-        return length
 
     def error(self, message):
         place = f"in {self.path}: " if self.path else ""
@@ -479,25 +507,9 @@ class Recording:
                 now[id(made)] = recorder.start(next(shapes), made.dtype)
                 continue
             if step is SAME:
+                counts = op.params, op.weights
                 x = now[id(values[0])]
-                sizes, old = x.sizes, op.activation_bytes
-                now[id(made)] = ShapeValue(recorder, sizes, op.index, x.field, x.dtype)
-                recorder.ops.append(
-                    Op._make(
-                        (
-                            *op[:8],
-                            (sizes,),
-                            sizes,
-                            op.params,
-                            0,
-                            old and prod(sizes) * x.dtype.itemsize,
-                            recorder.window(x.field),
-                            op.inputs,
-                            True,
-                            op.weights,
-                        )
-                    )
-                )
+                now[id(made)] = recorder.keep(op.kind, x, counts, in_place, op.path)
                 continue
             if step is None and op.kind != "parameter":
                 raise LookupError(f"no rule for {op.kind}")
@@ -532,7 +544,8 @@ class Recording:
 
 def run_sequence(tracer, module, x):
     for child in module._modules.values():
-        x = call_module(child, x)
+        known = child in tracer.paths
+        x = tracer.enter(child, (x,), NOTHING) if known else child(x)
     return x
 
 
@@ -558,19 +571,17 @@ def run_norm(tracer, module, x):
     if len(sizes) != 4 or sizes[1] != module.num_features:
         return None  # torch and the rule say what is wrong
     weight, bias = module._parameters["weight"], module._parameters["bias"]
-    result = Result("batch_norm", sizes, x.field)
-    return tracer.record(result, (x,), tracer.count(weight, bias), step=SAME)
+    return tracer.keep("batch_norm", x, tracer.count(weight, bias))
 
 
 def run_relu(tracer, module, x):
     if type(x) is not ShapeValue:
         return None
-    result = Result("relu", x.sizes, x.field)
-    return tracer.record(result, (x,), (0, 0), module.inplace, step=SAME)
+    return tracer.keep("relu", x, in_place=module.inplace)
 
 
 CONVOLUTION = RULES["conv2d"]
-SAME = object()  # a step that leaves the shape of its one input
+NOTHING = {}
 SHORTCUTS = {
     nn.Sequential.forward: run_sequence,
     nn.Conv2d.forward: run_convolution,
@@ -585,6 +596,19 @@ def call_module(module, *args, **kwargs):
     if tracer is None or module not in tracer.paths:
         return MODULE_CALL(module, *args, **kwargs)
     return tracer.enter(module, args, kwargs)
+
+
+@contextmanager
+def no_collection():
+    """Without garbage collection: thousands of small values are made, none is
+    garbage, and a large process would be searched for it again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def checked(shape):
@@ -624,7 +648,7 @@ def trace(model, input_shape, *more_shapes, aux=False, dtype=torch.float32):
         wanted = aux and not isinstance(module, KEEPS_EVAL)
         if module.training != wanted:
             modes.append((module.__dict__, module.training))
-    with LOCK, torch.no_grad():
+    with LOCK, torch.no_grad(), no_collection():
         try:
             for attributes, mode in modes:  # past __setattr__, which is slow
                 attributes["training"] = not mode
@@ -642,7 +666,8 @@ def trace(model, input_shape, *more_shapes, aux=False, dtype=torch.float32):
     options = {"aux": aux, "dtype": dtype}
     modules = {path: type(module) for module, path in tracer.paths.items()}
     recording = Recording(tracer.tape, tracer.guards, outputs, model, options)
-    tracer.paths = tracer.parameters = None  # values hold the tracer, not the model
+    # Values hold their tracer: it lets go of the model, and of them.
+    tracer.paths = tracer.parameters = tracer.ops = tracer.tape = None
     return Trace(name, shapes, ops, tracer.built, outputs, modules, recording)
 
 

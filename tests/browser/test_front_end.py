@@ -54,6 +54,24 @@ def toy(**options):
     return Explorer("toy", "How wide?", controls, draw, **options)
 
 
+# Milliseconds from a choice among stored frames to the changed picture.
+STORED = """() => {
+  const select = document.querySelector(".ie-explorer select");
+  const place = document.querySelector(".ie-picture-place");
+  const times = [];
+  for (let turn = 0; turn < 12; turn += 1) {
+    const before = place.innerHTML;
+    select.selectedIndex = (select.selectedIndex + 1) % select.options.length;
+    const start = performance.now();
+    select.dispatchEvent(new Event("input", { bubbles: true }));
+    select.dispatchEvent(new Event("change", { bubbles: true }));
+    void place.getBoundingClientRect();  // laid out
+    if (place.innerHTML !== before) times.push(performance.now() - start);
+  }
+  return times;
+}"""
+
+
 class Page:
     """An explorer on an empty page, and its Python side played by the test."""
 
@@ -222,6 +240,14 @@ def test_stored_frames_answer_without_a_kernel_and_say_where_they_end(show):
     assert shown.problem.inner_text() == ""
     shown.input.nth(3).press("Space")  # a control outside the sweep
     shown.page.get_by_text("open the notebook for the rest").wait_for()
+
+
+def test_a_stored_frame_is_there_at_once(show, record_property):
+    shown = show(ie.explore.module(frames=True))
+    times = shown.page.evaluate(STORED)
+    assert len(times) > 4
+    record_property("frame_ms", round(sorted(times)[len(times) // 2], 1))
+    assert max(times) < 100
 
 
 def test_a_frame_sets_the_controls_that_its_preset_set(show):

@@ -1,0 +1,1 @@
+"""Figures for the README: each against its peers, in one interleaved run."""

@@ -1,0 +1,40 @@
+"""`python -m benchmarks`: every part in turn, then the table in the README.
+
+Each part runs in a process of its own; `PRODUCT_PYTHON` names the interpreter with
+JupyterLab, which the explorers need. Parts can be named: `-m benchmarks tracer`.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks import report
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("tracer", "imports", "training", "inference", "explorers")
+
+
+def main():
+    wanted = sys.argv[1:] or PARTS
+    unknown = [part for part in wanted if part not in PARTS]
+    if unknown:
+        sys.exit(f"no part is called {unknown[0]!r}; choose from {', '.join(PARTS)}")
+    product = os.environ.get("PRODUCT_PYTHON", sys.executable)
+    paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    environment = os.environ | {"PYTHONPATH": paths, "CUDA_MODULE_LOADING": "LAZY"}
+    report.describe()
+    failed = []
+    for part in wanted:
+        python = product if part == "explorers" else sys.executable
+        print(f"--- {part}", flush=True)
+        command = [python, "-m", f"benchmarks.{part}"]
+        if subprocess.run(command, cwd=ROOT, env=environment).returncode:
+            failed.append(part)
+    report.write()
+    if failed:
+        sys.exit(f"these parts failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()

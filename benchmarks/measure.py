@@ -1,0 +1,125 @@
+"""Interleaved rounds, medians and ratios; one row a figure, one CSV a part."""
+
+import csv
+import os
+import platform
+import time
+from importlib import import_module, metadata
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+RESULTS = Path(__file__).parent / "results"
+
+
+class Row(NamedTuple):
+    """One figure. `ratio` and `against` read "1.5" "x the time of ie.fuse".
+
+    `goal` is the ratio (or, without one, the value) that is asked for; `met` says
+    whether it was reached: "yes", "no", "" without a goal, or why there is no figure.
+    """
+
+    part: str
+    what: str
+    value: float | str = ""
+    unit: str = ""
+    against: str = ""
+    ratio: float | str = ""
+    goal: str = ""
+    met: str = ""
+    note: str = ""
+
+
+def judged(row, at_least=None, at_most=None):
+    """`row` with its goal: on the ratio where it has one, else on the value."""
+    figure = row.value if row.ratio == "" else row.ratio
+    if at_least is not None:
+        goal, reached = f">= {at_least:g}", figure >= at_least
+    else:
+        goal, reached = f"<= {at_most:g}", figure <= at_most
+    return row._replace(goal=goal, met="yes" if reached else "no")
+
+
+def missing(part, what, why):
+    """The row of a peer that could not be measured: said, not left out."""
+    return Row(part, what, met="not measured", note=" ".join(str(why).split())[:120])
+
+
+def interleaved(functions, rounds, warm_up=1, clock=time.perf_counter):
+    """Seconds of every call: `{name: [one a round]}`, the order turning."""
+    names, times = list(functions), {name: [] for name in functions}
+    for _ in range(warm_up):
+        for function in functions.values():
+            function()
+    for turn in range(rounds):
+        start = turn % len(names)
+        for name in names[start:] + names[:start]:
+            before = clock()
+            functions[name]()
+            times[name].append(clock() - before)
+    return times
+
+
+def ratio(times, slow, fast):
+    """How many times faster `fast` is than `slow`: median over the rounds."""
+    pairs = zip(times[slow], times[fast], strict=True)
+    return median(theirs / ours for theirs, ours in pairs)
+
+
+def peer(name):
+    """A module of the peers' environment; ImportError says which is missing."""
+    return import_module(name)
+
+
+def version(name):
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def processor():
+    """The processor's name, as the system gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        found = [line.split(":")[1].strip() for line in lines if "model name" in line]
+        flags = next((line for line in lines if line.startswith("flags")), "")
+        wide = "AVX-512" if "avx512f" in flags else "AVX2" if "avx2" in flags else ""
+        return ", ".join(filter(None, (found[0], wide)))
+    except (OSError, IndexError):
+        return platform.processor() or platform.machine()
+
+
+def machine():
+    """`{what: how}` of the machine and the versions that the figures belong to."""
+    import torch
+
+    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    names = "torchvision timm torchinfo fvcore ptflops thop onnxruntime openvino"
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "processor": processor(),
+        "gpu": cuda,
+        "load when started": round(os.getloadavg()[0], 1)
+        if hasattr(os, "getloadavg")
+        else "",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        **{name: version(name) for name in names.split()},
+    }
+
+
+def store(part, rows):
+    """Write the part's rows to its CSV, and print them."""
+    RESULTS.mkdir(exist_ok=True)
+    with open(RESULTS / f"{part}.csv", "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(Row._fields)
+        for row in rows:
+            writer.writerow(
+                f"{field:.4g}" if isinstance(field, float) else field for field in row
+            )
+    for row in rows:
+        figure = f"{row.ratio:.2f} {row.against}" if row.ratio != "" else ""
+        print(f"{row.what}: {row.value} {row.unit} {figure} {row.goal} {row.met}")

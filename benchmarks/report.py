@@ -1,0 +1,69 @@
+"""The README's table, from the stored CSVs."""
+
+import csv
+from pathlib import Path
+
+from benchmarks.measure import RESULTS, machine
+
+README = Path(__file__).parents[1] / "README.md"
+START, END = "<!-- benchmarks: start -->", "<!-- benchmarks: end -->"
+# part -> heading; shown are rows with a goal, not measured, or with a ratio
+PARTS = {
+    "tracer": "Tracer, Inception v4 at 299x299",
+    "inference": "Fused inference, Inception v4 at 299x299, fp32",
+    "training": "Training loop, one epoch of digits at every scale",
+    "explorers": "Explorers, in JupyterLab and headless Chromium",
+    "imports": "Import",
+}
+
+
+def describe():
+    """Store what the figures belong to: `machine.csv`."""
+    RESULTS.mkdir(exist_ok=True)
+    with open(RESULTS / "machine.csv", "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("what", "how"))
+        writer.writerows(machine().items())
+
+
+def stored(name):
+    path = RESULTS / f"{name}.csv"
+    if not path.exists():
+        return []
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def line(row):
+    figure = row["value"] and f"{float(row['value']):.3g} {row['unit']}".strip()
+    if row["ratio"]:
+        figure += f"; {float(row['ratio']):.2f} {row['against']}"
+    met = row["met"] + (f": {row['note']}" if row["met"] == "not measured" else "")
+    return f"| {row['what']} | {figure} | {row['goal']} | {met} |"
+
+
+def table():
+    how = {row["what"]: row["how"] for row in stored("machine")}
+    lines = [
+        f"Measured with {how.get('cores')} cores ({how.get('processor')}), GPU: "
+        f"{how.get('gpu')}, torch {how.get('torch')}, Python {how.get('python')}; load "
+        f"when started {how.get('load when started')}. All figures, those without a "
+        "goal too: `benchmarks/results/`.",
+    ]
+    for part, heading in PARTS.items():
+        rows = [
+            row for row in stored(part) if row["goal"] or row["met"] or row["ratio"]
+        ]
+        if rows:
+            lines += ["", f"| {heading} | measured | goal | met |", "|---|---|---|---|"]
+            lines += [line(row) for row in rows]
+    return "\n".join(lines)
+
+
+def write():
+    """Put the table between its two marks in the README."""
+    text = README.read_text(encoding="utf-8")
+    before, _, rest = text.partition(START)
+    _, _, after = rest.partition(END)
+    text = f"{before}{START}\n{table()}\n{END}{after}"
+    README.write_text(text, encoding="utf-8")

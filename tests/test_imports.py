@@ -1,0 +1,65 @@
+"""What an import brings along, and what it leaves out: each in a fresh process."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("matplotlib", "sklearn", "pandas", "ipywidgets", "anywidget", "nbclient")
+HEAVY += ("torchinfo", "torchvision", "PIL", "safetensors", "sympy", "torch._dynamo")
+
+
+def loaded(code, names):
+    """Which of the modules are there after `code` ran in a new interpreter."""
+    code += f"\nimport sys\nprint(*[n for n in {names!r} if n in sys.modules])"
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    return run.stdout.split()
+
+
+WITHOUT_TORCH = {
+    "the package": "import inception_edu as ie; dir(ie)",
+    "the papers": (
+        "import inception_edu as ie\n"
+        "ie.papers.figure('going-deeper/table-1/conv1/params')"
+    ),
+    "SVG drawing": (
+        "from inception_edu.figures import svg, theme\n"
+        "svg.Drawing(9, 9).rect(0, 0, 5, 5, '1x1').svg('a square')"
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WITHOUT_TORCH)
+def test_what_needs_no_torch_imports_none(what):
+    assert loaded(WITHOUT_TORCH[what], ("torch", "numpy", *HEAVY)) == []
+
+
+def test_frames_are_drawn_by_ipywidgets_alone():
+    code = "import inception_edu.explorers.frame, inception_edu.explorers.drawing"
+    assert loaded(code, ("torch", "matplotlib", "sklearn", "pandas")) == []
+
+
+NETWORKS_AND_COSTS = """
+import inception_edu as ie
+model = ie.create_model("mini_v4")
+seen = ie.trace(model, (1, 3, 48, 48))
+seen.at((1, 3, 64, 64)).by_module()
+repr(seen), seen.count("fvcore")
+"""
+
+
+def test_networks_and_costs_bring_torch_and_nothing_else():
+    assert loaded(NETWORKS_AND_COSTS, ("torch", *HEAVY)) == ["torch"]
+
+
+def test_the_package_costs_next_to_nothing_after_torch():
+    code = (
+        "import time, torch\nstart = time.process_time()\nimport inception_edu\n"
+        "print(time.process_time() - start)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert float(run.stdout) < 0.03  # 0.001 measured
