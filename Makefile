@@ -27,7 +27,7 @@ PEERS := $(VENV)-bench
 PEERS_BIN := $(PEERS)/$(notdir $(BIN))
 BENCH_ARGS ?=
 
-.PHONY: help setup lab test test-lowest notebooks npm pages bench lint clean
+.PHONY: help setup lab test test-lowest notebooks npm pages slides bench lint clean
 
 help:
 	@echo "make lab        open the series in JupyterLab"
@@ -35,6 +35,7 @@ help:
 	@echo "make test-lowest  the same with the lowest versions, in .venv-lowest"
 	@echo "make notebooks  run the notebooks and store their outputs"
 	@echo "make pages      one self-contained HTML page a lesson, in site/"
+	@echo "make slides     one reveal.js deck a lesson, in site/slides/"
 	@echo "make bench      measure everything against its peers, for the README"
 	@echo "make lint       ruff check and ruff format --check"
 	@echo "make clean      remove the environment and the caches"
@@ -81,6 +82,9 @@ node_modules/.installed: package.json package-lock.json
 npm: node_modules/.installed
 
 pages: setup npm
+	$(BIN)/python -m inception_edu.publish $@
+
+slides: setup npm
 	$(BIN)/python -m inception_edu.publish $@
 
 $(PEERS)/.installed: benchmarks/requirements.txt

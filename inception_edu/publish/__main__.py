@@ -1,7 +1,7 @@
 """`python -m inception_edu.publish execute|check notebooks...`
 
 and, from the same notebooks, what a lecturer takes along:
-`python -m inception_edu.publish pages`.
+`python -m inception_edu.publish pages|slides`.
 """
 
 import argparse
@@ -16,6 +16,7 @@ SLOW_SECONDS = 120
 SERIES = Path(__file__).parents[2] / "notebooks" / "*.ipynb"
 TARGETS = {
     "pages": "one self-contained HTML page a lesson",
+    "slides": "one reveal.js deck a lesson, with speaker notes",
 }
 
 

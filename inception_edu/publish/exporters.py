@@ -212,10 +212,12 @@ class DeckExporter(Lesson, SlidesExporter):
         return [npm_file("reveal.js/dist/reveal.css")]
 
     def scripts(self, esm):
-        reveal = npm_file("reveal.js/dist/reveal.js")
-        notes = npm_file("reveal.js/plugin/notes/notes.js").replace("</", "<\\/")
+        libraries = ""
+        for name in ("dist/reveal.js", "plugin/notes/notes.js"):
+            # In a page, these three would end the script, or hide its end.
+            code = re.sub("<(?=!--|/?script)", r"\\x3c", npm_file(f"reveal.js/{name}"))
+            libraries += f"<script>{code}</script>"
         show = f'<script type="module">{own_file("deck/deck.js")}</script>'
-        libraries = f"<script>{reveal}</script><script>{notes}</script>"
         return libraries + super().scripts(esm) + show
 
 

@@ -1,10 +1,10 @@
-"""Pages opened from disk, without a network and without a kernel."""
+"""Pages and slides opened from disk, without a network and without a kernel."""
 
 import json
 
 import pytest
 
-from inception_edu.publish import build, bundle
+from inception_edu.publish import build, bundle, exporters
 
 pytestmark = pytest.mark.skipif(
     not (bundle.MODULES / "katex").is_dir(), reason="no npm packages: run `npm ci`"
@@ -15,8 +15,20 @@ MORE = "open the notebook for the rest"
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
+    """Pages and decks of the whole series; an explorer is made once for both."""
+    made, original = {}, exporters.value_of
+
+    def once(cells, index, where):
+        key = where, cells[index].id, cells[index].source
+        if key not in made:
+            made[key] = original(cells, index, where)
+        return made[key]
+
     folder = tmp_path_factory.mktemp("site")
-    build.pages(LESSONS, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exporters, "value_of", once)
+        build.pages(LESSONS, folder)
+        build.slides(LESSONS, folder)
     return folder
 
 
@@ -173,7 +185,7 @@ def test_a_page_from_disk_moves_by_mouse_and_keyboard(site, open_file, lesson):
 
 
 def test_pages_fit_a_phone(site, open_file):
-    for path in sorted(site.iterdir()):
+    for path in sorted(site.glob("*.html")):
         page = open_file(path, viewport={"width": 390, "height": 844})
         assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
         page.context.close()
@@ -190,3 +202,88 @@ def test_dark_and_light_change_by_a_button_and_paper_is_light(site, open_file):
     page.get_by_role("button", name="Dark or light").click()
     page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate(light) == "true"
+
+
+# Slides.
+
+# Every slide with all its fragments and folds open: how far it overflows, and the
+# smallest type of its code and output.
+MEASURE = """() => Reveal.getSlides().map((slide, i) => {
+  const { h, v } = Reveal.getIndices(slide);
+  Reveal.slide(h, v, 99);
+  const folds = [...slide.querySelectorAll("details")];
+  folds.forEach((fold) => { fold.open = true; });
+  const wide = [...slide.querySelectorAll("pre, table, img, svg, p, .explorer-place")]
+    .map((part) => part.scrollWidth - part.clientWidth);
+  const type = [...slide.querySelectorAll("pre, p, li, td")]
+    .map((part) => parseFloat(getComputedStyle(part).fontSize));
+  const measured = [i + 1, slide.scrollHeight - 720, slide.scrollWidth - 1280,
+    Math.max(0, ...wide), Math.min(...type)];
+  folds.forEach((fold) => { fold.open = false; });
+  return measured;
+})"""
+
+
+def deck_open(site, open_file, lesson):
+    page = open_file(site / "slides" / f"{lesson.stem}.html")
+    page.wait_for_function("() => window.Reveal?.isReady()")
+    return page
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_every_slide_fits_and_keeps_the_notes(site, open_file, lesson):
+    page = deck_open(site, open_file, lesson)
+    slides = page.evaluate(MEASURE)
+    marks = ("slide", "subslide")
+    cells = build.read(lesson).cells
+    marked = [c for c in cells if c.metadata.slideshow.slide_type in marks]
+    assert len(slides) >= len(marked)
+    for number, high, wide, inside, type_size in slides:
+        where = f"{lesson.stem}, slide {number}"
+        assert high <= 0 and wide <= 0 and inside <= 1, where
+        assert type_size >= 14, where
+    notes = page.evaluate(
+        "() => Reveal.getSlides().map((slide) => Reveal.getSlideNotes(slide) ?? '')"
+    )
+    wanted = sum("lecturer" in cell.metadata.get("tags", []) for cell in cells)
+    assert len({note for note in notes if note}) >= min(wanted, 1)
+    missing = [
+        cell.id
+        for cell in cells
+        if "lecturer" in cell.metadata.get("tags", [])
+        and f'id="{cell.id}"' not in "".join(notes)
+    ]
+    assert missing == []
+
+
+def test_arrows_go_on_unless_a_control_has_them(site, open_file):
+    """On the slide of lesson 02 where the bottleneck explorer stands."""
+    lesson = next(path for path in LESSONS if path.stem.startswith("02"))
+    page = deck_open(site, open_file, lesson)
+    place = page.locator(".explorer-place").first
+    index = "() => Reveal.getSlides().indexOf(Reveal.getCurrentSlide())"
+    at = "place => { const i = Reveal.getIndices(place.closest('section'));"
+    place.evaluate(at + "Reveal.slide(i.h, i.v); }")
+    here = page.evaluate(index)
+    (state, *_) = states(site / "slides" / f"{lesson.stem}.html")
+    explorer = Stored(page.locator(".ie-explorer").first, state)
+    assert explorer.press(state["_face"]["swept"][0], ("ArrowRight", "ArrowLeft"))
+    page.locator(".ie-explorer select").first.press("ArrowDown")
+    assert page.evaluate(index) == here
+    page.keyboard.press("Escape")
+    assert page.evaluate("() => Reveal.isOverview()") is False
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(index) == here + 1
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate(index) == here
+
+
+def test_the_speakers_view_shows_the_notes(site, open_file):
+    lesson = next(path for path in LESSONS if path.stem.startswith("00"))
+    page = deck_open(site, open_file, lesson)
+    page.evaluate("() => Reveal.slide(Reveal.getHorizontalSlides().length - 1, 0)")
+    for _ in range(8):  # to the last slide of the last stack
+        page.keyboard.press("ArrowRight")
+    with page.context.expect_page() as opened:
+        page.keyboard.press("s")
+    opened.value.get_by_text("For lecturers").wait_for()

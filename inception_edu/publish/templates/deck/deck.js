@@ -10,7 +10,7 @@ const flatten = (section) => {
   const units = [];
   const take = (node, index) => {
     if (node.matches("aside")) return;
-    if (node.matches(".fragment")) { fragments += 1; [...node.children].forEach((child) => take(child, fragments)); return; }
+    if (node.matches("div.fragment")) { fragments += 1; [...node.children].forEach((child) => take(child, fragments)); return; }
     if (node.matches(".cell, .outputs")) { [...node.children].forEach((child) => take(child, index)); return; }
     if (index) { node.classList.add("fragment"); node.dataset.fragmentIndex = index; }
     units.push(node);
@@ -58,12 +58,12 @@ const part = (unit, section) => {
 };
 const split = (section) => {
   const [units, notes] = flatten(section);
-  const title = units.find(isHeading);
+  const title = units.find((unit) => isHeading(unit) || unit.matches(".running"));
   const made = [section];
   let here = section;
   section.replaceChildren();
   const open = () => {
-    here = section.cloneNode(false);
+    here = document.createElement("section");
     made.at(-1).after(here);
     made.push(here);
     if (!title) return;
@@ -72,35 +72,50 @@ const split = (section) => {
     again.classList.add("again");
     here.append(again);
   };
-  const empty = () => [...here.children].every((node) => node.classList.contains("again"));
   const queue = [...units];
   while (queue.length) {
     const unit = queue.shift();
     here.append(unit);
     narrow(unit.parentNode);
     if (fits(here)) continue;
-    const room = empty() || [...here.children].slice(0, -1).every(isHeading);
-    if (!room && unit.offsetTop - here.offsetTop > HEIGHT * 0.55 || !room && !pieces(unit)) {
+    const room = [...here.children].slice(0, -1).every((node) => isHeading(node) || node.matches(".running"));
+    if (!room && (unit.matches(".input") || unit.offsetTop - here.offsetTop > HEIGHT * 0.55 || !pieces(unit))) {
       const carried = []; // no heading stays behind alone
-      while (here.children.length > 1 && isHeading(unit.previousElementSibling ?? unit) && !unit.previousElementSibling.classList.contains("again")) { carried.unshift(unit.previousElementSibling); carried[0].remove(); }
+      for (let above = unit.previousElementSibling; above && isHeading(above) && !above.matches(".again"); above = unit.previousElementSibling) {
+        carried.unshift(above);
+        above.remove();
+      }
       unit.remove();
       open();
       if (carried.includes(title)) here.replaceChildren();
       queue.unshift(...carried, unit);
       continue;
     }
-    const rest = part(unit, here);
+    if (room) here.classList.add("tight");
+    const rest = fits(here) ? null : part(unit, here);
     if (rest) { open(); queue.unshift(rest); }
   }
   made.forEach((slide, i) => {
-    const again = slide.querySelector(".again, h1, h2, h3");
-    if (made.length > 1 && again) { const more = document.createElement("span"); more.className = "more"; more.textContent = ` (${i + 1}/${made.length})`; again.append(more); }
+    const again = slide.querySelector(".again, .running, h1, h2, h3");
+    if (made.length > 1 && again) { const more = document.createElement("span"); more.className = "more"; more.textContent = `${i + 1} of ${made.length}`; again.append(more); }
+    const shown = [...slide.children].filter((node) => !isHeading(node) && !node.matches(".running"));
+    if (shown.every((node) => node.matches(".fragment"))) shown.forEach((node) => node.classList.remove("fragment")); // nothing to wait for
     slide.append(...notes.map((note) => note.cloneNode(true)));
   });
 };
 document.body.classList.add("measuring");
 document.querySelectorAll(".slides details").forEach((fold) => { fold.open = true; });
+let running = "";
 for (const section of document.querySelectorAll(".slides > section > section")) {
+  // A slide without a heading says where it belongs.
+  const heading = section.querySelector("h1, h2, h3");
+  if (heading?.matches("h1, h2")) running = heading.textContent;
+  if (!heading && running) {
+    const line = document.createElement("p");
+    line.className = "running";
+    line.textContent = running;
+    section.prepend(line);
+  }
   narrow(section);
   if (!fits(section)) section.classList.add("tight");
   if (!fits(section)) { section.classList.remove("tight"); split(section); }
