@@ -75,6 +75,17 @@ def lesson(before="", after="", **answers):
     return notebook(IMPORTS, *filter(None, [before]), *cells, *filter(None, [after]))
 
 
+def without(text, *keys, cells=True):
+    """The notebook with these keys taken out of every cell, or without cells."""
+    raw = json.loads(text)
+    for cell in raw["cells"]:
+        for key in keys:
+            del cell[key]
+    if not cells:
+        del raw["cells"]
+    return json.dumps(raw)
+
+
 FORK = """
 import ctypes
 libc = ctypes.CDLL(None)  # past Python's own doors
@@ -137,6 +148,17 @@ CASES = {
         (FAILED, *ALL_PASSED[1:]),
     ),
     "cells deleted": (lesson(**TWO), "finished", (PASSED, GONE, GONE, PASSED)),
+    "cells out of form": (
+        without(lesson(), "id", "metadata"),
+        "finished",
+        ALL_PASSED,
+    ),
+    "cells of the old format": (
+        nbformat.writes(nbformat.reads(lesson(), 4), 3),
+        "finished",
+        ALL_PASSED,
+    ),
+    "no cells": (without(lesson(), cells=False), "unread", ()),
     "all exercises deleted": (notebook(IMPORTS), "finished", (GONE,) * 4),
     "renamed function": (
         notebook(
@@ -380,7 +402,7 @@ def test_a_report_prints_itself():
     assert str(one).splitlines() == [
         "a.ipynb: lesson 01, 1 of 3 exercises pass, 5.0 s",
         "  [ok] conv_params",
-        "  [x]  conv_macs    [x] conv_macs: expected 1, got 2",
+        "  [x]  conv_macs    conv_macs: expected 1, got 2",
         "  [ ]  naive_width  not reached: the run ended before",
         "  stopped: still running after 5 s",
     ]
