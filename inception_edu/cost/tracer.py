@@ -614,6 +614,9 @@ def no_collection():
 def checked(shape):
     """The shape as a tuple of positive whole numbers, or a ValueError."""
     example = "pass something like (1, 3, 224, 224)"
+    if isinstance(shape, torch.Tensor):
+        sizes = tuple(shape.shape)
+        raise ValueError(f"input_shape is a tensor; pass its shape, {sizes}")
     if not isinstance(shape, Iterable) or isinstance(shape, (str, bytes)):
         raise ValueError(f"input_shape={shape!r} is not a shape; {example}")
     sizes = tuple(shape)
@@ -639,6 +642,8 @@ def trace(model, input_shape, *more_shapes, aux=False, dtype=torch.float32):
     """
     if not isinstance(model, nn.Module):
         hint = "; call it first" if isinstance(model, type) else ""
+        if isinstance(model, str):
+            hint = f"; create_model({model!r}) makes one of a name"
         raise TypeError(f"trace takes an nn.Module, got {model!r}{hint}")
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     shapes = [checked(shape) for shape in (input_shape, *more_shapes)]

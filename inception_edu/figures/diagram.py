@@ -17,6 +17,7 @@ from inception_edu.figures.graph import (
 from inception_edu.figures.layout import arrange
 from inception_edu.figures.svg import Drawing, text_width
 from inception_edu.figures.theme import PALETTE, SIZE, on_color
+from inception_edu.whole import whole
 
 HEADER, NARROW_HEADER, BAR, PAD = 44, 30, 22, 20
 OPEN_BOXES = 20  # above this, modules are folded into one box each
@@ -80,12 +81,13 @@ class Diagram:
                 f"cannot save a diagram as {path.suffix or path.name!r}; "
                 f"choose a name that ends in {', '.join(FORMATS)}"
             )
-        if path.suffix == ".svg":
-            path.write_text(self.svg, encoding="utf-8")
-        else:
-            from inception_edu.figures.export import save
+        with whole(path) as part:
+            if path.suffix == ".svg":
+                part.write_text(self.svg, encoding="utf-8")
+            else:
+                from inception_edu.figures.export import save
 
-            save(self.drawing, path, self.title)
+                save(self.drawing, part, self.title)
         return path
 
 

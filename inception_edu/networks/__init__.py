@@ -1,6 +1,7 @@
 """What the papers built: every network of the family, by name."""
 
 from difflib import get_close_matches
+from inspect import signature
 
 from inception_edu.networks.bn_inception import bn_inception
 from inception_edu.networks.fuse import fuse
@@ -57,9 +58,10 @@ def create_model(name, num_classes=None, aux=False, **options):
     otherwise, 10 for a mini. `aux`: build the
     auxiliary heads as well (used in train mode only). `options` are the
     network's own, such as `layout="torchvision"`. Raises ValueError that names
-    the close matches for an unknown name, TypeError for an unknown option.
+    the close matches for an unknown name, TypeError for an unknown option, which
+    names those there are.
     """
-    if name not in MODELS:
+    if not isinstance(name, str) or name not in MODELS:
         close = get_close_matches(str(name), MODELS, n=3, cutoff=0.4)
         hint = f"did you mean {' or '.join(close)}?" if close else "no name is close."
         raise ValueError(
@@ -72,4 +74,12 @@ def create_model(name, num_classes=None, aux=False, **options):
         raise TypeError(f"num_classes={num_classes!r} must be a whole number")
     if num_classes < 1:
         raise ValueError(f"num_classes={num_classes} must be at least 1")
+    _, _, *known = signature(MODELS[name]).parameters  # after num_classes and aux
+    for option in options.keys() - set(known):
+        close = get_close_matches(option, known, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise TypeError(
+            f"{name} has no option {option!r}; {hint}it has: "
+            f"{', '.join(known) or 'none'}"
+        )
     return MODELS[name](num_classes, aux, **options)

@@ -146,19 +146,38 @@ class Network(nn.Module):
     def forward(self, x):
         self.check_input(x)
         aux = []
-        for name, stage in self.stages():
-            x = stage(x)
-            if self.training and self.aux_heads and name in self.aux_heads:
-                aux.append(self.aux_heads[name](x))
+        try:
+            for name, stage in self.stages():
+                x = stage(x)
+                if self.training and self.aux_heads and name in self.aux_heads:
+                    aux.append(self.aux_heads[name](x))
+        except ValueError as problem:
+            if "more than 1 value per channel" not in str(problem):
+                raise
+            raise ValueError(
+                f"one image in train mode: {self.name} normalises a 1x1 grid over the "
+                "batch, and one value has no variance; pass two images or more, or "
+                "call eval()"
+            ) from None
         return Outputs(x, tuple(aux)) if aux else x
 
     def check_input(self, x):
         """Refuse what cannot be an image batch for this network, in words."""
+        if not isinstance(x, torch.Tensor):
+            raise TypeError(
+                f"input of type {type(x).__name__}: {self.name} takes a tensor of "
+                "images, (N, 3, height, width)"
+            )
         shape = tuple(x.shape)
         if len(shape) != 4 or shape[1] != 3:
             raise ValueError(
                 f"input of shape {shape}: {self.name} takes a batch of colour "
                 "images, (N, 3, height, width)"
+            )
+        if not x.is_floating_point():
+            raise TypeError(
+                f"input of type {x.dtype}: {self.name} takes floats around zero; "
+                "training.data.as_input makes them of bytes"
             )
         if any(size < self.min_size for size in shape[2:]):
             raise ValueError(

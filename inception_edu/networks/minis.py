@@ -5,6 +5,8 @@ Same modules, same names, fewer and narrower: a stem to 24x24, then one module a
 difference in accuracy is the module's. Not in any paper.
 """
 
+from numbers import Real
+
 from torch import nn
 
 from inception_edu.networks.googlenet import COLUMNS, InceptionModule, NaiveModule
@@ -42,8 +44,8 @@ def scaled(widths, width):
 
 def check_width(width):
     """Refuse a width that leaves nothing of the network, or too much."""
-    if not 0.1 <= width <= 8:
-        raise ValueError(f"width={width} must lie between 0.1 and 8; 1 is as drawn")
+    if not isinstance(width, Real) or not 0.1 <= width <= 8:
+        raise ValueError(f"width={width!r} must lie between 0.1 and 8; 1 is as drawn")
 
 
 def plain_stem(out_channels):

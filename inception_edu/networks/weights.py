@@ -12,6 +12,7 @@ import urllib.request
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache as cached_forever
 from http.client import HTTPException
 from pathlib import Path
@@ -55,6 +56,17 @@ def load_weights(model, weights):
 
     torchvision's weights give its outputs in `layout="torchvision"`.
     """
+    if not isinstance(model, torch.nn.Module):
+        raise TypeError(
+            f"the model is a {type(model).__name__}; it comes first: "
+            "load_weights(model, weights)"
+        )
+    if not isinstance(weights, Mapping | str | os.PathLike):
+        hint = "; pass its state_dict()" if hasattr(weights, "state_dict") else ""
+        raise TypeError(
+            "weights are a state dict or the path of one, got "
+            f"{type(weights).__name__}{hint}"
+        )
     place = "these weights"
     if not isinstance(weights, Mapping):
         place = str(weights)
@@ -322,11 +334,13 @@ def load_pretrained(name, *, aux=False, cache=None, progress=True):
     from inception_edu.networks import create_model
 
     minis = trained_minis()
-    if name in minis:
+    close = get_close_matches(str(name), [*PRETRAINED, *minis], n=1)
+    if isinstance(name, str) and name in minis:
         return load_mini(name, minis[name]["sha256"], aux)
-    if name not in PRETRAINED:
+    if not isinstance(name, str) or name not in PRETRAINED:
+        hint = f"did you mean {close[0]}? " if close else ""
         raise ValueError(
-            f"no published weights for {name!r}; there are some for "
+            f"no published weights for {name!r}; {hint}there are some for "
             f"{', '.join(PRETRAINED)}; and with this package come, trained on "
             f"digits, {', '.join(minis)}"
         )

@@ -238,15 +238,17 @@ def digits_at_scale(n=6000, seed=0, size=48, *, n_test=2000):
     The same seed gives the same pictures everywhere. Made in about a second,
     then kept in the user's cache folder.
     """
-    for label, value, least in (("n", n, 1), ("n_test", n_test, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    for label, value, least, most in (
+        ("n", n, 1, 10**7),
+        ("n_test", n_test, 1, 10**7),
+        ("seed", seed, 0, 2**32 - 1),
+        ("size", size, LARGEST, 400),  # from the largest digit up
+    ):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not whole or not least <= value <= most:
             raise ValueError(
-                f"{label}={value!r} must be a whole number, at least {least}"
+                f"{label}={value!r} must be a whole number from {least} to {most}"
             )
-    if not LARGEST <= size <= 400:
-        raise ValueError(
-            f"size={size} must lie between {LARGEST}, the largest digit, and 400"
-        )
     name = f"digits-v{VERSION}-{n}-{n_test}-{size}-{seed}.npz"
     arrays = cached(name, lambda: draw_digits(n, n_test, seed, size))
     return as_data(arrays, "digits_at_scale", bins=dict(BINS))

@@ -11,6 +11,8 @@ import os
 import sys
 from pathlib import Path
 
+from inception_edu.whole import whole
+
 FOLDER = Path(__file__).parent / "results"
 SEEDS = (0, 1, 2, 3, 4)
 SEARCH_SEEDS, SEARCH_DATA = (100,), 1  # for learning rates; never shown
@@ -67,7 +69,8 @@ def done(path, key):
     text = path.read_text(encoding="utf-8")
     if not text.endswith("\n"):  # cut off while it was being written
         text = text[: text.rfind("\n") + 1]
-        path.write_text(text, encoding="utf-8")
+        with whole(path) as part:
+            part.write_text(text, encoding="utf-8")
     return {tuple(row[k] for k in key) for row in csv.DictReader(io.StringIO(text))}
 
 

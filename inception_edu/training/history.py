@@ -1,11 +1,13 @@
 """What a training leaves behind: plain data, one row an epoch."""
 
 import csv
+import io
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from inception_edu.training.recipes import Change, Recipe
+from inception_edu.whole import whole
 
 COLUMNS = ("epoch", "loss", "train_accuracy", "accuracy", "seconds")
 
@@ -101,30 +103,44 @@ class History:
         """Write `path`: .json holds everything, .csv one row an epoch."""
         path = Path(path)
         if path.suffix == ".json":
-            path.write_text(json.dumps(self.as_dict(), indent=1), encoding="utf-8")
+            text = json.dumps(self.as_dict(), indent=1)
         elif path.suffix == ".csv":
-            with open(path, "w", newline="", encoding="utf-8") as file:
-                scales = self.accuracy_by_scale
-                writer = csv.DictWriter(file, ["model", "seed", *COLUMNS, *scales])
-                writer.writeheader()
-                for row in self.rows:
-                    writer.writerow({"model": self.model_name, "seed": self.seed} | row)
+            file = io.StringIO()
+            scales = self.accuracy_by_scale
+            writer = csv.DictWriter(file, ["model", "seed", *COLUMNS, *scales])
+            writer.writeheader()
+            for row in self.rows:
+                writer.writerow({"model": self.model_name, "seed": self.seed} | row)
+            text = file.getvalue()
         else:
             raise ValueError(f"{path.name}: save as .json or .csv")
+        with whole(path) as part:
+            part.write_bytes(text.encode())
         return path
 
     @classmethod
     def load(cls, path):
         """The history in a .json or .csv that `save` wrote; a .csv has no recipe."""
         path = Path(path)
-        if path.suffix == ".json":
-            return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
-        if path.suffix != ".csv":
+        if path.suffix not in (".json", ".csv"):
             raise ValueError(f"{path.name}: load a .json or a .csv")
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+        text = path.read_text(encoding="utf-8")
+        try:
+            return cls.from_json(text) if path.suffix == ".json" else cls.from_csv(text)
+        except (ValueError, KeyError, TypeError, IndexError) as problem:
+            raise ValueError(
+                f"{path.name} is no history that save wrote ({problem!r})"
+            ) from None
+
+    @classmethod
+    def from_json(cls, text):
+        return cls.from_dict(json.loads(text))
+
+    @classmethod
+    def from_csv(cls, text):
+        rows = list(csv.DictReader(io.StringIO(text)))
         if not rows:
-            raise ValueError(f"{path.name} holds no epoch")
+            raise ValueError("no epoch")
         history = cls(rows[0].pop("model"), seed=int(rows[0].pop("seed")))
         for row in rows:
             row.pop("model", None), row.pop("seed", None)

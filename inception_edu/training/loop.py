@@ -1,6 +1,5 @@
 """The one training loop: `fit`, and `evaluate`."""
 
-import os
 import sys
 import time
 import zlib
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -17,6 +17,7 @@ from inception_edu.training import recipes
 from inception_edu.training.data import Data, as_input, load_data
 from inception_edu.training.history import History
 from inception_edu.training.optimizers import make_optimizer
+from inception_edu.whole import whole
 
 
 class Evaluation(NamedTuple):
@@ -37,7 +38,13 @@ class Diverged(FloatingPointError):
 def choose_device(device="auto"):
     """The torch.device meant: "auto" takes a CUDA GPU, else Apple's, else the CPU."""
     if device != "auto":
-        return torch.device(device)
+        try:
+            return torch.zeros(1, device=device).device
+        except Exception as problem:  # torch raises half a dozen kinds
+            raise ValueError(
+                f"device={device!r} cannot be used here ({problem}); choose 'auto', "
+                "'cpu', or 'cuda' or 'mps' where there is one"
+            ) from None
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():
@@ -223,16 +230,8 @@ def progress_bar(total, name, wanted):
 
 def save_whole(state, path):
     """Write a checkpoint so that the file is the new one whole, or the old one."""
-    path = Path(path)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with open(part, "wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole(path) as part, open(part, "wb") as file:
+        torch.save(state, file)
 
 
 def load_checkpoint(path, identity):
@@ -240,7 +239,15 @@ def load_checkpoint(path, identity):
 
     Raises ValueError when the file is damaged or belongs to another training.
     """
-    if path is None or not Path(path).exists():
+    if path is None:
+        return None
+    path = Path(path)
+    if path.is_dir() or not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"checkpoint {path} must be a file in a folder that is there; make the "
+            "folder, or name a file in another"
+        )
+    if not path.exists():
         return None
     advice = "delete the file to start again, or name another"
     try:
@@ -310,9 +317,19 @@ def fit(
     """
     if isinstance(data, str):
         data = load_data(data)
+    for what, given, kind, example in (
+        ("model", model, nn.Module | str, 'create_model("mini_v3") or "mini_v3"'),
+        ("data", data, Data, "digits_at_scale()"),
+        ("recipe", recipe, recipes.Recipe, "recipes.quick"),
+    ):
+        if not isinstance(given, kind):
+            raise TypeError(f"{what}={given!r} cannot be used; pass {example}")
     epochs = recipe.epochs if epochs is None else epochs
-    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
-        raise ValueError(f"epochs={epochs!r} must be a whole number, at least 1")
+    for what, value, least in (("epochs", epochs, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError(
+                f"{what}={value!r} must be a whole number, at least {least}"
+            )
     device = choose_device(device)
     with own_randomness(device):
         if isinstance(model, str):

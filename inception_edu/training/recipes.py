@@ -8,6 +8,8 @@ a recipe changes from its paper is in `recipe.changes`, row by row.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from numbers import Real
 from typing import NamedTuple
 
 OPTIMIZERS = ("sgd", "adamw", "rmsprop", "rmsprop_tf")
@@ -84,18 +86,27 @@ class Recipe:
             ("shift", 0, math.inf),
         ):
             value = getattr(self, field)
-            if not least <= value <= most:
-                raise ValueError(f"{field}={value} must lie between {least} and {most}")
+            if not isinstance(value, Real) or not least <= value <= most:
+                raise ValueError(
+                    f"{field}={value!r} must lie between {least} and {most}"
+                )
         if self.clip is not None and not self.clip > 0:
             raise ValueError(f"clip={self.clip} must be above 0; None is no clipping")
-        if self.batch_size < 2:
+        if not isinstance(self.batch_size, int) or self.batch_size < 2:
             raise ValueError(
-                f"batch_size={self.batch_size} must be at least 2: batch "
+                f"batch_size={self.batch_size!r} must be at least 2: batch "
                 "normalisation needs more than one image to take a variance of"
             )
 
     def but(self, **switches):
         """A copy with some switches changed: `recipe.but(clip=2.0)`."""
+        for name in switches.keys() - self.__dataclass_fields__.keys():
+            close = get_close_matches(name, self.__dataclass_fields__, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            raise TypeError(
+                f"a recipe has no switch {name!r}; {hint}it has: "
+                f"{', '.join(self.__dataclass_fields__)}"
+            )
         return replace(self, **switches)
 
     def learning_rate_at(self, share):

@@ -1,0 +1,735 @@
+"""Bad input of every kind: each is refused in the words of this table, at once.
+
+Nothing is lost and nothing is overwritten: the files that a case finds in its folder
+are the same afterwards, and no code in any of them has run. What a candidate in an
+exercise may do is in tests/lesson/test_hostile.py.
+"""
+
+import os
+import pickle
+import struct
+import time
+import zlib
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+import inception_edu as ie
+from inception_edu.networks.images import read_picture
+from inception_edu.training import loop
+from inception_edu.training.data import Data, Split, load_data
+from inception_edu.training.experiment import append, results
+from inception_edu.training.history import History
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Small tensors: on a busy machine, threads that wait for each other are slow."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+def model(name="mini_reduced", **options):
+    torch.manual_seed(0)
+    return ie.create_model(name, **options)
+
+
+def images(*shape, fill=0.0):
+    return torch.full(shape, fill)
+
+
+def data(classes="0123456789", label=0, n=8):
+    """Black pictures that all carry one label."""
+    split = Split(
+        torch.zeros(n, 3, 48, 48, dtype=torch.uint8),
+        torch.full((n,), label),
+    )
+    return Data(split, split, "black", classes=tuple(classes))
+
+
+def fit(given=None, data_=None, recipe=ie.recipes.quick, **options):
+    options = {"epochs": 1, "progress": False} | options
+    given = model() if given is None else given
+    return ie.fit(given, data() if data_ is None else data_, recipe, **options)
+
+
+class Bomb:
+    """Unpickled without care, it leaves a file behind."""
+
+    def __init__(self, sign):
+        self.sign = sign
+
+    def __reduce__(self):
+        return Path.touch, (self.sign,)
+
+
+def weights(change=lambda table: None, ending=".pth", harm=lambda content: content):
+    """Write the weights of a mini, changed or harmed, and load them."""
+
+    def call(folder):
+        table = model().state_dict()
+        table = change(table) or table
+        path = folder / f"weights{ending}"
+        (save_file if ending == ".safetensors" else torch.save)(table, path)
+        path.write_bytes(harm(path.read_bytes()))
+        ie.load_weights(model(), path)
+
+    return call
+
+
+def file(name, content, use):
+    """Write a file with this content and use it."""
+
+    def call(folder):
+        path = folder / name
+        path.write_bytes(content(folder) if callable(content) else content)
+        return use(path)
+
+    return call
+
+
+def bomb(folder):
+    return pickle.dumps({"fc.bias": Bomb(folder / "it-ran")}, 2)
+
+
+def load_into(path):
+    return ie.load_weights(model(), path)
+
+
+def flip(content):
+    """One byte changed in the middle."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :]
+
+
+def rename(table):
+    return {("fc.bais" if key == "fc.bias" else key): v for key, v in table.items()}
+
+
+def png(width, height):
+    """A picture that says it is so large, and holds next to nothing."""
+
+    def chunk(kind, content):
+        check = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + check
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + header
+        + chunk(b"IDAT", zlib.compress(b""))
+        + chunk(b"IEND", b"")
+    )
+
+
+MODELS = {
+    "a name with a slip": (
+        lambda _: ie.create_model("inception_v5"),
+        ValueError,
+        "no model is called 'inception_v5'; did you mean inception_v4",
+    ),
+    "a name in capitals": (
+        lambda _: ie.create_model("GoogLeNet"),
+        ValueError,
+        "did you mean googlenet",
+    ),
+    "no name": (lambda _: ie.create_model(None), ValueError, "list_models() gives all"),
+    "a list for a name": (
+        lambda _: ie.create_model(["googlenet"]),
+        ValueError,
+        "no model is called ['googlenet']",
+    ),
+    "no class": (
+        lambda _: ie.create_model("googlenet", 0),
+        ValueError,
+        "num_classes=0 must be at least 1",
+    ),
+    "half a class": (
+        lambda _: ie.create_model("googlenet", 2.5),
+        TypeError,
+        "num_classes=2.5 must be a whole number",
+    ),
+    "classes as text": (
+        lambda _: ie.create_model("googlenet", "10"),
+        TypeError,
+        "num_classes='10' must be a whole number",
+    ),
+    "an option with a slip": (
+        lambda _: ie.create_model("googlenet", layuot="paper"),
+        TypeError,
+        "no option 'layuot'; did you mean layout? it has: norm, layout",
+    ),
+    "a layout with a slip": (
+        lambda _: ie.create_model("googlenet", layout="tochvision"),
+        ValueError,
+        "choose 'paper' or 'torchvision'",
+    ),
+    "a negative width": (
+        lambda _: model(width=-1),
+        ValueError,
+        "width=-1 must lie between 0.1 and 8",
+    ),
+    "a width as text": (
+        lambda _: model(width="wide"),
+        ValueError,
+        "width='wide' must lie between 0.1 and 8",
+    ),
+    "half a module": (
+        lambda _: ie.create_model("inception_v4", a=1.5),
+        ValueError,
+        "a=1.5 must be a whole number of modules",
+    ),
+    "heads that a network lacks": (
+        lambda _: model(aux=True),
+        ValueError,
+        "mini_reduced has no auxiliary head; use aux=False, or mini_v3",
+    ),
+    "an unknown attribute": (
+        lambda _: ie.explore.modul,
+        AttributeError,
+        "did you mean module",
+    ),
+    "an unknown exercise": (
+        lambda _: ie.check.conv_parms,
+        AttributeError,
+        "did you mean conv_params",
+    ),
+}
+
+INPUTS = {
+    "a grey image": (
+        lambda _: model()(images(1, 1, 48, 48)),
+        ValueError,
+        "takes a batch of colour images, (N, 3, height, width)",
+    ),
+    "four channels": (
+        lambda _: model()(images(1, 4, 48, 48)),
+        ValueError,
+        "input of shape (1, 4, 48, 48)",
+    ),
+    "channels last": (
+        lambda _: model()(images(1, 48, 48, 3)),
+        ValueError,
+        "input of shape (1, 48, 48, 3)",
+    ),
+    "no batch": (
+        lambda _: model()(images(3, 48, 48)),
+        ValueError,
+        "input of shape (3, 48, 48)",
+    ),
+    "too small an image": (
+        lambda _: model("mini_v4")(images(1, 3, 5, 5)),
+        ValueError,
+        "input 5x5 is smaller than mini_v4 can take (13x13)",
+    ),
+    "an image without rows": (
+        lambda _: model()(images(1, 3, 0, 48)),
+        ValueError,
+        "input 0x48 is smaller",
+    ),
+    "bytes": (
+        lambda _: model().eval()(torch.zeros(1, 3, 48, 48, dtype=torch.uint8)),
+        TypeError,
+        "input of type torch.uint8: mini_reduced takes floats",
+    ),
+    "an array": (
+        lambda _: model()(np.zeros((1, 3, 48, 48), np.float32)),
+        TypeError,
+        "input of type ndarray: mini_reduced takes a tensor",
+    ),
+    "a list": (lambda _: model()([[0.0]]), TypeError, "input of type list"),
+    "nothing": (lambda _: model()(None), TypeError, "input of type NoneType"),
+    "one image in train mode": (
+        lambda _: model("mini_v3", aux=True).train()(images(1, 3, 48, 48)),
+        ValueError,
+        "one image in train mode: mini_v3 normalises a 1x1 grid",
+    ),
+    "branches that do not meet": (
+        lambda _: ie.networks.Branches(
+            {"a": nn.Conv2d(3, 1, 3), "b": nn.Conv2d(3, 1, 1)}
+        )(images(1, 3, 9, 9)),
+        ValueError,
+        "branches end on different grids (a: 7x7, b: 9x9)",
+    ),
+}
+
+TRACES = {
+    "a negative size": (
+        lambda _: ie.trace(model(), (1, 3, -48, 48)),
+        ValueError,
+        "input_shape=(1, 3, -48, 48) must hold whole numbers of at least 1",
+    ),
+    "a size of zero": (
+        lambda _: ie.trace(model(), (0, 3, 48, 48)),
+        ValueError,
+        "at least 1",
+    ),
+    "a shape as text": (
+        lambda _: ie.trace(model(), "1x3x48x48"),
+        ValueError,
+        "is not a shape; pass something like",
+    ),
+    "a tensor for a shape": (
+        lambda _: ie.trace(model(), images(1, 3, 48, 48)),
+        ValueError,
+        "input_shape is a tensor; pass its shape, (1, 3, 48, 48)",
+    ),
+    "a name for a network": (
+        lambda _: ie.trace("googlenet", (1, 3, 224, 224)),
+        TypeError,
+        "create_model('googlenet') makes one",
+    ),
+    "a class for a network": (
+        lambda _: ie.trace(nn.Conv2d, (1, 3, 9, 9)),
+        TypeError,
+        "call it first",
+    ),
+    "channels that do not fit": (
+        lambda _: ie.trace(nn.Conv2d(3, 4, 3), (1, 5, 9, 9)),
+        RuntimeError,
+        "expects 3 input channels and gets 5",
+    ),
+    "a window larger than the image": (
+        lambda _: ie.trace(nn.Conv2d(3, 4, 9), (1, 3, 5, 5)),
+        RuntimeError,
+        "a 9x9 window (dilation 1x1) does not fit a 5x5 grid",
+    ),
+    "a diagram of a name": (
+        lambda _: ie.diagram("googlenet"),
+        TypeError,
+        "diagram takes an nn.Module or a trace of one",
+    ),
+    "a diagram saved as .doc": (
+        lambda folder: ie.diagram(model()).save(folder / "x.doc"),
+        ValueError,
+        "choose a name that ends in .svg, .pdf, .png",
+    ),
+    "a diagram saved nowhere": (
+        lambda folder: ie.diagram(model()).save(folder / "no" / "x.svg"),
+        FileNotFoundError,
+        "No such file or directory",
+    ),
+    "a fused name": (lambda _: ie.fuse("googlenet"), TypeError, "not str"),
+}
+
+WEIGHTS = {
+    "an empty file": (
+        file("w.pth", b"", load_into),
+        ValueError,
+        "is not a readable file of weights",
+    ),
+    "a page that says 404": (
+        file("w.pth", b"<html>404</html>", load_into),
+        ValueError,
+        "Download it again",
+    ),
+    "a file cut short": (
+        weights(harm=lambda content: content[:-99]),
+        ValueError,
+        "damaged, cut short",
+    ),
+    "a safetensors file cut short": (
+        weights(ending=".safetensors", harm=lambda content: content[:-99]),
+        ValueError,
+        "damaged, cut short",
+    ),
+    "a changed byte": (weights(harm=flip), ValueError, "damaged"),
+    "a pickle that runs code": (
+        file("w.pth", bomb, load_into),
+        ValueError,
+        "holding more than tensors",
+    ),
+    "a pickle named .safetensors": (
+        file("w.safetensors", bomb, load_into),
+        ValueError,
+        "not a readable file of weights",
+    ),
+    "a whole network": (
+        lambda folder: (
+            torch.save(model(), folder / "w.pth"),
+            load_into(folder / "w.pth"),
+        ),
+        ValueError,
+        "holding more than tensors",
+    ),
+    "a list in a file": (
+        lambda folder: (torch.save([1], folder / "w.pth"), load_into(folder / "w.pth")),
+        ValueError,
+        "holds a list",
+    ),
+    "another network's": (
+        lambda _: ie.load_weights(model(), model("mini_v4").state_dict()),
+        ValueError,
+        "do not fit mini_reduced",
+    ),
+    "one key renamed": (
+        weights(rename),
+        ValueError,
+        "missing (1): fc.bias",
+    ),
+    "a key too many": (
+        weights(lambda table: table | {"extra": torch.ones(1)}),
+        ValueError,
+        "unexpected (1): extra",
+    ),
+    "another number of classes": (
+        lambda _: ie.load_weights(model(), model(num_classes=3).state_dict()),
+        ValueError,
+        "of another shape (2): fc.bias 3 for 10",
+    ),
+    "NaN among the weights": (
+        weights(lambda table: table | {"fc.bias": torch.full((10,), NAN)}),
+        ValueError,
+        "values that are not finite (1): fc.bias",
+    ),
+    "no file": (
+        lambda folder: load_into(folder / "no.pth"),
+        FileNotFoundError,
+        "no weight file at",
+    ),
+    "a folder": (lambda folder: load_into(folder), FileNotFoundError, "no weight file"),
+    "nothing at all": (
+        lambda _: load_into(None),
+        TypeError,
+        "weights are a state dict or the path of one, got NoneType",
+    ),
+    "a network for weights": (
+        lambda _: load_into(model()),
+        TypeError,
+        "got Network; pass its state_dict()",
+    ),
+    "both the wrong way round": (
+        lambda _: ie.load_weights(model().state_dict(), model()),
+        TypeError,
+        "it comes first: load_weights(model, weights)",
+    ),
+    "pretrained with a slip": (
+        lambda _: ie.load_pretrained("inception_v33"),
+        ValueError,
+        "did you mean inception_v3?",
+    ),
+}
+
+PICTURES = {
+    "an empty picture": (file("me.png", b"", read_picture), ValueError, "me.png"),
+    "text named .png": (file("me.png", b"hello", read_picture), ValueError, "me.png"),
+    "a picture cut short": (
+        file("me.png", lambda _: png(48, 48), read_picture),
+        ValueError,
+        "me.png",
+    ),
+    "20000x20000 pixels": (
+        file("me.png", lambda _: png(20000, 20000), read_picture),
+        ValueError,
+        "has more than 64,000,000 pixels; save a smaller copy",
+    ),
+    "a bomb for a picture": (file("me.png", bomb, read_picture), ValueError, "me.png"),
+    "no picture": (
+        lambda folder: read_picture(folder / "no.png"),
+        FileNotFoundError,
+        "no.png",
+    ),
+    "a picture of NaN": (
+        lambda _: read_picture(np.full((9, 9, 3), NAN)),
+        ValueError,
+        "not finite",
+    ),
+    "a picture of infinity": (
+        lambda _: read_picture(np.full((9, 9, 3), INF)),
+        ValueError,
+        "not finite",
+    ),
+    "two channels": (
+        lambda _: read_picture(np.zeros((9, 9, 2))),
+        ValueError,
+        "is no picture",
+    ),
+    "a number": (lambda _: read_picture(3), ValueError, "int is no picture"),
+}
+
+TRAININGS = {
+    "no images": (
+        lambda _: ie.digits_at_scale(0),
+        ValueError,
+        "n=0 must be a whole number from 1",
+    ),
+    "more images than fit": (
+        lambda _: ie.digits_at_scale(10**12),
+        ValueError,
+        "n=1000000000000 must be a whole number from 1 to 10000000",
+    ),
+    "images as text": (lambda _: ie.digits_at_scale("6000"), ValueError, "n='6000'"),
+    "pictures smaller than digits": (
+        lambda _: ie.digits_at_scale(9, size=39),
+        ValueError,
+        "size=39 must be a whole number from 40 to 400",
+    ),
+    "half a pixel": (
+        lambda _: ie.digits_at_scale(9, size=47.5),
+        ValueError,
+        "size=47.5 must be a whole number",
+    ),
+    "a seed too large": (
+        lambda _: ie.digits_at_scale(9, seed=2**40),
+        ValueError,
+        "seed=1099511627776 must be a whole number from 0 to 4294967295",
+    ),
+    "an unknown data set": (
+        lambda _: load_data("mnist"),
+        ValueError,
+        "choose from digits_at_scale, cifar10, imagenette",
+    ),
+    "float images": (
+        lambda _: Split(images(8, 3, 48, 48, fill=NAN), torch.zeros(8)),
+        ValueError,
+        "expected uint8",
+    ),
+    "labels for other images": (
+        lambda _: Split(torch.zeros(8, 3, 9, 9, dtype=torch.uint8), torch.zeros(7)),
+        ValueError,
+        "labels of shape (7,) for 8 images",
+    ),
+    "an untrained name with a slip": (
+        lambda _: fit("mini_reducd"),
+        ValueError,
+        "did you mean mini_reduced",
+    ),
+    "a class to train": (
+        lambda _: fit(nn.Linear),
+        TypeError,
+        "model=<class 'torch.nn.modules.linear.Linear'> cannot be used",
+    ),
+    "no data": (
+        lambda _: fit(data_=[1]),
+        TypeError,
+        "data=[1] cannot be used; pass digits_at_scale()",
+    ),
+    "a recipe's name": (
+        lambda _: fit(recipe="quick"),
+        TypeError,
+        "recipe='quick' cannot be used; pass recipes.quick",
+    ),
+    "no epochs": (lambda _: fit(epochs=0), ValueError, "epochs=0 must be a whole"),
+    "epochs without end": (lambda _: fit(epochs=INF), ValueError, "epochs=inf"),
+    "a seed as text": (lambda _: fit(seed="0"), ValueError, "seed='0' must be a whole"),
+    "a device with a slip": (
+        lambda _: fit(device="gpu"),
+        ValueError,
+        "device='gpu' cannot be used here",
+    ),
+    "one training image": (
+        lambda _: fit(data_=data(n=1)),
+        ValueError,
+        "1 training images: at least 2 are needed",
+    ),
+    "labels beyond the classes": (
+        lambda _: fit(data_=data(label=10)),
+        ValueError,
+        "labels from 10 to 10: expected 0 to 9",
+    ),
+    "fewer outputs than classes": (
+        lambda _: fit(model(num_classes=9)),
+        ValueError,
+        "build it with num_classes=10",
+    ),
+    "a checkpoint in no folder": (
+        lambda folder: fit(checkpoint=folder / "no" / "run.pt"),
+        FileNotFoundError,
+        "must be a file in a folder that is there",
+    ),
+    "a folder for a checkpoint": (
+        lambda folder: fit(checkpoint=folder),
+        FileNotFoundError,
+        "must be a file in a folder that is there",
+    ),
+    "a checkpoint that runs code": (
+        file("run.pt", bomb, lambda path: fit(checkpoint=path)),
+        ValueError,
+        "cannot be read (UnpicklingError); delete the file",
+    ),
+    "another network's checkpoint": (
+        lambda folder: (
+            loop.save_whole({"identity": {"seed": 7}}, folder / "run.pt"),
+            fit(checkpoint=folder / "run.pt"),
+        ),
+        ValueError,
+        "belongs to another training",
+    ),
+    "a switch with a slip": (
+        lambda _: ie.recipes.quick.but(learnig_rate=0.1),
+        TypeError,
+        "no switch 'learnig_rate'; did you mean learning_rate?",
+    ),
+    "a negative rate": (
+        lambda _: ie.recipes.quick.but(learning_rate=-1),
+        ValueError,
+        "learning_rate=-1 must lie between 0 and inf",
+    ),
+    "a rate as text": (
+        lambda _: ie.recipes.quick.but(learning_rate="0.1"),
+        ValueError,
+        "learning_rate='0.1' must lie between",
+    ),
+    "a rate of NaN": (
+        lambda _: ie.recipes.quick.but(learning_rate=NAN),
+        ValueError,
+        "learning_rate=nan must lie between",
+    ),
+    "batches of one": (
+        lambda _: ie.recipes.quick.but(batch_size=1),
+        ValueError,
+        "batch normalisation needs more than one image",
+    ),
+    "an optimizer with a slip": (
+        lambda _: ie.recipes.quick.but(optimizer="adm"),
+        ValueError,
+        "choose one of sgd, adamw, rmsprop, rmsprop_tf",
+    ),
+    "a history of nothing": (
+        file("run.json", b"", History.load),
+        ValueError,
+        "run.json is no history",
+    ),
+    "a history with other columns": (
+        file("run.csv", b"a,b\n1,2\n", History.load),
+        ValueError,
+        "run.csv is no history",
+    ),
+    "a history saved as .doc": (
+        lambda folder: History("m").save(folder / "run.doc"),
+        ValueError,
+        "save as .json or .csv",
+    ),
+    "a row of other columns": (
+        lambda folder: (
+            append(folder / "x.csv", {"a": 1}),
+            append(folder / "x.csv", {"b": 1}),
+        ),
+        ValueError,
+        "name another file with --out",
+    ),
+    "an unknown experiment": (lambda _: results("laddr"), ValueError, "stored: "),
+}
+
+CASES = {
+    f"{kind}: {name}": case
+    for kind, cases in (
+        ("model", MODELS),
+        ("input", INPUTS),
+        ("trace", TRACES),
+        ("weights", WEIGHTS),
+        ("picture", PICTURES),
+        ("training", TRAININGS),
+    )
+    for name, case in cases.items()
+}
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(("call", "error", "words"), CASES.values(), ids=CASES)
+def test_bad_input_is_refused_in_words(call, error, words, tmp_path, monkeypatch):
+    monkeypatch.setenv("INCEPTION_EDU_CACHE", str(tmp_path / "cache"))
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("a year of work")
+    start = time.monotonic()
+    with pytest.raises(error) as refused:
+        call(mine)
+    said = str(refused.value)
+    assert words in said
+    assert "weights_only" not in said  # torch's advice to run the code after all
+    assert time.monotonic() - start < 20
+    left = contents(mine)
+    assert left.pop(mine / "notes.txt") == b"a year of work"
+    assert not any(path.name == "it-ran" or ".part" in path.name for path in left)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_there_are_many_of_them():
+    assert len(CASES) >= 60
+
+
+def test_the_bomb_is_a_real_one(tmp_path):
+    pickle.loads(bomb(tmp_path))
+    assert (tmp_path / "it-ran").exists()
+
+
+@pytest.mark.parametrize("fill", [NAN, INF])
+def test_an_image_that_is_no_number_spoils_its_own_answer_alone(fill):
+    """A network passes it on, as arithmetic does; its neighbours do not notice."""
+    network = model().eval()
+    batch = torch.randn(3, 3, 48, 48)
+    clean = network(batch)
+    batch[1, :, 20:30, 20:30] = fill
+    answer = network(batch)
+    assert not answer[1].isfinite().any()
+    assert torch.allclose(answer[[0, 2]], clean[[0, 2]], atol=1e-5)
+
+
+# --- a disk that is full, a folder that cannot be written ----------------------------
+
+
+def full(*args, **options):
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("name", "save"),
+    [
+        ("run.json", lambda path: History("m").save(path)),
+        ("run.csv", lambda path: History("m").save(path)),
+        ("run.pt", lambda path: loop.save_whole({"a": 1}, path)),
+        ("x.svg", lambda path: ie.diagram(model()).save(path)),
+        ("x.png", lambda path: ie.diagram(model()).save(path)),
+        ("x.pdf", lambda path: ie.diagram(model()).save(path)),
+    ],
+)
+def test_a_full_disk_leaves_the_old_file_whole(tmp_path, monkeypatch, name, save):
+    path = tmp_path / name
+    save(path)
+    before = contents(tmp_path)
+    monkeypatch.setattr(os, "fsync", full)  # as late as can be
+    with pytest.raises(OSError, match="No space left"):
+        save(path)
+    assert contents(tmp_path) == before
+
+
+def test_a_full_disk_ends_a_training_with_the_last_checkpoint_whole(
+    tmp_path, monkeypatch
+):
+    path, recipe = tmp_path / "run.pt", ie.recipes.quick.but(batch_size=4)
+    straight = fit(recipe=recipe, epochs=2)
+    real = SimpleNamespace(fsync=os.fsync, calls=0)
+
+    def fills_up(handle):
+        real.calls += 1
+        return real.fsync(handle) if real.calls == 1 else full()
+
+    monkeypatch.setattr(os, "fsync", fills_up)
+    with pytest.raises(OSError, match="No space left"):
+        fit(recipe=recipe, epochs=2, checkpoint=path)
+    monkeypatch.undo()
+    resumed = fit(recipe=recipe, epochs=2, checkpoint=path)
+    assert resumed.loss == straight.loss
+    assert [p.name for p in tmp_path.iterdir()] == ["run.pt"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders are read-only elsewhere")
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
+    """Root may write anywhere, so the refusal is played."""
+    monkeypatch.setenv("INCEPTION_EDU_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(Path, "mkdir", full)
+    assert len(ie.digits_at_scale(30, n_test=10).train) == 30
