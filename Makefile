@@ -27,7 +27,7 @@ PEERS := $(VENV)-bench
 PEERS_BIN := $(PEERS)/$(notdir $(BIN))
 BENCH_ARGS ?=
 
-.PHONY: help setup lab test test-lowest notebooks npm pages slides bench lint clean
+.PHONY: help setup lab test test-lowest notebooks npm pages slides students handout bench lint clean
 
 help:
 	@echo "make lab        open the series in JupyterLab"
@@ -36,6 +36,8 @@ help:
 	@echo "make notebooks  run the notebooks and store their outputs"
 	@echo "make pages      one self-contained HTML page a lesson, in site/"
 	@echo "make slides     one reveal.js deck a lesson, in site/slides/"
+	@echo "make students   the series without solutions and notes, folder and zip"
+	@echo "make handout    a PDF a lesson, homework and answer key, in site/handout/"
 	@echo "make bench      measure everything against its peers, for the README"
 	@echo "make lint       ruff check and ruff format --check"
 	@echo "make clean      remove the environment and the caches"
@@ -85,6 +87,12 @@ pages: setup npm
 	$(BIN)/python -m inception_edu.publish $@
 
 slides: setup npm
+	$(BIN)/python -m inception_edu.publish $@
+
+students: setup
+	$(BIN)/python -m inception_edu.publish $@
+
+handout: setup npm
 	$(BIN)/python -m inception_edu.publish $@
 
 $(PEERS)/.installed: benchmarks/requirements.txt

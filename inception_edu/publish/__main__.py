@@ -1,7 +1,7 @@
 """`python -m inception_edu.publish execute|check notebooks...`
 
 and, from the same notebooks, what a lecturer takes along:
-`python -m inception_edu.publish pages|slides`.
+`python -m inception_edu.publish pages|slides|students|handout`.
 """
 
 import argparse
@@ -17,6 +17,8 @@ SERIES = Path(__file__).parents[2] / "notebooks" / "*.ipynb"
 TARGETS = {
     "pages": "one self-contained HTML page a lesson",
     "slides": "one reveal.js deck a lesson, with speaker notes",
+    "students": "the series without solutions and notes, as a folder and a zip",
+    "handout": "a PDF a lesson, two weeks of homework and the answer key",
 }
 
 
@@ -65,11 +67,15 @@ def look(paths):
 
 def build(target, paths, folder):
     """The exit status of building a target; what is missing is said in one line."""
-    from inception_edu.publish import build
+    from inception_edu.publish.build import pages, slides
     from inception_edu.publish.bundle import Missing
+    from inception_edu.publish.handout import handout
+    from inception_edu.publish.students import students
 
+    builders = (pages, slides, students, handout)
+    builder = {builder.__name__: builder for builder in builders}[target]
     try:
-        getattr(build, target)(paths, folder)
+        builder(paths, folder)
     except Missing as missing:
         print(f"make {target}: {missing}", file=sys.stderr)
         return 1

@@ -187,16 +187,24 @@ class Lesson:
 
 
 class PageExporter(Lesson, HTMLExporter):
-    """A lesson to read: for students, so without what is for lecturers."""
+    """A lesson to read: for students, so without what is for lecturers.
+
+    `leave_out` names the tags of cells to leave out; `unfolded` opens solutions.
+    """
 
     steps = (Explorers, Folds, Links, Formulas)
 
-    def __init__(self, leave_out=("lecturer",), **options):
+    def __init__(self, leave_out=("lecturer",), unfolded=False, **options):
+        self.unfolded = unfolded
         super().__init__(
             template_name="lesson", template_file="page.html.j2", **options
         )
         tags = TagRemovePreprocessor(remove_cell_tags=set(leave_out))
         self.register_preprocessor(tags, enabled=True)
+
+    def from_notebook_node(self, nb, resources=None, **kw):
+        resources = {**(resources or {}), "unfolded": self.unfolded}
+        return super().from_notebook_node(nb, resources, **kw)
 
 
 class DeckExporter(Lesson, SlidesExporter):

@@ -1,0 +1,138 @@
+"""On paper: a PDF a lesson, and two weeks of homework with an answer key.
+
+The homework is the lessons' own exercises, each with the cells that it needs and
+no others. Both homework and key are run before they are printed, so a key that
+no longer passes its checks is never handed out.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from nbformat import v4
+
+from inception_edu.publish.build import exported, title
+from inception_edu.publish.bundle import Missing, chromium
+from inception_edu.publish.execute import NOTEBOOK_METADATA, execute, read
+from inception_edu.publish.exporters import PageExporter, heading
+from inception_edu.publish.needed import needed
+from inception_edu.publish.students import LEFT_OUT, recounted, store
+
+WEEKS = 2
+PRINT_SECONDS = 120
+
+
+def tagged(cell, *tags):
+    return bool(set(tags) & set(cell.metadata.get("tags", [])))
+
+
+def sections(cells):
+    """The indices of the cells of every section, each begun by a heading."""
+    found = [[]]
+    for index, cell in enumerate(cells):
+        if heading(cell) and not tagged(cell, "solution"):
+            found.append([])
+        found[-1].append(index)
+    return found
+
+
+def exercises(notebook, answers=False):
+    """`(cell, given)` for each cell of a lesson's exercises, in order.
+
+    Given are those that the exercises need and that stand outside of them.
+    """
+    cells, chosen, given = notebook.cells, set(), set()
+    for section in sections(cells):
+        if not any(tagged(cells[index], "solution") for index in section):
+            continue
+        for index in section:
+            cell = cells[index]
+            if tagged(cell, "lecturer") or (tagged(cell, "solution") and not answers):
+                continue
+            chosen.add(index)
+            if cell.cell_type == "code":
+                given |= {cells.index(other) for other in needed(cells, index)}
+    return [(cells[i], i not in chosen) for i in sorted(chosen | given)]
+
+
+def text_cell(source, ident):
+    slide = {"slideshow": {"slide_type": "slide"}}
+    return v4.new_markdown_cell(source, id=ident, metadata=slide)
+
+
+def homework(paths, week, answers=False):
+    """The notebook of one week's exercises, or its key."""
+    name = f"Week {week}: {'answer key' if answers else 'homework'}"
+    made = v4.new_notebook(metadata=NOTEBOOK_METADATA)
+    start = f"# {name}\n\nFrom the exercises of the lessons on the Inception family."
+    made.cells.append(text_cell(start, "title"))
+    for path in paths:
+        notebook = read(path)
+        chosen = exercises(notebook, answers)
+        if not chosen:
+            continue
+        number = path.stem.partition("_")[0]
+        made.cells.append(text_cell(f"# {title(notebook)}", f"lesson-{number}"))
+        before = False
+        for cell, given in chosen:
+            cell.id = f"lesson-{number}-{cell.id}"
+            if given and not before:
+                made.cells.append(text_cell("## Given", f"{cell.id}-given"))
+            made.cells.append(cell)
+            before = given
+    return recounted(made)
+
+
+def weeks(paths):
+    """The lessons with exercises, in `WEEKS` parts of nearly equal length."""
+    full = [path for path in paths if exercises(read(path))]
+    cut = -(-len(full) // WEEKS)
+    return [full[at : at + cut] for at in range(0, len(full), cut)]
+
+
+def print_page(html, target):
+    """Print a page to a PDF."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        page = Path(folder) / "page.html"
+        page.write_text(html, encoding="utf-8")
+        command = [
+            chromium(),
+            "--headless",
+            "--disable-gpu",
+            "--no-first-run",
+            "--no-pdf-header-footer",
+            f"--user-data-dir={folder}/profile",
+            f"--print-to-pdf={target.resolve()}",
+            page.as_uri(),
+        ]
+        if hasattr(os, "geteuid") and os.geteuid() == 0:
+            command.insert(1, "--no-sandbox")  # Chromium refuses root otherwise
+        target.unlink(missing_ok=True)
+        run = subprocess.run(
+            command, capture_output=True, text=True, timeout=PRINT_SECONDS
+        )
+    if not target.is_file():
+        last = run.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        raise Missing(f"Chromium printed nothing: {last[0]}")
+    print(f"{target}: {target.stat().st_size / 1e6:.1f} MB", flush=True)
+
+
+def handout(paths, folder):
+    """A PDF a lesson; homework and answer key as notebooks and as PDFs."""
+    target = Path(folder) / "handout"
+    chromium()
+    for path in paths:
+        page = exported(PageExporter(LEFT_OUT), path)
+        print_page(page, target / f"{path.stem}.pdf")
+    for week, lessons in enumerate(weeks(paths), 1):
+        for answers in (False, True):
+            name = f"week_{week}_{'answers' if answers else 'homework'}"
+            path = target / f"{name}.ipynb"
+            store(homework(lessons, week, answers), path)
+            problems, _ = execute(path, timeout=300)
+            if problems:
+                raise ValueError(f"{path} does not run: {'; '.join(problems)}")
+            exporter = PageExporter(("lecturer",), unfolded=answers)
+            print_page(exported(exporter, path), path.with_suffix(".pdf"))

@@ -1,0 +1,82 @@
+"""Copies for students: the series without solutions and without lecturer notes.
+
+A copy is complete: it holds the package and the two files that `make lab` and
+`pytest --nbval` need, so that one folder, or one zip, is all that is handed out.
+"""
+
+import shutil
+from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+import nbformat
+from nbconvert.preprocessors import TagRemovePreprocessor
+
+from inception_edu.publish.bundle import ROOT
+from inception_edu.publish.execute import read
+
+LEFT_OUT = {"solution", "lecturer"}
+NAME = "inception_edu_students"
+ALONGSIDE = (
+    "README.md",
+    "LICENSE",
+    "Makefile",
+    "pyproject.toml",
+    "environment.yml",
+    "requirements.lock",
+    "conftest.py",
+    "tests/sanitize.cfg",
+)
+LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same bytes every time
+
+
+def without(notebook, tags=LEFT_OUT):
+    """The notebook without the cells that carry one of `tags`, counted anew."""
+    remove = TagRemovePreprocessor(remove_cell_tags=set(tags), enabled=True)
+    notebook, _ = remove(notebook, {})
+    return recounted(notebook)
+
+
+def recounted(notebook):
+    """The notebook with its execution counts from 1 on, as one run leaves them."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for number, cell in enumerate(code, 1):
+        cell.execution_count = number
+        for output in cell.outputs:
+            if "execution_count" in output:
+                output.execution_count = number
+    return notebook
+
+
+def store(notebook, path):
+    """Write a notebook as the series stores its own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = nbformat.v4.writes(notebook).rstrip("\n") + "\n"
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def package_files():
+    """Every file of the package, relative to the root."""
+    for path in sorted((ROOT / "inception_edu").rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            yield path.relative_to(ROOT)
+
+
+def students(paths, folder):
+    """The folder and the zip `inception_edu_students` in `folder`."""
+    target = Path(folder) / NAME
+    shutil.rmtree(target, ignore_errors=True)
+    for path in paths:
+        store(without(read(path)), target / "notebooks" / path.name)
+    present = [Path(name) for name in ALONGSIDE if (ROOT / name).is_file()]
+    for name in [*present, *package_files()]:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target / name)
+    archive = target.with_suffix(".zip")
+    with ZipFile(archive, "w", ZIP_DEFLATED) as packed:
+        for file in sorted(target.rglob("*")):
+            if file.is_file():
+                name = file.relative_to(target.parent).as_posix()
+                packed.writestr(
+                    ZipInfo(name, LONG_AGO), file.read_bytes(), ZIP_DEFLATED
+                )
+    print(f"{target}/ and {archive}: {archive.stat().st_size / 1e6:.1f} MB")

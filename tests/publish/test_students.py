@@ -1,0 +1,145 @@
+"""Student copies hold no solution, run as they are, and come as one zip."""
+
+import builtins
+import re
+import subprocess
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from inception_edu.publish import violations
+from inception_edu.publish.execute import read
+from inception_edu.publish.handout import exercises, homework, weeks
+from inception_edu.publish.needed import names
+from inception_edu.publish.students import NAME, students, without
+
+ROOT = Path(__file__).parents[2]
+LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+# One copy is run under strict nbval here: it has exercises and trains little.
+RUN = "03_v2_factorized.ipynb"
+PRESENT = set(dir(builtins)) | {"__name__", "display", "get_ipython"}
+
+
+@pytest.fixture(scope="module")
+def handed_out(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    students(LESSONS, folder)
+    return folder
+
+
+def lines_of(notebook, tag):
+    """The lines that only cells with `tag` hold, but for short ones."""
+    texts = {True: set(), False: set()}
+    for cell in notebook.cells:
+        tagged = tag in cell.metadata.get("tags", [])
+        texts[tagged] |= {line.strip() for line in cell.source.splitlines()}
+    return {line for line in texts[True] - texts[False] if len(line) > 12}
+
+
+@each_lesson
+def test_no_line_of_a_solution_or_a_note_is_in_a_copy(handed_out, lesson):
+    original = read(lesson)
+    copy = (handed_out / NAME / "notebooks" / lesson.name).read_text(encoding="utf-8")
+    cells = read(handed_out / NAME / "notebooks" / lesson.name).cells
+    # A hint may give a line away; nothing else may.
+    plain = [cell for cell in cells if "hint" not in cell.metadata.get("tags", [])]
+    sources = "\n".join(cell.source for cell in plain)
+    kept = {line.strip() for line in sources.splitlines()}
+    for tag in ("solution", "lecturer"):
+        tagged = [c for c in original.cells if tag in c.metadata.get("tags", [])]
+        assert tagged or (tag == "solution" and lesson.name.startswith("00"))
+        for line in lines_of(original, tag):
+            assert line not in kept, line
+        for cell in tagged:
+            assert f'"id": "{cell.id}"' not in copy
+    assert not re.search(r"^#+\s*solution", sources, re.IGNORECASE | re.MULTILINE)
+    assert "_solution(" not in sources
+
+
+@each_lesson
+def test_a_copy_is_in_form_and_needs_nothing_that_was_left_out(lesson):
+    copy = without(read(lesson))
+    assert list(violations(copy)) == []
+    made = set(PRESENT)
+    for cell in copy.cells:
+        if cell.cell_type == "code":
+            reads, makes = names(cell.source)
+            made |= makes
+            assert reads <= made, f"{cell.id} reads {reads - made}"
+
+
+def test_the_zip_is_the_folder_and_holds_what_it_takes_to_run(handed_out):
+    folder = handed_out / NAME
+    with ZipFile(handed_out / f"{NAME}.zip") as archive:
+        packed = set(archive.namelist())
+    there = {
+        f.relative_to(handed_out).as_posix() for f in folder.rglob("*") if f.is_file()
+    }
+    assert packed == there
+    for name in (
+        "notebooks/01_v1_naive.ipynb",
+        "inception_edu/__init__.py",
+        "inception_edu/explorers/frame.js",
+        "requirements.lock",
+        "Makefile",
+        "conftest.py",
+    ):
+        assert f"{NAME}/{name}" in packed
+    assert not any("__pycache__" in name for name in packed)
+
+
+def test_a_copy_passes_strict_nbval_in_its_own_folder(handed_out):
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--nbval",
+            "-q",
+            "-n",
+            "0",
+            f"notebooks/{RUN}",
+        ],
+        cwd=handed_out / NAME,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout[-3000:]
+    code = [c for c in without(read(ROOT / "notebooks" / RUN)).cells if "outputs" in c]
+    assert f"{len(code)} passed" in run.stdout
+
+
+# Homework.
+
+
+@pytest.mark.parametrize("answers", [False, True], ids=["homework", "key"])
+def test_two_weeks_of_homework_hold_every_exercise(answers):
+    parts = weeks(LESSONS)
+    assert len(parts) == 2
+    for week, lessons in enumerate(parts, 1):
+        made = homework(lessons, week, answers)
+        ids = {cell.id for cell in made.cells}
+        assert list(violations(made)) == []
+        for lesson in lessons:
+            number = lesson.stem.partition("_")[0]
+            for cell in read(lesson).cells:
+                tags = cell.metadata.get("tags", [])
+                inside = f"lesson-{number}-{cell.id}" in ids
+                assert not (inside and "lecturer" in tags)
+                if "solution" in tags:
+                    assert inside == answers, cell.id
+                elif cell.cell_type == "code" and "ie.check." in cell.source:
+                    assert inside, cell.id
+
+
+@each_lesson
+def test_homework_needs_no_cell_that_it_does_not_hold(lesson):
+    made = set(PRESENT)
+    for cell, _ in exercises(read(lesson), answers=True):
+        if cell.cell_type == "code":
+            reads, makes = names(cell.source)
+            made |= makes
+            assert reads <= made, f"{cell.id} reads {reads - made}"
