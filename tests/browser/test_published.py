@@ -1,10 +1,13 @@
 """Pages and slides opened from disk, without a network and without a kernel."""
 
 import json
+import re
 
 import pytest
 
-from inception_edu.publish import build, bundle, exporters
+from inception_edu.publish import build, bundle, exporters, handout
+from inception_edu.publish.exporters import PageExporter
+from inception_edu.publish.students import LEFT_OUT
 
 pytestmark = pytest.mark.skipif(
     not (bundle.MODULES / "katex").is_dir(), reason="no npm packages: run `npm ci`"
@@ -287,3 +290,14 @@ def test_the_speakers_view_shows_the_notes(site, open_file):
     with page.context.expect_page() as opened:
         page.keyboard.press("s")
     opened.value.get_by_text("For lecturers").wait_for()
+
+
+# Paper.
+
+
+def test_a_lesson_prints_to_a_pdf(tmp_path, chromium):
+    page = build.exported(PageExporter(LEFT_OUT), LESSONS[0])
+    handout.print_page(page, tmp_path / "lesson.pdf")
+    printed = (tmp_path / "lesson.pdf").read_bytes()
+    assert printed.startswith(b"%PDF")
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) > 1
