@@ -75,8 +75,8 @@ def stack(scale, norm, seed):
     return blocks.train()
 
 
-def measure(blocks, seed=0):
-    """A `Measured` for every depth from 0 to the whole stack."""
+def measure(blocks, seed=0, depths=None):
+    """A `Measured` for each of `depths`, by default from 0 to the whole stack."""
     import torch
 
     torch.manual_seed(seed)
@@ -89,7 +89,7 @@ def measure(blocks, seed=0):
         return tensor.detach().double().square().mean().sqrt().item()
 
     found = []
-    for y in outputs:
+    for y in outputs if depths is None else [outputs[depth] for depth in depths]:
         pull = torch.randn_like(y)
         (gradient,) = torch.autograd.grad(y, x, pull, retain_graph=True)
         zeros = (y == 0).double().mean().item()

@@ -1,7 +1,8 @@
 """Many trainings, one row each, in a CSV that grows and can be gone on with.
 
-`results("modules")` and `results("ladder")` are the stored tables; the commands
-`python -m inception_edu.training.modules` and `... .ladder` add to them.
+`results("modules")`, `results("ladder")` and `results("residual_scaling")` are the
+stored tables; the commands `python -m inception_edu.training.modules`, `... .ladder`
+and `... .residual_scaling` add to them.
 """
 
 import argparse
@@ -19,7 +20,7 @@ SEARCH_SEEDS, SEARCH_DATA = (100,), 1  # for learning rates; never shown
 
 
 def results(name):
-    """The stored table "modules", "ladder" or "responses": a pandas DataFrame.
+    """The stored table of an experiment, such as "modules": a pandas DataFrame.
 
     One row a run; accuracy and the columns named by a scale ("10-15" pixels) are
     shares of the test images, 0 to 1.
@@ -125,11 +126,11 @@ def run_all(plan, path, key, train):
     return True
 
 
-def measure(history, first):
+def measure(history, first, input_shape=(1, 3, 48, 48)):
     """The row of a run: `first`, then what its history holds."""
     import torch
 
-    macs, parameters = count(history.model)
+    macs, parameters = count(history.model, input_shape)
     return {
         **first,
         "macs": macs,
@@ -143,23 +144,27 @@ def measure(history, first):
     }
 
 
-def command(argv, *, about, name, epochs, plan, search_plan, key, train):
+def command(
+    argv, *, about, name, epochs, plan, key, train, search_plan=None, images=6000
+):
     """An experiment's command line: True when every run is in its file.
 
     `plan(seeds, epochs, images)` and `search_plan`, of the same form, list the
     runs; `train(run, data_seed)` makes a row. The search has data and seeds of its
-    own, so that the numbers shown come from no picture that chose a setting.
+    own, so that the numbers shown come from no picture that chose a setting; None
+    where the experiment chooses none.
     """
     parser = argparse.ArgumentParser(
         description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, nargs="+", help="default 0 1 2 3 4")
     parser.add_argument("--epochs", type=int, default=epochs)
-    parser.add_argument("--images", type=int, default=6000, help="training images")
-    parser.add_argument("--search", action="store_true", help="learning rates")
+    parser.add_argument("--images", type=int, default=images, help="training images")
+    if search_plan:
+        parser.add_argument("--search", action="store_true", help="learning rates")
     parser.add_argument("--out", type=Path, help="the CSV to add to")
     given = parser.parse_args(argv)
-    if given.search:
+    if search_plan and given.search:
         runs = search_plan(given.seeds or SEARCH_SEEDS, given.epochs, given.images)
         out = given.out or FOLDER / f"{name}_search.csv"
         key = (*key, "learning_rate")

@@ -20,7 +20,6 @@ ROOT = Path(__file__).parents[2]
 OPEN = {
     "common/aux-vanishing",  # lesson 4
     "going-deeper/faster",  # lesson 6
-    "common/scaling-accuracy",  # lesson 7
 }
 
 

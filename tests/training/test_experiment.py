@@ -7,7 +7,15 @@ import torch
 
 import inception_edu as ie
 from inception_edu.networks.minis import MATCHED_WIDTH
-from inception_edu.training import experiment, ladder, modules, recipes
+from inception_edu.training import (
+    Diverged,
+    History,
+    experiment,
+    ladder,
+    modules,
+    recipes,
+    residual_scaling,
+)
 from inception_edu.training.experiment import append, count, done, results, run_all
 
 PLAN = [{"model": m, "seed": s} for s in (0, 1) for m in ("a", "b")]
@@ -130,3 +138,69 @@ def test_the_stored_costs_are_the_networks():
         model = ie.create_model(row["model"], width=row["width"])
         assert count(model) == (row["macs"], row["params"])
         assert row["matched"] == (MATCHED_WIDTH[row["model"]] == row["width"])
+
+
+def test_the_stored_residual_runs_are_whole_and_cost_what_they_say():
+    table = results("residual_scaling")
+    key = list(residual_scaling.KEY)
+    runs = residual_scaling.plan(
+        experiment.SEEDS, residual_scaling.EPOCHS, residual_scaling.IMAGES
+    )
+    expected = {tuple(run[k] for k in key) for run in runs}
+    assert {tuple(row) for row in table[key].itertuples(index=False)} == expected
+    assert len(table) == len(expected)
+    for _, row in table.drop_duplicates(["network", "scale"]).iterrows():
+        model = residual_scaling.build(row["network"], row["scale"], 0)
+        size = residual_scaling.SIZE
+        assert count(model, (1, 3, size, size)) == (row["macs"], row["params"])
+    macs = table.groupby("network")["macs"].first()
+    assert abs(macs["v4"] / macs["residual"] - 1) < 0.02
+    last = table["by_epoch"].str.split().str[-1].astype(float)
+    assert (last == table["accuracy"]).all()
+    assert ((table["dead"] >= 0) & (table["dead"] <= table["zeros"] + 1e-9)).all()
+
+
+def test_the_handwriting_is_split_and_the_same_for_all():
+    data = residual_scaling.handwriting(200)
+    again = residual_scaling.handwriting(200)
+    assert data.train.images.shape == (200, 3, 24, 24)
+    assert len(data.test) == residual_scaling.TEST
+    assert torch.equal(data.train.images, again.train.images)
+    train = {image.numpy().tobytes() for image in data.train.images}
+    test = {image.numpy().tobytes() for image in data.test.images}
+    assert not train & test
+    assert data.train.images.float().amax((1, 2, 3)).min() > 200
+    with pytest.raises(ValueError, match="images=1400"):
+        residual_scaling.handwriting(1400)
+
+
+def test_zeros_and_dead_channels_by_hand():
+    model = residual_scaling.build("narrow", 1.0, seed=0)
+    with torch.no_grad():
+        model.c5.up.bias[:24] = -1000.0
+        model.c5.up.bias[24:] = 1000.0
+    images = residual_scaling.handwriting(2).test.images[:20]
+    assert residual_scaling.last_grid(model, images) == (0.25, 0.25)
+    assert not model.avgpool._forward_pre_hooks and not model.avgpool._forward_hooks
+
+
+def test_the_residual_command_trains_and_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(residual_scaling, "RUNS", {"narrow": ((0.1,), (0.02,), 2)})
+    given = ["--images", "64", "--epochs", "1", "--out", str(tmp_path / "r.csv")]
+    assert residual_scaling.main([*given, "--seeds", "0"])
+    assert residual_scaling.main([*given, "--seeds", "0", "1"])
+    rows = read(tmp_path / "r.csv")
+    assert [r["seed"] for r in rows] == ["0", "1"]
+    assert 0 <= float(rows[0]["dead"]) <= float(rows[0]["zeros"]) <= 1
+
+
+def test_a_run_that_diverges_at_once_is_a_row_too(monkeypatch):
+    def explode(*_, **__):
+        raise Diverged("the loss became nan", History("mini_resnet"))
+
+    monkeypatch.setattr(residual_scaling, "fit", explode)
+    run = {"network": "narrow", "scale": 1.0, "learning_rate": 9.0, "seed": 0}
+    row = residual_scaling.train({**run, "epochs": 1, "images": 64})
+    assert row["loss"] != row["loss"]  # no number
+    assert row["by_epoch"] == f"{row['accuracy']:.4f}"
+    assert row["accuracy"] < 0.3
