@@ -41,10 +41,9 @@ def main():
 def rows_of(case):
     name = case.get("name")
     explorer = name.partition("[")[2].rstrip("]") or "module"
-    for skipped in case.iter("skipped"):
-        yield missing(PART, name, skipped.get("message"))
-    for failure in case.iter("failure"):
-        yield missing(PART, name, failure.get("message"))
+    for kind in ("skipped", "failure", "error"):
+        for problem in case.iter(kind):
+            yield missing(PART, name, problem.get("message"))
     for prop in case.iter("property"):
         what, goal = FIGURES[prop.get("name")]
         if explorer == "network" and prop.get("name") == "key_to_repaint_90_ms":

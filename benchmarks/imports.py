@@ -32,7 +32,7 @@ WORK = {
 }
 
 
-def main(rounds=7):
+def main(rounds=5):
     taken = {name: [] for name in WORK}
     for _ in range(rounds):
         for name, (before, work) in WORK.items():

@@ -7,6 +7,7 @@ fvcore 0.1.5, ptflops 0.7.5 and thop 0.1.1 on these networks.
 
 import csv
 import gc
+import pickle
 import weakref
 from itertools import groupby
 from pathlib import Path
@@ -194,3 +195,11 @@ def test_a_trace_keeps_no_weights_alive():
     gc.collect()
     assert gone() is None
     assert seen.at((3, 3, 8, 8)).output_shape == (3, 4)
+
+
+def test_a_trace_can_be_sent_to_another_process():
+    seen = trace(nn.Conv2d(3, 4, 3), (1, 3, 8, 8))
+    sent = pickle.loads(pickle.dumps(seen))
+    assert sent.ops == seen.ops and sent.count("thop") == seen.macs
+    with pytest.raises(ValueError, match="the model is gone"):
+        sent.at((1, 3, 9, 9))
