@@ -248,7 +248,9 @@ class MergedBranches(nn.Module):
         super().__init__()
         convs = list(leading.values())
         self.widths = {name: conv.out_channels for name, conv in leading.items()}
-        self.conv = nn.Conv2d(convs[0].in_channels, sum(self.widths.values()), 1)
+        place = {"device": convs[0].weight.device, "dtype": convs[0].weight.dtype}
+        width = sum(self.widths.values())
+        self.conv = nn.Conv2d(convs[0].in_channels, width, 1, **place)
         self.conv.weight.data = torch.cat([conv.weight for conv in convs]).detach()
         self.conv.bias.data = torch.cat([bias(conv) for conv in convs]).detach()
         self.tails = nn.ModuleDict(tails)
@@ -308,7 +310,7 @@ class PackedConv(nn.Conv2d):
     def forward(self, x):
         if not self.is_packable(x):
             y = super().forward(x)
-            return F.relu(y) if self.with_relu else y
+            return F.relu(y, inplace=True) if self.with_relu else y
         place = self.padding, self.stride, self.dilation, self.groups
         if self.packed is None:
             self.packed = torch.ops.mkldnn._reorder_convolution_weight(

@@ -69,6 +69,7 @@ def test_threads_are_set_for_the_while():
 def test_the_median_and_the_middle_half():
     one = Latency("net", (0.1, 0.4, 0.2, 0.3, 9.0), "cpu", 2)
     assert one.median == pytest.approx(0.3)
+    assert one.best == 0.1
     assert (one.low, one.high) == (pytest.approx(0.2), pytest.approx(0.4))
     assert str(one) == (
         "net: 300.0 ms (middle half of 5 rounds 200.0 to 400.0; cpu, 2 threads)"

@@ -6,6 +6,7 @@ from measure import convolutions, longest_path, network, shows, traced, value, w
 from torch import nn
 
 from inception_edu import papers
+from inception_edu.cost import latency
 from inception_edu.networks.googlenet import TABLE_1, InceptionModule, NaiveModule
 from inception_edu.networks.layers import Branches, ConvUnit
 
@@ -248,3 +249,36 @@ def test_the_budget_holds_with_a_separable_first_layer():
     assert round(full / 1e9, 2) == 1.58
     assert round(separable / 1e9, 2) == 1.50
     assert value("going-deeper/section-1/googlenet/computational-budget") == 1.5
+
+
+def vgg_convolutions():
+    """VGG-16 up to its linear layers (configuration D)."""
+    steps, inputs = [], 3
+    for width, count in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+        for _ in range(count):
+            steps += [nn.Conv2d(inputs, width, 3, padding=1), nn.ReLU()]
+            inputs = width
+        steps.append(nn.MaxPool2d(2))
+    return nn.Sequential(*steps)
+
+
+@shows("going-deeper/faster", "unsettled", "9.8 times", "1.2 times", "28.4", "30.2")
+def test_googlenet_is_faster_than_vgg_by_less_than_its_macs():
+    macs = "torchvision/torchvision-models/{}/macs-counted"
+    errors = {
+        name: 100 - value(f"torchvision/imagenet1k-v1/{name}/top-1-accuracy")
+        for name in ("googlenet", "vgg-16", "resnet-18")
+    }
+    assert round(errors["vgg-16"], 1) == 28.4
+    assert round(errors["googlenet"], 1) == 30.2
+    assert abs(errors["resnet-18"] - errors["googlenet"]) < 0.05
+    ours = traced("googlenet", layout="torchvision").macs
+    assert round(value(macs.format("resnet-18")) / ours, 1) == 1.2
+    fewer = value(macs.format("vgg-16")) / traced("googlenet").macs
+    assert round(fewer, 1) == 9.8
+
+    models = {"vgg": vgg_convolutions(), "googlenet": network("googlenet")}
+    shape = (1, 3, 224, 224)
+    times = latency(models, shape, rounds=2, warm_up=1, threads=1)
+    ratio, *_ = times["googlenet"].speedup(times["vgg"])
+    assert 1.2 < ratio < fewer
