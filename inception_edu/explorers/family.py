@@ -128,7 +128,7 @@ CONTROLS = [
     Choice("cost", "cost", COSTS, "macs"),
     Choice("against", "against", AGAINST, "top-1"),
     Choice("figures", "figures", SET_NAMES, "released"),
-    Range("budget", "you may spend", 5, 100, 5, 100, unit="% of the dearest"),
+    Range("budget", "budget of dearest", 5, 100, 5, 100, unit="%"),
     Check("log", "logarithmic cost", False),
     Check("front", "line of the best", True),
     Choice("look", "look at", NAMES, "Inception-v4"),
@@ -569,6 +569,13 @@ class Stopwatch:
         self.times, self.rounds, self.problem = {}, rounds, ""
         self.thread, self.changed = None, lambda: None
 
+    @property
+    def words(self):
+        """Why there is no time to show, "" where nobody has asked for one."""
+        if self.thread and self.thread.is_alive():
+            return "measuring; choose latency again in half a minute or so"
+        return self.problem
+
     def start(self, values):
         """Time the networks of the chosen figures in a thread; ValueError if one is."""
         if self.thread and self.thread.is_alive():
@@ -606,7 +613,7 @@ def family(*, rounds=5, **options):
         "family",
         "What does a cost buy?",
         CONTROLS,
-        lambda state: draw_with(state, watch.times, watch.problem),
+        lambda state: draw_with(state, watch.times, watch.words),
         buttons=[Button("measure", "Measure latency", watch.start)],
         sweep={
             "cost": ["macs", "params", "activations", "field"],

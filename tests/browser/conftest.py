@@ -51,25 +51,6 @@ SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},
 }
 
-# Kernels of these tests train for one epoch: nbval runs the lessons at full
-# length and compares what they learn, here it is about what the page does.
-ONE_EPOCH = """
-import inspect
-
-import inception_edu
-
-
-def one_epoch(*given, **named):
-    from inception_edu.training import fit
-
-    call = inspect.signature(fit).bind(*given, **named)
-    call.arguments["epochs"] = 1
-    return fit(*call.args, **call.kwargs)
-
-
-inception_edu.fit = one_epoch
-"""
-
 # JupyterLab's own complaints, which say nothing about our notebooks.
 NOT_OURS = ("favicon", "Could not find a kernel", "ResizeObserver loop")
 
@@ -144,9 +125,6 @@ def lab(tmp_path_factory, chromium):
             filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))
         ),
     }
-    startup = home / "ipython" / "profile_default" / "startup" / "one_epoch.py"
-    startup.parent.mkdir(parents=True)
-    startup.write_text(ONE_EPOCH)
     port, token = free_port(), secrets.token_hex(16)
     log = (home / "server.log").open("w")
     server = subprocess.Popen(

@@ -1,6 +1,7 @@
 """The family explorer: every number has a source, and no label covers another."""
 
 from itertools import combinations, pairwise, product
+from threading import Event
 from xml.etree import ElementTree
 
 import pytest
@@ -147,16 +148,22 @@ def test_latency_is_refused_until_it_was_measured_and_then_shown():
 
 
 def test_measuring_times_the_networks_in_a_thread_and_redraws(monkeypatch):
-    asked = {}
+    asked, go_on = {}, Event()
 
     def pretend(models, **options):
         asked.update(models)
+        go_on.wait(10)
         return {key: timed("ten crops")[key] for key in models}
 
     monkeypatch.setattr(family, "latency", pretend)
     monkeypatch.setattr(family, "create_model", lambda name, **options: name)
     explorer = ie.explore.family(start={"figures": "ten crops"})
     explorer.press("measure")
+    with pytest.raises(ValueError, match="still measuring"):
+        explorer.press("measure")
+    with pytest.raises(ValueError, match="measuring; choose latency again"):
+        explorer.values = {"against": "latency"}
+    go_on.set()
     explorer.watch.thread.join(10)
     assert len(asked) == 5
     explorer.values = {"against": "latency"}
