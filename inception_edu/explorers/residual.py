@@ -173,7 +173,8 @@ def draw_depths(sheet, top, state, what, name):
         sheet.text(x - 6, y + 5, f"{10**power:,}", NOTE, anchor="end", fill="muted")
     for n in range(0, DEPTH + 1, 5):
         x, y = plot.at(n, LOW)
-        sheet.text(x, y + 18, str(n), NOTE, anchor="middle", fill="muted")
+        label = f"{n} blocks" if n == 10 else str(n)
+        sheet.text(x, y + 18, label, NOTE, anchor="middle", fill="muted")
 
     def curve(values, *style):
         plot.curve([(n, height(v)) for n, v in enumerate(values)], *style)

@@ -1,8 +1,8 @@
 """Many trainings, one row each, in a CSV that grows and can be gone on with.
 
-`results("modules")`, `results("ladder")` and `results("residual_scaling")` are the
-stored tables; the commands `python -m inception_edu.training.modules`, `... .ladder`
-and `... .residual_scaling` add to them.
+`results("modules")`, "ladder", "responses", "residual_scaling" and the like are the
+stored tables; the command `python -m inception_edu.training.modules`, or the like of
+the others, adds to its own.
 """
 
 import argparse
