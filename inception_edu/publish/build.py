@@ -1,5 +1,7 @@
 """Pages and slides of the whole series, each a file of its own in `site/`."""
 
+import re
+
 from jinja2 import Environment, FileSystemLoader
 
 from inception_edu.publish.bundle import TEMPLATES
@@ -20,9 +22,12 @@ def title(notebook):
 
 
 def about(notebook):
-    """What the lesson is about: the first paragraph below its title."""
-    paragraphs = notebook.cells[0].source.split("\n\n")
-    return plain(" ".join(paragraphs[1].split())) if len(paragraphs) > 1 else ""
+    """What the lesson is about: its minutes, and what its reader will be able to do."""
+    first = notebook.cells[0].source
+    minutes = re.search(r"\d+ minutes", first)
+    goals = re.findall(r"^- (.*(?:\n  .*)*)", first, re.MULTILINE)
+    text = "; ".join(plain(" ".join(goal.split())).rstrip(",.") for goal in goals) + "."
+    return f"{minutes[0]}: {text}" if minutes else text
 
 
 def contents(notebook):
