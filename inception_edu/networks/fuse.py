@@ -116,11 +116,15 @@ def norm_in_double(norm):
 
 def is_unit(module):
     """Whether the weights of `module` are one convolution and its norm."""
-    names = list(module._modules)
-    weighty = [n for n in names if any(True for _ in module._modules[n].parameters())]
-    if len(weighty) != 2 or names.index(weighty[1]) != names.index(weighty[0]) + 1:
+    named = list(module._modules.items())
+    weighty = [
+        place
+        for place, (_, child) in enumerate(named)
+        if child is not None and any(True for _ in child.parameters())
+    ]
+    if len(weighty) != 2 or weighty[1] != weighty[0] + 1:
         return False
-    return is_foldable(*(module._modules[name] for name in weighty))
+    return is_foldable(*(named[place][1] for place in weighty))
 
 
 def fold_unit(module):
@@ -142,8 +146,9 @@ def fold_unit(module):
     x = torch.linspace(-1, 1, conv.in_channels * high * wide, dtype=torch.float64)
     x = x.sin().reshape(1, conv.in_channels, high, wide).to(conv.weight.device)
     before = copy.deepcopy(module).double()
+    single = folded(conv, norm)
     after = copy.deepcopy(module)
-    after._modules.update({name: folded(conv, norm), following: stays})
+    after._modules.update({name: copy.deepcopy(single), following: stays})
     after = after.double()
     try:
         with torch.no_grad():
@@ -152,7 +157,7 @@ def fold_unit(module):
         return
     tolerance = 1e-10 if conv.weight.dtype == torch.float64 else 1e-5
     if torch.allclose(found, expected, rtol=tolerance, atol=tolerance):
-        module._modules.update({name: folded(conv, norm), following: stays})
+        module._modules.update({name: single, following: stays})
 
 
 # Step 2: exchange.
