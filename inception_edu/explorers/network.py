@@ -161,7 +161,9 @@ def draw(state, own=None):
     foot = under + (14 if len(pair) == 1 else 32) + longest * ROW
     sheet = Drawing(SHEET, max(430, foot + 24))
     sheet.text(0, 14, "A block is as high as its grid, as wide as its channels,", NOTE)
-    sheet.text(0, 31, f"and the darker the more {SHOWN[amount]} it has.", NOTE)
+    scale = "" if state["same_scale"] else " Each strip has its own scale."
+    dark = f"and the darker the more {SHOWN[amount]} it has.{scale}"
+    sheet.text(0, 31, dark, NOTE)
     most = max(module.each(amount) for _, modules in pair for module in modules)
     wide = max(width_of(modules) for _, modules in pair)
     high = max(module.grid[0] for _, modules in pair for module in modules)
@@ -295,7 +297,10 @@ def draw_legend(sheet, y, tables, amount):
 
 
 def settle(values, changed, own=None):
-    """A network brings its own counts and size; another stage closes the module."""
+    """A network brings its own counts and size; another stage closes the module.
+
+    A stage or module beyond the last is the last.
+    """
     if "network" in changed:
         name = values["network"]
         fresh = dict(zip(LETTERS, COUNTS.get(name, (0, 0, 0)), strict=True))
@@ -304,6 +309,14 @@ def settle(values, changed, own=None):
         values |= {key: value for key, value in fresh.items() if key not in changed}
     if "stage" in changed and "module" not in changed:
         values["module"] = 0
+    try:
+        ((_, modules),) = networks(values | {"beside": NOTHING}, own)
+    except ValueError:
+        return values  # draw says why there is no such network
+    runs = stages(modules)
+    values["stage"] = min(values["stage"], len(runs))
+    kinds = len(runs[values["stage"] - 1][1]) if values["stage"] else 0
+    values["module"] = min(values["module"], kinds)
     return values
 
 

@@ -192,8 +192,6 @@ def test_no_network_is_built_while_a_slider_moves(monkeypatch):
     [
         ({"size": 64}, "64x64 is too small for inception_v4.*at least 75x75"),
         ({"network": "googlenet", "a": 1}, "googlenet has no A, B and C to count"),
-        ({"stage": 9}, "inception_v4 has 8 stages: open 1 to 8, or 0 for all"),
-        ({"stage": 6, "module": 3}, "17x17 stage of inception_v4 has 2 kinds"),
         ({"network": "mini_v4", "beside": "googlenet", "size": 4}, "not a choice"),
     ],
 )
@@ -219,6 +217,35 @@ def test_a_network_brings_its_counts_and_size():
     assert [explorer.values[x] for x in ("a", "size")] == [0, 224]
     explorer.values = {"network": "mini_resnet", "b": 4}
     assert [explorer.values[x] for x in ("a", "b", "c", "size")] == [1, 4, 1, 48]
+
+
+def test_a_slider_beyond_the_last_stage_or_module_opens_the_last():
+    explorer = ie.explore.network()
+    for asked, got in (
+        ({"stage": 16}, (8, 0)),
+        ({"module": 24}, (8, 3)),
+        ({"stage": 6, "module": 24}, (6, 2)),
+        ({"b": 0}, (6, 1)),
+        ({"stage": 0, "module": 5}, (0, 0)),
+    ):
+        explorer.values = asked
+        assert (explorer.values["stage"], explorer.values["module"]) == got
+
+
+def test_a_stage_that_is_not_there_is_named_in_words():
+    modules = shown()
+    with pytest.raises(ValueError, match="inception_v4 has 8 stages: open 1 to 8"):
+        opened("inception_v4", modules, state(stage=9))
+    with pytest.raises(ValueError, match="17x17 stage of inception_v4 has 2 kinds"):
+        opened("inception_v4", modules, state(stage=6, module=3))
+
+
+def test_every_control_changes_the_picture():
+    explorer = ie.explore.network()
+    for move in ({"same_scale": False}, {"order": "largest first"}, {"stage": 6}):
+        before = explorer.svg
+        explorer.values = move
+        assert explorer.svg != before
 
 
 def test_another_stage_closes_the_module():
