@@ -294,8 +294,9 @@ def test_a_deck_turns_dark_and_the_speakers_view_shows_the_notes(site, open_file
     lesson = next(path for path in LESSONS if path.stem.startswith("00"))
     page = deck_open(site, open_file, lesson)
     page.emulate_media(color_scheme="dark")
-    paper = "() => getComputedStyle(document.body).backgroundColor"
-    assert page.evaluate(paper) == "rgb(17, 17, 17)"
+    page.wait_for_function(
+        "() => getComputedStyle(document.body).backgroundColor === 'rgb(17, 17, 17)'"
+    )
     page.evaluate("() => Reveal.slide(Reveal.getHorizontalSlides().length - 1, 0)")
     for _ in range(8):  # to the last slide of the last stack
         page.keyboard.press("ArrowRight")
