@@ -14,33 +14,82 @@ from symtable import symtable
 
 from inception_edu.publish.execute import environment
 
+BLOCKS = (ast.For, ast.While, ast.If, ast.With, ast.Try)
+PARTS = ("body", "orelse", "finalbody")
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
 
 def names(source):
-    """`(reads, makes)`: the module-level names that a cell reads and makes."""
-    top = symtable(source, "cell", "exec")
-    makes = {
+    """`(reads, makes)` of a cell, as names of its module.
+
+    Read are those that must be there before the cell runs: `total = total + 1`
+    reads and makes `total`, a function reads what no line of the cell makes.
+    """
+    reads, later, makes = set(), set(), set()
+    _walk(ast.parse(source).body, reads, later, makes)
+    return reads | (later - makes), makes
+
+
+def _walk(statements, reads, later, makes):
+    for statement in statements:
+        inside = []
+        if isinstance(statement, BLOCKS):
+            inside = [getattr(statement, part, []) for part in PARTS]
+            for handler in getattr(statement, "handlers", []):
+                makes |= {handler.name} - {None}
+                inside += [[ast.Expr(handler.type)] if handler.type else []]
+                inside += [handler.body]
+            statement = _head(statement)
+        here, deeper, made = _symbols(statement)
+        if isinstance(statement, (*BLOCKS, *DEFINITIONS)):
+            here, deeper = here - made, deeper - made
+        if isinstance(statement, ast.AugAssign):
+            here |= made
+        if isinstance(statement, DEFINITIONS):  # read when it is called
+            later |= deeper
+        else:
+            here |= deeper
+        reads |= here - makes
+        makes |= made
+        for part in inside:
+            _walk(part, reads, later, makes)
+
+
+def _head(block):
+    """A block without what is inside: `for i in range(n): ...`."""
+    if isinstance(block, ast.Try):
+        return ast.Pass()
+    fields = dict(ast.iter_fields(block)) | {"body": [ast.Pass()]}
+    fields |= {"orelse": []} if "orelse" in fields else {}
+    return ast.copy_location(type(block)(**fields), block)
+
+
+def _symbols(statement):
+    """Names that a statement reads, that its inner scopes read, that it makes."""
+    top = symtable(ast.unparse(statement), "cell", "exec")
+    symbols = top.get_symbols()
+    made = {
         symbol.get_name()
-        for symbol in top.get_symbols()
+        for symbol in symbols
         if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()
     }
-    reads = {s.get_name() for s in top.get_symbols() if s.is_referenced()}
-    tables = list(top.get_children())
+    here = {symbol.get_name() for symbol in symbols if symbol.is_referenced()}
+    deeper, tables = set(), list(top.get_children())
     for table in tables:  # functions, classes, comprehensions, whatever is inside
         tables += table.get_children()
-        reads |= {s.get_name() for s in table.get_symbols() if s.is_global()}
-    return reads, makes
+        deeper |= {s.get_name() for s in table.get_symbols() if s.is_global()}
+    return here, deeper, made
 
 
 def needed(cells, index):
     """The code cells that must run for cell `index` to run, itself the last."""
     wanted, chosen = names(cells[index].source)[0], [cells[index]]
-    wanted -= names(cells[index].source)[1]
     for cell in reversed(cells[:index]):
         if cell.cell_type != "code" or not wanted:
             continue
         reads, makes = names(cell.source)
         if wanted & makes:
-            wanted = (wanted - makes) | (reads - makes)
+            wanted = (wanted - makes) | reads
             chosen.insert(0, cell)
     return chosen
 

@@ -67,8 +67,8 @@ def test_a_copy_is_in_form_and_needs_nothing_that_was_left_out(lesson):
     for cell in copy.cells:
         if cell.cell_type == "code":
             reads, makes = names(cell.source)
-            made |= makes
             assert reads <= made, f"{cell.id} reads {reads - made}"
+            made |= makes
 
 
 def test_the_zip_is_the_folder_and_holds_what_it_takes_to_run(handed_out):
@@ -141,5 +141,5 @@ def test_homework_needs_no_cell_that_it_does_not_hold(lesson):
     for cell, _ in exercises(read(lesson), answers=True):
         if cell.cell_type == "code":
             reads, makes = names(cell.source)
-            made |= makes
             assert reads <= made, f"{cell.id} reads {reads - made}"
+            made |= makes
