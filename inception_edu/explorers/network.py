@@ -160,10 +160,11 @@ def draw(state, own=None):
     longest = min(MOST_ROWS, max(len(table.rows) for table in tables))
     foot = under + (14 if len(pair) == 1 else 32) + longest * ROW
     sheet = Drawing(SHEET, max(430, foot + 24))
-    sheet.text(0, 14, "A block is as high as its grid, as wide as its channels,", NOTE)
-    scale = "" if state["same_scale"] else " Each strip has its own scale."
-    dark = f"and the darker the more {SHOWN[amount]} it has.{scale}"
-    sheet.text(0, 31, dark, NOTE)
+    scale = "" if state["same_scale"] else " (each strip its own scale)"
+    words = f"A block is as high as its grid, as wide as its channels{scale},"
+    sheet.text(0, 14, words, NOTE)
+    words = f"and the stronger its shade, the more {SHOWN[amount]}."
+    sheet.text(0, 31, words, NOTE)
     most = max(module.each(amount) for _, modules in pair for module in modules)
     wide = max(width_of(modules) for _, modules in pair)
     high = max(module.grid[0] for _, modules in pair for module in modules)
@@ -189,13 +190,13 @@ def width_of(modules):
     return sum(module.count * module.channels for module in modules)
 
 
-def draw_strip(sheet, box, runs, chosen, shade):
+def draw_strip(sheet, box, runs, chosen, strongest):
     """Every module as a block to scale; a stage can be picked.
 
-    `box` is top, height, pixels a channel, pixels a grid cell; `shade` the amount
-    that darkens a block, and the most that one module has of it.
+    `box` is top, height, pixels a channel, pixels a grid cell; `strongest` the amount
+    that shades a block, and what the module with most has of it.
     """
-    (top, high, across, along), (amount, most) = box, shade
+    (top, high, across, along), (amount, most) = box, strongest
     middle, x, free = top + high / 2, 0.0, 0.0
     for number, (grid, run) in enumerate(runs, 1):
         start = x
@@ -203,8 +204,8 @@ def draw_strip(sheet, box, runs, chosen, shade):
             width = max(1.0, module.count * module.channels * across)
             tall = max(2.0, module.grid[0] * along)
             share = module.each(amount) / most if most else 0
-            dark = round(0.25 + 0.75 * share, 2)
-            sheet.rect(x, middle - tall / 2, width, tall, "other", opacity=dark)
+            shade = round(0.3 + 0.7 * share, 2)
+            sheet.rect(x, middle - tall / 2, width, tall, "muted", opacity=shade)
             if module.channels * across > 2:
                 draw_cuts(sheet, x, middle, module, across, tall)
             x += width
