@@ -1,6 +1,7 @@
 """Options that make a plain `pytest --nbval` right, from any folder."""
 
 import os
+import runpy
 import tempfile
 
 import pytest
@@ -28,11 +29,13 @@ def pytest_configure(config):
     option.loadscopereorder = False
 
     # Kernels inherit these. The package must be found from notebooks/ even
-    # where it was not installed.
+    # where it was not installed; nothing may reach for a network.
     profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     config.add_cleanup(profile.cleanup)
     change_environment(kernel_environment(profile.name))
-    paths = [str(config.rootpath), os.environ.get("PYTHONPATH", "")]
+    guard = config.rootpath / "tests" / "no_network"
+    runpy.run_path(str(guard / "sitecustomize.py"))
+    paths = [str(guard), str(config.rootpath), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
 
     # Workers beside each other share the cores; more threads than cores are

@@ -279,9 +279,10 @@ def small_series(tmp_path_factory):
     from inception_edu.publish import execute
 
     folder = tmp_path_factory.mktemp("series")
-    (folder / "tests").mkdir()
+    (folder / "tests" / "no_network").mkdir(parents=True)
     (folder / "notebooks").mkdir()
-    for name in ("conftest.py", "tests/sanitize.cfg"):
+    guard = "tests/no_network/sitecustomize.py"
+    for name in ("conftest.py", "tests/sanitize.cfg", guard):
         (folder / name).write_text(text(name), encoding="utf-8")
     (folder / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
     cells = [

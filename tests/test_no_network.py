@@ -1,0 +1,96 @@
+"""The tests have no network, in any process they start, and nothing waits for one."""
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+import inception_edu as ie
+
+ELSEWHERE = "192.0.2.1"  # set aside for examples (RFC 5737): nobody answers
+KNOCK = f"""
+import socket, time
+start = time.monotonic()
+try:
+    socket.create_connection(("{ELSEWHERE}", 80), timeout=30)
+except OSError as refused:
+    print(refused, time.monotonic() - start < 1)
+"""
+REFUSED = "the tests run without a network"
+
+
+@pytest.mark.parametrize("port", [80, 443])
+def test_another_machine_is_refused_at_once(port):
+    start = time.monotonic()
+    with pytest.raises(OSError, match="without a network"):
+        socket.create_connection((ELSEWHERE, port), timeout=30)
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mail,
+        pytest.raises(OSError, match="without a network"),
+    ):
+        mail.sendto(b"x", (ELSEWHERE, port))
+    assert time.monotonic() - start < 1
+
+
+def test_a_name_is_not_looked_up():
+    with pytest.raises(urllib.error.URLError, match="was not looked up"):
+        urllib.request.urlopen("https://example.org", timeout=30)
+
+
+def test_this_machine_can_be_reached():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = server.getsockname()
+        socket.create_connection(address, timeout=5).close()
+        socket.create_connection(("localhost", address[1]), timeout=5).close()
+
+
+def test_a_python_that_a_test_starts_has_none_either():
+    run = subprocess.run([sys.executable, "-c", KNOCK], capture_output=True, text=True)
+    assert REFUSED in run.stdout
+    assert run.stdout.endswith("True\n"), run.stdout + run.stderr
+
+
+def test_a_kernel_has_none_either(tmp_path):
+    import nbformat
+
+    from inception_edu.publish import execute
+
+    cell = nbformat.v4.new_code_cell(KNOCK, id="knock")
+    path = tmp_path / "knock.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    assert execute(path) == ([], True)
+    (output,) = nbformat.read(path, 4).cells[0].outputs
+    assert REFUSED in output.text and output.text.endswith("True\n")
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v4"])
+def test_published_weights_are_refused_at_once_and_say_what_to_do(name, tmp_path):
+    start = time.monotonic()
+    with pytest.raises(ConnectionError, match=r"put that file at .* or take a mini"):
+        ie.load_pretrained(name, cache=tmp_path, progress=False)
+    assert time.monotonic() - start < 20  # imports included
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_offline_target_cuts_the_network_where_the_system_can():
+    """`make test-offline`: in a namespace of its own not even a packet leaves."""
+    if not shutil.which("unshare"):
+        pytest.skip("no unshare on this system")
+    script = Path(__file__).with_name("no_network") / "in_namespace.sh"
+    server = (
+        "import socket, threading\n"
+        "with socket.create_server(('127.0.0.1', 0)) as s:\n"
+        "    socket.create_connection(s.getsockname(), 5).close()\n"
+        "print(sorted(name for _, name in socket.if_nameindex()))"
+    )
+    command = ["sh", str(script), sys.executable, "-c", server]
+    run = subprocess.run(command, capture_output=True, text=True)
+    if "Operation not permitted" in run.stderr or "EPERM" in run.stderr:
+        pytest.skip("this system allows no namespaces")
+    assert run.stdout.strip() == "['lo']", run.stderr
