@@ -65,11 +65,18 @@ def precision(device):
 
 
 @contextmanager
-def own_randomness(device):
-    """Leave torch's global random state as it was found."""
-    index = device.index or 0
+def own_state(device):
+    """Leave torch's global random state and gradient mode as they were found.
+
+    An interrupt that falls into torch's own `no_grad` leaves gradients switched off.
+    """
+    index, gradients = device.index or 0, torch.is_grad_enabled()
     with torch.random.fork_rng([index] if device.type == "cuda" else []):
-        yield
+        try:
+            torch.set_grad_enabled(True)
+            yield
+        finally:
+            torch.set_grad_enabled(gradients)
 
 
 def split_outputs(outputs):
@@ -331,7 +338,7 @@ def fit(
                 f"{what}={value!r} must be a whole number, at least {least}"
             )
     device = choose_device(device)
-    with own_randomness(device):
+    with own_state(device):
         if isinstance(model, str):
             model = build(model, data, recipe, seed)
         home = next((p.device for p in model.parameters()), torch.device("cpu"))

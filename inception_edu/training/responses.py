@@ -25,7 +25,7 @@ from inception_edu.training.data import (
     split_handwriting,
 )
 from inception_edu.training.experiment import FOLDER
-from inception_edu.training.loop import own_randomness
+from inception_edu.training.loop import own_state
 
 MODELS = ("mini_reduced", "mini_v3", "mini_v4", "mini_resnet")
 IMAGES, SEED, BATCH = 1000, 7, 250
@@ -111,7 +111,7 @@ def shares(model, drawn, bare, scales):
 
 def networks(name):
     """`(trained, model)` twice: as it comes along, and with first weights of seed 0."""
-    with own_randomness(torch.device("cpu")):
+    with own_state(torch.device("cpu")):
         torch.manual_seed(0)
         return (True, load_pretrained(name)), (False, create_model(name).eval())
 
