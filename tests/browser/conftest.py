@@ -113,7 +113,7 @@ def lab(tmp_path_factory, chromium):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(value))
     startup = home / "ipython" / "profile_default" / "startup"
-    startup.mkdir(parents=True)
+    startup.mkdir(parents=True, exist_ok=True)
     shutil.copy(Path(__file__).parent / "short_training.py", startup)
     environment = os.environ | {
         "JUPYTER_CONFIG_DIR": str(home / "config"),
