@@ -532,7 +532,9 @@ def draw_notes(sheet, state, members, missing, times):
     else:
         lines.append(f"{len(members)} networks; round: Inception, square: a reference")
     for row, line in enumerate(lines):
-        sheet.fitted_text(0, 396 + 18 * row, line, SHEET, NOTE, fill="muted")
+        sheet.fitted_text(
+            0, 396 + 18 * row, line, SHEET, NOTE, smallest=NOTE, fill="muted"
+        )
 
 
 def looked_at(name, figures, times):
@@ -544,7 +546,7 @@ def looked_at(name, figures, times):
         found = axis_value(figures, name, what, times)
         if found:
             text = amount(found[0], what)
-            text += " activations" if what == "activations" else ""
+            text = text.replace("parameters", "params").replace("pixels", "px")
             parts.append(f"sees {text}" if what == "field" else text)
     return f"{name}: {', '.join(parts)}"
 

@@ -214,10 +214,10 @@ def draw_strip(sheet, box, runs, chosen, strongest):
             style = {"stroke": "accent", "stroke_width": 2}
             sheet.rect(start, middle - tall / 2, x - start, tall, **style)
         label = grid_name(grid)
-        long, place = text_width(label, 12), (start + x) / 2
+        long, place = text_width(label, NOTE), (start + x) / 2
         if long <= min(x - start, 2 * (place - free)):
             style = {"anchor": "middle", "fill": "muted"}
-            sheet.text(place, top + high + 16, label, 12, **style)
+            sheet.text(place, top + high + 16, label, NOTE, **style)
             free = place + long / 2
         pick(sheet, start, top, x - start, high, f"stage={number};module=0")
 

@@ -294,6 +294,7 @@ class ExplorerOnPage:
             return
         assert after.summary == self.twin.summary, where
         followed = after.values == before.values or after.picture != before.picture
+        followed = followed or before.problem  # then the picture was an older state's
         assert followed, f"{where}: the picture stays the same and does not say why"
 
 
