@@ -135,7 +135,7 @@ class Weights:
         for label, weight_shape in wanted.items():
             names = [name for name in left if fits(left[name], weight_shape)]
             if not names:
-                hint = hints.get(label, "") or loose(module, left)
+                hint = hints.get(label, "") or loose(module, self.found or left)
                 raise Failed(f"no {layer_text(weight_shape)} ({label}); {has}", hint)
             weight = left.pop(names[0])
             bias = parameters.get(names[0].removesuffix("weight") + "bias")
@@ -179,16 +179,23 @@ def seen(weights, most=8):
 
 
 def loose(module, own):
-    """The hint for layers that torch cannot see."""
-    for value in vars(module).values():
-        if isinstance(value, list | tuple | dict):
+    """The hint for a missing layer: torch cannot see it, or it is not there."""
+    for part in module.modules():
+        for name, value in vars(part).items():
+            if name == "_modules" or not isinstance(value, list | tuple | dict):
+                continue  # _modules holds what is registered
             items = value.values() if isinstance(value, dict) else value
             if any(isinstance(item, nn.Module) for item in items):
                 return (
                     "layers in a plain list or dict are not registered: use "
                     "nn.ModuleList, nn.ModuleDict or attributes"
                 )
-    return "make the layers in __init__, as attributes" if not own else ""
+    if not own:
+        return "make the layers in __init__, as attributes"
+    return (
+        "compare this list with the layers that are asked for: is one missing, or "
+        "is a width not the right one?"
+    )
 
 
 def settle(module):

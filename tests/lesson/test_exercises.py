@@ -18,6 +18,7 @@ from inception_edu.networks.googlenet import (
     downsample,
 )
 from inception_edu.networks.inception_v3 import AuxiliaryHead
+from inception_edu.networks.layers import Branches
 
 EXERCISES = {exercise.name: exercise for exercise in ie.check.exercises()}
 FUNCTIONS = [e for e in EXERCISES.values() if isinstance(e, FunctionExercise)]
@@ -336,6 +337,57 @@ def test_layers_in_a_plain_list_are_named():
             self.layers = [nn.Conv2d(i, w["1x1"], 1)]
 
     assert "nn.ModuleList" in one_line(feedback("naive_module", Listed))
+
+
+def a_module(skip=(), swap=(), **fixed):
+    """Inception-A with layers left out, two widths swapped, or widths written in."""
+
+    def build(i, w):
+        w = w | {name.replace("_", " "): width for name, width in fixed.items()}
+        if swap:
+            one, other = swap
+            w = w | {one: w[other], other: w[one]}
+        layers = EXERCISES["inception_a"].layers(i, w)
+        return Branches(
+            {
+                f"layer{number}": nn.Conv2d(c_in, c_out, kernel)
+                for number, (name, (c_out, c_in, *kernel)) in enumerate(layers.items())
+                if name not in skip
+            }
+        )
+
+    return build
+
+
+@pytest.mark.parametrize(
+    "candidate",
+    [
+        a_module(skip=["3x3"]),
+        a_module(swap=["3x3 reduce", "3x3"]),
+        a_module(double_reduce=64),
+    ],
+    ids=["left out", "swapped", "hard-coded"],
+)
+def test_a_missing_layer_is_not_blamed_on_a_list(candidate):
+    answer = one_line(feedback("inception_a", candidate))
+    assert "your module has 1x1 12->2" in answer
+    assert "compare this list with the layers that are asked for" in answer
+    assert "not registered" not in answer and "__init__" not in answer
+
+
+def test_a_plain_list_deep_inside_is_named():
+    class Listed(nn.Module):
+        def __init__(self, i, w):
+            super().__init__()
+            self.layers = [nn.Conv2d(w["3x3 reduce"], w["3x3"], 3, padding=1)]
+
+    def build(i, w):
+        whole = a_module(skip=["3x3"])(i, w)
+        whole["listed"] = Listed(i, w)
+        return whole
+
+    answer = one_line(feedback("inception_a", build))
+    assert "layers in a plain list or dict are not registered" in answer
 
 
 @pytest.mark.parametrize(
