@@ -25,6 +25,7 @@ ALONGSIDE = (
     "requirements.lock",
     "conftest.py",
     "tests/sanitize.cfg",
+    "tests/no_network/sitecustomize.py",
 )
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same bytes every time
 

@@ -6,6 +6,7 @@ broken by Ctrl-C in this process, or by `kill -9` in a child that is a fork of i
 costs no import.
 """
 
+import asyncio
 import csv
 import functools
 import hashlib
@@ -15,6 +16,7 @@ import random
 import signal
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -227,6 +229,12 @@ def test_a_download_broken_anywhere_is_there_whole_or_not_at_all(
         assert list(read_weights(path)) == ["a"], at
 
 
+def in_a_thread(talk):
+    """`talk()` in a loop of its own: another test's may run in this thread."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(talk())).result()
+
+
 def test_the_stop_button_of_a_notebook_keeps_what_was_learned(tmp_path):
     """A real kernel, interrupted between two epochs, then run again."""
     from inception_edu.publish.execute import own_kernel
@@ -271,8 +279,6 @@ path = {str(tmp_path / "run.pt")!r}
             await manager.shutdown_kernel(now=True)
         return "".join(heard)
 
-    import asyncio
-
-    said = asyncio.run(talk())
+    said = in_a_thread(talk)
     assert "stopped" in said and "True" in said.split("stopped")[1]
     assert said.endswith("same: True\n")
