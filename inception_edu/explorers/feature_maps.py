@@ -318,9 +318,9 @@ def feature_maps(
         Check("shared", "one scale for the whole layer", False),
     ]
 
-    def settle(values, changed):
+    def settle(values, changed, named):
         """Moving the digit shows it; a layer without the branch shows every one."""
-        if {"digit", "size"} & changed and "picture" not in changed:
+        if {"digit", "size"} & changed and "picture" not in named:
             values["picture"] = "digit"
         has = recording.layers[values["layer"]].branches
         if (

@@ -35,8 +35,9 @@ def width(**options):
   from `figures/svg.py`, so that it follows the theme.
 - `raise ValueError(text)` in `draw` refuses a combination: the text appears in
   place and the last good picture stays. Any other error is shown there too.
-- `settle(values, changed)` (optional, pure) may complete a change: a preset
-  that sets other controls. `changed` is the set of names that were moved.
+- `settle(values, changed, named)` (optional, pure) may complete a change: a preset
+  that sets other controls. `changed` is the set of names that were moved; `named`
+  holds those too that were asked for as they stood, which a preset leaves alone.
 - A picture can be clicked: an element with `data-pick="row=3;column=5"` sets
   those controls. They are ordinary ones, so the keyboard reaches them as well.
 - `buttons` do what no state can hold, such as to start a training: a `Button` calls
@@ -241,7 +242,7 @@ class Explorer(anywidget.AnyWidget):
         controls: list,
         draw: Callable[[dict], Picture],
         *,
-        settle: Callable[[dict, set], dict] | None = None,
+        settle: Callable[[dict, set, set], dict] | None = None,
         buttons: list | tuple = (),
         sweep: dict | None = None,
         frames: bool | dict | None = None,
@@ -347,7 +348,7 @@ class Explorer(anywidget.AnyWidget):
         changed = {name for name, value in checked.items() if values[name] != value}
         moved = values | checked
         if self._settle and changed:
-            moved = self._settle(dict(moved), changed)
+            moved = self._settle(dict(moved), changed, set(checked))
             moved = {name: c.check(moved[name]) for name, c in self.controls.items()}
         return moved
 

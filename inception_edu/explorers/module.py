@@ -93,11 +93,11 @@ def total(table, amount):
     return sum(getattr(block, amount) for blocks in table.values() for block in blocks)
 
 
-def settle(values, changed):
+def settle(values, changed, named):
     """A preset sets all widths; moving a width leaves the preset."""
     if "preset" in changed and values["preset"] in PRESETS:
-        named = PRESETS[values["preset"]]
-        values |= {name: v for name, v in named.items() if name not in changed}
+        widths = PRESETS[values["preset"]]
+        values |= {name: v for name, v in widths.items() if name not in named}
     fits = (
         name
         for name, preset in PRESETS.items()

@@ -297,7 +297,7 @@ def draw_legend(sheet, y, tables, amount):
             x += 30 + text_width(kernel, NOTE)
 
 
-def settle(values, changed, own=None):
+def settle(values, changed, named, own=None):
     """A network brings its own counts and size; another stage closes the module.
 
     A stage or module beyond the last is the last.
@@ -307,8 +307,8 @@ def settle(values, changed, own=None):
         fresh = dict(zip(LETTERS, COUNTS.get(name, (0, 0, 0)), strict=True))
         fresh["size"] = own.start if name == OWN else skeleton(name).input_size
         fresh |= {"stage": 0, "module": 0}
-        values |= {key: value for key, value in fresh.items() if key not in changed}
-    if "stage" in changed and "module" not in changed:
+        values |= {key: value for key, value in fresh.items() if key not in named}
+    if "stage" in changed and "module" not in named:
         values["module"] = 0
     try:
         ((_, modules),) = networks(values | {"beside": NOTHING}, own)

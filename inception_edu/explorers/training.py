@@ -58,7 +58,7 @@ CONTROLS = [
 SETTINGS = ("model", "recipe", "epochs", "images", "seed")  # of a run
 
 
-def settle(values, changed):
+def settle(values, changed, named):
     """Recipe v3 is mini_v3's: choosing either of the two moves the other."""
     if values["recipe"] in ONLY_V3 and values["model"] != "mini_v3":
         if "recipe" in changed:

@@ -150,12 +150,22 @@ def test_a_page_that_sends_nonsense_is_answered_in_words():
 
 
 def test_settle_completes_a_change_and_knows_what_was_moved():
-    def settle(values, changed):
+    def settle(values, changed, named):
         return values | {"rate": 1.0} if "width" in changed else values
 
     explorer = toy(settle=settle)
     assert ask(explorer, width=8)["values"] == [8, 1.0, 3, 1.0, False]
     assert ask(explorer, rate=0.0)["values"] == [8, 0.0, 3, 1.0, False]
+
+
+def test_a_preset_leaves_alone_what_is_asked_for_by_name_even_as_it_stood():
+    explorer = ie.explore.network()  # Inception v4, so that c is 3 already
+    explorer.values = {"network": "inception_resnet_v1", "c": 3}
+    assert [explorer.values[letter] for letter in "abc"] == [5, 10, 3]
+    width = ie.explore.module().values["3x3"]
+    explorer = ie.explore.module()
+    explorer.values = {"preset": "5b", "3x3": width}
+    assert explorer.values["3x3"] == width
 
 
 def test_moves_are_followed_one_by_one_from_where_python_stands():
