@@ -8,7 +8,6 @@ Then each trick alone.
 
 import argparse
 import copy
-import time
 import warnings
 from statistics import median
 
@@ -17,7 +16,15 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 import inception_edu as ie
-from benchmarks.measure import Row, judged, missing, peer, store
+from benchmarks.measure import (
+    Row,
+    interleaved,
+    judged,
+    missing,
+    peer,
+    ratio,
+    store,
+)
 from inception_edu.training.data import as_input
 from inception_edu.training.loop import Training
 from inception_edu.training.optimizers import make_optimizer
@@ -151,16 +158,17 @@ def measure(name, images, rounds):
         ),
         "ie.fit": ours,
     }
-    taken = {key: [] for key in functions}
-    keys = list(functions)
-    for turn in range(rounds):
-        for key in keys[turn % len(keys) :] + keys[: turn % len(keys)]:
-            before = time.perf_counter()
+
+    def noted(key):
+        def run():
             losses[key] = functions[key]()
-            taken[key].append(time.perf_counter() - before)
+
+        return run
+
+    taken = interleaved({key: noted(key) for key in functions}, rounds, warm_up=0)
     first = "DataLoader + PIL, contiguous"
     for key in functions:
-        gain = median(a / b for a, b in zip(taken[first], taken[key], strict=True))
+        gain = ratio(taken, first, key)
         row = Row(PART, f"{name}: {key}", median(taken[key]), "s an epoch")
         if key != first:
             row = row._replace(against="x as fast as the first loop", ratio=gain)

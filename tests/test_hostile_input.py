@@ -26,14 +26,7 @@ from inception_edu.training.data import Data, Split, load_data
 from inception_edu.training.experiment import append, results
 from inception_edu.training.history import History
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Small tensors: on a busy machine, threads that wait for each other are slow."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 NAN, INF = float("nan"), float("inf")

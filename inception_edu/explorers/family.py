@@ -26,34 +26,56 @@ from inception_edu.figures.svg import Drawing, text_width
 from inception_edu.networks import create_model
 from inception_edu.papers import figure
 
-SLIM = "tf-slim/research-slim-readme-md/{}/{{}}-accuracy"
-TORCHVISION = "torchvision/imagenet1k-v1/{}/{{}}-accuracy"
+SLIM = "tf-slim/research-slim-readme-md/{}/{}-accuracy"
+TORCHVISION = "torchvision/imagenet1k-v1/{}/{}-accuracy"
 COUNTED = "torchvision/torchvision-models/{}/{}-counted"
-P4 = "inception-v4/{}/{}/{{}}-error"
 SLIM_STEM = {"separable_stem": True}
+
+# The networks of v4's paper, and how each is built for its figures.
+V4_PAPER = {
+    "Inception-v3": ("inception_v3", {}),
+    "Inception-v4": ("inception_v4", {}),
+    "Inception-ResNet-v1": ("inception_resnet_v1", {}),
+    "Inception-ResNet-v2": ("inception_resnet_v2", {"layout": "paper"}),
+}
+
+
+def printed(place, builds):
+    """`{name: (build, id)}` of networks whose figures stand at the same `place`."""
+    return {
+        name: (build, place.format(name.lower(), "{}"))
+        for name, build in builds.items()
+    }
+
+
+def references(place, *names):
+    """The same for references, of which nothing is built."""
+    return printed(place, dict.fromkeys(names))
+
 
 # What an accuracy was measured on, and for each network how it is built for that
 # figure (None: a reference, whose costs are published too) and where it stands.
 # `{}` is "top-1" or "top-5"; GoogLeNet's paper has top-5 only.
+RESNETS = ("ResNet-50", "ResNet-101", "ResNet-152")
 SETS = {
     "released": {
         "GoogLeNet": (
             ("googlenet", {"layout": "torchvision"}),
-            TORCHVISION.format("googlenet"),
+            TORCHVISION.format("googlenet", "{}"),
         ),
-        "BN-Inception": (("bn_inception", SLIM_STEM), SLIM.format("inception-v2")),
-        "Inception-v3": (("inception_v3", {}), SLIM.format("inception-v3")),
-        "Inception-v4": (("inception_v4", {}), SLIM.format("inception-v4")),
-        "Inception-ResNet-v2": (
-            ("inception_resnet_v2", {}),
-            SLIM.format("inception-resnet-v2"),
+        "BN-Inception": (
+            ("bn_inception", SLIM_STEM),
+            SLIM.format("inception-v2", "{}"),
         ),
-        "AlexNet": (None, TORCHVISION.format("alexnet")),
-        "VGG-16": (None, TORCHVISION.format("vgg-16")),
-        "ResNet-18": (None, TORCHVISION.format("resnet-18")),
-        "ResNet-50": (None, TORCHVISION.format("resnet-50")),
-        "ResNet-101": (None, TORCHVISION.format("resnet-101")),
-        "ResNet-152": (None, TORCHVISION.format("resnet-152")),
+        **printed(
+            SLIM,
+            {
+                "Inception-v3": ("inception_v3", {}),
+                "Inception-v4": ("inception_v4", {}),
+                "Inception-ResNet-v2": ("inception_resnet_v2", {}),
+            },
+        ),
+        **references(TORCHVISION, "AlexNet", "VGG-16", "ResNet-18", *RESNETS),
     },
     "one crop": {
         "GoogLeNet": (("googlenet", {}), "going-deeper/table-3/1-model-1-crop"),
@@ -61,46 +83,13 @@ SETS = {
             ("bn_inception", SLIM_STEM),
             "batch-normalization/figure-4/bn-inception-1-model-1-crop/{}-error",
         ),
-        "Inception-v3": (
-            ("inception_v3", {}),
-            P4.format("table-2", "inception-v3"),
-        ),
-        "Inception-v4": (
-            ("inception_v4", {}),
-            P4.format("table-2", "inception-v4"),
-        ),
-        "Inception-ResNet-v1": (
-            ("inception_resnet_v1", {}),
-            P4.format("table-2", "inception-resnet-v1"),
-        ),
-        "Inception-ResNet-v2": (
-            ("inception_resnet_v2", {"layout": "paper"}),
-            P4.format("table-2", "inception-resnet-v2"),
-        ),
+        **printed("inception-v4/table-2/{}/{}-error", V4_PAPER),
     },
     "ten crops": {
         "GoogLeNet": (("googlenet", {}), "going-deeper/table-3/1-model-10-crops"),
-        "Inception-v3": (
-            ("inception_v3", {}),
-            P4.format("table-3", "inception-v3"),
-        ),
-        "Inception-v4": (
-            ("inception_v4", {}),
-            P4.format("table-3", "inception-v4"),
-        ),
-        "Inception-ResNet-v1": (
-            ("inception_resnet_v1", {}),
-            P4.format("table-3", "inception-resnet-v1"),
-        ),
-        "Inception-ResNet-v2": (
-            ("inception_resnet_v2", {"layout": "paper"}),
-            P4.format("table-3", "inception-resnet-v2"),
-        ),
+        **printed("inception-v4/table-3/{}/{}-error", V4_PAPER),
         "AlexNet": (None, "alexnet/table-2/alexnet-1-cnn/{}-error"),
-        "VGG-16": (None, "resnet/table-3/vgg-16/{}-error"),
-        "ResNet-50": (None, "resnet/table-3/resnet-50/{}-error"),
-        "ResNet-101": (None, "resnet/table-3/resnet-101/{}-error"),
-        "ResNet-152": (None, "resnet/table-3/resnet-152/{}-error"),
+        **references("resnet/table-3/{}/{}-error", "VGG-16", *RESNETS),
     },
 }
 SET_NAMES = {

@@ -198,9 +198,14 @@ def number_model(output, models):
         view["model_id"] = f"{number:032x}"
 
 
+def as_stored(notebook):
+    """The bytes of a notebook's file, in the one form that the series has."""
+    return (nbformat.v4.writes(notebook).rstrip("\n") + "\n").encode()
+
+
 def write(notebook, path):
     """Whether the file changed; it is replaced in one step, or left alone."""
-    content = (nbformat.v4.writes(notebook).rstrip("\n") + "\n").encode()
+    content = as_stored(notebook)
     if path.read_bytes() == content:
         return False
     spare = path.with_name(f".{path.name}.{os.getpid()}")

@@ -8,11 +8,10 @@ import shutil
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-import nbformat
 from nbconvert.preprocessors import TagRemovePreprocessor
 
 from inception_edu.publish.bundle import ROOT
-from inception_edu.publish.execute import read
+from inception_edu.publish.execute import as_stored, read
 
 LEFT_OUT = {"solution", "lecturer"}
 NAME = "inception_edu_students"
@@ -51,8 +50,7 @@ def recounted(notebook):
 def store(notebook, path):
     """Write a notebook as the series stores its own."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = nbformat.v4.writes(notebook).rstrip("\n") + "\n"
-    path.write_text(text, encoding="utf-8", newline="\n")
+    path.write_bytes(as_stored(notebook))
 
 
 def package_files():

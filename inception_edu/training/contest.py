@@ -14,7 +14,7 @@ from math import isfinite
 from pathlib import Path
 
 from inception_edu.cost import trace
-from inception_edu.training.data import digits_at_scale
+from inception_edu.training.data import digits_at_scale, own_folder
 from inception_edu.training.loop import fit
 from inception_edu.training.recipes import quick
 
@@ -78,10 +78,7 @@ def is_share(value):
 
 def data_folder():
     """Where your results are kept: INCEPTION_EDU_DATA, or your data folder."""
-    if "INCEPTION_EDU_DATA" in os.environ:
-        return Path(os.environ["INCEPTION_EDU_DATA"])
-    home = os.environ.get("XDG_DATA_HOME") or os.environ.get("LOCALAPPDATA")
-    return Path(home or os.path.expanduser("~/.local/share")) / "inception_edu"
+    return own_folder("INCEPTION_EDU_DATA", "XDG_DATA_HOME", "~/.local/share")
 
 
 class Contest:

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from inception_edu.whole import whole
+
 SMALLEST, LARGEST = 10, 40  # pixels, the side of the square a digit is drawn in
 BINS = {"10-15": (10, 15), "16-23": (16, 23), "24-31": (24, 31), "32-40": (32, 40)}
 TEST_SHARE = 0.25  # of the 1,797 handwritten digits, kept for the test images
@@ -170,10 +172,15 @@ def draw_digits(n, n_test, seed, size):
 
 def cache_folder():
     """Where generated data is kept: INCEPTION_EDU_CACHE, or the user's cache."""
-    if "INCEPTION_EDU_CACHE" in os.environ:
-        return Path(os.environ["INCEPTION_EDU_CACHE"])
-    home = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return Path(home or os.path.expanduser("~/.cache")) / "inception_edu"
+    return own_folder("INCEPTION_EDU_CACHE", "XDG_CACHE_HOME", "~/.cache")
+
+
+def own_folder(ours, systems, usual):
+    """The folder that the variable `ours` names, else ours in the user's own one."""
+    if ours in os.environ:
+        return Path(os.environ[ours])
+    home = os.environ.get(systems) or os.environ.get("LOCALAPPDATA")
+    return Path(home or os.path.expanduser(usual)) / "inception_edu"
 
 
 def fingerprint(arrays):
@@ -201,15 +208,10 @@ def cached(name, build):
     except Exception:  # numpy raises half a dozen kinds
         pass
     arrays = build()
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
+    with suppress(OSError):  # no folder, no right to write, no space left
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "wb") as file:
+        with whole(path) as part, open(part, "wb") as file:
             np.savez(file, checksum=np.array(fingerprint(arrays)), **arrays)
-        os.replace(part, path)  # whole or not at all
-    except OSError:  # no folder, no right to write, no space left
-        with suppress(OSError):
-            part.unlink()
     return arrays
 
 

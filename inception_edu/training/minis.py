@@ -10,7 +10,6 @@ Take a row out of the table to train that network anew.
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import torch
@@ -22,6 +21,7 @@ from inception_edu.training import recipes
 from inception_edu.training.data import cache_folder, digits_at_scale
 from inception_edu.training.experiment import run_all
 from inception_edu.training.loop import evaluate, fit
+from inception_edu.whole import whole
 
 SHIPPED = ("mini_reduced", "mini_v3", "mini_v4", "mini_resnet")
 RECIPE = recipes.quick
@@ -47,13 +47,9 @@ def save_halved(model, path):
         for key, value in model.state_dict().items()
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    try:
+    with whole(path) as part:
         save_file(weights, part)
         part.chmod(0o644)  # for every reader of a shared installation
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 

@@ -26,8 +26,8 @@ from inception_edu.training.data import (
 )
 from inception_edu.training.experiment import FOLDER
 from inception_edu.training.loop import own_state
+from inception_edu.training.minis import SHIPPED as MODELS
 
-MODELS = ("mini_reduced", "mini_v3", "mini_v4", "mini_resnet")
 IMAGES, SEED, BATCH = 1000, 7, 250
 
 

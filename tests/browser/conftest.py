@@ -23,8 +23,8 @@ import pytest
 
 import inception_edu as ie
 from inception_edu.explorers import NAMES
+from inception_edu.publish.bundle import CHROMIUM_NAMES
 
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 CHROMIUM = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
 CHROMIUM_FLAGS = [
     "--headless",

@@ -17,14 +17,7 @@ import inception_edu as ie
 from inception_edu.cost import ShapeError, trace
 from inception_edu.networks.layers import Branches, ConvUnit
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Small tensors: on a busy machine, threads that wait for each other are slow."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 KERNELS = st.tuples(st.integers(1, 5), st.integers(1, 5))
