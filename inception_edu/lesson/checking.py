@@ -367,7 +367,7 @@ def attempt(exercise, trial, candidate):
 def not_yet(exercise, printed=()):
     text = (
         f"[ ] {exercise.name}: not attempted yet. Write {exercise.call} "
-        "in place of the `...` and run this cell again."
+        "in place of `raise NotImplementedError` and run this cell again."
     )
     return Feedback(exercise.name, (*printed, *fold(text)), attempted=False)
 
