@@ -232,5 +232,6 @@ class DeckExporter(Lesson, SlidesExporter):
 def finished(page, styles, scripts=""):
     """A page with its styles and scripts put in."""
     page = page.replace("/*style*/", "\n".join(styles), 1)
-    page = page.replace("/*theme*/", own_file("lesson/theme.js"), 1)
+    head = own_file("lesson/theme.js") + own_file("lesson/reach.js")
+    page = page.replace("/*head*/", head, 1)
     return page.replace("<!--player-->", scripts, 1)

@@ -196,6 +196,30 @@ def test_a_page_from_disk_moves_by_mouse_and_keyboard(site, open_file, lesson, m
             assert explorer.check(), name
 
 
+# A rule that a page breaks: its name, and the first places.
+AXE = """async () => {
+  document.querySelectorAll("details").forEach((fold) => { fold.open = true; });
+  await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)));
+  const { violations } = await axe.run(document, { resultTypes: ["violations"] });
+  return violations.filter(({ impact }) => impact !== "minor")
+    .map(({ id, nodes }) => [id, ...nodes.slice(0, 3).map(({ html }) => html)]);
+}"""
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_axe_finds_nothing_worse_than_minor(site, open_file, width, scheme):
+    rules = (bundle.MODULES / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+    found = {}
+    for path in sorted(site.glob("*.html")):
+        view = {"width": width, "height": 720}
+        page = open_file(path, viewport=view, color_scheme=scheme)
+        page.evaluate(rules)
+        if broken := page.evaluate(AXE):
+            found[path.stem] = broken
+        page.context.close()
+    assert found == {}
+
+
 def test_pages_fit_a_phone(site, open_file):
     for path in sorted(site.glob("*.html")):
         page = open_file(path, viewport={"width": 390, "height": 844})
