@@ -28,6 +28,8 @@ KEEPS_EVAL = (
 LOCK = threading.RLock()
 ACTIVE = threading.local()
 MODULE_CALL = nn.Module.__call__
+LAZY = nn.parameter.UninitializedTensorMixin  # its metaclass is C's: quick to ask
+new_tuple = tuple.__new__  # an `Op` without the way through its own `__new__`
 
 
 class Op(NamedTuple):
@@ -264,7 +266,8 @@ class Recorder:
         else:
             new_bytes = prod(shape) * dtype.itemsize
         ops.append(
-            Op._make(
+            new_tuple(
+                Op,
                 (
                     index,
                     self.path if path is None else path,
@@ -283,7 +286,7 @@ class Recorder:
                     tuple([value.op for value in values]),
                     known,
                     counts[1],
-                )
+                ),
             )
         )
         if several:
@@ -301,7 +304,8 @@ class Recorder:
         ops, sizes, field, dtype = self.ops, x.sizes, x.field, x.dtype
         index = len(ops)
         ops.append(
-            Op._make(
+            new_tuple(
+                Op,
                 (
                     index,
                     self.path if path is None else path,
@@ -316,7 +320,7 @@ class Recorder:
                     (x.op,),
                     True,
                     counts[1],
-                )
+                ),
             )
         )
         made = ShapeValue(self, sizes, index, field, dtype)
@@ -341,7 +345,7 @@ class Tracer(Recorder):
             for parameter in module._parameters.values():
                 if parameter is None or id(parameter) in self.parameters:
                     continue
-                if isinstance(parameter, nn.UninitializedParameter):
+                if isinstance(parameter, LAZY):
                     raise ValueError(
                         "the model has lazy layers without weights; run it once on a "
                         "real input, then trace it"
@@ -355,8 +359,12 @@ class Tracer(Recorder):
         self.paths[module] = path
         prefix = f"{path}." if path else ""
         for name, child in module._modules.items():
-            if child is not None and child not in self.paths:
+            if child is None or child in self.paths:
+                continue
+            if child._modules:
                 self.visit(child, prefix + name)
+            else:
+                self.paths[child] = prefix + name
 
     def error(self, message):
         place = f"in {self.path}: " if self.path else ""
@@ -369,25 +377,27 @@ class Tracer(Recorder):
             if shortcut and len(args) == 1 and "forward" not in module.__dict__:
                 answer = shortcut(self, module, args[0])
                 if answer is not None:
+                    if shortcut is run_sequence:
+                        self.own_rest(module)
                     return answer
-            return module.forward(*args, **kwargs)
+            answer = module.forward(*args, **kwargs)
+            self.own_rest(module)
+            return answer
         except Exception as problem:
             if not hasattr(problem, "module_path"):
                 problem.module_path = self.path
                 problem.add_note(f"raised in module {self.path or '(the model)'}")
             raise
         finally:
-            if module._parameters:
-                for name, parameter in module._parameters.items():
-                    if parameter is not None and id(parameter) not in self.counted:
-                        self.own(parameter, name)
             self.path = before
 
-    def own(self, parameter, name):
-        """A parameter no operation was given, such as a ViT's class token."""
-        path = f"{self.path}.{name}" if self.path else name
-        result = Result("parameter", tuple(parameter.shape), view=True)
-        self.record(result, (), self.count(parameter), path=path)
+    def own_rest(self, module):
+        """The parameters no operation was given, such as a ViT's class token."""
+        for name, parameter in module._parameters.items():
+            if parameter is not None and id(parameter) not in self.counted:
+                path = f"{self.path}.{name}" if self.path else name
+                result = Result("parameter", tuple(parameter.shape), view=True)
+                self.record(result, (), self.count(parameter), path=path)
 
     def count(self, *parameters):
         """`(params, weights)` of an operation: those new to the run, and all."""
@@ -523,10 +533,12 @@ class Recording:
                 result = Result("parameter", made.sizes, view=True)
             else:
                 rule, args, kwargs = step
-                result = rule(
-                    *[swap(arg) for arg in args],
-                    **{name: swap(arg) for name, arg in kwargs.items()},
-                )
+                if rule is CONVOLUTION and args and args[0] is values[-1]:
+                    args = (now[id(values[0])], *args[1:])
+                else:
+                    args = [swap(arg) for arg in args]
+                    kwargs = {name: swap(arg) for name, arg in kwargs.items()}
+                result = rule(*args, **kwargs)
             counts = op.params, op.weights
             new = recorder.record(
                 result, [now[id(v)] for v in values], counts, in_place, op.path
