@@ -132,8 +132,12 @@ def repeated(function, times):
 
 
 def reference(model, image, last):
-    """The largest difference from float64, eager and fused, over four images."""
-    images = torch.cat([image[:1], torch.randn(3, *image.shape[1:])])
+    """The largest difference from float64, eager and fused, over sixteen images.
+
+    Over fewer, one output decides: the ratio of the two spreads from 1.1 to 1.6. What
+    is left of it is torch's: channels last alone has 1.3 times eager's spread (rms).
+    """
+    images = torch.randn(16, *image.shape[1:])
     exact = copy.deepcopy(model).double()(images.double())
     return [(m(images).double() - exact).abs().max().item() for m in (model, last)]
 

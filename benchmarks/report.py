@@ -34,8 +34,12 @@ def stored(name):
         return list(csv.DictReader(file))
 
 
+def short(number):
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
+
+
 def line(row):
-    figure = row["value"] and f"{float(row['value']):.3g} {row['unit']}".strip()
+    figure = row["value"] and f"{short(float(row['value']))} {row['unit']}".strip()
     if row["ratio"]:
         figure += f"; {float(row['ratio']):.2f} {row['against']}"
     met = row["met"] + (f": {row['note']}" if row["met"] == "not measured" else "")
