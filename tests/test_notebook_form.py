@@ -72,7 +72,9 @@ def shown(**data):
 
 
 def big_picture(kilobytes):
-    return shown(image_png=b64encode(b"x" * kilobytes * 1000).decode())
+    data = b64encode(b"x" * kilobytes * 1000).decode()
+    page = f'<img alt="a map" src="data:image/png;base64,{data}">'
+    return shown(text_html=page, text_plain="Map\n  two roads")
 
 
 def solution(collapsed=True, heading_tags=("solution",), code_tags=("solution",)):
@@ -149,6 +151,20 @@ BAD = {
         "picture of 61 KB",
     ),
     "no alt text": (notebook(text("![](map.png)", "map")), "without alt text"),
+    "bare picture": (
+        notebook(code("1", "one", shown(image_png=b64encode(b"x").decode()))),
+        "without a text twin",
+    ),
+    "no text twin": (
+        notebook(
+            code(
+                "1",
+                "one",
+                shown(text_html='<img alt="a map">', text_plain="<Figure>"),
+            )
+        ),
+        "without a text twin",
+    ),
     "long cell": (notebook(code("\n".join("x" * 26), "one")), "26 lines"),
     "wide cell": (notebook(code("x" * 79, "one")), "79 columns"),
     "ignored without reason": (

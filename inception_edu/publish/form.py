@@ -26,6 +26,7 @@ ABSOLUTE_PATH = re.compile(
 )
 CLOCK = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d|(?<![\d:])\d\d:\d\d:\d\d(?![\d:])")
 INLINE_PICTURE = re.compile(r"data:image/[\w.+-]+;base64,([A-Za-z0-9+/=]+)")
+PICTURE = re.compile(r"<img\b|<svg\b")
 NO_ALT = re.compile(r"!\[\s*\]\(|<img(?![^>]*\balt=[\"'][^\"'])[^>]*>")
 HEADING = re.compile(r"(#{1,6})\s+(.*)")
 
@@ -181,6 +182,20 @@ def described_pictures(notebook):
         for text in places:
             if NO_ALT.search(text):
                 yield f"{name(cell)}: picture without alt text; say what is to be seen"
+        for out in cell.get("outputs", []):
+            kinds = out.get("data", {})
+            bare = "text/html" not in kinds and "image/png" in kinds
+            if bare or (PICTURE.search("".join(texts(out))) and not twin(out)):
+                yield (
+                    f"{name(cell)}: picture without a text twin; show it by "
+                    "`inception_edu.figures`, which writes one"
+                )
+
+
+def twin(output):
+    """Whether an output says in words what its picture shows, not only its name."""
+    words = output.data.get("text/plain", "").strip()
+    return len(words.splitlines()) > 1 and not words.startswith("<")
 
 
 def small_cells(notebook):
