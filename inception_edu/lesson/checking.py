@@ -249,9 +249,11 @@ REMEDIES = {
     ),
     r"^RecursionError": "the function calls itself and never stops",
     r"^EOFError": "a check cannot type: take the inputs as arguments, not by input()",
-    r"^NameError|^UnboundLocalError": (
-        "is the name spelt right, and was the cell that defines it run?"
+    r"^UnboundLocalError": (
+        "this name gets its value on another way through the code only: in a "
+        "branch that was not taken, or further down. Set it before, for every way"
     ),
+    r"^NameError": ("is the name spelt right, and was the cell that defines it run?"),
     r"'NoneType' object": "something is None: is a `return` missing?",
     r"^KeyError": "the column names are those of the exercise: print the table's keys",
     r"^MemoryError|can't allocate memory": "far too much memory: check the sizes",

@@ -35,7 +35,9 @@ class ModuleExercise(Exercise):
     """The candidate is a class or function that builds an `nn.Module`.
 
     `layers(*args)` names the convolutions, label -> (out, in, height, width),
-    in the order they are to be written; `missing` has a hint for each label.
+    in the order they are to be written; `missing` has a hint for each label, and
+    `plans` maps better hints to `(shapes, *args) -> bool`, true of the weight
+    shapes that a known wrong plan has.
     `reference(x, conv, *args)` computes the answer, `conv(x, label, ...)` being
     the candidate's own convolution; `mistakes` maps hints to such functions.
     `inspect(module, *args)` may raise Failed for what values cannot show.
@@ -43,6 +45,7 @@ class ModuleExercise(Exercise):
 
     layers: object = None
     missing: dict = field(default_factory=dict)
+    plans: dict = field(default_factory=dict)
     reference: object = None
     mistakes: dict = field(default_factory=dict)
     inspect: object = None
@@ -65,13 +68,23 @@ class ModuleExercise(Exercise):
         name = case.named(self.name)
         with trial.case(name):
             module = build(trial, candidate, case)
-            weights = Weights(module, self.layers(*case.args), self.missing)
+            weights = self.weights_of(module, case)
             if self.inspect:
                 self.inspect(module, *case.args)
         if trial.failures and trial.failures[-1][0] == name:
             return  # its values would only repeat the same news
         with trial.case(f"{name} on an image {case.input_shape}"), torch.no_grad():
             self.judge_values(trial, module, weights, case)
+
+    def weights_of(self, module, case):
+        try:
+            return Weights(module, self.layers(*case.args), self.missing)
+        except Failed as failed:
+            shapes = [tuple(p.shape) for p in module.parameters() if p.dim() == 4]
+            hints = (
+                hint for hint, is_it in self.plans.items() if is_it(shapes, *case.args)
+            )
+            raise Failed(failed.what, next(hints, failed.hint)) from None
 
     def judge_values(self, trial, module, weights, case):
         settle(module)

@@ -18,7 +18,7 @@ from inception_edu.networks.googlenet import (
     downsample,
 )
 from inception_edu.networks.inception_v3 import AuxiliaryHead
-from inception_edu.networks.layers import Branches
+from inception_edu.networks.layers import Branches, ConvUnit
 
 EXERCISES = {exercise.name: exercise for exercise in ie.check.exercises()}
 FUNCTIONS = [e for e in EXERCISES.values() if isinstance(e, FunctionExercise)]
@@ -289,6 +289,76 @@ def test_torchvisions_slip_is_named():
     )
     assert "no 5x5 convolution from 16 to 32 channels (5x5)" in one_line(answer)
     assert "a 3x3 there is torchvision's slip" in one_line(answer)
+
+
+def pair_of(first, second):
+    """Two convolutions with ReLU, one after the other: (inputs, outputs, kernel)."""
+    return nn.Sequential(ConvUnit(*first, norm="none"), ConvUnit(*second, norm="none"))
+
+
+def halves(i, o, n):
+    """A thin pair side by side, half of the outputs each."""
+    widths = {(1, n): o // 2, (n, 1): o - o // 2}
+    return Branches({str(k): ConvUnit(i, w, k, norm="none") for k, w in widths.items()})
+
+
+@pytest.mark.parametrize(
+    ("name", "candidate", "hint"),
+    [
+        (
+            "asymmetric",
+            lambda i, o, n: pair_of((i, i, (1, n)), (i, o, (n, 1))),
+            "order and kernels are right, the width is not",
+        ),
+        ("asymmetric", halves, "one after the other, not side by side"),
+        (
+            "asymmetric",
+            lambda i, o, n: pair_of((i, o, (n, 1)), (o, o, (1, n))),
+            "the other way round",
+        ),
+        (
+            "factorize_5x5",
+            lambda i, o: pair_of((i, i, 3), (i, o, 3)),
+            "not yet the width of the first",
+        ),
+        (
+            "factorize_5x5",
+            lambda i, o: ConvUnit(i, o, 3, norm="none"),
+            "a second one must follow",
+        ),
+        (
+            "grid_reduction",
+            lambda i, o: nn.Sequential(
+                nn.Conv2d(i, o, 3, 2), nn.ReLU(), nn.MaxPool2d(3, 2)
+            ),
+            "the pool stands beside the convolution",
+        ),
+        (
+            "grid_reduction",
+            lambda i, o: nn.Sequential(
+                nn.MaxPool2d(3, 2), nn.Conv2d(i, o, 3, 2), nn.ReLU()
+            ),
+            "the convolution stands beside the pool",
+        ),
+    ],
+)
+def test_a_wrong_plan_of_layers_gets_one_hint_and_it_fits(name, candidate, hint):
+    answer = feedback(name, candidate)
+    assert not answer.passed
+    assert hint in one_line(answer)
+    assert sum(line.startswith("    ->") for line in answer.lines) == 1, answer
+
+
+def test_a_value_set_in_one_branch_only_is_named():
+    def batch_norm(x, gamma, beta, mean, var, training, momentum, eps):
+        if training:
+            new = mean
+        return x, new, var
+
+    answer = one_line(feedback("batch_norm", batch_norm))
+    assert "UnboundLocalError" in answer
+    assert "in a branch that was not taken" in answer
+    assert "is the name spelt right" not in answer
 
 
 def test_an_unprojected_pool_is_named():

@@ -59,6 +59,12 @@ factorize_5x5 = ModuleExercise(
         "second 3x3": "one 3x3 sees 3x3 pixels only: a second one must follow it",
         "first 3x3": "the first 3x3 reads in_channels and makes out_channels",
     },
+    plans={
+        "two of them is right, not yet the width of the first: it already makes "
+        "out_channels, and the second keeps them": lambda shapes, i, o: (
+            shapes == [(i, i, 3, 3), (o, i, 3, 3)]
+        ),
+    },
     reference=two_steps("first 3x3", "second 3x3"),
     mistakes={
         "the ReLU between the two is forgotten: with it the paper has 77.2 % top-1, "
@@ -88,6 +94,15 @@ def swapped_padding(x, conv, i, o, n):
     return relu(conv(wide, "nx1", 1, (0, n // 2)))
 
 
+SIDE_BY_SIDE = (
+    "one after the other, not side by side: concatenating both is the expanded "
+    "filter bank of the 8x8 modules, which sees no n x n"
+)
+TURNED = (
+    "the other way round: the 1 x n, kernel_size=(1, n), comes first here, then the "
+    "n x 1"
+)
+
 asymmetric = ModuleExercise(
     name="asymmetric",
     lesson=3,
@@ -102,13 +117,26 @@ asymmetric = ModuleExercise(
         "nx1": "the n x 1, kernel_size=(n, 1), reads the output of the 1 x n: one "
         "after the other, not side by side",
     },
+    plans={
+        "order and kernels are right, the width is not: the 1 x n already makes "
+        "out_channels, and the n x 1 keeps them": lambda shapes, i, o, n: (
+            shapes == [(i, i, 1, n), (o, i, n, 1)]
+        ),
+        TURNED: lambda shapes, i, o, n: (
+            [shape[2:] for shape in shapes] == [(n, 1), (1, n)]
+        ),
+        SIDE_BY_SIDE: lambda shapes, i, o, n: (
+            len(shapes) == 2
+            and all(inputs == i and width < o for width, inputs, *_ in shapes)
+        ),
+    },
     reference=two_steps("1xn", "nx1"),
     mistakes={
         "the ReLU between the two is forgotten": two_steps("1xn", "nx1", linear),
         "the last ReLU is forgotten": two_steps("1xn", "nx1", after=linear),
         "both ReLUs are forgotten": two_steps("1xn", "nx1", linear, linear),
-        "one after the other, not side by side: concatenating both is the expanded "
-        "filter bank of the 8x8 modules, which sees no n x n": side_by_side,
+        SIDE_BY_SIDE: side_by_side,
+        TURNED: two_steps("nx1", "1xn"),
         "the paddings are swapped, which the shape does not show: the 1 x n loses "
         "columns, so (0, n // 2); the n x 1 loses rows, so (n // 2, 0)": (
             swapped_padding
@@ -151,6 +179,14 @@ grid_reduction = ModuleExercise(
         "convolving at full size and pooling after costs four times as much: both "
         "side by side, with stride 2": (
             lambda x, conv, i, o: F.max_pool2d(relu(conv(x, "3x3")), 3, 2)
+        ),
+        "the pool stands beside the convolution, not after it: both read the input; "
+        "one after the other the grid halves twice": (
+            lambda x, conv, i, o: F.max_pool2d(relu(conv(x, "3x3", 2, 0)), 3, 2)
+        ),
+        "the convolution stands beside the pool, not after it: both read the input; "
+        "one after the other the grid halves twice": (
+            lambda x, conv, i, o: relu(conv(F.max_pool2d(x, 3, 2), "3x3", 2, 0))
         ),
         "the pooled input is forgotten: its channels go along": (
             lambda x, conv, i, o: relu(conv(x, "3x3", 2, 0))
