@@ -244,8 +244,8 @@ def test_a_stub_is_not_attempted_yet(candidate, capsys):
     ie.check.conv_params(candidate)
     assert " ".join(capsys.readouterr().out.split()) == (
         "[ ] conv_params: not attempted yet. Write conv_params(in_channels, "
-        "out_channels, kernel_size, bias) in place of the `...` and run this cell "
-        "again."
+        "out_channels, kernel_size, bias) in place of `raise NotImplementedError` "
+        "and run this cell again."
     )
 
 
