@@ -19,6 +19,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
+import nbformat
 import pytest
 
 import inception_edu as ie
@@ -382,11 +383,8 @@ class LabPage:
 
 
 @contextmanager
-def notebook_open(lab, browser, path):
-    """`path`, copied and opened in JupyterLab on a 1280x720 page."""
-    path = Path(path)
-    target = lab.folder / f"{secrets.token_hex(4)}_{path.name}"
-    shutil.copy(path, target)
+def lab_page_open(lab, browser, name):
+    """The file `name` of the lab's folder on a 1280x720 page of its own."""
     page = browser.new_page(viewport={"width": 1280, "height": 720})
     page.set_default_timeout(60_000)
     errors = []
@@ -399,12 +397,20 @@ def notebook_open(lab, browser, path):
     page.on("console", note)
     page.on("pageerror", lambda error: errors.append(str(error)))
     try:
-        page.goto(lab.url(target.name))
+        page.goto(lab.url(name))
         page.wait_for_function(READY, timeout=PATIENCE, polling=200)
         yield LabPage(page, errors)
     finally:
         page.evaluate(f"() => {{ {PANEL} return panel?.sessionContext.shutdown(); }}")
         page.close()
+
+
+def notebook_open(lab, browser, path):
+    """`path`, copied and opened in JupyterLab."""
+    path = Path(path)
+    target = lab.folder / f"{secrets.token_hex(4)}_{path.name}"
+    shutil.copy(path, target)
+    return lab_page_open(lab, browser, target.name)
 
 
 @pytest.fixture
@@ -414,8 +420,37 @@ def open_notebook(lab, chromium):
         yield lambda path: stack.enter_context(notebook_open(lab, chromium, path))
 
 
+@pytest.fixture
+def open_beside(lab, chromium):
+    """A function that opens what a page shows on a second page."""
+    path = f"() => {{ {PANEL} return panel.context.path; }}"
+    with ExitStack() as stack:
+
+        def opener(lab_page):
+            name = lab_page.page.evaluate(path)
+            return stack.enter_context(lab_page_open(lab, chromium, name))
+
+        yield opener
+
+
 @pytest.fixture(scope="module")
 def share_notebook(lab, chromium):
     """Like `open_notebook`, for a page that the tests of a file share."""
     with ExitStack() as stack:
         yield lambda path: stack.enter_context(notebook_open(lab, chromium, path))
+
+
+@pytest.fixture(scope="session")
+def write_notebook():
+    """A function: a notebook at `path` with a code cell for each `{id: source}`."""
+
+    def write(path, sources):
+        make = nbformat.v4.new_code_cell
+        book = nbformat.v4.new_notebook(
+            cells=[make(text, id=name) for name, text in sources.items()]
+        )
+        book.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+        nbformat.write(book, path)
+        return path
+
+    return write

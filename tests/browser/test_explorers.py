@@ -41,17 +41,8 @@ Explorer("slow", "How slow?", [Range("x", "x", 0, 100, 1, 0)], draw)
 """.strip()
 
 
-def write_notebook(path, sources):
-    """A notebook with a code cell for each `{id: source}`."""
-    cells = [nbformat.v4.new_code_cell(text, id=name) for name, text in sources.items()]
-    book = nbformat.v4.new_notebook(cells=cells)
-    book.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(book, path)
-    return path
-
-
 @pytest.fixture(scope="module")
-def lab_page(share_notebook, tmp_path_factory):
+def lab_page(share_notebook, write_notebook, tmp_path_factory):
     """JupyterLab with one cell for each explorer, all run."""
     sources = {"import": "import inception_edu as ie"}
     sources |= {n.replace("_", "-"): f"ie.explore.{n}()" for n in NAMES}
@@ -184,7 +175,9 @@ def test_a_theme_reaches_the_picture(lab_page):
                 lab_page.screenshot(explorer.locator, f"{explorer.name}_dark")
 
 
-def test_a_notebook_that_was_not_run_shows_the_line(open_notebook, tmp_path):
+def test_a_notebook_that_was_not_run_shows_the_line(
+    open_notebook, write_notebook, tmp_path
+):
     """Stored outputs are not trusted: text is what a reader sees first."""
     line = "<Explorer toy: 5 wide> run this cell to use it"
     path = write_notebook(tmp_path / "stored.ipynb", {"stored": "1"})

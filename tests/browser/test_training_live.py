@@ -1,6 +1,5 @@
 """Train, pause, go on and clear in a real JupyterLab, by keyboard alone."""
 
-import nbformat
 import pytest
 
 CELLS = {
@@ -15,12 +14,8 @@ PATIENCE = 300_000  # milliseconds; a training on a busy machine
 
 
 @pytest.fixture
-def page(open_notebook, tmp_path):
-    cells = [nbformat.v4.new_code_cell(text, id=name) for name, text in CELLS.items()]
-    book = nbformat.v4.new_notebook(cells=cells)
-    book.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(book, tmp_path / "live.ipynb")
-    page = open_notebook(tmp_path / "live.ipynb")
+def page(open_notebook, write_notebook, tmp_path):
+    page = open_notebook(write_notebook(tmp_path / "live.ipynb", CELLS))
     page.run_all()
     return page
 
