@@ -62,7 +62,7 @@ export default { render({ model, el }) {
     root.setAttribute("aria-busy", "false");
     problem.textContent = here ? "Python is busy or has stopped: wait, or run this cell again."
       : face.swept.length ? `This page has pictures only for some steps of: ${face.swept.map((i) => face.controls[i].label).join(", ")}. Press Reset, or open the notebook for the rest.`
-      : "Python has not answered: open the notebook and run this cell to use it.";
+      : "Python has not answered: wait while a cell runs; else open the notebook and run this cell to use it.";
   };
   const expect = () => { clearTimeout(timer); root.setAttribute("aria-busy", "true"); timer = setTimeout(silent, here ? 5000 : 300); };
   // ipywidgets sends one question at a time and keeps only the newest of the rest.

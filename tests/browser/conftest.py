@@ -307,13 +307,40 @@ class LabPage:
 
     def run_all(self):
         """Run every cell to the end, or to the first error; returns the outputs."""
+        self.start_all()
+        return self.finish()
+
+    def start_all(self):
+        """Begin to run every cell."""
         self.page.evaluate(
             "async () => { const { commands } = window.jupyterapp;"
             "await commands.execute('notebook:clear-all-cell-outputs');"
             "commands.execute('notebook:run-all-cells'); }"
         )
+
+    def finish(self):
+        """Wait until every cell has run, or for the first error."""
         self.page.wait_for_function(RAN, timeout=PATIENCE, polling=200)
         return self.outputs()
+
+    def run_cell(self, index):
+        """Run one cell and wait for its end."""
+        self.page.evaluate(
+            f"async (index) => {{ {PANEL} panel.content.activeCellIndex = index;"
+            "await window.jupyterapp.commands.execute('notebook:run-cell'); }",
+            index,
+        )
+
+    def do(self, command):
+        """One of JupyterLab's commands, as its menu does it."""
+        run = "command => window.jupyterapp.commands.execute(command)"
+        self.page.evaluate(run, command)
+
+    def said(self, text):
+        """Wait until a cell has printed `text`."""
+        self.page.locator(".jp-OutputArea-output", has_text=text).first.wait_for(
+            timeout=PATIENCE
+        )
 
     def mistakes(self):
         """What went wrong in which cell; empty when every cell ran."""
