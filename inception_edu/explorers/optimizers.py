@@ -176,7 +176,7 @@ def inside(points):
 
 def draw_ravine(sheet, state, paths):
     """Contours, the minimum, and the walks."""
-    sheet.rect(*BOX, "panel")
+    sheet.rect(*BOX, "paper", stroke="grid")
     for across in (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4.5, 6, 8, 10, 12):
         along = across * sqrt(state["condition"])
         ring = [

@@ -48,7 +48,7 @@ DARK = {
     "muted": "#b9bec3",
     "line": "#9aa0a6",
     "paper": "#111111",
-    "panel": "#24272a",
+    "panel": "#1b1e20",
     "grid": "#3c4146",
     "accent": "#ff7ac8",
     "good": "#5fce8f",

@@ -33,9 +33,9 @@
   const shapes = "rect, circle, polygon, path, image";
 
   // The colour below a point of the SVG, painted before `node`.
-  const below = (svg, node, x, y) => {
+  const below = (svg, node, x, y, among = shapes) => {
     let seen = ground(svg);
-    for (const shape of svg.querySelectorAll(shapes)) {
+    for (const shape of svg.querySelectorAll(among)) {
       if (!(shape.compareDocumentPosition(node) & 4)) break;
       if (shape === node) break;
       const style = getComputedStyle(shape);
@@ -107,7 +107,12 @@
           const given = [node.getAttribute("fill"), node.getAttribute("stroke")].filter((c) => c && c !== "none");
           const inks = [style.fill, style.stroke].filter((c) => c !== "none").map(numbers);
           if (node.tagName === "image" || !inks.length || style.opacity * style.fillOpacity < 1 || given.some((c) => faint.some((f) => c.includes(f)))) continue;
-          const ratio = Math.max(...inks.map((c) => contrast(c, paper)));
+          let behind = paper;
+          if (style.fill === "none" && node.tagName === "path") { // a curve: the ground of its middle
+            const { x, y } = node.getPointAtLength(node.getTotalLength() / 2).matrixTransform(node.getScreenCTM());
+            behind = below(svg, node, x, y, '[fill*="--ie-panel"]');
+          }
+          const ratio = Math.max(...inks.map((c) => contrast(c, behind)));
           if (ratio < 3) faults.push(`${node.outerHTML.slice(0, 120)}: ${ratio.toFixed(2)}`);
         }
       }
