@@ -13,6 +13,7 @@ import textwrap
 import traceback
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from pathlib import Path
 from types import FunctionType
 
 from inception_edu.lesson.guard import PATIENCE, TimeUp, guarded
@@ -20,6 +21,7 @@ from inception_edu.lesson.values import difference, named, show, spare, untouche
 
 WIDTH = 78
 SHOWN = 3  # different failures printed in full
+OURS = str(Path(__file__).parents[1])  # the package itself
 LIBRARY = ("v1", "factorized", "training_tricks", "family")
 
 
@@ -282,7 +284,7 @@ def place(error, function):
     parts = [getattr(function, name, None) for name in ("forward", "__init__")]
     codes = [getattr(part, "__code__", None) for part in (function, *parts)]
     homes = {code.co_filename for code in codes if inspect.iscode(code)}
-    homes = {home for home in homes if "site-packages" not in home}
+    homes = {h for h in homes if "site-packages" not in h and not h.startswith(OURS)}
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename in homes]
     if not own:

@@ -154,8 +154,13 @@ def verdict(guess, measured):
     if guess == 0 or measured == 0:
         return "not this time"
     if guess < measured:
-        return f"the real one is {measured / guess:.3g} times as much"
-    return f"your guess is {guess / measured:.3g} times as much"
+        return f"the real one is {times(measured / guess)} times as much"
+    return f"your guess is {times(guess / measured)} times as much"
+
+
+def times(ratio):
+    """A ratio to three digits, as one reads it aloud: no powers of ten at first."""
+    return f"{ratio:.3g}" if ratio < 1000 or ratio >= 1e12 else f"{ratio:,.0f}"
 
 
 def shown(value):

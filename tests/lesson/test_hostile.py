@@ -17,6 +17,7 @@ from torch import nn
 import inception_edu as ie
 from inception_edu.lesson.checking import Check, judge
 from inception_edu.lesson.guard import guarded
+from inception_edu.networks.layers import Branches, ConvUnit
 
 CONV_PARAMS = next(e for e in ie.check.exercises() if e.name == "conv_params")
 NAIVE = next(e for e in ie.check.exercises() if e.name == "naive_module")
@@ -408,6 +409,24 @@ def test_feedback_is_the_same_on_every_run():
 def test_an_error_says_in_which_line():
     answer = " ".join(str(judge(CONV_PARAMS, raises)).split())
     assert f"in line {raises.__code__.co_firstlineno + 1}: return 1 / 0" in answer
+
+
+def test_an_error_inside_the_package_names_no_line_of_it():
+    def uneven(in_channels, widths):
+        return Branches(
+            {
+                "1x1": ConvUnit(in_channels, widths["1x1"], 1, norm="none"),
+                "3x3": ConvUnit(
+                    in_channels, widths["3x3"], 3, padding="valid", norm="none"
+                ),
+                "5x5": ConvUnit(in_channels, widths["5x5"], 5, norm="none"),
+                "pool": nn.MaxPool2d(3, stride=1, padding=1),
+            }
+        )
+
+    answer = " ".join(str(judge(NAIVE, uneven)).split())
+    assert "branches end on different grids (1x1: 8x8, 3x3: 6x6," in answer
+    assert "in line" not in answer
 
 
 def test_addresses_are_left_out_of_errors():

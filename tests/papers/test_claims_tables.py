@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from measure import shows, value
+from measure import longest_path, shows, traced, value
 
 from inception_edu import papers
 
@@ -24,7 +24,7 @@ def steps():
     return [round(a - b, 1) for a, b in pairwise(errors)]
 
 
-@shows("blog/resnet-deeper", "half", "152", "6.3")
+@shows("blog/resnet-deeper", "half", "6.3", "152 layers cost less than the 19")
 def test_resnet_grows_deeper_and_dearer_and_stays_below_vgg():
     shallow, deep = (value(f"resnet/table-1/resnet-{n}/cost") for n in (18, 152))
     assert round(deep / shallow, 1) == 6.3
@@ -126,13 +126,14 @@ def test_released_weights_are_below_the_papers_accuracy():
     assert max(released) < 100 - paper.value
 
 
-@shows("common/residuals-needed", "wrong", "0.1")
+@shows("common/residuals-needed", "wrong", "76 layers", "0.1")
 def test_v4_ends_beside_inception_resnet_v2():
     v4, hybrid = (
         value(f"inception-v4/table-2/{name}/top-1-error")
         for name in ("inception-v4", "inception-resnet-v2")
     )
     assert round(v4 - hybrid, 1) == 0.1
+    assert longest_path(traced("inception_v4")) == 76
 
 
 @shows("rethinking/vgg-3-times", "wrong", "138", "2.3")

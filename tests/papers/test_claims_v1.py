@@ -37,7 +37,7 @@ def macs_of(module):
     return weights_of(module) * printed_row(module)[1] ** 2
 
 
-@shows("blog/inception-wider", "half")
+@shows("blog/inception-wider", "half", "four branches", "22 layers")
 def test_googlenet_is_wider_and_deeper():
     assert len(NaiveModule(192, TABLE_1["3a"])) == 4
     assert longest_path(traced("googlenet")) == 22
@@ -190,9 +190,10 @@ def test_googlenet_has_seven_million_weights():
     assert value("rethinking/section-1/googlenet/parameters") == 5
 
 
-@shows("common/12x-fewer", "wrong", "6.99", "8.6")
+@shows("common/12x-fewer", "wrong", "60 million", "6.99", "8.6")
 def test_alexnet_has_8_6_times_the_parameters():
     alexnet = value("alexnet/abstract/alexnet/parameters") * 1e6
+    assert alexnet == 60e6
     claimed = value("going-deeper/section-1/googlenet/parameters-against-alexnet")
     assert round(alexnet / weights("googlenet"), 1) == 8.6
     assert claimed == 12

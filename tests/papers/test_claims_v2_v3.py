@@ -30,8 +30,8 @@ def test_one_by_n_and_n_by_one_save_one_minus_two_over_n():
         assert 1 - pair / square == pytest.approx(1 - 2 / n)
 
 
-@shows("blog/v2-try-out", "half")
-@shows("common/asymmetric-everywhere", "wrong")
+@shows("blog/v2-try-out", "half", "grids of 12 to 20")
+@shows("common/asymmetric-everywhere", "wrong", "grids of 12 to 20")
 def test_asymmetric_modules_stand_on_the_middle_grid():
     grids = {
         op.out_shape[2]
@@ -82,7 +82,7 @@ def test_v3_has_no_square_kernel_above_5x5():
     assert max(h for h, w in kernels if h == w) == 5
 
 
-@shows("common/v3-no-5x5", "wrong")
+@shows("common/v3-no-5x5", "wrong", "three, 48 to 64 channels", "35x35")
 def test_the_released_v3_has_three_5x5():
     five = [op for op in convolutions("inception_v3") if op.kernel == (5, 5)]
     assert len(five) == 3

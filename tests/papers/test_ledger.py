@@ -1,6 +1,7 @@
 """The three tables themselves: complete, sourced, consistent, readable."""
 
 import ast
+import csv
 import subprocess
 import sys
 from collections import Counter
@@ -94,6 +95,22 @@ def test_every_figure_has_a_source_a_unit_and_a_number():
         assert papers.source(figure.paper).title in figure.source
         assert figure.place and figure.network and figure.what, id
         assert figure.value == figure.value, id
+
+
+def test_no_figure_is_another_than_the_control_totals_say():
+    """Bookkeeping: `sum` finds a slip of a digit, `weighted_sum` two that changed
+    places. Who corrects a figure, with the paper open, corrects its line here."""
+    control = ROOT / "tests" / "data" / "figure_totals.csv"
+    with control.open(encoding="utf-8", newline="") as file:
+        expected = {(row["paper"], row["place"]): row for row in csv.DictReader(file)}
+    found = papers.figures().groupby(["paper", "place"])["value"]
+    assert set(found.groups) == set(expected)
+    for place, values in found:
+        row = expected[place]
+        assert len(values) == int(row["figures"]), place
+        assert values.sum() == pytest.approx(float(row["sum"]), rel=1e-9), place
+        weighted = sum(n * value for n, value in enumerate(values, 1))
+        assert weighted == pytest.approx(float(row["weighted_sum"]), rel=1e-9), place
 
 
 def test_accuracies_say_what_they_were_measured_on():

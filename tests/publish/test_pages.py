@@ -89,6 +89,15 @@ def test_the_search_for_requests_finds_them():
 
 
 @needs_npm
+def test_a_stored_image_keeps_its_alt_text_on_the_page():
+    made = notebook(("1",))
+    output = v4.new_output("display_data", {"image/png": "iVBORw0KGgo="})
+    output.metadata = {"image/png": {"alt": "Two curves that cross"}}
+    made.cells[0].outputs = [output]
+    assert '<img alt="Two curves that cross" src="data:image/png' in page_of(made)
+
+
+@needs_npm
 def test_a_page_asks_nobody_and_its_links_lead_somewhere(site):
     pages = {path.name: path.read_text(encoding="utf-8") for path in site.iterdir()}
     assert set(pages) == {"index.html", *(f"{path.stem}.html" for path in LESSONS)}

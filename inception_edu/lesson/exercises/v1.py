@@ -261,6 +261,10 @@ pointwise = FunctionExercise(
         "the bias belongs to the channels: give it the shape (K, 1, 1)": (
             lambda x, w, b: relu(per_pixel(x, w) + b)
         ),
+        "weight @ x multiplies the rows of the grid, not the channels: move the "
+        "channels last (permute) and multiply by weight.T": (
+            lambda x, w, b: relu(w @ x + column(b))
+        ),
     },
     tolerance=1e-5,
 )
