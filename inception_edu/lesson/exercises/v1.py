@@ -263,7 +263,7 @@ pointwise = FunctionExercise(
         ),
         "weight @ x multiplies the rows of the grid, not the channels: move the "
         "channels last (permute) and multiply by weight.T": (
-            lambda x, w, b: relu(w @ x + column(b))
+            lambda x, w, b: relu(w @ x + b)
         ),
     },
     tolerance=1e-5,
