@@ -60,7 +60,16 @@ def difference(expected, got, parts=(), tolerance=1e-6):
         tolerance = max(tolerance, 1e-5)
     if close(number, value, tolerance):
         return None
-    return Gap(f"expected {show(number)}, got {show(value)}")
+    return Gap(expected_got(number, value))
+
+
+def expected_got(wanted, found):
+    """Two numbers that differ, in as many digits as it takes to see it."""
+    texts, digits = (show(wanted), show(found)), 4
+    while texts[0] == texts[1] and digits < 17 and max(abs(wanted), abs(found)) < 1e300:
+        digits += 1
+        texts = tuple(f"{number:#.{digits}g}" for number in (wanted, found))
+    return "expected {}, got {}".format(*texts)
 
 
 def number_hint(got):
@@ -86,6 +95,8 @@ def list_difference(expected, got, tolerance):
         gap = difference(wanted, found, (), tolerance)
         if gap and plain(wanted) is None:
             return Gap(f"value {index + 1}: {gap.text}", gap.hint)
+        if gap and show(expected) == show(got):
+            return Gap(f"value {index + 1}: {gap.text}", gap.hint)
         if gap:
             return Gap(f"expected {show(expected)}, got {show(got)}", gap.hint)
     return None
@@ -93,7 +104,9 @@ def list_difference(expected, got, tolerance):
 
 def tensor_difference(expected, got, tolerance):
     if not is_tensor(got):
-        return Gap(f"expected a tensor {shape(expected)}, got {show(got)}")
+        several = "return one tensor, not several: no loop is needed"
+        hint = several if isinstance(got, tuple | list) else ""
+        return Gap(f"expected a tensor {shape(expected)}, got {show(got)}", hint)
     if got.shape != expected.shape:
         return Gap(f"expected shape {shape(expected)}, got {shape(got)}")
     wanted, found = expected.detach().double(), got.detach().double()
@@ -108,8 +121,8 @@ def tensor_difference(expected, got, tolerance):
         at //= size
     place = tuple(index)
     return Gap(
-        f"the shape is right, but at {list(place)} expected "
-        f"{show(wanted[place].item())}, got {show(found[place].item())}"
+        f"the shape is right, but at {list(place)} "
+        + expected_got(wanted[place].item(), found[place].item())
     )
 
 

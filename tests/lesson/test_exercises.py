@@ -487,6 +487,68 @@ def test_batch_norm_on_the_wrong_layers_of_the_head_is_named(norms, hint):
     assert hint in one_line(feedback("bn_auxiliary", head))
 
 
+def tf_with_one_added(w, g, square, buffer, rate, decay, momentum, eps):
+    square = decay * (1 + square) + (1 - decay) * g * g
+    buffer = momentum * buffer + rate * g / torch.sqrt(square + eps)
+    return w - buffer, square, buffer
+
+
+def eps_for_every_class(logits, targets, eps):
+    wanted = torch.full_like(logits, eps)
+    wanted[torch.arange(len(targets)), targets] += 1 - eps
+    return -(wanted * F.log_softmax(logits, 1)).sum(1).mean()
+
+
+def eps_for_e(logits, targets, eps):
+    wanted = torch.full_like(logits, eps)
+    wanted[torch.arange(len(targets)), targets] = 1 - (logits.shape[1] - 1) * eps
+    return -(wanted * F.log_softmax(logits, 1)).sum(1).mean()
+
+
+def two_shares(classes, eps):
+    return -sum(p * math.log(p) for p in (1 - eps, eps) if p)
+
+
+def one_class_too_many(classes, eps):
+    e = eps / classes
+    true = 1 - eps + e
+    return -true * math.log(true) - (classes * e * math.log(e) if e else 0)
+
+
+def clip_with_a_tiny_term(gradients, max_norm):
+    norm = sum((g**2).sum() for g in gradients) ** 0.5
+    return [g * min(1, max_norm / (norm + 1e-4)) for g in gradients]
+
+
+def ema_in_a_loop(average, weights, decay):
+    return [decay * a + (1 - decay) * w for a, w in zip(average, weights, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("name", "candidate", "said"),
+    [
+        ("rmsprop_tf_step", tf_with_one_added, "the caller hands in the running mean"),
+        (
+            "label_smoothing_loss",
+            eps_for_every_class,
+            "eps / K to every class, not eps",
+        ),
+        ("label_smoothing_loss", eps_for_e, "yours takes e = eps"),
+        ("smoothing_floor", two_shares, "eps is spread over all K classes"),
+        ("smoothing_floor", one_class_too_many, "K - 1 others are left, not K"),
+        ("clip", clip_with_a_tiny_term, "at [0] expected 0.87781, got 0.87780"),
+        ("ema_update", ema_in_a_loop, "return one tensor, not several"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_mistake_with_a_training_trick_is_named_at_its_first_case(
+    name, candidate, said
+):
+    answer = feedback(name, candidate)
+    first, *_ = one_line(answer).split(" [x] ")
+    assert said in first, answer
+
+
 def test_a_hard_coded_answer_fails():
     assert not feedback("conv_params", lambda *args: 9408).passed
     assert not feedback("saving", lambda n: 1 / 3).passed

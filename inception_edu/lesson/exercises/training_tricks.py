@@ -145,6 +145,20 @@ def tf_step_no_momentum(w, g, square, buffer, rate, decay, momentum, eps):
     return tf_step(w, g, square, buffer, rate, decay, 0.0, eps)
 
 
+def tf_step_one_before(w, g, square, buffer, rate, decay, momentum, eps):
+    return tf_step(w, g, square + 1, buffer, rate, decay, momentum, eps)
+
+
+def tf_step_one_after(w, g, square, buffer, rate, decay, momentum, eps):
+    square = decay * square + (1 - decay) * g**2 + 1
+    buffer = momentum * buffer + rate * g / (square + eps).sqrt()
+    return w - buffer, square, buffer
+
+
+def tf_step_from_ones(w, g, square, buffer, rate, decay, momentum, eps):
+    return tf_step(w, g, torch.ones_like(square), buffer, rate, decay, momentum, eps)
+
+
 def tf_case(seed, rates, decay, momentum, eps):
     start = noise(seed, 3).double()
     gradients = [noise(seed + 1 + k, 3).double() for k in range(len(rates))]
@@ -180,6 +194,12 @@ rmsprop_tf_step = FunctionExercise(
         "the old buffer is forgotten: momentum * buffer comes first": (
             tf_step_no_momentum
         ),
+        "add no 1 to square: the caller hands in the running mean, ones at the first "
+        "step": tf_step_one_before,
+        "add no 1 to the new average: the ones are in the square that the caller "
+        "hands in": tf_step_one_after,
+        "square starts at ones only once, and the caller sees to it: use the running "
+        "mean that is handed in": tf_step_from_ones,
     },
 )
 
@@ -212,6 +232,17 @@ def smooth_lost_share(logits, targets, eps):
 def smooth_eps_each(logits, targets, eps):
     one_hot = F.one_hot(targets, logits.shape[1])
     return cross(logits, one_hot * (1 - eps) + (1 - one_hot) * eps)
+
+
+def smooth_eps_added(logits, targets, eps):
+    return cross(logits, (1 - eps) * F.one_hot(targets, logits.shape[1]) + eps)
+
+
+def smooth_eps_as_e(logits, targets, eps):
+    classes = logits.shape[1]
+    one_hot = F.one_hot(targets, classes)
+    right = 1 - (classes - 1) * eps
+    return cross(logits, one_hot * right + (1 - one_hot) * eps)
 
 
 def smooth_no_softmax(logits, targets, eps):
@@ -262,6 +293,11 @@ label_smoothing_loss = FunctionExercise(
             smooth_lost_share
         ),
         "eps is shared by all classes: eps / K each, not eps each": smooth_eps_each,
+        "add eps / K to every class, not eps: your targets add up to more than 1": (
+            smooth_eps_added
+        ),
+        "1 - (K - 1) e for the true class and e for the others is right for e = eps / "
+        "K; yours takes e = eps": smooth_eps_as_e,
         "take the log-softmax of the logits first": smooth_no_softmax,
         "average over the samples, do not add them up": smooth_sum,
         "add up over the classes; average over the samples only": smooth_per_class,
@@ -298,6 +334,13 @@ smoothing_floor = FunctionExercise(
         "a perfect prediction does not reach 0 here: the targets themselves are not "
         "certain": lambda classes, eps: 0.0,
         "the true class gets eps / K as well: 1 - eps + eps / K": floor_rest_only,
+        "eps is spread over all K classes: eps / K for each, and 1 - eps + eps / K for "
+        "the true one": lambda classes, eps: entropy([1 - eps, eps]),
+        "the true class is one of the K: K - 1 others are left, not K": (
+            lambda classes, eps: (
+                entropy([1 - eps + eps / classes]) + classes * entropy([eps / classes])
+            )
+        ),
         "in nats: use the natural logarithm": (
             lambda classes, eps: floor(classes, eps) / math.log(2)
         ),
@@ -403,7 +446,9 @@ ema_update = FunctionExercise(
     name="ema_update",
     lesson=4,
     call="ema_update(average, weights, decay)",
-    task="The new exponential moving average of the weights, as a new tensor.",
+    task=(
+        "The new exponential moving average of one tensor of weights, as a new tensor."
+    ),
     right=lambda average, weights, decay: decay * average + (1 - decay) * weights,
     cases=(
         Case((noise(1, 4), noise(2, 4), 0.9), "4 weights, decay 0.9"),
