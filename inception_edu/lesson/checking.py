@@ -258,6 +258,9 @@ REMEDIES = {
     r"^NameError": ("is the name spelt right, and was the cell that defines it run?"),
     r"'NoneType' object": "something is None: is a `return` missing?",
     r"^KeyError": "the column names are those of the exercise: print the table's keys",
+    r"can only concatenate tuple": (
+        "a comma makes a tuple: write a large number as 317_632, not 317,632"
+    ),
     r"^MemoryError|can't allocate memory": "far too much memory: check the sizes",
 }
 

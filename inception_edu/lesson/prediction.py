@@ -74,7 +74,9 @@ class Prediction:
 
     def amount(self, value):
         text = shown(value) if isinstance(value, str) else show(value)
-        return f"{text} {self.unit}".rstrip()
+        one = text == "1" and self.unit.isalpha() and self.unit != "times"
+        unit = self.unit.removesuffix("s") if one else self.unit
+        return f"{text} {unit}".rstrip()
 
     def ask(self):
         """The question, and what became of the guess, as printed text."""
@@ -87,7 +89,9 @@ class Prediction:
         elif self.guess is None:
             say(f"  no prediction yet: write {want} for guess= and run this again")
         else:
-            say(f"  your prediction: {self.amount(self.guess)}")
+            share = self.unit == "%" and 0 < self.guess < 1
+            meant = f" (a share? then write {show(100 * self.guess)})" if share else ""
+            say(f"  your prediction: {self.amount(self.guess)}{meant}")
 
     def __repr__(self):
         guess = "no guess" if self.guess is None else self.amount(self.guess)
@@ -116,6 +120,10 @@ def predictions():
 def read_number(guess):
     """`(number, "")` for a finite number from 0 on, else `(None, complaint)`."""
     if isinstance(guess, str):
+        try:
+            float(guess)
+        except ValueError:
+            return None, f"{shown(guess)} is text"
         return None, f"{shown(guess)} is text; leave the quotes out"
     if isinstance(guess, bool):
         return None, f"{guess} is not a number"

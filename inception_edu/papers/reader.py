@@ -59,7 +59,10 @@ class Figure:
             setting.append(f"{self.crops} crop{'s' if self.crops > 1 else ''}")
         setting += [self.images] if self.images else []
         text += f" ({', '.join(setting)})" if setting else ""
-        return f"{text}\n  {self.source}" + (f"\n  {self.note}" if self.note else "")
+        lines = [text, f"  {self.source}", f"  {self.note}" if self.note else ""]
+        # As wide as JupyterLab shows on a small screen, its list of files open.
+        wrapped = [textwrap.wrap(x, 100, subsequent_indent="    ") for x in lines]
+        return "\n".join(line for part in wrapped for line in part)
 
     __repr__ = __str__
 

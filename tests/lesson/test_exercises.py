@@ -445,6 +445,17 @@ def test_a_missing_layer_is_not_blamed_on_a_list(candidate):
     assert "not registered" not in answer and "__init__" not in answer
 
 
+def test_a_line_of_the_package_is_not_given_as_the_readers():
+    answer = one_line(feedback("inception_a", a_module()))  # no chains: the widths do not fit
+    assert "your code raised RuntimeError" in answer
+    assert "in line" not in answer
+
+
+def test_a_number_with_commas_is_explained():
+    answer = one_line(feedback("compose_v4", lambda a, b, c: (605, 728) + a * 317))
+    assert "write a large number as 317_632" in answer
+
+
 def test_a_plain_list_deep_inside_is_named():
     class Listed(nn.Module):
         def __init__(self, i, w):

@@ -69,6 +69,7 @@ def test_a_likely_misconception_is_named(capsys):
     ("guess", "complaint"),
     [
         ("300", "'300' is text; leave the quotes out"),
+        ("about 300", "'about 300' is text: write a number"),
         (float("nan"), "nan is not a number"),
         (float("inf"), "an infinite number"),
         (-3, "-3 is negative"),
@@ -89,6 +90,20 @@ def test_an_odd_guess_gets_kind_words_and_counts_as_none(guess, complaint, capsy
     assert p.guess is None
     p.reveal(303.5)
     assert "You made no prediction" in capsys.readouterr().out
+
+
+def test_one_of_a_unit_is_singular(capsys):
+    ie.predict("count", "How many?", 2, "tenths").reveal(1)
+    assert "measured: 1 tenth. You predicted 2 tenths" in capsys.readouterr().out
+    ie.predict("ratio", "How often?", 1, "times").reveal(2)
+    assert "You predicted 1 times" in capsys.readouterr().out
+
+
+def test_a_share_in_place_of_per_cent_is_asked_about(capsys):
+    ie.predict("share", "What share?", 0.19, "%")
+    assert lines(capsys)[-1].endswith("0.19 % (a share? then write 19)")
+    ie.predict("share", "What share?", 1.4, "%")
+    assert lines(capsys)[-1].endswith("1.4 %")
 
 
 def test_a_choice(capsys):

@@ -31,6 +31,9 @@ stem_v4 = FunctionExercise(
             b,
             b + c,
         ),
+        "step 5 has no pool: both its branches end in a convolution": (
+            lambda i, a, b, c: (i + a, i + a + b, i + a + b + c)
+        ),
         "only the last concatenation has a pool that passes the channels before it": (
             lambda i, a, b, c: (i + a, i + a + 2 * b, i + a + 2 * b + c)
         ),
@@ -163,9 +166,13 @@ compose_v4 = FunctionExercise(
         "the two reductions are forgotten": (
             lambda a, b, c: v4_total(a, b, c) - 2_306_112 - 2_747_392
         ),
+        "Reduction-A is forgotten": lambda a, b, c: v4_total(a, b, c) - 2_306_112,
+        "Reduction-B is forgotten": lambda a, b, c: v4_total(a, b, c) - 2_747_392,
         "this is the paper's 4, 7, 3 whatever is asked: use a, b and c": (
             lambda a, b, c: v4_total(4, 7, 3)
         ),
+        "A and B are swapped": lambda a, b, c: v4_total(b, a, c),
+        "A and C are swapped": lambda a, b, c: v4_total(c, b, a),
         "B and C are swapped": lambda a, b, c: v4_total(a, c, b),
     },
 )
