@@ -95,7 +95,11 @@ class FunctionExercise(Exercise):
         expected = self.answer(self.right, case)
         inputs = spare(case.args)
         calls = Calls(trial, candidate, self)
-        got = self.drive(calls, *inputs) if self.drive else calls(*inputs)
+        try:
+            got = self.drive(calls, *inputs) if self.drive else calls(*inputs)
+        except Failed as failed:
+            failed.hint = self.diagnose_error(failed.what, case) or failed.hint
+            raise
         if not untouched(case.args, inputs):
             raise Failed(
                 "the inputs were changed",
@@ -109,6 +113,16 @@ class FunctionExercise(Exercise):
     def answer(self, function, case):
         inputs = spare(case.args)
         return self.drive(function, *inputs) if self.drive else function(*inputs)
+
+    def diagnose_error(self, what, case):
+        """The hint of the known mistake that raises what the candidate raised."""
+        for hint, wrong in self.mistakes.items():
+            try:
+                self.answer(wrong, case)
+            except (ArithmeticError, RuntimeError, ValueError) as error:
+                if what.startswith(f"your code raised {brief(error)}"):
+                    return hint
+        return ""
 
     def diagnose(self, gap, got, expected, case):
         """The hint of the known mistake that gives what the candidate gave."""
@@ -257,6 +271,9 @@ REMEDIES = {
     ),
     r"^NameError": ("is the name spelt right, and was the cell that defines it run?"),
     r"'NoneType' object": "something is None: is a `return` missing?",
+    r"operand type.*'NoneType'": (
+        "something is None: an input that may be None, or a missing `return`?"
+    ),
     r"^KeyError": "the column names are those of the exercise: print the table's keys",
     r"can only concatenate tuple": (
         "a comma makes a tuple: write a large number as 317_632, not 317,632"

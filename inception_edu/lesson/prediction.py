@@ -48,7 +48,8 @@ class Prediction:
 
         `measured` is a number, or one of the options. `misconceptions` maps
         known wrong answers to what leads to them; the one that is nearest to
-        a wrong guess, within 10 %, is named.
+        a wrong guess, within 10 %, is named, and one that is guessed to the digit
+        though it be close to the measured.
         """
         self.measured = measured
         if self.guess is None:
@@ -62,7 +63,9 @@ class Prediction:
         else:
             right = nearness(self.guess, float(measured)) <= CLOSE
             say(f"{line}: {verdict(self.guess, float(measured))}.")
-        if not right and (why := self.misconception(misconceptions or {})):
+        known = misconceptions or {}
+        exactly = self.guess in known and self.guess != measured
+        if (exactly or not right) and (why := self.misconception(known)):
             say(f"    -> {why}")
 
     def misconception(self, known):

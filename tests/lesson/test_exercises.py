@@ -451,6 +451,22 @@ def test_a_line_of_the_package_is_not_given_as_the_readers():
     assert "in line" not in answer
 
 
+@pytest.mark.parametrize(
+    ("join", "hint"),
+    [
+        (lambda parts: torch.cat(parts, 1), "join along the output channels"),
+        (sum, "join, do not add"),
+        (torch.stack, "torch.stack makes a new one"),
+    ],
+    ids=["dimension 1", "added", "stacked"],
+)
+def test_an_error_of_a_known_mistake_has_its_hint(join, hint):
+    """Sisters of different widths: the mistake raises before it can be compared."""
+    answer = one_line(feedback("merge_siblings", lambda w, b: (join(w), torch.cat(b))))
+    assert hint in answer.split("[x]")[1]
+    assert "end on different grids" not in answer
+
+
 def test_a_number_with_commas_is_explained():
     answer = one_line(feedback("compose_v4", lambda a, b, c: (605, 728) + a * 317))
     assert "write a large number as 317_632" in answer

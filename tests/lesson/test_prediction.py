@@ -63,6 +63,8 @@ def test_a_likely_misconception_is_named(capsys):
     assert "->" not in lines(capsys)[-1]
     ask(304).reveal(303.5, {303: "never shown beside a good guess"})
     assert "->" not in lines(capsys)[-1]
+    ask(290).reveal(303.5, {290: "close, but by another way"})
+    assert lines(capsys)[-1] == "    -> close, but by another way"
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,10 @@ def fold_no_root(weight, bias, mean, var, gamma, beta, eps):
     return fold(weight, bias, mean, (var + eps) ** 2, gamma, beta, 0.0)
 
 
+def fold_eps_outside(weight, bias, mean, var, gamma, beta, eps):
+    return fold(weight, bias, mean, (var.sqrt() + eps) ** 2, gamma, beta, 0.0)
+
+
 def fold_mean_late(weight, bias, mean, var, gamma, beta, eps):
     folded, _ = fold(weight, bias, mean, var, gamma, beta, eps)
     old = torch.zeros_like(mean) if bias is None else bias
@@ -242,6 +246,7 @@ fold_batch_norm = FunctionExercise(
         "the mean is forgotten: (bias - mean) * factor + beta": fold_no_mean,
         "the mean is scaled too: (bias - mean) * factor + beta": fold_mean_late,
         "divide by the standard deviation, the root of var + eps": fold_no_root,
+        "eps belongs under the root: sqrt(var + eps)": fold_eps_outside,
         "the factor belongs to the output channels, dimension 0 of the weight": (
             lambda *args: fold(*args, over=1)
         ),
@@ -276,6 +281,12 @@ merge_siblings = FunctionExercise(
         ),
         "join, do not add: each keeps its own output channels": (
             lambda weights, biases: (sum(weights), sum(biases))
+        ),
+        "torch.cat joins along a dimension; torch.stack makes a new one": (
+            lambda weights, biases: (torch.stack(weights), torch.stack(biases))
+        ),
+        "the weight comes first, the bias after it": (
+            lambda weights, biases: (torch.cat(biases, 0), torch.cat(weights, 0))
         ),
         "the order of the outputs is turned round": (
             lambda weights, biases: (
