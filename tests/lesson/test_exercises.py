@@ -446,7 +446,7 @@ def test_a_missing_layer_is_not_blamed_on_a_list(candidate):
 
 
 def test_a_line_of_the_package_is_not_given_as_the_readers():
-    answer = one_line(feedback("inception_a", a_module()))  # no chains: the widths do not fit
+    answer = one_line(feedback("inception_a", a_module()))  # no chains
     assert "your code raised RuntimeError" in answer
     assert "in line" not in answer
 
