@@ -93,9 +93,9 @@ SETS = {
     },
 }
 SET_NAMES = {
-    "released": "released weights, 1 crop",
+    "released": "released, 1 crop",
     "one crop": "papers, 1 crop",
-    "ten crops": "papers, 10 to 12 crops",
+    "ten crops": "papers, 10-12 crops",
 }
 COSTS = {
     "macs": "MACs",
@@ -425,7 +425,7 @@ def place_labels(spots, lines=()):
             near = [box for box in boxes if is_in_axes(box)]
             free = [box for box in near if not hits(box, marks + labels)]
             if free:
-                others = labels + [m for m in marks if not hits((x, y, x, y), [m])]
+                others = labels + [core(spot) for spot in spots if spot[0] != name]
                 box = min(free, key=lambda box: ugliness(box, (x, y), others, drawn))
                 break
         else:
@@ -436,6 +436,12 @@ def place_labels(spots, lines=()):
         drawn += along((x, y), end) if far else []
         placed[name] = (box[0], box[3] - 4, end if far else None)
     return placed
+
+
+def core(spot):
+    """A mark as it is drawn, without the room about it: no line to a label crosses it."""
+    _, x, y = spot
+    return x - 5, y - 5, x + 5, y + 5
 
 
 def is_in_axes(box):

@@ -16,8 +16,8 @@ SIDE = 48  # of a picture with a digit, in pixels
 MOST_FRAMES = 60
 PICTURES = {
     "digit": "a handwritten digit",
-    "china": "photograph: a temple",
-    "flower": "photograph: a flower",
+    "china": "photo: a temple",
+    "flower": "photo: a flower",
 }
 # Which mini stands in for a network whose published weights cannot be fetched.
 STAND_INS = {

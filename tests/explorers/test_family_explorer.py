@@ -66,6 +66,17 @@ def test_no_label_covers_another_or_a_mark(figures):
     assert seen == 56
 
 
+def test_no_line_to_a_label_crosses_the_mark_of_a_neighbour():
+    """Two networks as good as each other, side by side: whose name is it?"""
+    spots = (("GoogLeNet", 170.0, 200.0), ("ResNet-18", 180.0, 200.0))
+    placed = family.place_labels(spots)
+    for name, x, y in spots:
+        end = placed[name][2]
+        (other,) = (spot for spot in spots if spot[0] != name)
+        pieces = family.along((x, y), end) if end else []
+        assert not any(family.hits(box, [family.core(other)]) for box in pieces[1:])
+
+
 def test_every_accuracy_is_published_with_its_crops_and_images():
     for figures, members in family.SETS.items():
         crops = {"released": {1}, "one crop": {1}, "ten crops": {10, 12}}[figures]
