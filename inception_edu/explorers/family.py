@@ -439,7 +439,7 @@ def place_labels(spots, lines=()):
 
 
 def core(spot):
-    """A mark as it is drawn, without the room about it: no line to a label crosses it."""
+    """A mark as it is drawn, without the room about it; no line crosses it."""
     _, x, y = spot
     return x - 5, y - 5, x + 5, y + 5
 
