@@ -68,13 +68,17 @@ def test_no_label_covers_another_or_a_mark(figures):
 
 def test_no_line_to_a_label_crosses_the_mark_of_a_neighbour():
     """Two networks as good as each other, side by side: whose name is it?"""
-    spots = (("GoogLeNet", 170.0, 200.0), ("ResNet-18", 180.0, 200.0))
-    placed = family.place_labels(spots)
-    for name, x, y in spots:
+    x, y = family.BOX[0] + 45.0, 200.0
+    corners = [(x, 60.0), (x, y), (x + 13, y), (x + 13, y + 43)]
+    spots = (("one", x, y), ("other", x + 10, y), ("below", x + 13, y + 43))
+    spots = tuple((name.ljust(9, "-"), *place) for name, *place in spots)
+    placed = family.place_labels(spots, tuple(pairwise(corners)))
+    for spot in spots:
+        name, *start = spot
         end = placed[name][2]
-        (other,) = (spot for spot in spots if spot[0] != name)
-        pieces = family.along((x, y), end) if end else []
-        assert not any(family.hits(box, [family.core(other)]) for box in pieces[1:])
+        for piece in family.along(start, end)[1:] if end else ():
+            others = [family.core(other) for other in spots if other != spot]
+            assert not family.hits(piece, others), name
 
 
 def test_every_accuracy_is_published_with_its_crops_and_images():
