@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import signal
 import tempfile
 
 import pytest
@@ -37,6 +38,11 @@ def pytest_configure(config):
     runpy.run_path(str(guard / "sitecustomize.py"))
     paths = [str(guard), str(config.rootpath), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+
+    # A run in the background of a shell ignores Ctrl-C, and so would every process
+    # that tests interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     # Workers beside each other share the cores; more threads than cores are
     # slower than one each.
