@@ -54,6 +54,8 @@ def slide(x, kernel, stride, padding, dilation, ceil_mode=False):
     axes = len(kernel)
     first = len(x.shape) - axes
     grid, before = [], x.shape[first:]
+    if max(kernel) == max(stride) == 1 and not any(padding):
+        return tuple(before), x.field  # a 1x1 leaves the grid as it is
     for n, k, s, p, d in zip(before, kernel, stride, padding, dilation, strict=True):
         room = n + 2 * p - d * (k - 1) - 1
         out = (ceil(room / s) if ceil_mode else room // s) + 1
@@ -66,8 +68,7 @@ def slide(x, kernel, stride, padding, dilation, ceil_mode=False):
             )
         grid.append(out)
     field = x.field
-    still = max(kernel) == max(stride) == 1 and not any(padding)
-    if field is not None and not still:
+    if field is not None:
         moved = []
         for span in field:
             axis = span.dim - first

@@ -561,9 +561,17 @@ class Recording:
 
 
 def run_sequence(tracer, module, x):
+    home, paths = tracer.path, tracer.paths
     for child in module._modules.values():
-        known = child in tracer.paths
-        x = tracer.enter(child, (x,), NOTHING) if known else child(x)
+        shortcut = LEAVES.get(type(child).forward)
+        if shortcut and child in paths and "forward" not in child.__dict__:
+            tracer.path = paths[child]  # an error names it; `enter` puts it back
+            answer = shortcut(tracer, child, x)
+            if answer is not None:
+                x = answer
+                continue
+        tracer.path = home
+        x = tracer.enter(child, (x,), NOTHING) if child in paths else child(x)
     return x
 
 
@@ -600,12 +608,12 @@ def run_relu(tracer, module, x):
 
 CONVOLUTION = RULES["conv2d"]
 NOTHING = {}
-SHORTCUTS = {
-    nn.Sequential.forward: run_sequence,
+LEAVES = {
     nn.Conv2d.forward: run_convolution,
     nn.BatchNorm2d.forward: run_norm,
     nn.ReLU.forward: run_relu,
 }
+SHORTCUTS = {nn.Sequential.forward: run_sequence, **LEAVES}
 
 
 def call_module(module, *args, **kwargs):
