@@ -298,7 +298,7 @@ def watch(process, seconds, memory):
         held = 0
         for one in living:
             with suppress(psutil.Error):
-                held += one.memory_info().rss
+                held += held_alone(one, one.pid != process.pid)
         if time.monotonic() - start > seconds:
             ended = "time", f"still running after {seconds:g} s"
         elif len(living) > 1 + PROCESSES:
@@ -307,6 +307,16 @@ def watch(process, seconds, memory):
             ended = "memory", f"more than {memory:,} MiB of memory"
     end(process, family)
     return ended
+
+
+def held_alone(process, forked):
+    """Bytes that a process holds; of a forked one, those it does not share."""
+    import psutil
+
+    if forked:
+        with suppress(psutil.AccessDenied):
+            return process.memory_full_info().uss
+    return process.memory_info().rss
 
 
 def end(process, family):

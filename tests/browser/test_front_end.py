@@ -136,6 +136,7 @@ def test_controls_are_native_labelled_and_in_order(show):
 
 def test_every_control_sends_its_own_kind_of_value(show):
     shown = show(toy())
+    shown.answer(0)  # Python is there, so its next answer is waited for
     shown.input.nth(0).press("End")
     shown.input.nth(1).press("ArrowDown")
     shown.input.nth(2).press("Home")
