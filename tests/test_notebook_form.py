@@ -115,6 +115,7 @@ GOOD = {
     ),
     "web address": notebook(text("[x](https://x.org/home/y/z)", "link")),
     "newline after a letter": notebook(code(r'print("x:\nUsers")', "one")),
+    "list": notebook(text("Two:\n\n1. one\n2. two\n\nin\n2 parts.", "one")),
     "longest cell": notebook(code("\n".join(["x" * 78] * 25), "one")),
     "picture of 60 KB": notebook(code("1", "one", big_picture(60))),
 }
@@ -164,6 +165,10 @@ BAD = {
             )
         ),
         "without a text twin",
+    ),
+    "list by chance": (
+        notebook(text("as in lesson\n01. The rest", "one")),
+        "begins like a list",
     ),
     "long cell": (notebook(code("\n".join("x" * 26), "one")), "26 lines"),
     "wide cell": (notebook(code("x" * 79, "one")), "79 columns"),

@@ -27,6 +27,8 @@ ABSOLUTE_PATH = re.compile(
 CLOCK = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d|(?<![\d:])\d\d:\d\d:\d\d(?![\d:])")
 INLINE_PICTURE = re.compile(r"data:image/[\w.+-]+;base64,([A-Za-z0-9+/=]+)")
 PICTURE = re.compile(r"<img\b|<svg\b")
+# A number and a point behind a line of text: "lesson\n01. The" would be a list.
+BY_CHANCE = re.compile(r"^[A-Za-z(*\"`].*\n(\d+\. .{0,20})", re.MULTILINE)
 NO_ALT = re.compile(r"!\[\s*\]\(|<img(?![^>]*\balt=[\"'][^\"'])[^>]*>")
 HEADING = re.compile(r"(#{1,6})\s+(.*)")
 
@@ -198,6 +200,16 @@ def twin(output):
     return len(words.splitlines()) > 1 and not words.startswith("<")
 
 
+def no_list_by_chance(notebook):
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            for found in BY_CHANCE.finditer(cell.source):
+                yield (
+                    f"{name(cell)}: the line {found[1]!r} begins like a list; break "
+                    "the line before it elsewhere"
+                )
+
+
 def small_cells(notebook):
     for cell in code_cells(notebook):
         lines = cell.source.splitlines()
@@ -277,6 +289,7 @@ RULES = (
     no_absolute_path,
     small_pictures,
     described_pictures,
+    no_list_by_chance,
     small_cells,
     few_ignored,
     slide_marks,
