@@ -578,6 +578,8 @@ def run_sequence(tracer, module, x):
 def run_convolution(tracer, module, x):
     if type(x) is not ShapeValue or type(module) is not nn.Conv2d:
         return None
+    if module._parameters.keys() != AFFINE:  # others are found behind `forward`
+        return None
     weight, bias = module._parameters["weight"], module._parameters["bias"]
     if module.padding_mode != "zeros":
         return None
@@ -593,6 +595,8 @@ def run_convolution(tracer, module, x):
 def run_norm(tracer, module, x):
     if type(module) is not nn.BatchNorm2d or type(x) is not ShapeValue:
         return None
+    if module._parameters.keys() != AFFINE:
+        return None
     sizes = x.sizes
     if len(sizes) != 4 or sizes[1] != module.num_features:
         return None  # torch and the rule say what is wrong
@@ -601,13 +605,14 @@ def run_norm(tracer, module, x):
 
 
 def run_relu(tracer, module, x):
-    if type(x) is not ShapeValue:
+    if type(x) is not ShapeValue or module._parameters:
         return None
     return tracer.keep("relu", x, in_place=module.inplace)
 
 
 CONVOLUTION = RULES["conv2d"]
 NOTHING = {}
+AFFINE = {"weight", "bias"}  # what a leaf below counts itself
 LEAVES = {
     nn.Conv2d.forward: run_convolution,
     nn.BatchNorm2d.forward: run_norm,

@@ -376,3 +376,12 @@ def test_a_model_that_looks_at_values_is_told_so():
 
     with pytest.raises(ShapeError, match="only shapes"):
         trace(Peeks(), (1, 3))
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_a_layers_further_parameters_are_counted():
+    conv = nn.Conv2d(3, 4, 3)
+    conv.register_parameter("scale", nn.Parameter(torch.zeros(7)))
+    normed = nn.utils.weight_norm(nn.Conv2d(4, 4, 3))
+    seen = trace(nn.Sequential(conv, normed), (1, 3, 8, 8))
+    assert seen.params == seen.params_built == (112 + 7) + (148 + 4)
