@@ -8,9 +8,10 @@ import pytest
 from inception_edu.explorers import NAMES
 from inception_edu.figures.theme import DARK, LIGHT
 
-LATENCY_GOAL = 50  # milliseconds from key to repaint, on an idle machine
+LATENCY_GOAL = 40  # milliseconds from key to repaint, on an idle machine
 LATENCY_LIMIT = 400  # what a busy machine may make of it
-PRESSES = 16
+PRESSES = 12
+PAUSE = 120  # milliseconds between keys: eight a second are quick fingers
 
 # From the key to the frame after the picture changed, one entry a change.
 TIMER = """root => {
@@ -110,19 +111,25 @@ def changes(explorer, least):
 
 @each_explorer
 def test_a_key_reaches_the_screen_at_once(explorer, name, record_property):
+    """A key at a time, and keys in a row, each before the answer to the last."""
     slider = timed_slider(explorer)
-    before = len(changes(explorer, 0))
     presses = min(PRESSES, len(slider.control.values) - 1)  # then it is at its end
-    for _ in range(presses):
-        slider.press("ArrowRight")
-    times = sorted(changes(explorer, before + presses // 2)[before:])
-    middle, high = median(times), times[int(len(times) * 0.9)]
-    print(
-        f"{name}: key to repaint {middle:.0f} ms (goal {LATENCY_GOAL}), 90 % {high:.0f}"
-    )
-    record_property("key_to_repaint_ms", round(middle, 1))
-    record_property("key_to_repaint_90_ms", round(high, 1))
-    assert middle < LATENCY_LIMIT
+    for kind, key, pause in (
+        ("keys_in_a_row", "ArrowRight", 0),
+        ("key_to_repaint", "ArrowLeft", PAUSE),
+    ):
+        explorer.wait()
+        explorer.page.wait_for_timeout(2 * PAUSE)
+        before = len(changes(explorer, 0))
+        for _ in range(presses):
+            slider.press(key)
+            explorer.page.wait_for_timeout(pause)
+        times = sorted(changes(explorer, before + presses // 2)[before:])
+        middle, high = median(times), times[int(len(times) * 0.9)]
+        print(f"{name}: {kind} {middle:.0f} ms (goal {LATENCY_GOAL}), 90 % {high:.0f}")
+        record_property(f"{kind}_ms", round(middle, 1))
+        record_property(f"{kind}_90_ms", round(high, 1))
+        assert middle < LATENCY_LIMIT
 
 
 @pytest.mark.parametrize("name", ["module", "network"])
