@@ -15,6 +15,8 @@ import torch
 
 from inception_edu.cost.shapes import ShapeValue, join, walk
 
+new_tuple = tuple.__new__  # a `NamedTuple` without the way through its own
+
 
 class Result(NamedTuple):
     """What a rule answers: kind, output shape(s), cost, window, field."""
@@ -49,13 +51,13 @@ def per_axis(size, axes):
 # ---- windows: convolutions and pools ------------------------------------------
 
 
-def slide(x, kernel, stride, padding, dilation, ceil_mode=False):
-    """Grid and field after a window slides over the last axes of `x`."""
+def slide(sizes, field, kernel, stride, padding, dilation, ceil_mode=False):
+    """Grid and field after a window slides over the last axes."""
     axes = len(kernel)
-    first = len(x.shape) - axes
-    grid, before = [], x.shape[first:]
+    first = len(sizes) - axes
+    grid, before = [], sizes[first:]
     if max(kernel) == max(stride) == 1 and not any(padding):
-        return tuple(before), x.field  # a 1x1 leaves the grid as it is
+        return before, field  # a 1x1 leaves the grid as it is
     for n, k, s, p, d in zip(before, kernel, stride, padding, dilation, strict=True):
         room = n + 2 * p - d * (k - 1) - 1
         out = (ceil(room / s) if ceil_mode else room // s) + 1
@@ -67,7 +69,6 @@ def slide(x, kernel, stride, padding, dilation, ceil_mode=False):
                 f"a {text(before)} grid with padding {text(padding)}"
             )
         grid.append(out)
-    field = x.field
     if field is not None:
         moved = []
         for span in field:
@@ -81,36 +82,47 @@ def slide(x, kernel, stride, padding, dilation, ceil_mode=False):
     return tuple(grid), field
 
 
+def convolve(x, weight, stride, padding, dilation, groups):
+    """A convolution with an entry an axis; `weight` is that tensor's shape."""
+    before, (out_channels, depth, *kernel) = x.sizes, weight
+    kernel = tuple(kernel)
+    axes = len(kernel)
+    if len(before) not in (axes + 1, axes + 2):
+        raise ShapeError(
+            f"a {axes}-d convolution takes (N, C, grid), got {text(before)}"
+        )
+    channels = before[-axes - 1]
+    expected = depth * groups
+    if channels != expected:
+        raise ShapeError(
+            f"expects {expected} input channels and gets {channels} "
+            f"(input {text(before)}, weight {text(weight)}, groups {groups})"
+        )
+    grid, field = slide(before, x.field, kernel, stride, padding, dilation)
+    shape = (*before[: -axes - 1], out_channels, *grid)
+    macs = prod(shape) * depth * prod(kernel)
+    return new_tuple(
+        Result,
+        (
+            "conv", shape, field, macs, kernel, stride, padding, dilation, groups,
+            False, False,
+        ),
+    )  # fmt: skip
+
+
 def convolution(axes):
     def rule(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-        before, (out_channels, depth, *kernel) = x.shape, weight.shape
-        kernel = tuple(kernel)
         stride, dilation = per_axis(stride, axes), per_axis(dilation, axes)
-        if len(before) not in (axes + 1, axes + 2):
-            raise ShapeError(
-                f"a {axes}-d convolution takes (N, C, grid), got {text(before)}"
-            )
-        channels = before[-axes - 1]
-        expected = depth * groups
-        if channels != expected:
-            raise ShapeError(
-                f"expects {expected} input channels and gets {channels} "
-                f"(input {text(before)}, weight {text(weight.shape)}, "
-                f"groups {groups})"
-            )
-        if padding == "same":
-            total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
-            padding = tuple(t // 2 for t in total)
-            field = slide(x, kernel, stride, padding, dilation)[1]
-            grid = tuple(before[-axes:])
-        else:
+        if padding != "same":
             padding = (0,) * axes if padding == "valid" else per_axis(padding, axes)
-            grid, field = slide(x, kernel, stride, padding, dilation)
-        shape = (*before[: -axes - 1], out_channels, *grid)
-        macs = prod(shape) * depth * prod(kernel)
-        return Result(
-            "conv", shape, field, macs, kernel, stride, padding, dilation, groups
-        )
+            return convolve(x, weight.shape, stride, padding, dilation, groups)
+        total = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
+        padding = tuple(t // 2 for t in total)
+        result = convolve(x, weight.shape, stride, padding, dilation, groups)
+        grid = x.shape[-axes:]  # what an odd total lacks is added on one side
+        shape = (*result.shape[:-axes], *grid)
+        macs = result.macs // prod(result.shape) * prod(shape)
+        return result._replace(shape=shape, macs=macs)
 
     return rule
 
@@ -174,8 +186,11 @@ def pool(kind, axes):
         kernel = per_axis(kernel_size, axes)
         stride = kernel if stride in (None, [], ()) else per_axis(stride, axes)
         padding, dilation = per_axis(padding, axes), per_axis(dilation, axes)
-        grid, field = slide(x, kernel, stride, padding, dilation, ceil_mode)
-        shape = (*x.shape[:-axes], *grid)
+        before = x.shape
+        grid, field = slide(
+            before, x.field, kernel, stride, padding, dilation, ceil_mode
+        )
+        shape = (*before[:-axes], *grid)
         result = Result(kind, shape, field, 0, kernel, stride, padding, dilation)
         if return_indices:
             return result._replace(

@@ -18,8 +18,15 @@ import torch
 from torch import nn
 
 from inception_edu.cost.conventions import total
-from inception_edu.cost.rules import RULES, Result, ShapeError, text
-from inception_edu.cost.shapes import Fixed, Length, ShapeValue, Span, light, walk
+from inception_edu.cost.rules import (
+    RULES,
+    Result,
+    ShapeError,
+    convolve,
+    new_tuple,
+    text,
+)
+from inception_edu.cost.shapes import Length, ShapeValue, Span, light, walk
 
 KEEPS_EVAL = (
     nn.modules.batchnorm._NormBase,
@@ -29,7 +36,6 @@ LOCK = threading.RLock()
 ACTIVE = threading.local()
 MODULE_CALL = nn.Module.__call__
 LAZY = nn.parameter.UninitializedTensorMixin  # its metaclass is C's: quick to ask
-new_tuple = tuple.__new__  # an `Op` without the way through its own `__new__`
 
 
 class Op(NamedTuple):
@@ -339,8 +345,9 @@ class Tracer(Recorder):
         super().__init__(torch.device("cpu"))
         self.paths = {}  # module -> path
         self.visit(model, "")
-        self.parameters, self.built = {}, 0  # by id; shared ones count once
+        self.parameters = {}  # id -> elements; shared ones count once
         self.counted = set()
+        some = None
         for module in self.paths:
             for parameter in module._parameters.values():
                 if parameter is None or id(parameter) in self.parameters:
@@ -350,9 +357,11 @@ class Tracer(Recorder):
                         "the model has lazy layers without weights; run it once on a "
                         "real input, then trace it"
                     )
-                self.parameters[id(parameter)] = parameter
-                self.built += parameter.numel()
-                self.device = parameter.device
+                self.parameters[id(parameter)] = parameter.numel()
+                some = parameter
+        self.built = sum(self.parameters.values())
+        if some is not None:
+            self.device = some.device
 
     def visit(self, module, path):
         """Every module below, once, in the order of `named_modules`."""
@@ -404,10 +413,11 @@ class Tracer(Recorder):
         params = weights = 0
         for parameter in parameters:
             if parameter is not None:
-                size = parameter.numel()
+                own = id(parameter)
+                size = self.parameters.get(own) or parameter.numel()
                 weights += size
-                if id(parameter) not in self.counted:
-                    self.counted.add(id(parameter))
+                if own not in self.counted:
+                    self.counted.add(own)
                     params += size
         return params, weights
 
@@ -533,12 +543,12 @@ class Recording:
                 result = Result("parameter", made.sizes, view=True)
             else:
                 rule, args, kwargs = step
-                if rule is CONVOLUTION and args and args[0] is values[-1]:
-                    args = (now[id(values[0])], *args[1:])
+                if rule is convolve:
+                    result = convolve(now[id(values[0])], *args)
                 else:
                     args = [swap(arg) for arg in args]
                     kwargs = {name: swap(arg) for name, arg in kwargs.items()}
-                result = rule(*args, **kwargs)
+                    result = rule(*args, **kwargs)
             counts = op.params, op.weights
             new = recorder.record(
                 result, [now[id(v)] for v in values], counts, in_place, op.path
@@ -581,15 +591,17 @@ def run_convolution(tracer, module, x):
     if module._parameters.keys() != AFFINE:  # others are found behind `forward`
         return None
     weight, bias = module._parameters["weight"], module._parameters["bias"]
-    if module.padding_mode != "zeros":
+    if module.padding_mode != "zeros" or type(module.padding) is str:
         return None
     args = (
-        x, Fixed(weight), None, module.stride, module.padding, module.dilation,
-        module.groups,
+        weight.shape, module.stride, module.padding, module.dilation, module.groups
     )  # fmt: skip
-    result = tracer.apply(CONVOLUTION, args, {})
+    try:
+        result = convolve(x, *args)
+    except ShapeError as problem:
+        raise tracer.error(str(problem)) from None
     counts = tracer.count(weight, bias)
-    return tracer.record(result, (x,), counts, step=(CONVOLUTION, args, {}))
+    return tracer.record(result, (x,), counts, step=(convolve, args, None))
 
 
 def run_norm(tracer, module, x):
@@ -610,7 +622,6 @@ def run_relu(tracer, module, x):
     return tracer.keep("relu", x, in_place=module.inplace)
 
 
-CONVOLUTION = RULES["conv2d"]
 NOTHING = {}
 AFFINE = {"weight", "bias"}  # what a leaf below counts itself
 LEAVES = {
