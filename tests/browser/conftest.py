@@ -481,3 +481,20 @@ def write_notebook():
         return path
 
     return write
+
+
+@pytest.fixture(scope="module")
+def share_explorers(share_notebook, write_notebook, tmp_path_factory):
+    """A function: a shared page with a cell for each explorer, and more, all run."""
+
+    def opener(**more):
+        cells = {name.replace("_", "-"): f"ie.explore.{name}()" for name in NAMES}
+        sources = {"import": "import inception_edu as ie"} | cells | more
+        path = tmp_path_factory.mktemp("made") / "explorers.ipynb"
+        lab_page = share_notebook(write_notebook(path, sources))
+        lab_page.run_all()
+        assert lab_page.mistakes() == []
+        assert len(lab_page.explorers()) == len(NAMES)
+        return lab_page
+
+    return opener

@@ -43,16 +43,8 @@ Explorer("slow", "How slow?", [Range("x", "x", 0, 100, 1, 0)], draw)
 
 
 @pytest.fixture(scope="module")
-def lab_page(share_notebook, write_notebook, tmp_path_factory):
-    """JupyterLab with one cell for each explorer, all run."""
-    sources = {"import": "import inception_edu as ie"}
-    sources |= {n.replace("_", "-"): f"ie.explore.{n}()" for n in NAMES}
-    sources["slow"] = SLOW
-    path = tmp_path_factory.mktemp("made") / "explorers.ipynb"
-    page = share_notebook(write_notebook(path, sources))
-    page.run_all()
-    assert page.mistakes() == []
-    return page
+def lab_page(share_explorers):
+    return share_explorers(slow=SLOW)
 
 
 @pytest.fixture

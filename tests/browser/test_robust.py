@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from inception_edu.explorers import NAMES
-
 LOOK = (Path(__file__).parent / "look.js").read_text(encoding="utf-8")
 SIZES = {"projector": (1280, 720), "zoomed": (640, 360)}
 FAINT = ("--ie-paper", "--ie-panel", "--ie-grid")  # grounds, and lines behind a curve
@@ -17,15 +15,8 @@ FAINT = ("--ie-paper", "--ie-panel", "--ie-grid")  # grounds, and lines behind a
 
 
 @pytest.fixture(scope="module")
-def lab_page(share_notebook, write_notebook, tmp_path_factory):
-    """JupyterLab with one cell for each explorer, all run."""
-    sources = {"import": "import inception_edu as ie"}
-    sources |= {n.replace("_", "-"): f"ie.explore.{n}()" for n in NAMES}
-    path = tmp_path_factory.mktemp("made") / "looks.ipynb"
-    lab_page = share_notebook(write_notebook(path, sources))
-    lab_page.run_all()
-    assert lab_page.mistakes() == []
-    assert len(lab_page.explorers()) == len(NAMES)
+def lab_page(share_explorers):
+    lab_page = share_explorers()
     lab_page.page.evaluate(LOOK)
     return lab_page
 
