@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 
-from inception_edu.cost.shapes import ShapeValue, join, walk
+from inception_edu.cost.shapes import ShapeValue, join, light, walk
 
 new_tuple = tuple.__new__  # a `NamedTuple` without the way through its own
 
@@ -32,6 +32,7 @@ class Result(NamedTuple):
     groups: int = 1
     view: bool = False
     several: bool = False  # `shape` and `field` are then lists, one an output
+    dtype: torch.dtype | None = None  # None: that of the first input
 
 
 class ShapeError(RuntimeError):
@@ -105,13 +106,14 @@ def convolve(x, weight, stride, padding, dilation, groups):
         Result,
         (
             "conv", shape, field, macs, kernel, stride, padding, dilation, groups,
-            False, False,
+            False, False, None,
         ),
     )  # fmt: skip
 
 
 def convolution(axes):
     def rule(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+        x = light(x)
         stride, dilation = per_axis(stride, axes), per_axis(dilation, axes)
         if padding != "same":
             padding = (0,) * axes if padding == "valid" else per_axis(padding, axes)
@@ -261,7 +263,8 @@ def product_shape(a, b):
     return shape, left[-1]
 
 
-def matmul(a, b, **kwargs):
+def matmul(a, b=None, *, other=None, mat2=None, **kwargs):
+    b = next(value for value in (b, other, mat2) if value is not None)
     shape, depth = product_shape(tuple(a.shape), tuple(b.shape))
     return Result("matmul", shape, None, prod(shape) * depth)
 
@@ -303,6 +306,26 @@ def attention(query, key, value, *args, **kwargs):
     source, depth = key.shape[-2], value.shape[-1]
     macs = prod(batch) * length * source * (width + depth)
     return Result("attention", (*batch, length, depth), None, macs)
+
+
+def recurrent(kind):
+    """Every step reads every weight once: those of the input and of the state."""
+    gates = kind == "lstm"
+
+    def rule(x, state, weights, has_biases, num_layers, dropout, training, *rest):
+        if not isinstance(state, (list, tuple, torch.Tensor)) or len(rest) != 2:
+            raise ShapeError(f"a packed sequence cannot be traced ({kind})")
+        bidirectional, batch_first = rest
+        del has_biases, num_layers, dropout, training, batch_first
+        first = state[0] if gates else state
+        width = first.shape[-1] * (2 if bidirectional else 1)
+        steps = prod(x.shape[:-1])
+        macs = steps * sum(prod(w.shape) for w in weights if w.dim() == 2)
+        states = list(state) if gates else [state]
+        shapes = [(*x.shape[:-1], width), *(tuple(s.shape) for s in states)]
+        return Result(kind, shapes, [None] * len(shapes), macs, several=True)
+
+    return rule
 
 
 def multi_head_attention(
@@ -377,7 +400,30 @@ def broadcast(kind):
         fields = [
             t.field for t in tensors if type(t) is ShapeValue and t.dim() == len(shape)
         ]
-        return Result(kind, tuple(shape), join(fields) if fields else None)
+        field = join(fields) if fields else None
+        if kind in COMPARISONS:
+            dtype = torch.bool
+        else:
+            dtypes = [t.dtype for t in tensors if type(t) is ShapeValue]
+            dtype = next((d for d in dtypes if d.is_floating_point), None)
+            if dtype is None and torch.bool in dtypes and kind not in LOGIC:
+                dtype = torch.float32
+        return Result(kind, tuple(shape), field, dtype=dtype)
+
+    return rule
+
+
+def cast(kind):
+    """The same in another element type, where the arguments name one."""
+
+    def rule(x, *args, **kwargs):
+        dtype = CASTS.get(kind)
+        for value in (*args, *kwargs.values()):
+            if isinstance(value, torch.dtype):
+                dtype = value
+            elif isinstance(value, torch.Tensor):
+                dtype = getattr(value, "dtype", None)
+        return Result(kind, tuple(x.shape), x.field, dtype=dtype)
 
     return rule
 
@@ -427,9 +473,25 @@ def reduction(kind):
         field = None
         if x.field is not None:
             field = tuple(reduced(span, x.shape, dims, keepdim) for span in x.field)
-        return Result(kind, shape, field)
+        return Result(kind, shape, field, dtype=kwargs.get("dtype", COUNTS.get(kind)))
 
     return rule
+
+
+def spread(kind):
+    """Standard deviation or variance: a truth value says which of two it is."""
+    plain = reduction(kind)
+
+    def rule(x, dim=None, unbiased=True, keepdim=False, **kwargs):
+        if isinstance(dim, bool):
+            dim = None
+        return plain(x, dim, keepdim, **kwargs)
+
+    return rule
+
+
+def length(x, p=2, dim=None, keepdim=False, **kwargs):
+    return reduction("norm")(x, dim, keepdim, **kwargs)
 
 
 def pair_reduction(kind):
@@ -589,6 +651,8 @@ def select_by_tensor(x, index):
     plain = all(i == slice(None) for i in index if not isinstance(i, torch.Tensor))
     if not plain or places != list(range(places[0], places[-1] + 1)):
         raise ShapeError(f"an index mixing tensors and {index!r} cannot be traced")
+    if any(getattr(i, "dtype", None) in (torch.bool, torch.uint8) for i in tensors):
+        raise ShapeError("a mask as an index: how many it picks depends on the values")
     picked = torch.broadcast_shapes(*(tuple(i.shape) for i in tensors))
     rest = x.shape[places[-1] + 1 :]
     return Result("select", (*x.shape[: places[0]], *picked, *rest))
@@ -606,6 +670,52 @@ def pixel_shuffle(x, factor):
     *batch, channels, height, width = x.shape
     shape = (*batch, channels // factor**2, height * factor, width * factor)
     return Result("pixel_shuffle", shape)
+
+
+def pixel_unshuffle(x, factor):
+    *batch, channels, height, width = x.shape
+    shape = (*batch, channels * factor**2, height // factor, width // factor)
+    return Result("pixel_unshuffle", shape)
+
+
+def unfold(function, x, *args, **kwargs):
+    """`Tensor.unfold` is a view; `F.unfold` copies the windows of a grid."""
+    if function is not torch.nn.functional.unfold:
+        return view("unfold")(function, x, *args, **kwargs)
+    return patches(x, *args, **kwargs)
+
+
+unfold.wants_function = True
+
+
+def patches(x, kernel_size, dilation=1, padding=0, stride=1):
+    kernel, stride, padding, dilation = (
+        per_axis(size, 2) for size in (kernel_size, stride, padding, dilation)
+    )
+    grid, _ = slide(x.shape, None, kernel, stride, padding, dilation)
+    *batch, channels, _, _ = x.shape
+    shape = (*batch, channels * prod(kernel), prod(grid))
+    return Result("unfold", shape, None, 0, kernel, stride, padding, dilation)
+
+
+def fold(x, output_size, kernel_size, dilation=1, padding=0, stride=1):
+    """Windows added back onto their grid."""
+    kernel, stride, padding, dilation = (
+        per_axis(size, 2) for size in (kernel_size, stride, padding, dilation)
+    )
+    *batch, depth, _ = x.shape
+    shape = (*batch, depth // prod(kernel), *per_axis(output_size, 2))
+    return Result("fold", shape, None, 0, kernel, stride, padding, dilation)
+
+
+def repeat_interleave(x, repeats, dim=None, **kwargs):
+    if not isinstance(repeats, int):
+        raise ShapeError("repeat_interleave by a tensor cannot be traced")
+    if dim is None:
+        return Result("repeat", (x.numel() * repeats,))
+    shape = list(x.shape)
+    shape[dim] *= repeats
+    return Result("repeat", tuple(shape))
 
 
 def index_select(x, dim, index):
@@ -628,6 +738,16 @@ def new_value(function, x, *args, **kwargs):
 
 new_value.wants_function = True
 
+COMPARISONS = {"eq", "ne", "lt", "le", "gt", "ge", "isnan"}
+COMPARISONS |= {"logical_and", "logical_or", "logical_not"}
+LOGIC = {"and", "or", "xor"}
+COUNTS = {"argmax": torch.int64, "argmin": torch.int64}
+COUNTS |= {"any": torch.bool, "all": torch.bool}
+CASTS = {
+    "half": torch.float16, "bfloat16": torch.bfloat16, "float": torch.float32,
+    "double": torch.float64, "int": torch.int32, "long": torch.int64,
+    "bool": torch.bool,
+}  # fmt: skip
 RULES = {
     "linear": linear,
     "matmul": matmul,
@@ -653,13 +773,31 @@ RULES = {
     "local_response_norm": local_response_norm,
     "max": pair_reduction("max"),
     "min": pair_reduction("min"),
+    "median": pair_reduction("median"),
+    "norm": length,
+    "linalg_vector_norm": length,
+    "std": spread("std"),
+    "var": spread("var"),
+    "unfold": unfold,
+    "fold": fold,
+    "repeat_interleave": repeat_interleave,
+    "lstm": recurrent("lstm"),
+    "gru": recurrent("gru"),
+    "rnn_tanh": recurrent("rnn"),
+    "rnn_relu": recurrent("rnn"),
+    "pixel_unshuffle": pixel_unshuffle,
     "dropout": same("dropout"),
     "repeat": repeat,
     "pixel_shuffle": pixel_shuffle,
     "index_select": index_select,
     "gather": gather,
 }
+PRODUCTS = {  # those that MACs are counted of
+    "linear", "matmul", "rmatmul", "mm", "bmm", "addmm", "baddbmm", "einsum",
+    "scaled_dot_product_attention", "multi_head_attention_forward",
+}  # fmt: skip
 for axes in (1, 2, 3):
+    PRODUCTS |= {f"conv{axes}d", f"conv_transpose{axes}d"}
     RULES[f"conv{axes}d"] = convolution(axes)
     RULES[f"conv_transpose{axes}d"] = transposed_convolution(axes)
     for kind in ("max_pool", "avg_pool"):
@@ -674,25 +812,29 @@ for names, rule in (
         "rrelu channel_shuffle feature_dropout alpha_dropout "
         "dropout1d dropout2d dropout3d "
         "clamp clip exp log log2 log10 sqrt rsqrt abs neg sin cos erf square round "
-        "floor ceil sign reciprocal contiguous clone detach to float half bfloat16 "
-        "double type type_as roll cumsum masked_fill nan_to_num threshold tril triu "
-        "requires_grad zero fill invert logical_not cpu cuda rad2deg flip",
+        "floor ceil sign reciprocal contiguous clone detach "
+        "roll cumsum masked_fill nan_to_num threshold tril triu "
+        "requires_grad zero fill invert cpu cuda rad2deg flip positive "
+        "clamp_min clamp_max logit log1p expm1 tan atan trunc cumprod argsort "
+        "softsign tanhshrink hardshrink softshrink",
         same,
     ),
+    ("half bfloat16 float double int long bool to type type_as", cast),
     (
         "add sub mul div pow truediv floordiv mod remainder fmod maximum minimum "
         "where eq ne lt le gt ge and or xor logical_and logical_or lerp addcmul "
-        "addcdiv true_divide floor_divide multiply divide subtract rsub hypot",
+        "addcdiv true_divide floor_divide multiply divide subtract rsub hypot "
+        "atan2 isnan logical_not",
         broadcast,
     ),
     (
-        "mean sum amax amin prod var std norm all any argmax argmin logsumexp median",
+        "mean sum amax amin prod all any argmax argmin logsumexp",
         reduction,
     ),
     ("permute transpose swapaxes swapdims movedim moveaxis t adjoint", reorder),
     (
         "view reshape view_as reshape_as unflatten squeeze unsqueeze expand expand_as "
-        "chunk split tensor_split unbind narrow select unfold diagonal as_strided "
+        "chunk split tensor_split unbind narrow select diagonal as_strided "
         "split_with_sizes hsplit vsplit broadcast_to ravel",
         view,
     ),
@@ -703,6 +845,5 @@ for name in ("zeros", "ones", "empty", "full", "rand", "randn"):
     RULES[f"{name}_like"] = new_value
 for name in ("zeros", "ones", "empty", "full"):
     RULES[f"new_{name}"] = new_value
-for name in ("add", "sub", "mul", "truediv", "pow"):  # 2 + x, x += y
-    RULES[f"r{name}"] = RULES[f"i{name}"] = RULES[name]
-RULES["itruediv"] = RULES["rtruediv"] = RULES["div"]
+for name in ("add", "sub", "mul", "div", "truediv", "floordiv", "mod", "pow"):
+    RULES[f"r{name}"] = RULES[f"i{name}"] = RULES[name]  # 2 + x, x += y

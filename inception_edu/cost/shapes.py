@@ -194,6 +194,8 @@ class ShapeValue:
 
     def __getattr__(self, name):
         method = getattr(torch.Tensor, name)
+        if not callable(method):
+            raise self.tracer.error(f"a trace cannot give a tensor's .{name}")
         return lambda *args, **kwargs: self.tracer.call(method, (self, *args), kwargs)
 
     def __repr__(self):
@@ -213,12 +215,17 @@ class Fixed:
 
     __slots__ = ("shape",)
     __class__ = property(lambda self: torch.Tensor)
+    sizes = property(lambda self: self.shape)
+    field = None
 
-    def __init__(self, tensor):
-        self.shape = tuple(tensor.shape)
+    def __init__(self, shape):
+        self.shape = shape
 
     def dim(self):
         return len(self.shape)
+
+    def numel(self):
+        return prod(self.shape)
 
 
 def light(tree):
@@ -229,7 +236,7 @@ def light(tree):
     if kind is dict:
         return {name: light(item) for name, item in tree.items()}
     if kind is not ShapeValue and isinstance(tree, torch.Tensor):
-        return Fixed(tree)
+        return Fixed(tuple(tree.shape))
     return tree
 
 
@@ -244,7 +251,7 @@ def operator(name):
 
 OPERATORS = (
     "add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv "
-    "floordiv mod pow rpow matmul rmatmul neg abs getitem setitem "
+    "floordiv rfloordiv mod rmod pow rpow matmul rmatmul neg pos abs getitem setitem "
     "eq ne lt le gt ge and or xor invert"
 )
 for _name in OPERATORS.split():

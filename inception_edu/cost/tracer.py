@@ -16,9 +16,11 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from inception_edu.cost.conventions import total
 from inception_edu.cost.rules import (
+    PRODUCTS,
     RULES,
     Result,
     ShapeError,
@@ -258,9 +260,11 @@ class Recorder:
         """Append the `Op`; `step` is the rule and its arguments, for a replay."""
         (
             kind, shape, field, macs, kernel, stride, padding, dilation, groups, view,
-            several,
+            several, new_dtype,
         ) = result  # fmt: skip
-        if values:
+        if new_dtype is not None:
+            dtype = new_dtype
+        elif values:
             dtype = values[0].dtype
         ops = self.ops
         index = len(ops)
@@ -345,7 +349,9 @@ class Tracer(Recorder):
         super().__init__(torch.device("cpu"))
         self.paths = {}  # module -> path
         self.visit(model, "")
-        self.parameters = {}  # id -> elements; shared ones count once
+        # By id, so that shared ones count once, and read here once: asked while the
+        # model runs, a parameter tells `Aside`.
+        self.parameters, self.shapes = {}, {}  # elements, shapes
         self.counted = set()
         some = None
         for module in self.paths:
@@ -358,6 +364,7 @@ class Tracer(Recorder):
                         "real input, then trace it"
                     )
                 self.parameters[id(parameter)] = parameter.numel()
+                self.shapes[id(parameter)] = parameter.shape
                 some = parameter
         self.built = sum(self.parameters.values())
         if some is not None:
@@ -400,13 +407,40 @@ class Tracer(Recorder):
         finally:
             self.path = before
 
+    @cached_property
+    def names(self):
+        """The path of every parameter, by id."""
+        return {
+            id(parameter): f"{path}.{name}" if path else name
+            for module, path in self.paths.items()
+            for name, parameter in module._parameters.items()
+        }
+
+    def aside(self, function, args, kwargs):
+        """What the model computes without its input: products and parameters."""
+        used = [leaf for leaf in walk(args, kwargs) if id(leaf) in self.parameters]
+        name = function.__name__.strip("_")
+        if name in PRODUCTS:
+            rule, args, kwargs = RULES[name], light(args), light(kwargs)
+            result, counts = self.apply(rule, args, kwargs), self.count(*used)
+            self.record(result, (), counts, step=(rule, args, kwargs))
+            return
+        for parameter in used:
+            if id(parameter) not in self.counted:
+                self.own(parameter, self.names[id(parameter)])
+
+    def own(self, parameter, path):
+        result = Result("parameter", tuple(self.shape_of(parameter)), view=True)
+        self.record(result, (), self.count(parameter), path=path)
+
     def own_rest(self, module):
         """The parameters no operation was given, such as a ViT's class token."""
         for name, parameter in module._parameters.items():
             if parameter is not None and id(parameter) not in self.counted:
-                path = f"{self.path}.{name}" if self.path else name
-                result = Result("parameter", tuple(parameter.shape), view=True)
-                self.record(result, (), self.count(parameter), path=path)
+                self.own(parameter, f"{self.path}.{name}" if self.path else name)
+
+    def shape_of(self, parameter):
+        return self.shapes.get(id(parameter)) or parameter.shape
 
     def count(self, *parameters):
         """`(params, weights)` of an operation: those new to the run, and all."""
@@ -429,6 +463,9 @@ class Tracer(Recorder):
         if bare in ("get", "set"):  # a property of Tensor
             raise self.error("the model reads a tensor property a trace cannot give")
         rule = RULES.get(bare)
+        if "input" in kwargs:  # torch's name for what comes first
+            kwargs = dict(kwargs)
+            args = (kwargs.pop("input"), *args)
         in_place = name.endswith("_") and not name.startswith("__")
         in_place = in_place or name.startswith("__i") or kwargs.get("inplace") is True
         values, used = [], []
@@ -473,6 +510,7 @@ class Tracer(Recorder):
                 return {key: swap(item) for key, item in tree.items()}
             return tree
 
+        self.in_rule = True
         try:
             answer = function(*swap(args), **swap(kwargs))
         except Exception as problem:
@@ -481,8 +519,10 @@ class Tracer(Recorder):
                 f"no rule for the operation {name} on {shapes}, and torch cannot "
                 f"tell its shape either ({problem})"
             ) from problem
+        finally:
+            self.in_rule = False
         if isinstance(answer, torch.Tensor):
-            result = Result(name, tuple(answer.shape))
+            result = Result(name, tuple(answer.shape), dtype=answer.dtype)
         elif isinstance(answer, (list, tuple)):
             shapes = [
                 tuple(a.shape) if isinstance(a, torch.Tensor) else None for a in answer
@@ -491,6 +531,27 @@ class Tracer(Recorder):
         else:
             return answer
         return self.record(result, values, counts, known=False)
+
+
+class Aside(TorchFunctionMode):
+    """Shows the tracer the torch calls that no `ShapeValue` takes part in.
+
+    A position bias made of a table, or by a small network of its own, is computed
+    from weights alone: the run does it all the same, so it counts.
+    """
+
+    def __init__(self, tracer):
+        super().__init__()
+        self.tracer = tracer
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        answer = function(*args, **kwargs)
+        if ShapeValue not in types and not self.tracer.in_rule:
+            made = answer if isinstance(answer, tuple) else (answer,)
+            if any(isinstance(part, torch.Tensor) for part in made):  # not a size
+                self.tracer.aside(function, args, kwargs)
+        return answer
 
 
 def lose_model():
@@ -594,7 +655,8 @@ def run_convolution(tracer, module, x):
     if module.padding_mode != "zeros" or type(module.padding) is str:
         return None
     args = (
-        weight.shape, module.stride, module.padding, module.dilation, module.groups
+        tracer.shape_of(weight), module.stride, module.padding, module.dilation,
+        module.groups,
     )  # fmt: skip
     try:
         result = convolve(x, *args)
@@ -702,7 +764,8 @@ def trace(model, input_shape, *more_shapes, aux=False, dtype=torch.float32):
             nn.Module.__call__ = call_module
             ACTIVE.tracer = tracer
             inputs = [tracer.start(shape, dtype) for shape in shapes]
-            answer = model(*inputs)
+            with Aside(tracer):
+                answer = model(*inputs)
         finally:
             ACTIVE.tracer = None
             nn.Module.__call__ = MODULE_CALL

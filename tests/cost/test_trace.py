@@ -101,6 +101,23 @@ SHAPE_WORK = {
     "indices": lambda x: F.max_pool2d(x, 2, return_indices=True)[0],
     "ceil": lambda x: F.max_pool2d(x, 3, 2, ceil_mode=True),
     "avg": lambda x: F.avg_pool2d(x, 3, 2, 1, True, False),
+    "norm": lambda x: x.norm(2, 1) + torch.linalg.vector_norm(x, 2, 1),
+    "median": lambda x: x.median(1)[0],
+    "deviation": lambda x: x.std(1, True, True) + x.std(False),
+    "variance": lambda x: x.var(1, True),
+    "windows": lambda x: F.unfold(x, (3, 2), padding=1, stride=2),
+    "windows back": lambda x: F.fold(F.unfold(x, 3, padding=1), (12, 10), 3, padding=1),
+    "window view": lambda x: x.unfold(2, 3, 2),
+    "interleave": lambda x: torch.repeat_interleave(x, 2, dim=1),
+    "interleave all": lambda x: x.repeat_interleave(3),
+    "unshuffle": lambda x: F.pixel_unshuffle(x, 2),
+    "in place": lambda x: x.clone().__itruediv__(2).__ifloordiv__(3).__imod__(2),
+    "from the right": lambda x: +(2 // (1 + x.abs())) + 2 % (1 + x.abs()) + 1 / x,
+    "bounds": lambda x: x.clamp_min(0).log1p() * x.isnan(),
+    "pool by name": lambda x: F.max_pool2d(input=x, kernel_size=2),
+    "mean by name": lambda x: torch.mean(input=x, dim=1),
+    "product by name": lambda x: torch.matmul(input=x, other=x.mT),
+    "best of all": lambda x: x[torch.arange(2)[:, None], x.flatten(2).argmax(2) % 8],
 }
 
 
@@ -113,6 +130,57 @@ def test_shape_work_gives_the_shapes_that_torch_gives(name):
     seen = trace(Work(), (2, 8, 12, 10))
     assert seen.output_shape == tuple(Work()(torch.randn(2, 8, 12, 10)).shape)
     assert not seen.unknown
+
+
+class Aside(nn.Module):
+    """Attention whose bias comes from tables and a small network, not the image."""
+
+    def __init__(self):
+        super().__init__()
+        self.query = nn.Linear(8, 8)
+        self.table = nn.Module()  # never called: its table is read from here
+        self.table.bias = nn.Parameter(torch.randn(9, 2))
+        self.table.unread = nn.Parameter(torch.randn(5))
+        self.position = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 2))
+        self.grid = nn.Conv2d(4, 2, 1)
+
+    def forward(self, x):
+        bias = self.position(torch.ones(4, 4, 2)) + self.table.bias[:4][:, None]
+        bias = bias.permute(2, 0, 1) + self.grid(torch.ones(1, 4, 4, 4))[0]
+        bias = bias + (self.table.bias.T @ torch.ones(9, 1))[..., None]
+        size = len(self.table.unread) + self.table.unread.shape[0]
+        q = self.query(x).unflatten(-1, (2, 4)).transpose(1, 2)
+        return (q @ q.transpose(2, 3) / size + bias[:, None, 0]).softmax(-1)
+
+
+def test_what_is_computed_without_the_image_counts_too():
+    model = Aside()
+    with FlopCounterMode(display=False) as counter:
+        answer = model(torch.randn(1, 4, 8))
+    seen = trace(model, (1, 4, 8))
+    assert seen.macs == counter.get_total_flops() // 2
+    assert seen.output_shape == tuple(answer.shape)
+    assert seen.params == seen.params_built - 5  # its length alone is read
+    assert "table.unread" not in [op.path for op in seen.ops]
+    again, fresh = seen.at((3, 4, 8)), trace(model, (3, 4, 8))
+    assert again.macs == fresh.macs and again.output_shape == fresh.output_shape
+    assert sum(row.params for row in seen.by_module()) == seen.params
+    assert sum(row.macs for row in seen.by_module()) == seen.macs
+
+
+@pytest.mark.parametrize("layer", [nn.LSTM, nn.GRU, nn.RNN])
+@pytest.mark.parametrize("both", [False, True])
+def test_recurrent_layers_count_every_step(layer, both):
+    options = {"num_layers": 2, "batch_first": both, "bidirectional": both}
+    model, shape = layer(6, 5, **options), (4, 7, 6)
+    seen = trace(model, shape)
+    assert not seen.unknown
+    assert seen.macs == torch_macs(model, shape)
+    assert seen.params == sum(p.numel() for p in model.parameters())
+    output, state = model(torch.randn(shape))
+    state = state if isinstance(state, tuple) else (state,)
+    assert seen.output_shapes == [tuple(t.shape) for t in (output, *state)]
+    assert seen.at((4, 9, 6)).macs == trace(model, (4, 9, 6)).macs
 
 
 @pytest.mark.parametrize("name", ["mixed", "transformer"])
@@ -376,6 +444,23 @@ def test_a_model_that_looks_at_values_is_told_so():
 
     with pytest.raises(ShapeError, match="only shapes"):
         trace(Peeks(), (1, 3))
+
+
+@pytest.mark.parametrize(
+    ("work", "words"),
+    [
+        (lambda x: x[x > 0], "a mask as an index"),
+        (lambda x: torch.fft.rfft(x).real, "cannot give a tensor's .real"),
+        (lambda x: x.repeat_interleave(torch.tensor([1, 2]), 0), "by a tensor"),
+    ],
+)
+def test_what_a_shape_cannot_tell_is_refused_in_words(work, words):
+    class Work(nn.Module):
+        def forward(self, x):
+            return work(x)
+
+    with pytest.raises(ShapeError, match=words):
+        trace(Work(), (2, 8))
 
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
