@@ -9,13 +9,14 @@ memory; weights laid out for the processor, with the ReLU in the same pass.
 
 import copy
 from itertools import pairwise
+from math import prod
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from inception_edu.networks.layers import Branches, ConvUnit
+from inception_edu.networks.layers import Branches, ConvUnit, Network
 
 STEPS = ("fold", "exchange", "merge", "channels_last", "pack")
 
@@ -31,17 +32,22 @@ def fuse(model, steps=STEPS):
     nothing). Auxiliary heads are dropped and weights frozen in any case.
 
     Outputs differ from `model.eval()` by rounding only. What it does not recognise
-    it leaves alone, so any module will do; `.refused` tells, by path, which pools
-    were not exchanged, and why. Raises ValueError for a step that it does not know.
+    it leaves alone, modules with hooks among it, so any module will do, but for one
+    thing: a network that reads, elsewhere too, what a convolution in front of a norm
+    puts out, or its weight, has to leave out "fold". `.refused` tells, by path, which
+    pools were not exchanged, and why. Raises ValueError for a step that it does not
+    know.
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"fuse takes an nn.Module, not {type(model).__name__}")
+    if not isinstance(model, nn.Module) or isinstance(model, torch.jit.ScriptModule):
+        raise TypeError(
+            f"fuse takes an nn.Module in Python, not {type(model).__name__}"
+        )
     steps = (steps,) if isinstance(steps, str) else tuple(steps)
     unknown = [step for step in steps if step not in STEPS]
     if unknown:
         raise ValueError(f"no step is called {unknown[0]!r}; choose from {STEPS}")
     fused = copy.deepcopy(model).eval().requires_grad_(False)
-    if getattr(fused, "aux_heads", None) is not None:
+    if isinstance(fused, Network):
         fused.aux_heads = None
     refused = {}
     if "fold" in steps:
@@ -54,7 +60,9 @@ def fuse(model, steps=STEPS):
     if "pack" in steps and torch.backends.mkldnn.is_available():
         fused = rewrite(fused, pack_convolutions)
     if "channels_last" in steps:
-        fused = fused.to(memory_format=torch.channels_last)
+        for tensor in (*fused.parameters(), *fused.buffers()):
+            if tensor.dim() == 4:
+                tensor.data = tensor.contiguous(memory_format=torch.channels_last)
     fused.refused = refused
     return fused.eval().requires_grad_(False)
 
@@ -65,6 +73,35 @@ def rewrite(module, rule):
         if child is not None:
             module._modules[name] = rewrite(child, rule)
     return rule(module)
+
+
+def is_bare(module):
+    """Whether a call of `module` is its class's `forward` and nothing more."""
+    hooks = module._forward_hooks, module._forward_pre_hooks
+    return not any(hooks) and "forward" not in vars(module)
+
+
+def is_chain(module):
+    """Whether `module` runs its children one after the other."""
+    return (
+        isinstance(module, nn.Sequential)
+        and type(module).forward is nn.Sequential.forward
+        and "forward" not in vars(module)
+    )
+
+
+def links(module):
+    """`(name, following)`: neighbours of a chain, past what was taken out of it."""
+    steps = [n for n, m in module._modules.items() if type(m) is not nn.Identity]
+    return list(pairwise(steps))
+
+
+def take_out(module, name):
+    """Without this step; the others keep their numbers where those may be used."""
+    if type(module) is ConvUnit:
+        del module._modules[name]
+    else:
+        module._modules[name] = nn.Identity()
 
 
 # Step 1: fold.
@@ -78,12 +115,12 @@ def fold_norms(module):
     In an `nn.Sequential` the order is known. Of any other module only a unit is
     folded, one convolution and one norm, and only if running it shows no change.
     """
-    if isinstance(module, nn.Sequential):
-        for name, following in pairwise(list(module._modules)):
+    if is_chain(module):
+        for name, following in links(module):
             conv, norm = map(module._modules.get, (name, following))
             if type(norm) is nn.BatchNorm2d and is_foldable(conv, norm):
                 module._modules[name] = folded(conv, norm)
-                del module._modules[following]
+                take_out(module, following)
     elif is_unit(module):
         fold_unit(module)
     return module
@@ -95,6 +132,8 @@ def is_foldable(conv, norm):
         type(conv) is nn.Conv2d
         and isinstance(norm, nn.BatchNorm2d)
         and norm.running_mean is not None  # else it takes the batch's own statistics
+        and is_bare(conv)
+        and is_bare(norm)
     )
 
 
@@ -124,14 +163,17 @@ def is_unit(module):
     ]
     if len(weighty) != 2 or weighty[1] != weighty[0] + 1:
         return False
+    if not all(map(is_bare, module.modules())):
+        return False
     return is_foldable(*(named[place][1] for place in weighty))
 
 
 def fold_unit(module):
     """Fold a unit whose `forward` is its own, such as torchvision's or timm's.
 
-    What the norm does beside normalising (timm's acts too) stays in its place. A
-    float64 run before and after decides; if they differ the unit stays as it was.
+    What the norm does beside normalising (timm's acts too) stays in its place. Runs
+    in float64 before and after decide, of a small grid and of a larger one with large
+    values; if they differ the unit stays as it was.
     """
     (name, conv), (following, norm) = (
         (n, m) for n, m in module._modules.items() if hasattr(m, "weight")
@@ -140,24 +182,26 @@ def fold_unit(module):
     stays = nn.Sequential(*beside) if beside else nn.Identity()
     if conv.weight.is_meta:
         return
-    high, wide = (
-        k * d + 1 for k, d in zip(conv.kernel_size, conv.dilation, strict=True)
-    )
-    x = torch.linspace(-1, 1, conv.in_channels * high * wide, dtype=torch.float64)
-    x = x.sin().reshape(1, conv.in_channels, high, wide).to(conv.weight.device)
-    before = copy.deepcopy(module).double()
-    single = folded(conv, norm)
-    after = copy.deepcopy(module)
-    after._modules.update({name: copy.deepcopy(single), following: stays})
-    after = after.double()
-    try:
-        with torch.no_grad():
-            expected, found = before(x), after(x)
-    except Exception:  # its forward wants something else: not a unit after all
-        return
-    tolerance = 1e-10 if conv.weight.dtype == torch.float64 else 1e-5
-    if torch.allclose(found, expected, rtol=tolerance, atol=tolerance):
-        module._modules.update({name: single, following: stays})
+    before, after = (copy.deepcopy(module).double() for _ in range(2))
+    exact = folded(before._modules[name], before._modules[following])
+    after._modules.update({name: exact, following: copy.deepcopy(stays).double()})
+    for extra, scale in ((1, 1), (8, 100)):
+        grid = [
+            k * d + extra for k, d in zip(conv.kernel_size, conv.dilation, strict=True)
+        ]
+        shape = (1, conv.in_channels, *grid)
+        x = torch.arange(prod(shape), dtype=torch.float64).sin() * scale
+        x = x.reshape(shape).to(conv.weight.device)
+        try:
+            with torch.no_grad():
+                expected, found = before(x), after(x)
+            change = (found - expected).abs().max()
+        except Exception:  # its forward wants something else: not a unit after all
+            return
+        if not change <= 1e-10 * expected.abs().max():
+            return
+    single = exact.to(conv.weight.dtype)
+    module._modules.update({name: single, following: stays})
 
 
 # Step 2: exchange.
@@ -179,6 +223,8 @@ def exchange_obstacle(pool, unit):
         return "divisor_override: the pool would scale the bias"
     if pool.count_include_pad and pool.padding not in (0, (0, 0)):
         return "the zeros of the padding are averaged too, which shrinks the bias there"
+    if not is_bare(pool) or not is_bare(unit):
+        return "hooks are called there"
     if not starts_pointwise(unit):
         return "what follows is not a 1x1 convolution that keeps the grid"
     if pool.stride not in (1, (1, 1)):
@@ -191,24 +237,26 @@ def exchange_obstacle(pool, unit):
 
 def starts_pointwise(unit):
     """Whether `unit` is a sequence that begins with a 1x1 convolution, grid kept."""
-    return isinstance(unit, nn.Sequential) and len(unit) > 0 and is_pointwise(unit[0])
+    return is_chain(unit) and len(unit) > 0 and is_pointwise(unit[0])
 
 
 def is_pointwise(conv):
     """Whether `conv` mixes the channels of each pixel and does nothing else."""
-    return type(conv) is nn.Conv2d and (
-        (conv.kernel_size, conv.stride, conv.groups) == ((1, 1), (1, 1), 1)
+    return (
+        type(conv) is nn.Conv2d
+        and is_bare(conv)
+        and (conv.kernel_size, conv.stride, conv.groups) == ((1, 1), (1, 1), 1)
         and conv.padding in ((0, 0), "valid", "same")
     )
 
 
 def pooled_units(module):
     """`(pool's name, unit's name)` of every pool that a `ConvUnit` reads."""
-    if not isinstance(module, nn.Sequential) or isinstance(module, ConvUnit):
+    if not is_chain(module) or isinstance(module, ConvUnit):
         return []
     return [
         (name, following)
-        for name, following in pairwise(list(module._modules))
+        for name, following in links(module)
         if isinstance(module._modules[following], ConvUnit)
         and "Pool" in type(module._modules[name]).__name__
     ]
@@ -232,11 +280,22 @@ def exchange_pools(module):
         pool, unit = module._modules[name], module._modules[following]
         if exchange_obstacle(pool, unit):
             continue
-        linear = [m for m in unit if not isinstance(m, nn.ReLU)]
-        rest = [m for m in unit if isinstance(m, nn.ReLU)]
+        conv, *rest = unit
+        linear = [conv]
+        while rest and is_constant_norm(rest[0]):
+            linear.append(rest.pop(0))
         module._modules[name] = nn.Sequential(*linear)
         module._modules[following] = nn.Sequential(pool, *rest)
     return module
+
+
+def is_constant_norm(module):
+    """Whether `module` scales and shifts every channel by constants."""
+    return (
+        type(module) is nn.BatchNorm2d
+        and module.running_mean is not None
+        and is_bare(module)
+    )
 
 
 # Step 3: merge.
@@ -275,21 +334,24 @@ def bias(conv):
 
 def flat(module):
     """The steps of a branch one after the other, sequences opened."""
-    if not isinstance(module, nn.Sequential):
-        return [module]
+    if not is_chain(module) or not is_bare(module):
+        return [] if type(module) is nn.Identity and is_bare(module) else [module]
     return [step for child in module for step in flat(child)]
 
 
 def merge_siblings(module):
     """`Branches` with its leading 1x1 convolutions as one, anything else as it was."""
-    if type(module).forward is not Branches.forward:
+    if type(module).forward is not Branches.forward or not is_bare(module):
         return module
     leading, tails = {}, {}
     for name, branch in module.items():
         first, *rest = flat(branch) or [None]
+        if getattr(first, "inplace", False):
+            return module  # it changes what the branches after it read
         if is_pointwise(first):
-            if rest and type(rest[0]) is nn.ReLU:
-                rest[0] = nn.ReLU()  # not in place: its input is a view of the whole
+            if rest and getattr(rest[0], "inplace", False):
+                rest[0] = copy.copy(rest[0])  # its input is a view of the whole
+                rest[0].inplace = False
             leading[name], tails[name] = first, nn.Sequential(*rest)
         else:
             tails[name] = branch
@@ -355,12 +417,12 @@ def pack_convolutions(module):
     for name, child in list(module._modules.items()):
         if type(child) is nn.Conv2d and is_plain(child):
             module._modules[name] = PackedConv(child)
-    if isinstance(module, nn.Sequential):
-        for name, following in pairwise(list(module._modules)):
+    if is_chain(module):
+        for name, following in links(module):
             conv, relu = map(module._modules.get, (name, following))
-            if type(conv) is PackedConv and type(relu) is nn.ReLU:
+            if type(conv) is PackedConv and type(relu) is nn.ReLU and is_bare(relu):
                 conv.with_relu = True
-                del module._modules[following]
+                take_out(module, following)
     return module
 
 
@@ -368,6 +430,7 @@ def is_plain(conv):
     """Whether oneDNN has the convolution as it stands."""
     return (
         conv.weight.dtype == torch.float32
+        and is_bare(conv)
         and conv.padding_mode == "zeros"
         and not isinstance(conv.padding, str)
     )

@@ -1,6 +1,7 @@
 """The fused copy: the same outputs, fewer operations, the model untouched."""
 
 import copy
+import warnings
 
 import pytest
 import torch
@@ -37,8 +38,9 @@ def live(model):
         if isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None:
             nn.init.normal_(norm.running_mean, 0, 0.3)
             nn.init.uniform_(norm.running_var, 0.5, 2)
-            nn.init.uniform_(norm.weight, 0.5, 1.5)
-            nn.init.normal_(norm.bias, 0, 0.3)
+            if norm.affine:
+                nn.init.uniform_(norm.weight, 0.5, 1.5)
+                nn.init.normal_(norm.bias, 0, 0.3)
     return model.eval()
 
 
@@ -274,6 +276,198 @@ def test_normalisation_by_the_batch_and_other_layers_stay():
     x = torch.randn(2, 3, 8, 8)
     assert sum(isinstance(m, nn.BatchNorm2d) for m in fused) == 3
     assert torch.allclose(fused(x), model(x), atol=1e-5)
+
+
+class Summed(nn.Sequential):
+    """A sequence with a `forward` of its own: every step is added to its input."""
+
+    def forward(self, x):
+        for step in self:
+            x = x + step(x)
+        return x
+
+
+class NormLast(ConvUnit):
+    def forward(self, x):
+        return self.norm(self.relu(self.conv(x)))
+
+
+class Sliced(nn.Module):
+    """Reads its sequence in two pieces, by number, as style transfer does."""
+
+    def __init__(self):
+        super().__init__()
+        unit = [nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4), nn.ReLU()]
+        self.features = nn.Sequential(*unit, nn.Conv2d(4, 4, 1), nn.Sigmoid())
+
+    def forward(self, x):
+        first = self.features[:3](x)
+        return torch.cat([first, self.features[3:](first)], 1)
+
+
+class Sized(LibraryUnit):
+    """A unit that does otherwise on a larger grid."""
+
+    def forward(self, x):
+        y = self.conv(x)
+        return self.bn(y) if y.shape[-1] < 4 else self.bn(y.relu())
+
+
+class Clipped(LibraryUnit):
+    """A unit whose clip only large values reach."""
+
+    def forward(self, x):
+        return self.bn(self.conv(x).clamp(-9, 9))
+
+
+class Paired(LibraryUnit):
+    def forward(self, x):
+        return self.bn(self.conv(x)), x
+
+
+class Headed(nn.Module):
+    """No network of the family, though an attribute is called as there."""
+
+    def __init__(self):
+        super().__init__()
+        self.aux_heads = nn.ModuleList([nn.Conv2d(4, 2, 1)])
+
+    def forward(self, x):
+        return self.aux_heads[0](x)
+
+
+def hooked(model, path, hook=lambda module, inputs, output: output.sin() + 1):
+    model.get_submodule(path).register_forward_hook(hook)
+    return model
+
+
+def pooled(*rest):
+    """An average pool, then a unit with these steps behind its 1x1."""
+    unit = ConvUnit(4, 3, 1, norm="none")
+    del unit.relu
+    for number, step in enumerate(rest):
+        unit.add_module(f"step{number}", step)
+    return nn.Sequential(nn.AvgPool2d(3, 1), unit)
+
+
+def siblings(*first):
+    return Branches({"a": list(first), "b": ConvUnit(4, 2, 1), "c": ConvUnit(4, 2, 1)})
+
+
+def unit():
+    return nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4), nn.ReLU())
+
+
+def shared():
+    conv, norm, inner = nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4), unit()
+    return nn.Sequential(conv, norm, conv, inner, norm, inner, nn.Tanh(), conv)
+
+
+def weight_norm(conv):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return nn.utils.weight_norm(conv)
+
+
+def with_norm(conv, **options):
+    norm = getattr(nn, f"BatchNorm{type(conv).__name__[-2:]}")
+    return nn.Sequential(conv, norm(conv.out_channels, **options), nn.ReLU())
+
+
+STRANGERS = {
+    "a sequence that adds": lambda: Summed(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)),
+    "a branch that adds": lambda: siblings(Summed(nn.Conv2d(4, 4, 1))),
+    "a unit in another order": lambda: siblings(NormLast(4, 4, 1)),
+    "such a unit behind a pool": lambda: nn.Sequential(
+        nn.AvgPool2d(3, 1), NormLast(4, 3, 1)
+    ),
+    "a sequence read in pieces": Sliced,
+    "a unit that looks at the size": lambda: Sized(4, 4, 1),
+    "a unit that clips": lambda: Clipped(4, 4, 1),
+    "a unit of two outputs": lambda: Paired(4, 4, 1),
+    "heads of its own": Headed,
+    "hook on a convolution": lambda: hooked(unit(), "0"),
+    "hook on a norm": lambda: hooked(unit(), "1"),
+    "hook on a ReLU": lambda: hooked(unit(), "2"),
+    "hook on a unit's norm": lambda: hooked(LibraryUnit(4, 4, 1), "bn"),
+    "hook on a branch": lambda: hooked(siblings(ConvUnit(4, 2, 1)), "b"),
+    "hook on branches": lambda: hooked(siblings(ConvUnit(4, 2, 1)), ""),
+    "hook on a pool": lambda: hooked(pooled(nn.ReLU()), "0"),
+    "hook behind a pool": lambda: hooked(pooled(nn.ReLU()), "1.conv"),
+    "another activation": lambda: pooled(nn.BatchNorm2d(3), nn.SiLU()),
+    "norm by the image": lambda: pooled(nn.InstanceNorm2d(3), nn.ReLU()),
+    "norm by the batch": lambda: pooled(nn.BatchNorm2d(3, track_running_stats=False)),
+    "one more convolution": lambda: pooled(nn.ReLU(), nn.Conv2d(3, 2, 3)),
+    "a branch in place": lambda: siblings(nn.ReLU(inplace=True), nn.Sigmoid()),
+    "activation in place": lambda: siblings(nn.Conv2d(4, 2, 1), nn.SiLU(inplace=True)),
+    "shared modules": shared,
+    "weight norm": lambda: with_norm(weight_norm(nn.Conv2d(4, 4, 3))),
+    "weight norm in a branch": lambda: siblings(weight_norm(nn.Conv2d(4, 4, 1))),
+    "reflected borders": lambda: with_norm(
+        nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect")
+    ),
+    "transposed": lambda: with_norm(nn.ConvTranspose2d(4, 4, 3)),
+    "no scale": lambda: with_norm(nn.Conv2d(4, 4, 3), affine=False),
+    "three axes": lambda: with_norm(nn.Conv3d(4, 4, 1)),
+    "one axis": lambda: with_norm(nn.Conv1d(4, 4, 1)),
+}
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@torch.no_grad()
+def test_strangers_keep_their_outputs(name, dtype):
+    torch.manual_seed(0)
+    model = live(STRANGERS[name]().eval()).to(dtype)
+    axes = {"three axes": 3, "one axis": 1}.get(name, 2)
+    x = 9 * torch.randn(2, 4, *[9] * axes, dtype=dtype)
+    answers, exact = both(ie.fuse(model)(x.clone())), both(model(x.clone()))
+    bound = 1e-5 if dtype == torch.float32 else 1e-12
+    for ours, theirs in zip(answers, exact, strict=True):
+        assert error(ours, theirs.double()) < bound
+
+
+def both(answer):
+    return answer if isinstance(answer, tuple) else (answer,)
+
+
+AVERAGES = [
+    {},
+    {"stride": 1},
+    {"stride": 1, "padding": 1},
+    {"stride": 1, "padding": 1, "count_include_pad": False},
+    {"stride": 1, "padding": 1, "count_include_pad": False, "ceil_mode": True},
+    {"stride": 2, "ceil_mode": True},
+    {"stride": 1, "divisor_override": 4},
+    {"stride": [1, 1], "padding": [1, 1]},
+]
+
+
+@pytest.mark.parametrize("options", AVERAGES, ids=str)
+@pytest.mark.parametrize("bias", [True, False])
+@torch.no_grad()
+def test_every_average_before_a_1x1_keeps_the_outputs(options, bias):
+    plain = ConvUnit(6, 4, 1, norm="none")
+    plain.conv = nn.Conv2d(6, 4, 1, bias=bias)
+    pool = nn.AvgPool2d(3, **options)
+    model = Branches({"a": [pool, plain], "b": [pool, ConvUnit(6, 2, 1)]})
+    model = live(model).double()
+    x = torch.randn(2, 6, 9, 8, dtype=torch.float64)
+    assert error(ie.fuse(model)(x), model(x)) < 1e-12
+
+
+def test_an_activation_in_place_lets_gradients_through():
+    fused = ie.fuse(siblings(nn.Conv2d(4, 2, 1), nn.SiLU(inplace=True)))
+    x = torch.randn(1, 4, 5, 5, requires_grad=True)
+    fused(x).sum().backward()
+    assert x.grad.abs().sum() > 0
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_a_compiled_script_is_refused():
+    script = torch.jit.trace(nn.Conv2d(3, 3, 1), torch.ones(1, 3, 4, 4))
+    with pytest.raises(TypeError, match="not TopLevelTracedModule"):
+        ie.fuse(script)
 
 
 def test_half_precision_keeps_its_type():
