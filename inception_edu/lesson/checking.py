@@ -345,7 +345,8 @@ class Feedback:
     attempted: bool = True
 
     def __str__(self):
-        return "\n".join(self.lines)
+        """As text that every screen can print: half a character becomes a "?"."""
+        return "\n".join(self.lines).encode(errors="replace").decode()
 
 
 def judge(exercise, candidate, seconds=PATIENCE):

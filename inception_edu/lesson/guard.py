@@ -14,6 +14,7 @@ import random
 import sys
 import threading
 import time
+import warnings
 from dataclasses import dataclass
 
 PATIENCE = 5.0  # seconds that a candidate gets, all its cases together
@@ -173,10 +174,11 @@ def stop(worker, watch):
     watch.over = True
     worker.join(0.05)  # long enough for a loop that swallows nothing
     deadline, throws = time.monotonic() + GRACE, 0
-    while worker.is_alive() and (time.monotonic() < deadline or throws < THROWS):
-        throw(worker.ident, TimeUp)
-        throws += 1
-        worker.join(0.01)
+    with contextlib.suppress(KeyboardInterrupt):  # pressed again: wait no longer
+        while worker.is_alive() and (time.monotonic() < deadline or throws < THROWS):
+            throw(worker.ident, TimeUp)
+            throws += 1
+            worker.join(0.01)
     if worker.is_alive():
         call_off(worker)
     return not worker.is_alive()
@@ -217,10 +219,12 @@ def same_surroundings():
         states.append((torch.set_default_dtype, torch.get_default_dtype()))
     if numpy := sys.modules.get("numpy"):
         states.append((numpy.random.set_state, numpy.random.get_state()))
+    with contextlib.suppress(OSError):  # the folder may be gone
+        states.append((os.chdir, os.getcwd()))
     keyboard, ask = sys.stdin, builtins.input
     sys.stdin, builtins.input = io.StringIO(), no_keyboard
     try:
-        with no_exit():
+        with no_exit(), warnings.catch_warnings():
             yield
     finally:
         sys.stdin, builtins.input = keyboard, ask

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from inception_edu.lesson.checking import Exercise, Failed, Hopeless, NotAttempted
-from inception_edu.lesson.values import shape, show, tensor_difference
+from inception_edu.lesson.values import shape, show, spare, tensor_difference
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)
 
@@ -119,7 +119,7 @@ class ModuleExercise(Exercise):
 
 def build(trial, candidate, case):
     """The candidate's module for a case, or the Failed that says what is wrong."""
-    module = trial.call(candidate, *case.args)
+    module = trial.call(candidate, *spare(case.args))
     if module is None:
         raise Hopeless("your function returned None", "is a `return` missing?")
     if module is Ellipsis:

@@ -3,11 +3,13 @@
 import builtins
 import contextlib
 import io
+import os
 import random
 import sys
 import threading
 import time
 import types
+import warnings
 
 import numpy as np
 import pytest
@@ -98,6 +100,8 @@ def unknown_name(*args):
 
 
 def changes_threads(*args):
+    os.chdir("/")
+    warnings.simplefilter("error")
     torch.set_default_dtype(torch.float64)
     torch.manual_seed(1)
     random.seed(1)
@@ -341,6 +345,23 @@ def test_a_candidate_left_behind_ends_when_it_wakes_and_the_notebook_goes_on():
     assert not left.is_alive() and not woken
 
 
+def test_stop_may_be_pressed_twice(monkeypatch):
+    """What was thrown at a thread that is blocked is taken back even then."""
+    from inception_edu.lesson import guard
+
+    told = []
+
+    def join(seconds):
+        if told:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(guard, "throw", lambda thread, error: told.append(error))
+    monkeypatch.setattr(guard, "running", {})
+    worker = types.SimpleNamespace(ident=0, is_alive=lambda: True, join=join)
+    assert not guard.stop(worker, guard.Watch())
+    assert told[:2] == [guard.TimeUp, None]
+
+
 def test_the_limit_is_five_seconds_by_default():
     from inception_edu.lesson import guard
 
@@ -383,6 +404,11 @@ def test_a_candidate_that_changes_its_inputs_is_told():
     assert "make a new value instead" in " ".join(str(answer).split())
 
 
+def test_a_builder_that_empties_its_table_spoils_no_later_check():
+    judge(NAIVE, lambda in_channels, widths: widths.clear())
+    assert all(case.args[1] for case in NAIVE.cases)
+
+
 def test_the_notebook_is_as_it_was_afterwards():
     torch.manual_seed(7)
     random.seed(7)
@@ -393,12 +419,14 @@ def test_the_notebook_is_as_it_was_afterwards():
     np.random.seed(7)
     state = (sys.stdin, sys.stdout, sys.stderr, builtins.input)
     limit, threads = sys.getrecursionlimit(), torch.get_num_threads()
+    place, filters = os.getcwd(), list(warnings.filters)
     assert judge(CONV_PARAMS, changes_threads).passed
     judge(NAIVE, lambda i, w: nn.Conv2d(i, 4, 1))
     assert (torch.rand(1).item(), random.random(), np.random.rand()) == wanted
     assert state == (sys.stdin, sys.stdout, sys.stderr, builtins.input)
     assert (sys.getrecursionlimit(), torch.get_num_threads()) == (limit, threads)
     assert torch.get_default_dtype() == torch.float32
+    assert (os.getcwd(), warnings.filters) == (place, filters)
 
 
 def test_feedback_is_the_same_on_every_run():
@@ -434,6 +462,14 @@ def test_addresses_are_left_out_of_errors():
         raise ValueError(f"{object()}")
 
     assert "0x..." in str(judge(CONV_PARAMS, bad))
+
+
+def test_half_a_character_can_be_printed():
+    def bad(*args):
+        print("\udcff")
+        raise ValueError("\udcff")
+
+    str(judge(CONV_PARAMS, bad)).encode()
 
 
 def test_the_guard_holds_back_both_streams_and_never_raises():
