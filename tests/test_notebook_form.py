@@ -301,3 +301,46 @@ def test_execute_stores_an_expected_error(tmp_path):
 def test_execute_command_says_which_notebook_is_missing(tmp_path):
     with pytest.raises(SystemExit, match="no notebook at"):
         main(["execute", str(tmp_path / "*.ipynb")])
+
+
+# --- files that are no notebooks ----------------------------------------------
+
+CELL = '{"cell_type": "markdown", "source": SOURCE, "metadata": METADATA}'
+START = '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}'
+BROKEN = {
+    "empty": b"",
+    "no JSON": b"<html>404</html>",
+    "a list": b"[]",
+    "no UTF-8": b"\xff\xfe",
+    "brackets without end": b"[" * 100_000,
+    "no cells": f"{START}}}".encode(),
+    "a cell of text": f'{START}, "cells": ["x"]}}'.encode(),
+    "a cell without a kind": f'{START}, "cells": [{{"metadata": {{}}}}]}}'.encode(),
+    "format 3": b'{"nbformat": 3, "nbformat_minor": 0, "worksheets": []}',
+} | {
+    f"a cell with {name}": f'{START}, "cells": [{cell}]}}'.encode()
+    for name, cell in {
+        "no source": CELL.replace("SOURCE", "null").replace("METADATA", "{}"),
+        "no metadata": CELL.replace("SOURCE", '""').replace("METADATA", "null"),
+    }.items()
+}
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("command", ["check", "execute", "pages", "students"])
+def test_what_is_no_notebook_is_named_in_one_line(tmp_path, command, content):
+    path = tmp_path / "mine.ipynb"
+    path.write_bytes(content)
+    to = ["--to", str(tmp_path / "site")] if command in ("pages", "students") else []
+    with pytest.raises(SystemExit, match=r"mine\.ipynb cannot be read as a") as refused:
+        main([command, str(path), *to])
+    assert "\n" not in str(refused.value)
+    assert path.read_bytes() == content
+    assert [found.name for found in tmp_path.iterdir()] == ["mine.ipynb"]
+
+
+def test_pages_of_a_notebook_without_a_heading_say_so(tmp_path):
+    path = tmp_path / "mine.ipynb"
+    nbformat.write(notebook(text("words", "a")), path)
+    with pytest.raises(SystemExit, match=r"mine\.ipynb has no title; begin it with"):
+        main(["pages", str(path), "--to", str(tmp_path)])

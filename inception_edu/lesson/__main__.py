@@ -40,6 +40,10 @@ def main(arguments=None):
         paths = submissions(chosen.notebooks)
     except FileNotFoundError as error:
         sys.exit(str(error))
+    if chosen.lessons != LESSONS and not chosen.lessons.is_dir():
+        sys.exit(f"no folder of lessons at {chosen.lessons}")
+    if chosen.json and (chosen.json.is_dir() or not chosen.json.parent.is_dir()):
+        sys.exit(f"--json {chosen.json} must be a file in a folder that is there")
     if not paths:
         sys.exit(f"no notebook in {', '.join(chosen.notebooks)}")
     print(f"limits: {chosen.seconds} s, {chosen.memory:,} MiB; {system_limits()}")

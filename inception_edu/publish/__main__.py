@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from inception_edu.publish import check, execute
+from inception_edu.publish.execute import Unreadable
 
 SLOW_SECONDS = 120
 SERIES = Path(__file__).parents[2] / "notebooks" / "*.ipynb"
@@ -101,11 +102,14 @@ def main(arguments=None):
         )
     chosen = parser.parse_args(arguments)
     paths = notebooks(chosen.notebooks)
-    if chosen.command in TARGETS:
-        return build(chosen.command, paths, chosen.to)
-    if chosen.command == "execute":
-        return int(run(paths, chosen.timeout) > 0)
-    return int(look(paths) > 0)
+    try:
+        if chosen.command in TARGETS:
+            return build(chosen.command, paths, chosen.to)
+        if chosen.command == "execute":
+            return int(run(paths, chosen.timeout) > 0)
+        return int(look(paths) > 0)
+    except Unreadable as unreadable:
+        sys.exit(str(unreadable))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import re
 from jinja2 import Environment, FileSystemLoader
 
 from inception_edu.publish.bundle import TEMPLATES
-from inception_edu.publish.execute import read
+from inception_edu.publish.execute import Unreadable, read
 from inception_edu.publish.exporters import (
     DeckExporter,
     PageExporter,
@@ -16,9 +16,12 @@ from inception_edu.publish.exporters import (
 )
 
 
-def title(notebook):
+def title(notebook, path):
     """The lesson's title: its first heading."""
-    return next(found[1] for cell in notebook.cells if (found := heading(cell)))
+    for cell in notebook.cells:
+        if found := heading(cell):
+            return found[1]
+    raise Unreadable(f"{path} has no title; begin it with a heading, # Title")
 
 
 def about(notebook):
@@ -41,7 +44,7 @@ def exported(exporter, path, neighbours=(None, None)):
     notebook = read(path)
     resources = {
         "metadata": {"name": path.stem, "path": str(path.parent)},
-        "title": title(notebook),
+        "title": title(notebook, path),
         "contents": contents(notebook),
         "contents_after": 0,
         "before": neighbours[0],
@@ -63,7 +66,7 @@ def index(paths, folder, heading, lead):
     lessons = []
     for path in paths:
         notebook = read(path)
-        entry = {"title": title(notebook), "about": about(notebook)}
+        entry = {"title": title(notebook, path), "about": about(notebook)}
         lessons.append(entry | {"href": f"{path.stem}.html"})
     page = loader.get_template("lesson/index.html.j2").render(
         lessons=lessons, heading=heading, lead=lead
@@ -73,7 +76,7 @@ def index(paths, folder, heading, lead):
 
 def pages(paths, folder):
     """One self-contained page a lesson, and their index."""
-    named = [(f"{path.stem}.html", title(read(path))) for path in paths]
+    named = [(f"{path.stem}.html", title(read(path), path)) for path in paths]
     around = [None, *named, None]
     for number, path in enumerate(paths):
         neighbours = around[number], around[number + 2]

@@ -81,13 +81,28 @@ def own_kernel():
     return AsyncKernelManager(kernel_spec_manager=OwnPython())
 
 
+class Unreadable(ValueError):
+    """A file that is no notebook, or one of another format."""
+
+
 def read(path):
-    """The notebook as it is stored; nbformat.read would mend ids on the way."""
-    text = Path(path).read_text(encoding="utf-8")
-    version = reader.get_version(reader.parse_json(text))[0]
-    if version != 4:
-        raise ValueError(f"{path} is of nbformat {version}, expected 4; save it anew")
-    return nbformat.v4.reads(text)
+    """The notebook as it is stored; nbformat.read would mend ids on the way.
+
+    Raises Unreadable for a file that is none.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        version = reader.get_version(reader.parse_json(text))[0]
+        if version != 4:
+            raise ValueError(f"of nbformat {version}, expected 4; save it anew")
+        notebook = nbformat.v4.reads(text)
+        for cell in notebook.cells:
+            if not isinstance(cell.source, str) or not isinstance(cell.metadata, dict):
+                raise ValueError(f"cell {cell.get('id')!r} is broken")
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        problem = str(error).partition("\n")[0]
+        raise Unreadable(f"{path} cannot be read as a notebook ({problem})") from None
+    return notebook
 
 
 def execute(path, timeout=120):

@@ -73,7 +73,7 @@ def homework(paths, week, answers=False):
         if not chosen:
             continue
         number = path.stem.partition("_")[0]
-        made.cells.append(text_cell(f"# {title(notebook)}", f"lesson-{number}"))
+        made.cells.append(text_cell(f"# {title(notebook, path)}", f"lesson-{number}"))
         before = False
         for cell, given in chosen:
             cell.id = f"lesson-{number}-{cell.id}"

@@ -63,9 +63,10 @@ def package_files():
 def students(paths, folder):
     """The folder and the zip `inception_edu_students` in `folder`."""
     target = Path(folder) / NAME
+    copies = {path.name: without(read(path)) for path in paths}  # before the old go
     shutil.rmtree(target, ignore_errors=True)
-    for path in paths:
-        store(without(read(path)), target / "notebooks" / path.name)
+    for name, notebook in copies.items():
+        store(notebook, target / "notebooks" / name)
     present = [Path(name) for name in ALONGSIDE if (ROOT / name).is_file()]
     for name in [*present, *package_files()]:
         (target / name).parent.mkdir(parents=True, exist_ok=True)

@@ -418,6 +418,23 @@ def test_what_is_not_there_is_named(tmp_path):
         main(["report", str(tmp_path)])
 
 
+def test_a_report_that_could_not_be_written_is_refused_before_the_work(tmp_path):
+    path = tmp_path / "a.ipynb"
+    path.touch()
+    for place in (tmp_path, tmp_path / "none" / "report.json"):
+        with pytest.raises(SystemExit, match="must be a file in a folder that is"):
+            main(["report", str(path), "--json", str(place)])
+
+
+def test_lessons_that_are_not_there_are_not_taken_for_lessons_without_exercises(
+    tmp_path,
+):
+    path = tmp_path / "a.ipynb"
+    path.touch()
+    with pytest.raises(SystemExit, match="no folder of lessons at"):
+        main(["report", str(path), "--lessons", str(tmp_path / "none")])
+
+
 def test_a_system_without_a_cap_on_memory_says_so(monkeypatch):
     monkeypatch.setattr(sandbox, "resource", None)
     assert "this system has no cap on memory" in reports.system_limits()
