@@ -5,6 +5,7 @@ are the same afterwards, and no code in any of them has run. What a candidate in
 exercise may do is in tests/lesson/test_hostile.py.
 """
 
+import io
 import os
 import pickle
 import struct
@@ -22,6 +23,7 @@ from torch import nn
 import inception_edu as ie
 from inception_edu.networks.images import read_picture
 from inception_edu.training import loop
+from inception_edu.training.contest import Contest
 from inception_edu.training.data import Data, Split, load_data
 from inception_edu.training.experiment import append, results
 from inception_edu.training.history import History
@@ -48,6 +50,21 @@ def data(classes="0123456789", label=0, n=8):
         torch.full((n,), label),
     )
     return Data(split, split, "black", classes=tuple(classes))
+
+
+def tiny():
+    return Split(torch.zeros(8, 3, 4, 4, dtype=torch.uint8), torch.zeros(8).long())
+
+
+class Table(nn.Module):
+    """A network that returns a dict."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(48, 10)
+
+    def forward(self, x):
+        return {"logits": self.linear(x.mean((1, 2)))}
 
 
 def fit(given=None, data_=None, recipe=ie.recipes.quick, **options):
@@ -182,6 +199,36 @@ MODELS = {
         ValueError,
         "a=1.5 must be a whole number of modules",
     ),
+    "modules without end": (
+        lambda _: model("mini_v4", a=10**9),
+        ValueError,
+        "a=1000000000 must be a whole number of modules, 0 to 100",
+    ),
+    "a scale as text": (
+        lambda _: model("mini_resnet", scale="0.2"),
+        ValueError,
+        "scale='0.2' must lie between 0 and 10",
+    ),
+    "a scale of NaN": (
+        lambda _: ie.create_model("inception_resnet_v2", scale=NAN),
+        ValueError,
+        "scale=nan must be one number, or three",
+    ),
+    "half a kernel": (
+        lambda _: ie.networks.ConvUnit(3, 4, 1.5),
+        TypeError,
+        "kernel_size=1.5 must be a whole number, or two: (height, width)",
+    ),
+    "branches without names": (
+        lambda _: ie.networks.Branches([nn.ReLU()]),
+        TypeError,
+        "branches are a table by name, such as {'1x1': module}, not a list",
+    ),
+    "a class for a branch": (
+        lambda _: ie.networks.Branches({"a": nn.ReLU}),
+        TypeError,
+        "call the class first",
+    ),
     "heads that a network lacks": (
         lambda _: model(aux=True),
         ValueError,
@@ -234,6 +281,11 @@ INPUTS = {
         lambda _: model().eval()(torch.zeros(1, 3, 48, 48, dtype=torch.uint8)),
         TypeError,
         "input of type torch.uint8: mini_reduced takes floats",
+    ),
+    "numpy's doubles": (
+        lambda _: model()(torch.from_numpy(np.zeros((2, 3, 48, 48)))),
+        TypeError,
+        "input of type torch.float64 for weights of type torch.float32: pass x.to(",
     ),
     "an array": (
         lambda _: model()(np.zeros((1, 3, 48, 48), np.float32)),
@@ -313,6 +365,11 @@ TRACES = {
         "No such file or directory",
     ),
     "a fused name": (lambda _: ie.fuse("googlenet"), TypeError, "not str"),
+    "the latency of a name": (
+        lambda _: ie.latency("googlenet"),
+        TypeError,
+        "latency takes a module, or a table of them by name, got 'googlenet'",
+    ),
 }
 
 WEIGHTS = {
@@ -390,6 +447,33 @@ WEIGHTS = {
         FileNotFoundError,
         "no weight file at",
     ),
+    "values that the model's type cannot hold": (
+        lambda _: ie.load_weights(
+            model(),
+            model().state_dict()
+            | {"fc.bias": torch.full((10,), 1e300, dtype=torch.float64)},
+        ),
+        ValueError,
+        "values that are not finite (1): fc.bias",
+    ),
+    "weights without memory": (
+        lambda _: ie.load_weights(model(), model().to("meta").state_dict()),
+        ValueError,
+        "fc.bias is on the meta device",
+    ),
+    "the checkpoint of a training": (
+        lambda folder: (
+            fit(checkpoint=folder / "run.pt"),
+            load_into(folder / "run.pt"),
+        ),
+        ValueError,
+        "Tables lie inside, under 'identity', 'model', 'optimizer', 'scaler'",
+    ),
+    "a picture's path for a picture": (
+        lambda _: ie.load_pretrained("mini_v4").preprocessing("me.png"),
+        TypeError,
+        "a PIL image is wanted, got str; networks.images.read_picture(it).image",
+    ),
     "a folder": (lambda folder: load_into(folder), FileNotFoundError, "no weight file"),
     "nothing at all": (
         lambda _: load_into(None),
@@ -448,6 +532,11 @@ PICTURES = {
         "is no picture",
     ),
     "a number": (lambda _: read_picture(3), ValueError, "int is no picture"),
+    "an open file": (
+        lambda _: read_picture(io.BytesIO(png(48, 48))),
+        ValueError,
+        "BytesIO is no picture; give a file's path",
+    ),
 }
 
 TRAININGS = {
@@ -491,6 +580,49 @@ TRAININGS = {
         lambda _: Split(torch.zeros(8, 3, 9, 9, dtype=torch.uint8), torch.zeros(7)),
         ValueError,
         "labels of shape (7,) for 8 images",
+    ),
+    "images in an array": (
+        lambda _: Split(np.zeros((8, 3, 9, 9), np.uint8), torch.zeros(8)),
+        TypeError,
+        "images of type ndarray: expected a tensor; torch.as_tensor makes one",
+    ),
+    "labels as floats": (
+        lambda _: fit(data_=data(label=0.5)),
+        ValueError,
+        "labels of type torch.float32: expected whole numbers; pass labels.long()",
+    ),
+    "test images of another size": (
+        lambda _: fit(data_=Data(data().train, tiny(), "two sizes")),
+        ValueError,
+        "the model does not take images of shape (3, 4, 4)",
+    ),
+    "a network that returns a table": (
+        lambda _: fit(Table()),
+        ValueError,
+        "the model returns a dict; expected a tensor of (images, 10)",
+    ),
+    "a number for a callback": (
+        lambda _: fit(callback=3),
+        TypeError,
+        "callback=3 cannot be used; pass a function of the history",
+    ),
+    "a device without memory": (
+        lambda _: fit(device="meta"),
+        ValueError,
+        "device='meta' cannot be used here",
+    ),
+    "a checkpoint of nobody": (
+        lambda folder: (
+            loop.save_whole({"identity": None}, folder / "run.pt"),
+            fit(checkpoint=folder / "run.pt"),
+        ),
+        ValueError,
+        "cannot be read (TypeError); delete the file",
+    ),
+    "a network for a design": (
+        lambda folder: Contest(folder=folder).enter("mine", model()),
+        TypeError,
+        "build is a Network; pass the function or the class that makes the network",
     ),
     "an untrained name with a slip": (
         lambda _: fit("mini_reducd"),
@@ -614,6 +746,34 @@ TRAININGS = {
     "an unknown experiment": (lambda _: results("laddr"), ValueError, "stored: "),
 }
 
+EXPLORERS = {
+    "frames of no control": (
+        lambda _: ie.explore.module(frames={"kernal": [3]}),
+        ValueError,
+        "the module explorer has no control 'kernal'",
+    ),
+    "a number of frames": (
+        lambda _: ie.explore.module(frames=3),
+        ValueError,
+        "frames=3 must be True, False, or a table of values by control",
+    ),
+    "a network without layers": (
+        lambda _: ie.explore.network(nn.Identity()),
+        ValueError,
+        "your model has no layer that could be shown",
+    ),
+    "a list of trainings": (
+        lambda _: ie.explore.training([History("m")]),
+        TypeError,
+        "training takes what fit returns",
+    ),
+    "feature maps of nothing": (
+        lambda _: ie.explore.feature_maps(None),
+        TypeError,
+        "feature_maps takes a network, or the name of a trained one, got None",
+    ),
+}
+
 CASES = {
     f"{kind}: {name}": case
     for kind, cases in (
@@ -623,6 +783,7 @@ CASES = {
         ("weights", WEIGHTS),
         ("picture", PICTURES),
         ("training", TRAININGS),
+        ("explorer", EXPLORERS),
     )
     for name, case in cases.items()
 }
@@ -649,6 +810,12 @@ def test_bad_input_is_refused_in_words(call, error, words, tmp_path, monkeypatch
     assert left.pop(mine / "notes.txt") == b"a year of work"
     assert not any(path.name == "it-ran" or ".part" in path.name for path in left)
     assert not (tmp_path / "cache").exists()
+
+
+def test_labels_may_be_whole_numbers_of_any_width():
+    narrow = data().train
+    narrow = Split(narrow.images, narrow.labels.int())
+    assert fit(data_=Data(narrow, narrow, "narrow")).loss
 
 
 def test_there_are_many_of_them():

@@ -4,6 +4,7 @@ A time belongs to a machine, its load, its threads. So two networks are compared
 one run, round by round, and what can be quoted is the ratio, with its spread.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median, quantiles
 from time import perf_counter
@@ -88,6 +89,11 @@ def latency(models, input_shape=None, *, rounds=7, warm_up=2, threads=None):
     least, since several wait for each other. Modes and threads are left as they were.
     """
     alone = isinstance(models, nn.Module)
+    if not alone and not isinstance(models, Mapping):
+        raise TypeError(
+            f"latency takes a module, or a table of them by name, got {models!r}; "
+            'such as latency(create_model("mini_v3"))'
+        )
     models = {type(models).__name__: models} if alone else dict(models)
     before = torch.get_num_threads()
     threads = before if threads is None else threads

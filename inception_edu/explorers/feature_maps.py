@@ -149,9 +149,16 @@ def shipped(name):
 
 def subject_of(model, preprocessing, classes):
     """The `Subject` meant: a network, or the name of one with trained weights."""
+    from torch import nn
+
     from inception_edu.networks import load_pretrained
 
     if not isinstance(model, str):
+        if not isinstance(model, nn.Module):
+            raise TypeError(
+                f"feature_maps takes a network, or the name of a trained one, got "
+                f"{model!r}"
+            )
         name = getattr(model, "name", type(model).__name__)
         return Subject(model, name, preprocessing=preprocessing, classes=classes)
     if model not in STAND_INS:

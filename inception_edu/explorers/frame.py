@@ -268,6 +268,7 @@ class Explorer(anywidget.AnyWidget):
         if frames is None and os.environ.get("INCEPTION_EDU_FRAMES", "") not in "0":
             frames = True
         frames = self.sweep if frames is True else (frames or {})
+        stored = self._stored(frames)
         faces = [{"name": c.name, "label": c.label} | c.face() for c in controls]
         super().__init__(
             _face={
@@ -279,7 +280,7 @@ class Explorer(anywidget.AnyWidget):
                 "swept": [list(self.controls).index(c) for c in frames],
                 "compact": compact,
             },
-            _frames=self._stored(frames),
+            _frames=stored,
             _shown=self._answer(0),
         )
         self.on_msg(self._on_message)
@@ -360,6 +361,11 @@ class Explorer(anywidget.AnyWidget):
 
     def _stored(self, frames):
         """An answer for every state of the sweep, counted from the start."""
+        if not isinstance(frames, Mapping):
+            raise ValueError(
+                f"frames={frames!r} must be True, False, or a table of values by "
+                f"control, such as {{{next(iter(self.controls))!r}: [...]}}"
+            )
         count = prod(map(len, frames.values()))
         if frames and count > MOST_FRAMES:
             raise ValueError(

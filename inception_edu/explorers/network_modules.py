@@ -107,6 +107,8 @@ class Own:
             )
         if size not in self.found:
             self.found[size] = modules_of(self.measure(size))
+            if not self.found[size]:
+                raise ValueError("your model has no layer that could be shown")
         return self.found[size]
 
     def measure(self, size):

@@ -440,6 +440,12 @@ def training(*histories, **options):
     """
     if len(histories) > MOST_RUNS:
         raise ValueError(f"{len(histories)} runs; at most {MOST_RUNS} can be shown")
+    for history in histories:
+        if not isinstance(history, History):
+            raise TypeError(
+                f"training takes what fit returns, got {history!r}; several stand "
+                "one after the other: training(first, second)"
+            )
     trainer = Trainer(
         [
             Run(

@@ -42,7 +42,7 @@ def read_picture(source):
         return from_image(source, "this image")
     if isinstance(source, str | Path):
         return from_file(source)
-    if hasattr(source, "detach"):  # a tensor, on any device
+    if hasattr(source, "is_floating_point"):  # a tensor, on any device
         source = source.detach().cpu()
         source = (source.float() if source.is_floating_point() else source).numpy()
     if isinstance(source, np.ndarray | list | tuple):
@@ -147,7 +147,7 @@ def to_rgb(image, name):
             )
         grey = Image.fromarray((values.astype(np.uint32) // 257).astype(np.uint8))
         return grey.convert("RGB"), "grey, 16 bits"
-    if "A" in mode or "a" in mode or "transparency" in image.info:
+    if mode.endswith(("A", "a")) or "transparency" in image.info:  # LAB has none
         image = image.convert("RGBA")
         if image.getextrema()[3][0] == 255:
             return image.convert("RGB"), ""

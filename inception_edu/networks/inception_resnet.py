@@ -6,6 +6,8 @@ release (TF-slim's inception_resnet_v2.py), which differ in stem, counts and
 widths.
 """
 
+from math import isfinite
+
 from torch import nn
 
 from inception_edu.networks.googlenet import head
@@ -170,8 +172,10 @@ def three_scales(scale):
     """The residual scale of A, B and C from nothing, one number or three."""
     if scale is None:
         return SCALES
-    scales = (scale,) * 3 if isinstance(scale, int | float) else tuple(scale)
-    if len(scales) != 3 or not all(isinstance(s, int | float) for s in scales):
+    scales = scale if isinstance(scale, tuple | list) else (scale,) * 3
+    if len(scales) != 3 or not all(
+        isinstance(s, int | float) and isfinite(s) for s in scales
+    ):
         raise ValueError(
             f"scale={scale!r} must be one number, or three for the blocks A, B, C"
         )

@@ -13,6 +13,8 @@ from inception_edu.networks.googlenet import head
 from inception_edu.networks.inception_v3 import AuxiliaryHead, average_pool
 from inception_edu.networks.layers import Branches, ConvUnit, Network
 
+MOST_MODULES = 100  # of one kind; the papers' networks have 20 at most
+
 
 def stem_layers():
     """Figure 3: `(N, 3, 299, 299) -> (N, 384, 35, 35)`, three times in parallel.
@@ -185,11 +187,13 @@ class InceptionC(Branches):
 
 
 def check_counts(**counts):
-    """Refuse a number of modules that is not a whole number of at least 0."""
+    """Refuse a number of modules that is no whole number, or fills the memory."""
     for name, count in counts.items():
-        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        whole = isinstance(count, int) and not isinstance(count, bool)
+        if not whole or not 0 <= count <= MOST_MODULES:
             raise ValueError(
-                f"{name}={count!r} must be a whole number of modules, 0 or more"
+                f"{name}={count!r} must be a whole number of modules, 0 to "
+                f"{MOST_MODULES}"
             )
 
 

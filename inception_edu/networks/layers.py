@@ -6,6 +6,7 @@ and a `Network` is a named sequence of such modules.
 """
 
 from collections.abc import Mapping
+from numbers import Integral
 from typing import NamedTuple
 
 import torch
@@ -26,7 +27,12 @@ class Outputs(NamedTuple):
 
 def pair(size):
     """A kernel, stride or padding as `(height, width)`."""
-    return (size, size) if isinstance(size, int) else tuple(size)
+    both = (size, size) if isinstance(size, Integral) else size
+    if not isinstance(both, tuple | list) or len(both) != 2:
+        raise TypeError(
+            f"kernel_size={size!r} must be a whole number, or two: (height, width)"
+        )
+    return tuple(both)
 
 
 class ConvUnit(nn.Sequential):
@@ -86,6 +92,12 @@ def chain(steps):
         for name, step in steps.items():
             sequence.add_module(name, chain(step))
         return sequence
+    if not isinstance(steps, list | tuple):
+        hint = "; call the class first" if isinstance(steps, type) else ""
+        raise TypeError(
+            f"{steps!r} is no layer; expected a module, a list of modules, or a "
+            f"table of them by name{hint}"
+        )
     return nn.Sequential(*steps)
 
 
@@ -100,6 +112,11 @@ class Branches(nn.ModuleDict):
 
     def __init__(self, branches):
         super().__init__()
+        if not isinstance(branches, Mapping):
+            raise TypeError(
+                f"branches are a table by name, such as {{'1x1': module}}, not a "
+                f"{type(branches).__name__}"
+            )
         for name, steps in branches.items():
             if hasattr(self, name) or "." in name or not name:
                 raise ValueError(
@@ -185,3 +202,14 @@ class Network(nn.Module):
                 f"take ({self.min_size}x{self.min_size}); pass a larger image "
                 "or use a mini network"
             )
+        weights = next(self.parameters(), x).dtype
+        if type(x) is torch.Tensor and x.dtype != weights and not under_autocast(x):
+            raise TypeError(
+                f"input of type {x.dtype} for weights of type {weights}: pass "
+                f"x.to({weights}), or convert the network"
+            )
+
+
+def under_autocast(x):
+    """Whether torch chooses the type of every layer on this device itself."""
+    return torch.is_autocast_enabled(x.device.type)

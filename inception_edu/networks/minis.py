@@ -363,8 +363,8 @@ def mini_resnet(
     if aux:
         raise ValueError("mini_resnet has no auxiliary head; use aux=False, or mini_v3")
     check_counts(a=a, b=b, c=c)
-    if not 0 <= scale <= 10:
-        raise ValueError(f"scale={scale} must lie between 0 and 10; 1 is no scaling")
+    if not isinstance(scale, Real) or not 0 <= scale <= 10:
+        raise ValueError(f"scale={scale!r} must lie between 0 and 10; 1 is no scaling")
     if not isinstance(top, int) or not 77 <= top <= 4096:
         raise ValueError(
             f"top={top!r} must be a whole number from 77 to 4096: the last reduction "

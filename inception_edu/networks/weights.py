@@ -67,6 +67,7 @@ def load_weights(model, weights):
             "weights are a state dict or the path of one, got "
             f"{type(weights).__name__}{hint}"
         )
+    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     place = "these weights"
     if not isinstance(weights, Mapping):
         place = str(weights)
@@ -84,6 +85,12 @@ def load_weights(model, weights):
     found = {key: value for key, value in found.items() if key not in left_out}
 
     problems = differences(own, found)
+    deeper = [key for key, value in weights.items() if isinstance(value, Mapping)]
+    if deeper:
+        problems.append(
+            f"  Tables lie inside, under {', '.join(map(repr, deeper[:6]))}: if one "
+            "holds the weights, pass it alone: torch.load(path)[key]."
+        )
     if problems:
         name = getattr(model, "name", type(model).__name__)
         if name == "googlenet" and source == "torchvision's":
@@ -128,12 +135,14 @@ def differences(own, found):
         ours, theirs = own[key], found[key]
         if not isinstance(theirs, torch.Tensor) or theirs.layout != torch.strided:
             kinds.append(f"{key} is {type(theirs).__name__}")
+        elif theirs.is_meta:
+            kinds.append(f"{key} is on the meta device")
         elif theirs.shape != ours.shape:
             shapes.append(f"{key} {size(theirs)} for {size(ours)}")
         elif theirs.is_floating_point() != ours.is_floating_point():
             kinds.append(f"{key} is {theirs.dtype}")
-        elif theirs.is_floating_point() and not torch.isfinite(theirs).all():
-            broken.append(key)
+        elif theirs.is_floating_point() and not theirs.to(ours.dtype).isfinite().all():
+            broken.append(key)  # in the model's own type: 1e300 has no float32
     problems += [
         listing("of another shape", sorted(shapes)),
         listing("not a tensor of numbers", sorted(kinds)),
@@ -170,7 +179,7 @@ def read_weights(path):
     if not path.is_file():
         raise FileNotFoundError(f"no weight file at {path}")
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             from safetensors.torch import load_file
 
             weights = load_file(path)
@@ -234,6 +243,11 @@ class Preprocessing:
         """What the network looks at: an RGB image of `crop` x `crop` pixels."""
         from PIL import Image
 
+        if not isinstance(image, Image.Image):
+            raise TypeError(
+                f"a PIL image is wanted, got {type(image).__name__}; "
+                "networks.images.read_picture(it).image makes one"
+            )
         image = image.convert("RGB")
         scale = self.resize / min(image.size)
         width, height = (max(self.resize, int(side * scale)) for side in image.size)

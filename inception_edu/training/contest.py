@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, field, fields
 from math import isfinite
 from pathlib import Path
 
+from torch import nn
+
 from inception_edu.cost import trace
 from inception_edu.training.data import digits_at_scale, own_folder
 from inception_edu.training.loop import fit
@@ -96,6 +98,11 @@ class Contest:
 
     def check(self, build):
         """`(model, trace)` of a design, or ValueError naming what is over the rules."""
+        if isinstance(build, nn.Module) or not callable(build):
+            raise TypeError(
+                f"build is a {type(build).__name__}; pass the function or the class "
+                "that makes the network, without calling it"
+            )
         model = build()
         run = trace(model, (1, 3, SIDE, SIDE))
         if run.output_shape != (1, 10):

@@ -34,6 +34,13 @@ class Split:
     scales: torch.Tensor | None = None
 
     def __post_init__(self):
+        for name in ("images", "labels"):
+            if not isinstance(getattr(self, name), torch.Tensor):
+                kind = type(getattr(self, name)).__name__
+                raise TypeError(
+                    f"{name} of type {kind}: expected a tensor; torch.as_tensor makes "
+                    "one of an array or a list"
+                )
         shape = tuple(self.images.shape)
         if self.images.dtype != torch.uint8 or len(shape) != 4:
             raise ValueError(
@@ -177,8 +184,8 @@ def cache_folder():
 
 def own_folder(ours, systems, usual):
     """The folder that the variable `ours` names, else ours in the user's own one."""
-    if ours in os.environ:
-        return Path(os.environ[ours])
+    if os.environ.get(ours):  # set, but to nothing: as if it were not set
+        return Path(os.environ[ours]).expanduser()
     home = os.environ.get(systems) or os.environ.get("LOCALAPPDATA")
     return Path(home or os.path.expanduser(usual)) / "inception_edu"
 

@@ -3,6 +3,7 @@
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
@@ -39,7 +40,9 @@ def choose_device(device="auto"):
     """The torch.device meant: "auto" takes a CUDA GPU, else Apple's, else the CPU."""
     if device != "auto":
         try:
-            return torch.zeros(1, device=device).device
+            probe = torch.zeros(1, device=device)
+            probe.item()  # "meta" has no memory, and a network sent there loses its own
+            return probe.device
         except Exception as problem:  # torch raises half a dozen kinds
             raise ValueError(
                 f"device={device!r} cannot be used here ({problem}); choose 'auto', "
@@ -181,6 +184,11 @@ def check_fit(model, data, device):
     classes = len(data.classes)
     for split in (data.train, data.test):
         low, high = int(split.labels.min()), int(split.labels.max())
+        if split.labels.is_floating_point():
+            raise ValueError(
+                f"labels of type {split.labels.dtype}: expected whole numbers; pass "
+                "labels.long()"
+            )
         if low < 0 or high >= classes:
             raise ValueError(
                 f"labels from {low} to {high}: expected 0 to {classes - 1}, since "
@@ -189,15 +197,22 @@ def check_fit(model, data, device):
     was_training = model.training
     model.eval()
     try:
-        with torch.no_grad():
-            logits, _ = split_outputs(model(as_input(data.train.images[:2], device)))
+        for split in (data.test, data.train):
+            shape = tuple(split.images.shape[1:])
+            with torch.no_grad():
+                outputs = model(as_input(split.images[:2], device))
     except Exception as error:
-        shape = tuple(data.train.images.shape[1:])
         raise ValueError(
             f"the model does not take images of shape {shape}: {error}"
         ) from error
     finally:
         model.train(was_training)
+    if not isinstance(outputs, torch.Tensor | tuple | list):
+        raise ValueError(
+            f"the model returns a {type(outputs).__name__}; expected a tensor of "
+            f"(images, {classes}), or a tuple that begins with one"
+        )
+    logits, _ = split_outputs(outputs)
     if logits.ndim != 2 or logits.shape[1] < classes:
         raise ValueError(
             f"the model returns {tuple(logits.shape)} for 2 images; expected "
@@ -259,7 +274,7 @@ def load_checkpoint(path, identity):
     advice = "delete the file to start again, or name another"
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        stored = state["identity"]
+        stored = dict(state["identity"])
     except Exception as error:
         raise ValueError(
             f"checkpoint {path} cannot be read ({type(error).__name__}); {advice}"
@@ -328,6 +343,7 @@ def fit(
         ("model", model, nn.Module | str, 'create_model("mini_v3") or "mini_v3"'),
         ("data", data, Data, "digits_at_scale()"),
         ("recipe", recipe, recipes.Recipe, "recipes.quick"),
+        ("callback", callback, Callable | None, "a function of the history"),
     ):
         if not isinstance(given, kind):
             raise TypeError(f"{what}={given!r} cannot be used; pass {example}")
@@ -441,7 +457,8 @@ class Training:
         self.model.train()
         for images, labels in batches(self.data.train, self.recipe):
             share = (self.done + so_far["batches"] / self.batches) / self.epochs
-            loss, right = self.step(images, labels.to(self.device), share)
+            labels = labels.to(self.device, torch.int64)
+            loss, right = self.step(images, labels, share)
             so_far["loss"] += loss * len(labels)
             so_far["right"] += right
             so_far["seen"] += len(labels)

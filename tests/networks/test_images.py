@@ -75,6 +75,12 @@ MODES = {
         (0,) * 3,
         "from CMYK",
     ),
+    "LAB": (
+        lambda: two_halves("LAB", (50, 128, 128), (200, 128, 128)),
+        (47,) * 3,
+        (194,) * 3,
+        "",
+    ),
     "palette": (palette, RED, (0, 0, 255), ""),
     "palette with a hole": (
         palette_with_a_hole,

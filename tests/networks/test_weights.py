@@ -198,13 +198,19 @@ def test_our_own_state_dict_loads():
     assert same(snapshot(model), snapshot(source))
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".pt", ".safetensors"])
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".safetensors", ".SafeTensors"])
 def test_files_load(tmp_path, suffix):
     source, model = small(seed=1), small(seed=2)
     path = tmp_path / f"weights{suffix}"
-    save = save_file if suffix == ".safetensors" else torch.save
+    save = save_file if suffix.lower() == ".safetensors" else torch.save
     save(source.state_dict(), path)
     load_weights(model, str(path))
+    assert same(snapshot(model), snapshot(source))
+
+
+def test_a_compiled_network_loads_what_the_network_does():
+    source, model = small(seed=1), small(seed=2)
+    load_weights(torch.compile(model, backend="eager"), source.state_dict())
     assert same(snapshot(model), snapshot(source))
 
 

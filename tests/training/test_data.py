@@ -154,6 +154,16 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
     assert len(digits_at_scale(30, n_test=10).train) == 30
 
 
+@pytest.mark.parametrize("given", ["", "~/kept"])
+def test_a_cache_folder_is_never_one_by_accident(tmp_path, monkeypatch, given):
+    """Set to nothing is not set; the tilde is the reader's home, as in a shell."""
+    for name in ("HOME", "USERPROFILE", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("INCEPTION_EDU_CACHE", given)
+    name = "kept" if given else "inception_edu"
+    assert module.cache_folder() == tmp_path / name
+
+
 def test_a_full_disk_leaves_no_part_behind(monkeypatch):
     def full(file, **arrays):
         file.write(b"half")
