@@ -349,9 +349,9 @@ class Tracer(Recorder):
         super().__init__(torch.device("cpu"))
         self.paths = {}  # module -> path
         self.visit(model, "")
-        # By id, so that shared ones count once, and read here once: asked while the
-        # model runs, a parameter tells `Aside`.
-        self.parameters, self.shapes = {}, {}  # elements, shapes
+        # Shapes by id, so that shared ones count once; read here, since a parameter
+        # that is asked while the model runs tells `Aside`.
+        self.parameters = {}
         self.counted = set()
         some = None
         for module in self.paths:
@@ -363,10 +363,9 @@ class Tracer(Recorder):
                         "the model has lazy layers without weights; run it once on a "
                         "real input, then trace it"
                     )
-                self.parameters[id(parameter)] = parameter.numel()
-                self.shapes[id(parameter)] = parameter.shape
+                self.parameters[id(parameter)] = parameter.shape
                 some = parameter
-        self.built = sum(self.parameters.values())
+        self.built = sum([shape.numel() for shape in self.parameters.values()])
         if some is not None:
             self.device = some.device
 
@@ -430,7 +429,8 @@ class Tracer(Recorder):
                 self.own(parameter, self.names[id(parameter)])
 
     def own(self, parameter, path):
-        result = Result("parameter", tuple(self.shape_of(parameter)), view=True)
+        shape = self.parameters.get(id(parameter)) or parameter.shape
+        result = Result("parameter", tuple(shape), view=True)
         self.record(result, (), self.count(parameter), path=path)
 
     def own_rest(self, module):
@@ -439,16 +439,13 @@ class Tracer(Recorder):
             if parameter is not None and id(parameter) not in self.counted:
                 self.own(parameter, f"{self.path}.{name}" if self.path else name)
 
-    def shape_of(self, parameter):
-        return self.shapes.get(id(parameter)) or parameter.shape
-
     def count(self, *parameters):
         """`(params, weights)` of an operation: those new to the run, and all."""
         params = weights = 0
         for parameter in parameters:
             if parameter is not None:
                 own = id(parameter)
-                size = self.parameters.get(own) or parameter.numel()
+                size = (self.parameters.get(own) or parameter.shape).numel()
                 weights += size
                 if own not in self.counted:
                     self.counted.add(own)
@@ -534,7 +531,7 @@ class Tracer(Recorder):
 
 
 class Aside(TorchFunctionMode):
-    """Shows the tracer the torch calls that no `ShapeValue` takes part in.
+    """Shows the tracer every torch call, those without a `ShapeValue` too.
 
     A position bias made of a table, or by a small network of its own, is computed
     from weights alone: the run does it all the same, so it counts.
@@ -546,8 +543,10 @@ class Aside(TorchFunctionMode):
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
+        if ShapeValue in types:
+            return self.tracer.call(function, args, kwargs)
         answer = function(*args, **kwargs)
-        if ShapeValue not in types and not self.tracer.in_rule:
+        if not self.tracer.in_rule:
             made = answer if isinstance(answer, tuple) else (answer,)
             if any(isinstance(part, torch.Tensor) for part in made):  # not a size
                 self.tracer.aside(function, args, kwargs)
@@ -655,8 +654,8 @@ def run_convolution(tracer, module, x):
     if module.padding_mode != "zeros" or type(module.padding) is str:
         return None
     args = (
-        tracer.shape_of(weight), module.stride, module.padding, module.dilation,
-        module.groups,
+        tracer.parameters.get(id(weight)) or weight.shape,
+        module.stride, module.padding, module.dilation, module.groups,
     )  # fmt: skip
     try:
         result = convolve(x, *args)
