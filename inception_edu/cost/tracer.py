@@ -351,21 +351,21 @@ class Tracer(Recorder):
         self.visit(model, "")
         # Shapes by id, so that shared ones count once; read here, since a parameter
         # that is asked while the model runs tells `Aside`.
-        self.parameters = {}
+        self.parameters = shapes = {}
         self.counted = set()
         some = None
         for module in self.paths:
             for parameter in module._parameters.values():
-                if parameter is None or id(parameter) in self.parameters:
+                if parameter is None or id(parameter) in shapes:
                     continue
                 if isinstance(parameter, LAZY):
                     raise ValueError(
                         "the model has lazy layers without weights; run it once on a "
                         "real input, then trace it"
                     )
-                self.parameters[id(parameter)] = parameter.shape
+                shapes[id(parameter)] = parameter.shape
                 some = parameter
-        self.built = sum([shape.numel() for shape in self.parameters.values()])
+        self.built = sum([shape.numel() for shape in shapes.values()])
         if some is not None:
             self.device = some.device
 
