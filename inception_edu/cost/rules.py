@@ -13,9 +13,7 @@ from typing import NamedTuple
 
 import torch
 
-from inception_edu.cost.shapes import ShapeValue, join, light, walk
-
-new_tuple = tuple.__new__  # a `NamedTuple` without the way through its own
+from inception_edu.cost.shapes import ShapeValue, join, light, new_tuple, walk
 
 
 class Result(NamedTuple):
@@ -430,7 +428,7 @@ def cast(kind):
 
 def cat(tensors, dim=0, **kwargs):
     dim = kwargs.get("axis", dim)
-    shapes = [tuple(t.shape) for t in tensors if tuple(t.shape) != (0,)]
+    shapes = [shape for t in tensors if (shape := tuple(t.shape)) != (0,)]
     dim %= len(shapes[0])
     rest = {shape[:dim] + shape[dim + 1 :] for shape in shapes}
     if len(rest) > 1:

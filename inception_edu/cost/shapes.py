@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import torch
 
+new_tuple = tuple.__new__  # a `NamedTuple` without the way through its own
+
 
 class Span(NamedTuple):
     """What one axis of a value sees of the input, in input pixels.
@@ -25,12 +27,10 @@ class Span(NamedTuple):
 
     def slide(self, kernel, stride, padding, dilation):
         """The span after a window slides over this axis."""
-        return Span(
-            self.dim,
-            self.low - padding * self.jump,
-            self.high + (dilation * (kernel - 1) - padding) * self.jump,
-            self.jump * stride,
-        )
+        dim, low, high, jump = self
+        low -= padding * jump
+        high += (dilation * (kernel - 1) - padding) * jump
+        return new_tuple(Span, (dim, low, high, jump * stride))
 
     def whole(self, length):
         """The span of something that reads all `length` elements at once."""
@@ -44,14 +44,17 @@ def join(fields):
     """
     first, *rest = fields
     for other in rest:
-        if first is None or other is None:
+        if first is None or other is None or len(first) != len(other):
             return None
-        if [(a.dim, a.jump) for a in first] != [(b.dim, b.jump) for b in other]:
-            return None
-        first = tuple(
-            a._replace(low=min(a.low, b.low), high=max(a.high, b.high))
-            for a, b in zip(first, other, strict=True)
-        )
+        both = []
+        for (dim, low, high, jump), (axis, least, most, step) in zip(
+            first, other, strict=True
+        ):
+            if dim != axis or jump != step:
+                return None
+            ends = low if low < least else least, high if high > most else most
+            both.append(new_tuple(Span, (dim, *ends, jump)))
+        first = tuple(both)
     return first
 
 

@@ -25,10 +25,16 @@ from inception_edu.cost.rules import (
     Result,
     ShapeError,
     convolve,
-    new_tuple,
     text,
 )
-from inception_edu.cost.shapes import Length, ShapeValue, Span, light, walk
+from inception_edu.cost.shapes import (
+    Length,
+    ShapeValue,
+    Span,
+    light,
+    new_tuple,
+    walk,
+)
 
 KEEPS_EVAL = (
     nn.modules.batchnorm._NormBase,
