@@ -8,7 +8,7 @@ nothing of models: the tracer adds paths, parameters and edges.
 normalisation, activation and pooling count 0.
 """
 
-from math import ceil, prod
+from math import prod
 from typing import NamedTuple
 
 import torch
@@ -59,9 +59,9 @@ def slide(sizes, field, kernel, stride, padding, dilation, ceil_mode=False):
         return before, field  # a 1x1 leaves the grid as it is
     for n, k, s, p, d in zip(before, kernel, stride, padding, dilation, strict=True):
         room = n + 2 * p - d * (k - 1) - 1
-        out = (ceil(room / s) if ceil_mode else room // s) + 1
-        if ceil_mode and (out - 1) * s >= n + p:  # a window may not start in padding
-            out -= 1
+        out = room // s + 1
+        if ceil_mode and room % s and out * s < n + p:  # none may start in padding
+            out += 1
         if out < 1:
             raise ShapeError(
                 f"a {text(kernel)} window (dilation {text(dilation)}) does not fit "

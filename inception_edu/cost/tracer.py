@@ -268,10 +268,16 @@ class Recorder:
             kind, shape, field, macs, kernel, stride, padding, dilation, groups, view,
             several, new_dtype,
         ) = result  # fmt: skip
+        if len(values) == 1:  # most there is
+            x = values[0]
+            dtype, in_shapes, inputs = x.dtype, (x.sizes,), (x.op,)
+        else:
+            if values:
+                dtype = values[0].dtype
+            in_shapes = tuple([value.sizes for value in values])
+            inputs = tuple([value.op for value in values])
         if new_dtype is not None:
             dtype = new_dtype
-        elif values:
-            dtype = values[0].dtype
         ops = self.ops
         index = len(ops)
         first, first_field = (shape[0], field[0]) if several else (shape, field)
@@ -293,13 +299,13 @@ class Recorder:
                     padding,
                     dilation,
                     groups,
-                    tuple([value.sizes for value in values]),
+                    in_shapes,
                     first,
                     counts[0],
                     macs,
                     new_bytes,
                     self.window(first_field),
-                    tuple([value.op for value in values]),
+                    inputs,
                     known,
                     counts[1],
                 ),
