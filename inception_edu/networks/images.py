@@ -63,7 +63,8 @@ def from_file(path):
     if not path.exists():
         raise FileNotFoundError(f"no picture at {path}")
     if not path.is_file():
-        raise ValueError(f"{path} is a folder; give the path of a picture in it")
+        kind = "a folder" if path.is_dir() else "no ordinary file"
+        raise ValueError(f"{path} is {kind}; give the path of a picture")
     if not path.stat().st_size:
         raise ValueError(f"{path} is empty: 0 bytes; save or copy it again")
     with warnings.catch_warnings():

@@ -437,6 +437,13 @@ def test_bad_input_is_refused_in_words(model, shape, error, words):
         trace(model, shape)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:FutureWarning")
+def test_a_scripted_model_has_no_python_to_trace():
+    with pytest.raises(TypeError, match="trace the model that it was made of"):
+        trace(torch.jit.trace(nn.ReLU(), torch.ones(1)), (1, 3, 8, 8))
+
+
 def test_a_model_that_looks_at_values_is_told_so():
     class Peeks(nn.Module):
         def forward(self, x):

@@ -1,5 +1,6 @@
 """Pictures from outside: every kind is taken as it looks, or refused in words."""
 
+import os
 import struct
 import zlib
 from itertools import pairwise
@@ -229,6 +230,8 @@ def test_a_missing_file_a_folder_and_an_address_are_told_apart(tmp_path):
         read_picture(tmp_path / "none.png")
     with pytest.raises(ValueError, match="is a folder"):
         read_picture(tmp_path)
+    with pytest.raises(ValueError, match="is no ordinary file"):
+        read_picture(os.devnull)
     with pytest.raises(ValueError, match="download the picture"):
         read_picture("https://example.org/a.png")
 
