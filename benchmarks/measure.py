@@ -1,6 +1,7 @@
 """Interleaved rounds, medians and ratios; one row a figure, one CSV a part."""
 
 import csv
+import gc
 import os
 import platform
 import time
@@ -54,6 +55,7 @@ def interleaved(functions, rounds, warm_up=1, clock=time.perf_counter):
     for turn in range(rounds):
         start = turn % len(names)
         for name in names[start:] + names[:start]:
+            gc.collect()  # nobody pays for another's garbage
             before = clock()
             functions[name]()
             times[name].append(clock() - before)

@@ -42,7 +42,7 @@ KEEPS_EVAL = (
 )
 LOCK = threading.RLock()
 ACTIVE = threading.local()
-MODULE_CALL = nn.Module.__call__
+MODULE_CALL = nn.Module._call_impl
 LAZY = nn.parameter.UninitializedTensorMixin  # its metaclass is C's: quick to ask
 
 
@@ -706,7 +706,11 @@ SHORTCUTS = {nn.Sequential.forward: run_sequence, **LEAVES}
 
 
 def call_module(module, *args, **kwargs):
-    """Stands in for `nn.Module.__call__` while a trace runs in this thread."""
+    """Stands in for `nn.Module._call_impl` while a trace runs in this thread.
+
+    `__call__` leads there; itself it would be slow to change, since Python then
+    asks every subclass of `nn.Module` that there is, in torchvision and all.
+    """
     tracer = getattr(ACTIVE, "tracer", None)
     if tracer is None or module not in tracer.paths:
         return MODULE_CALL(module, *args, **kwargs)
@@ -768,25 +772,28 @@ def trace(model, input_shape, *more_shapes, aux=False, dtype=torch.float32):
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     shapes = [checked(shape) for shape in (input_shape, *more_shapes)]
     tracer = Tracer(model)
-    modes = []  # of those that change
+    changes = []  # attributes, name, value for the run, value before
     for module in tracer.paths:
+        own, compiled = module.__dict__, module._compiled_call_impl
         wanted = aux and not isinstance(module, KEEPS_EVAL)
         if module.training != wanted:
-            modes.append((module.__dict__, module.training))
+            changes.append((own, "training", wanted, module.training))
+        if compiled is not None:  # by `Module.compile`
+            changes.append((own, "_compiled_call_impl", None, compiled))
     with LOCK, torch.no_grad(), no_collection():
         try:
-            for attributes, mode in modes:  # past __setattr__, which is slow
-                attributes["training"] = not mode
-            nn.Module.__call__ = call_module
+            for attributes, name, value, _ in changes:  # past __setattr__: it is slow
+                attributes[name] = value
+            nn.Module._call_impl = call_module
             ACTIVE.tracer = tracer
             inputs = [tracer.start(shape, dtype) for shape in shapes]
             with Aside(tracer):
                 answer = model(*inputs)
         finally:
             ACTIVE.tracer = None
-            nn.Module.__call__ = MODULE_CALL
-            for attributes, mode in modes:
-                attributes["training"] = mode
+            nn.Module._call_impl = MODULE_CALL
+            for attributes, name, _, value in changes:
+                attributes[name] = value
     name = getattr(model, "name", None) or type(model).__name__
     outputs, ops = list(leaves(answer)), tuple(tracer.ops)
     options = {"aux": aux, "dtype": dtype}

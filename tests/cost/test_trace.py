@@ -333,7 +333,7 @@ def test_the_model_is_left_as_it_was():
     assert not calls and len(model.conv1._forward_hooks) == 1
     assert all(torch.equal(state[k], v) for k, v in model.state_dict().items())
     assert torch.equal(random, torch.get_rng_state())
-    assert nn.Module.__call__ is trace.__globals__["MODULE_CALL"]
+    assert nn.Module._call_impl is trace.__globals__["MODULE_CALL"]
 
 
 def test_the_mode_is_put_back_after_an_error():
@@ -341,7 +341,7 @@ def test_the_mode_is_put_back_after_an_error():
     with pytest.raises(ShapeError):
         trace(model, (1, 3, 8, 8))
     assert model.training and model[0].training
-    assert nn.Module.__call__ is trace.__globals__["MODULE_CALL"]
+    assert nn.Module._call_impl is trace.__globals__["MODULE_CALL"]
 
 
 def test_a_trace_computes_nothing():
@@ -435,6 +435,17 @@ def test_the_models_own_error_comes_through_with_the_path():
 def test_bad_input_is_refused_in_words(model, shape, error, words):
     with pytest.raises(error, match=words):
         trace(model, shape)
+
+
+def test_a_compiled_part_is_traced_as_it_was_and_stays_compiled():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.Conv2d(4, 5, 1)))
+    plain = trace(model, (1, 3, 8, 8))
+    calls = []
+    for part in (model, model[1], model[1][0]):
+        part._compiled_call_impl = calls.append  # as `Module.compile` sets it
+    seen = trace(model, (1, 3, 8, 8))
+    assert seen.ops == plain.ops and calls == []
+    assert all(m._compiled_call_impl for m in (model, model[1], model[1][0]))
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
