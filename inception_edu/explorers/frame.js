@@ -80,10 +80,11 @@ export default { render({ model, el }) {
     model.set("_asked", [asked, [...moves.values()]]);
     model.save_changes();
   };
+  const send = (message) => { try { model.send(message); } catch { /* its kernel is gone, which `silent` tells */ } };
   // Nothing is asked: Python may draw where the control in hand goes next.
   const lookAhead = (c = controls.find(({ input }) => input === document.activeElement)) => {
     const [serial] = model.get("_shown"), place = `${serial} ${c?.name}`;
-    if (here && c && place !== looked) model.send({ ahead: [serial, c.name, c.steps()] }), looked = place;
+    if (here && c && place !== looked) send({ ahead: [serial, c.name, c.steps()] }), looked = place;
   };
   const answered = () => {
     here = true; near.clear(); paint(model.get("_shown"));
@@ -96,7 +97,7 @@ export default { render({ model, el }) {
   });
   controls.forEach((c) => { c.input.addEventListener("input", () => ask([c])); c.input.addEventListener("focus", () => lookAhead(c)); });
   // A press is a message of its own: unlike a question, it must never be skipped.
-  face.buttons.forEach(([press], i) => buttons[i].addEventListener("click", () => { expect(); model.send({ press, moves: [...moves.values()] }); }));
+  face.buttons.forEach(([press], i) => buttons[i].addEventListener("click", () => { expect(); send({ press, moves: [...moves.values()] }); }));
   buttons.at(-1).addEventListener("click", () => { controls.forEach((c, i) => c.write(face.start[i])); ask(controls); });
   picture.addEventListener("click", ({ target }) => {
     const picks = new Map(target.closest("[data-pick]")?.dataset.pick.split(";").map((pick) => pick.split("="))); // "row=3;column=5"
@@ -109,7 +110,7 @@ export default { render({ model, el }) {
     if (event.key === "Escape" || !buttons.includes(event.target)) event.stopPropagation();
   });
   paint(model.get("_shown"));
-  model.send({ hello: true });
+  send({ hello: true });
   el.append(root);
   return () => { clearTimeout(timer); model.off(null, answered); };
 } };
