@@ -97,7 +97,7 @@ def test_a_copy_passes_strict_nbval_in_its_own_folder(handed_out):
             sys.executable,
             "-m",
             "pytest",
-            "--nbval",
+            *("-p", "no:cacheprovider", "--nbval"),
             "-q",
             "-n",
             "0",
