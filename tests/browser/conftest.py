@@ -55,7 +55,12 @@ SETTINGS = {
 }
 
 # JupyterLab's own complaints, which say nothing about our notebooks.
-NOT_OURS = ("favicon", "Could not find a kernel", "ResizeObserver loop")
+NOT_OURS = (
+    "favicon",
+    "Could not find a kernel",
+    "ResizeObserver loop",
+    "Could not restore the debugger state",  # after a restart
+)
 
 
 def pytest_collection_modifyitems(items):
