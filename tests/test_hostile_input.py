@@ -108,6 +108,12 @@ def file(name, content, use):
     return call
 
 
+def pipe(path):
+    """A named pipe, which is never read to its end; elsewhere a folder."""
+    os.mkfifo(path) if hasattr(os, "mkfifo") else path.mkdir()
+    return path
+
+
 def bomb(folder):
     return pickle.dumps({"fc.bias": Bomb(folder / "it-ran")}, 2)
 
@@ -676,6 +682,16 @@ TRAININGS = {
         lambda folder: fit(checkpoint=folder),
         FileNotFoundError,
         "must be a file in a folder that is there",
+    ),
+    "a pipe for a checkpoint": (
+        lambda folder: fit(checkpoint=pipe(folder / "run.pt")),
+        FileNotFoundError,
+        "must be a file in a folder that is there",
+    ),
+    "a pipe for a history": (
+        lambda folder: History.load(pipe(folder / "run.json")),
+        ValueError,
+        "run.json is a folder or a pipe; load a file",
     ),
     "a checkpoint that runs code": (
         file("run.pt", bomb, lambda path: fit(checkpoint=path)),

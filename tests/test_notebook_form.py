@@ -322,7 +322,15 @@ BROKEN = {
     for name, cell in {
         "no source": CELL.replace("SOURCE", "null").replace("METADATA", "{}"),
         "no metadata": CELL.replace("SOURCE", '""').replace("METADATA", "null"),
+        "tags of null": CELL.replace("METADATA", '{"tags": null}'),
+        "an id of a number": CELL.replace("{", '{"id": 7, ', 1),
+        "outputs": CELL.replace("{", '{"outputs": 3, ', 1),
+        "an attachment of text": CELL.replace("{", '{"attachments": "x", ', 1),
     }.items()
+}
+BROKEN = {
+    name: content.replace(b"SOURCE", b'""').replace(b"METADATA", b"{}")
+    for name, content in BROKEN.items()
 }
 
 

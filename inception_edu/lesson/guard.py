@@ -8,6 +8,7 @@ back where they were. It works in a notebook, in a script, on every system.
 import builtins
 import contextlib
 import ctypes
+import gc
 import io
 import os
 import random
@@ -212,6 +213,10 @@ def same_surroundings():
     states = [
         (random.setstate, random.getstate()),
         (sys.setrecursionlimit, sys.getrecursionlimit()),
+        (put_back_path, sys.path, list(sys.path)),
+        (gc.enable if gc.isenabled() else gc.disable,),
+        (put_back_environment, dict(os.environ)),
+        (os.umask, umask()),
     ]
     if torch := sys.modules.get("torch"):
         states.append((torch.set_num_threads, torch.get_num_threads()))
@@ -228,8 +233,30 @@ def same_surroundings():
             yield
     finally:
         sys.stdin, builtins.input = keyboard, ask
-        for put_back, state in states:
-            put_back(state)
+        for put_back, *state in states:
+            put_back(*state)
+
+
+def put_back_path(path, places):
+    """The list itself and what it held: either may have been changed."""
+    sys.path = path
+    sys.path[:] = places
+
+
+def put_back_environment(before):
+    """Only what differs: every write asks the system."""
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    for name in before:
+        if os.environ.get(name) != before[name]:
+            os.environ[name] = before[name]
+
+
+def umask():
+    """The rights that new files do not get; asking is changing."""
+    now = os.umask(0o077)
+    os.umask(now)
+    return now
 
 
 def no_keyboard(prompt=""):

@@ -14,7 +14,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import nbformat
-from nbformat import reader
+from nbformat import reader, validator
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 CELL_METADATA = ("editable", "jp-MarkdownHeadingCollapsed", "slideshow", "tags")
@@ -96,9 +96,9 @@ def read(path):
         if version != 4:
             raise ValueError(f"of nbformat {version}, expected 4; save it anew")
         notebook = nbformat.v4.reads(text)
-        for cell in notebook.cells:
-            if not isinstance(cell.source, str) or not isinstance(cell.metadata, dict):
-                raise ValueError(f"cell {cell.get('id')!r} is broken")
+        for error in validator.iter_validate(notebook):
+            where = "/".join(str(step) for step in error.absolute_path)
+            raise ValueError(f"{where or 'the notebook'}: {error.message}")
     except (ValueError, AttributeError, TypeError, RecursionError) as error:
         problem = str(error).partition("\n")[0]
         raise Unreadable(f"{path} cannot be read as a notebook ({problem})") from None

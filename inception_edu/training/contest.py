@@ -179,6 +179,8 @@ class Contest:
         names = {column.name for column in fields(Entry)}
         for path in paths:
             try:
+                if not path.is_file():  # a pipe would be waited for
+                    raise ValueError("no file")
                 stored = json.loads(path.read_text(encoding="utf-8"))
                 entry = Entry(**{key: stored[key] for key in names})
             except Exception:  # cut off, no JSON, of another shape, not readable

@@ -208,9 +208,11 @@ def cached(name, build):
     """
     path = cache_folder() / name
     try:
+        if not path.is_file():  # a pipe would be waited for
+            raise FileNotFoundError(path)
         with np.load(path, allow_pickle=False) as stored:
             arrays = {key: stored[key] for key in stored.files}
-        if int(arrays.pop("checksum")) == fingerprint(arrays):
+        if int(arrays.pop("checksum")) == fingerprint(arrays) and arrays:
             return arrays
     except Exception:  # numpy raises half a dozen kinds
         pass

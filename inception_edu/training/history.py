@@ -124,6 +124,8 @@ class History:
         path = Path(path)
         if path.suffix not in (".json", ".csv"):
             raise ValueError(f"{path.name}: load a .json or a .csv")
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise ValueError(f"{path.name} is a folder or a pipe; load a file")
         text = path.read_text(encoding="utf-8")
         try:
             return cls.from_json(text) if path.suffix == ".json" else cls.from_csv(text)

@@ -264,7 +264,7 @@ def load_checkpoint(path, identity):
     if path is None:
         return None
     path = Path(path)
-    if path.is_dir() or not path.parent.is_dir():
+    if (path.exists() and not path.is_file()) or not path.parent.is_dir():
         raise FileNotFoundError(
             f"checkpoint {path} must be a file in a folder that is there; make the "
             "folder, or name a file in another"

@@ -2,6 +2,7 @@
 
 import builtins
 import contextlib
+import gc
 import io
 import os
 import random
@@ -17,6 +18,7 @@ import torch
 from torch import nn
 
 import inception_edu as ie
+from inception_edu.lesson import guard
 from inception_edu.lesson.checking import Check, judge
 from inception_edu.lesson.guard import guarded
 from inception_edu.networks.layers import Branches, ConvUnit
@@ -107,6 +109,12 @@ def changes_threads(*args):
     random.seed(1)
     np.random.seed(1)
     sys.setrecursionlimit(500)
+    gc.disable()
+    os.umask(0o777)
+    os.environ.clear()
+    os.environ["NEW"] = "1"
+    sys.path.clear()
+    sys.path = ["nowhere"]
     return right(*args)
 
 
@@ -347,8 +355,6 @@ def test_a_candidate_left_behind_ends_when_it_wakes_and_the_notebook_goes_on():
 
 def test_stop_may_be_pressed_twice(monkeypatch):
     """What was thrown at a thread that is blocked is taken back even then."""
-    from inception_edu.lesson import guard
-
     told = []
 
     def join(seconds):
@@ -363,8 +369,6 @@ def test_stop_may_be_pressed_twice(monkeypatch):
 
 
 def test_the_limit_is_five_seconds_by_default():
-    from inception_edu.lesson import guard
-
     assert guard.PATIENCE == 5.0
 
 
@@ -420,6 +424,8 @@ def test_the_notebook_is_as_it_was_afterwards():
     state = (sys.stdin, sys.stdout, sys.stderr, builtins.input)
     limit, threads = sys.getrecursionlimit(), torch.get_num_threads()
     place, filters = os.getcwd(), list(warnings.filters)
+    path, places, environment = sys.path, list(sys.path), dict(os.environ)
+    mask = guard.umask()
     assert judge(CONV_PARAMS, changes_threads).passed
     judge(NAIVE, lambda i, w: nn.Conv2d(i, 4, 1))
     assert (torch.rand(1).item(), random.random(), np.random.rand()) == wanted
@@ -427,6 +433,10 @@ def test_the_notebook_is_as_it_was_afterwards():
     assert (sys.getrecursionlimit(), torch.get_num_threads()) == (limit, threads)
     assert torch.get_default_dtype() == torch.float32
     assert (os.getcwd(), warnings.filters) == (place, filters)
+    assert sys.path is path
+    assert path == places
+    assert (dict(os.environ), guard.umask()) == (environment, mask)
+    assert gc.isenabled()
 
 
 def test_feedback_is_the_same_on_every_run():

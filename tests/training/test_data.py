@@ -1,6 +1,8 @@
 """Digits at every scale: honest, the same everywhere, and never in the way."""
 
 import hashlib
+import io
+import os
 import sys
 import types
 
@@ -129,7 +131,9 @@ def test_the_cache_gives_back_what_was_drawn(monkeypatch):
     assert torch.equal(first.test.scales, second.test.scales)
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "nonsense", "empty"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "flipped", "nonsense", "empty", "no arrays", "pipe"]
+)
 def test_a_damaged_cache_is_drawn_again(damage):
     first = digits_at_scale(30, n_test=10)
     (path,) = module.cache_folder().iterdir()
@@ -140,9 +144,15 @@ def test_a_damaged_cache_is_drawn_again(damage):
         stored[len(stored) // 2] ^= 255
     elif damage == "nonsense":
         stored = b"no archive"
+    elif damage == "no arrays":  # the checksum of nothing is 0
+        np.savez(archive := io.BytesIO(), checksum=np.array(0))
+        stored = archive.getvalue()
     else:
         stored = b""
     path.write_bytes(stored)
+    if damage == "pipe" and hasattr(os, "mkfifo"):
+        path.unlink()
+        os.mkfifo(path)
     again = digits_at_scale(30, n_test=10)
     assert torch.equal(first.train.images, again.train.images)
     assert list(module.cache_folder().iterdir()) == [path]
