@@ -260,6 +260,21 @@ MEASURE = """() => Reveal.getSlides().map((slide, i) => {
 })"""
 
 
+# Slides that begin with an answer whose question stands on the one before.
+WITHOUT_QUESTION = """() => Reveal.getSlides().flatMap((slide) => {
+  const shown = [...slide.children].filter((n) => !n.matches("h1, h2, h3, .running, aside"));
+  const answer = shown[0]?.matches("details") && /^answer/i.test(shown[0].textContent.trim());
+  return answer ? [slide.textContent.trim().slice(0, 60)] : [];
+})"""
+
+
+HEADED_TWICE = """() => Reveal.getSlides().flatMap((slide) => {
+  const names = [...slide.querySelectorAll("h1, h2, h3, .running")]
+    .map((heading) => heading.firstChild.textContent.trim());
+  return names.filter((name, i) => names.indexOf(name) < i);
+})"""
+
+
 def deck_open(site, open_file, lesson):
     page = open_file(site / "slides" / f"{lesson.stem}.html")
     page.wait_for_function("() => window.Reveal?.isReady()")
@@ -278,6 +293,8 @@ def test_every_slide_fits_and_keeps_the_notes(site, open_file, lesson):
         where = f"{lesson.stem}, slide {number}"
         assert high <= 0 and wide <= 0 and inside <= 1, where
         assert type_size >= 14, where
+    assert page.evaluate(WITHOUT_QUESTION) == []
+    assert page.evaluate(HEADED_TWICE) == []
     notes = page.evaluate(
         "() => Reveal.getSlides().map((slide) => Reveal.getSlideNotes(slide) ?? '')"
     )

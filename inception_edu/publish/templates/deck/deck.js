@@ -80,7 +80,13 @@ const split = (section) => {
     if (fits(here)) continue;
     const room = [...here.children].slice(0, -1).every((node) => isHeading(node) || node.matches(".running"));
     if (!room && (unit.matches(".input") || unit.offsetTop - here.offsetTop > HEIGHT * 0.55 || !pieces(unit))) {
-      const carried = []; // no heading stays behind alone
+      const carried = []; // no heading stays behind alone, no question without its answer
+      const asked = unit.matches("details") ? unit.previousElementSibling : null;
+      const before = asked?.previousElementSibling;
+      if (asked?.matches("p:not(.running)") && before && !isHeading(before) && !before.matches(".running")) {
+        carried.push(asked);
+        asked.remove();
+      }
       for (let above = unit.previousElementSibling; above && isHeading(above) && !above.matches(".again"); above = unit.previousElementSibling) {
         carried.unshift(above);
         above.remove();
@@ -107,15 +113,15 @@ document.body.classList.add("measuring");
 document.querySelectorAll(".slides details").forEach((fold) => { fold.open = true; });
 let running = "";
 for (const section of document.querySelectorAll(".slides > section > section")) {
-  // A slide without a heading says where it belongs.
+  // A slide that does not begin with a heading says where it belongs.
   const heading = section.querySelector("h1, h2, h3");
-  if (heading?.matches("h1, h2")) running = heading.textContent;
-  if (!heading && running) {
+  if (running && section.querySelector("h1, h2, h3, p, ul, ol, pre, table, img, svg, .explorer-place") !== heading) {
     const line = document.createElement("p");
     line.className = "running";
     line.textContent = running;
     section.prepend(line);
   }
+  if (heading?.matches("h1, h2")) running = heading.textContent;
   narrow(section);
   if (!fits(section)) section.classList.add("tight");
   if (!fits(section)) { section.classList.remove("tight"); split(section); }
