@@ -262,8 +262,9 @@ MEASURE = """() => Reveal.getSlides().map((slide, i) => {
 
 # Slides that begin with an answer whose question stands on the one before.
 WITHOUT_QUESTION = """() => Reveal.getSlides().flatMap((slide) => {
-  const shown = [...slide.children].filter((n) => !n.matches("h1, h2, h3, .running, aside"));
-  const answer = shown[0]?.matches("details") && /^answer/i.test(shown[0].textContent.trim());
+  const begin = [...slide.children]
+    .find((part) => !part.matches("h1, h2, h3, .running, aside"));
+  const answer = begin?.matches("details") && /^\\s*answer/i.test(begin.textContent);
   return answer ? [slide.textContent.trim().slice(0, 60)] : [];
 })"""
 

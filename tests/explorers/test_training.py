@@ -39,8 +39,17 @@ def until(true):
 
 
 @pytest.fixture(scope="module")
-def run():
-    """A run that was paused after its first epoch and gone on with, to its end."""
+def run(one_thread):
+    """A run that was paused after its first epoch and gone on with, to its end.
+
+    In one thread, here and in its process: sums of several are other sums.
+    """
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("OMP_NUM_THREADS", "1")
+        yield from trained_with_a_pause()
+
+
+def trained_with_a_pause():
     shown = explorer.training(start=SMALL)
     shown.press("train")
     trainer = shown.trainer
