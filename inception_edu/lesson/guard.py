@@ -21,6 +21,7 @@ from dataclasses import dataclass
 PATIENCE = 5.0  # seconds that a candidate gets, all its cases together
 GRACE = 1.0  # seconds in which a thread that was told to stop has to stop,
 THROWS = 50  # and how often it is told so at least: a busy machine takes longer
+IMPORTS = 20.0  # seconds an import gets to its end: half a module spoils every cell
 KEPT = 1_000  # characters of the candidate's own printing that are kept
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -144,17 +145,26 @@ class Watch:
     """A trace function that raises TimeUp in the reader's code once time is over.
 
     Before that it only follows; Python takes it off a thread in which it has
-    raised, and `look` puts it back.
+    raised, and `look` puts it back. Until the clock shows `patience` an import is
+    let through to its end.
     """
 
-    over = False
+    over, patience = False, 0.0
 
     def __call__(self, frame, event, arg):
-        if self.over and event != "return":
+        if self.over and event != "return" and not self.waits_for(frame):
             raise TimeUp
         name = frame.f_code.co_filename
         ours = name.startswith(PACKAGE) or "site-packages" in name
         return None if ours else self
+
+    def waits_for(self, frame):
+        """Whether `frame` is part of an import, and still has time."""
+        if time.monotonic() > self.patience:
+            return False
+        while frame and not frame.f_code.co_filename.startswith("<frozen importlib"):
+            frame = frame.f_back
+        return frame is not None
 
     def look(self, frame):
         """Watch this thread, from its running `frame` up to the oldest one."""
@@ -172,13 +182,16 @@ def stop(worker, watch):
     back, raises the next at the first line of that `except:`.
     """
     running[worker.ident] = watch
-    watch.over = True
+    watch.patience, watch.over = time.monotonic() + IMPORTS, True
     worker.join(0.05)  # long enough for a loop that swallows nothing
     deadline, throws = time.monotonic() + GRACE, 0
     with contextlib.suppress(KeyboardInterrupt):  # pressed again: wait no longer
         while worker.is_alive() and (time.monotonic() < deadline or throws < THROWS):
-            throw(worker.ident, TimeUp)
-            throws += 1
+            if watch.waits_for(sys._current_frames().get(worker.ident)):
+                deadline = time.monotonic() + GRACE
+            else:
+                throw(worker.ident, TimeUp)
+                throws += 1
             worker.join(0.01)
     if worker.is_alive():
         call_off(worker)

@@ -353,6 +353,44 @@ def test_a_candidate_left_behind_ends_when_it_wakes_and_the_notebook_goes_on():
     assert not left.is_alive() and not woken
 
 
+SLOW = "import time\nfor _ in range(60):\n    time.sleep(0.02)\nwhole = True\n"
+ENDLESS = "while True:\n    pass\n"
+
+
+def test_an_import_is_not_cut_in_half(tmp_path, monkeypatch):
+    """What it leaves of torch would fail in every cell that follows."""
+    (tmp_path / "slow_module.py").write_text(SLOW)
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(threading.enumerate())
+
+    def imports(*args):
+        import slow_module
+
+        while slow_module.whole:
+            pass
+
+    answer = judge(CONV_PARAMS, imports, seconds=0.1)
+    assert "still running after 0.1 seconds" in str(answer)
+    assert sys.modules.pop("slow_module").whole
+    assert set(threading.enumerate()) <= before
+
+
+def test_an_import_without_an_end_is_stopped_in_the_end(tmp_path, monkeypatch):
+    (tmp_path / "endless_module.py").write_text(ENDLESS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(guard, "IMPORTS", 0.5)
+    before = set(threading.enumerate())
+
+    def imports(*args):
+        import endless_module
+
+        return endless_module
+
+    answer = judge(CONV_PARAMS, imports, seconds=0.1)
+    assert "still running after 0.1 seconds" in str(answer)
+    assert set(threading.enumerate()) <= before
+
+
 def test_stop_may_be_pressed_twice(monkeypatch):
     """What was thrown at a thread that is blocked is taken back even then."""
     told = []
