@@ -44,17 +44,18 @@ export default { render({ model, el }) {
   let shown = [], drawn = "", here = false, timer; // that answer's values and SVG
   const moves = new Map(); // what Python has not answered: it may set other controls meanwhile
   const near = new Map(); // its answers to one more step from here, drawn ahead
-  let looked = "";
+  let looked = "", pressed = 0; // presses that Python has not answered
 
   const paint = ([serial, values, svg, line, refusal]) => {
     if (serial < painted) return; // a late answer never covers a newer one
-    clearTimeout(timer);
+    const busy = serial < asked || pressed > 0;
+    if (!busy) clearTimeout(timer);
     [painted, shown] = [serial, values];
     if (svg !== drawn) picture.innerHTML = drawn = svg; // at once, hence no flicker
     if (summary.textContent !== line) summary.textContent = line;
     if (problem.textContent !== refusal) problem.textContent = refusal;
     if (serial >= asked) controls.forEach((c, i) => c.write(values[i]));
-    root.setAttribute("aria-busy", serial < asked);
+    root.setAttribute("aria-busy", busy);
   };
   // A stored picture fits if all agree, or the swept controls do and no other was moved.
   const stored = (values) => {
@@ -91,13 +92,14 @@ export default { render({ model, el }) {
     if (model.get("_shown")[0] >= asked) moves.clear(), lookAhead();
   };
   model.on("change:_shown", answered);
-  model.on("msg:custom", ({ ahead }) => {
+  model.on("msg:custom", ({ ahead, press }) => {
+    if (press) pressed = Math.max(0, pressed - 1); // or another view's
     if (!ahead) answered();
     else if (ahead[0] === model.get("_shown")[0] && ahead[0] >= asked) near.set(`${ahead.slice(1, 3)}`, ahead[3]);
   });
   controls.forEach((c) => { c.input.addEventListener("input", () => ask([c])); c.input.addEventListener("focus", () => lookAhead(c)); });
   // A press is a message of its own: unlike a question, it must never be skipped.
-  face.buttons.forEach(([press], i) => buttons[i].addEventListener("click", () => { expect(); send({ press, moves: [...moves.values()] }); }));
+  face.buttons.forEach(([press], i) => buttons[i].addEventListener("click", () => { expect(); pressed += 1; send({ press, moves: [...moves.values()] }); }));
   buttons.at(-1).addEventListener("click", () => { controls.forEach((c, i) => c.write(face.start[i])); ask(controls); });
   picture.addEventListener("click", ({ target }) => {
     const picks = new Map(target.closest("[data-pick]")?.dataset.pick.split(";").map((pick) => pick.split("="))); // "row=3;column=5"

@@ -404,7 +404,7 @@ class Explorer(anywidget.AnyWidget):
                 return self._values
 
             self._try(press, self._asked[0])
-        self.send({"here": True})
+        self.send({"press": content.get("press")})
 
     def _draw_ahead(self, serial, name, values):
         """Send the answers to one more move of a control, so that a key is quick.

@@ -1,6 +1,8 @@
 """The one training loop: `fit`, and `evaluate`."""
 
+import signal
 import sys
+import threading
 import time
 import zlib
 from collections.abc import Callable
@@ -250,9 +252,27 @@ def progress_bar(total, name, wanted):
     )
 
 
+@contextmanager
+def uninterrupted():
+    """Hold an interrupt back until the end: torch.save makes it a RuntimeError."""
+    before = signal.getsignal(signal.SIGINT)
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not callable(before):  # then none arrives here
+        yield
+        return
+    held = []
+    signal.signal(signal.SIGINT, lambda *arrived: held.append(arrived))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if held:
+            before(*held[0])
+
+
 def save_whole(state, path):
     """Write a checkpoint so that the file is the new one whole, or the old one."""
-    with whole(path) as part, open(part, "wb") as file:
+    with uninterrupted(), whole(path) as part, open(part, "wb") as file:
         torch.save(state, file)
 
 

@@ -10,7 +10,15 @@ import pytest
 
 import inception_edu as ie
 from inception_edu.explorers import NAMES
-from inception_edu.explorers.frame import Check, Choice, Explorer, Picture, Range, Steps
+from inception_edu.explorers.frame import (
+    Button,
+    Check,
+    Choice,
+    Explorer,
+    Picture,
+    Range,
+    Steps,
+)
 from inception_edu.figures.svg import Drawing
 
 # What ipywidgets gives a front end, as far as the frame uses it.
@@ -46,6 +54,9 @@ def draw(state):
     sheet.raw('<g data-pick="width=200;kernel=3x3">').rect(0, 30, 30, 20, "3x3")
     summary = f"{state['width']} {state['kernel']} {state['eps']} {state['bias']}"
     return Picture(sheet.raw("</g>").svg(summary), summary)
+
+
+GO = Button("go", "Go", lambda values: None)
 
 
 def toy(**options):
@@ -103,10 +114,14 @@ class Page:
 
     def draw_ahead(self, **values):
         """Let Python answer the last message, standing at `values`."""
-        twin, sent = toy(), []
+        (message,) = self.page.evaluate("() => window.messages.slice(-1)")
+        self.reply(message, **values)
+
+    def reply(self, message, **values):
+        """Let Python answer a message, standing at `values`."""
+        twin, sent = toy(buttons=[GO]), []
         twin.values = values
         twin.send = sent.append
-        (message,) = self.page.evaluate("() => window.messages.slice(-1)")
         twin._handle_custom_msg(message, [])
         for answer in sent:
             self.page.evaluate("message => window.model.tell(message)", answer)
@@ -248,6 +263,19 @@ def test_an_answer_in_between_shows_but_leaves_the_readers_hand_alone(show):
     assert shown.summary.inner_text().startswith("72 ")
     assert shown.input.nth(0).input_value() == "88"
     assert shown.root.get_attribute("aria-busy") == "true"
+
+
+def test_a_press_is_waited_for_whatever_else_is_answered(show):
+    """Else a training that tells its epoch, or a late hello, would pass for it."""
+    shown = show(toy(buttons=[GO]))
+    shown.page.get_by_role("button", name="Go").press("Enter")
+    (hello, press) = shown.page.evaluate("() => window.messages")
+    assert shown.root.get_attribute("aria-busy") == "true"
+    shown.reply(hello)
+    shown.answer(0)
+    assert shown.root.get_attribute("aria-busy") == "true"
+    shown.reply(press)
+    assert shown.root.get_attribute("aria-busy") == "false"
 
 
 def test_what_python_sets_moves_the_controls(show):

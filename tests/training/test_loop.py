@@ -1,5 +1,6 @@
 """The loop: stops when asked, goes on where it stopped, says what is wrong."""
 
+import io
 import signal
 
 import pytest
@@ -170,6 +171,35 @@ def test_a_checkpoint_is_written_whole_or_not_at_all(
         loop.save_whole({}, path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_interrupt_while_a_checkpoint_is_written_waits_for_its_end(
+    data, network, tmp_path, monkeypatch
+):
+    """torch's writer would make a RuntimeError of it, and the training be lost."""
+    path, save, pressed = tmp_path / "run.pt", torch.save, []
+
+    class Interrupted(io.BytesIO):
+        def write(self, content):
+            if self.tell() and not pressed:  # in the middle of it
+                pressed.append(True)
+                signal.raise_signal(signal.SIGINT)
+            return super().write(content)
+
+    def interrupted_save(state, file):
+        save(state, content := Interrupted())
+        file.write(content.getvalue())
+
+    monkeypatch.setattr(loop.torch, "save", interrupted_save)
+    history = fit(network(), data, RECIPE, progress=False, checkpoint=path)
+    assert history.interrupted
+    assert len(history.loss) == 1
+    assert path.exists()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    monkeypatch.undo()
+    resumed = fit(network(), data, RECIPE, progress=False, checkpoint=path)
+    assert resumed.loss[0] == history.loss[0]
+    assert resumed.loss == fit(network(), data, RECIPE, progress=False).loss
 
 
 def test_the_callback_sees_every_epoch_and_may_end_it(data, network):
