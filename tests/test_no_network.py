@@ -20,7 +20,7 @@ start = time.monotonic()
 try:
     socket.create_connection(("{ELSEWHERE}", 80), timeout=30)
 except OSError as refused:
-    print(refused, time.monotonic() - start < 1)
+    print(refused, time.monotonic() - start < 10)
 """
 REFUSED = "the tests run without a network"
 
@@ -35,7 +35,7 @@ def test_another_machine_is_refused_at_once(port):
         pytest.raises(OSError, match="without a network"),
     ):
         mail.sendto(b"x", (ELSEWHERE, port))
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 10  # seconds; the time-out is 30
 
 
 def test_a_name_is_not_looked_up():

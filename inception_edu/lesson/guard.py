@@ -112,6 +112,7 @@ def guarded(work, seconds=PATIENCE):
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(same_surroundings())
+        stack.enter_context(garbage_kept())
         stack.enter_context(contextlib.redirect_stdout(screen))
         stack.enter_context(contextlib.redirect_stderr(screen))
         worker = threading.Thread(target=body, name="check", daemon=True)
@@ -218,6 +219,23 @@ def call_off(worker):
         throw(threading.get_ident(), None)  # it must not arrive later, elsewhere
     except TimeUp:
         pass
+
+
+@contextlib.contextmanager
+def garbage_kept():
+    """Leave what others threw away to later.
+
+    Collected at the bottom of a candidate's recursion, it could not close itself,
+    which Python would print among what the candidate says.
+    """
+    if gc.get_freeze_count():  # somebody keeps it already
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextlib.contextmanager

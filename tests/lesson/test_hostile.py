@@ -310,7 +310,7 @@ def test_an_endless_loop_is_stopped(loop):
     before = set(threading.enumerate())
     start = time.monotonic()
     answer = judge(CONV_PARAMS, loop, seconds=0.3)
-    assert time.monotonic() - start < 8
+    assert time.monotonic() - start < 20
     assert "[x] conv_params(3, 64, 7, False): still running after 0.3 seconds" in str(
         answer
     )
@@ -325,16 +325,16 @@ def test_an_endless_loop_is_stopped_outside_the_main_thread():
         target=lambda: answers.append(judge(CONV_PARAMS, spin, seconds=0.3))
     )
     thread.start()
-    thread.join(5)
+    thread.join(60)
     assert "still running" in str(answers[0])
 
 
 def test_a_sleeping_candidate_is_left_behind_and_the_next_check_works():
-    answer = judge(CONV_PARAMS, lambda *args: time.sleep(3), seconds=0.1)
+    answer = judge(CONV_PARAMS, lambda *args: time.sleep(30), seconds=0.1)
     assert "restart the kernel" in " ".join(str(answer).split())
     start = time.monotonic()
     assert judge(CONV_PARAMS, right).passed
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 10
 
 
 def test_a_candidate_left_behind_ends_when_it_wakes_and_the_notebook_goes_on():
@@ -349,7 +349,7 @@ def test_a_candidate_left_behind_ends_when_it_wakes_and_the_notebook_goes_on():
     before = set(threading.enumerate())
     judge(CONV_PARAMS, sleeps, seconds=0.1)
     (left,) = set(threading.enumerate()) - before
-    left.join(10)
+    left.join(60)
     assert not left.is_alive() and not woken
 
 
@@ -480,6 +480,38 @@ def test_the_notebook_is_as_it_was_afterwards():
 def test_feedback_is_the_same_on_every_run():
     for candidate in (raises, recurses, lambda *args: object(), right):
         assert len({str(judge(CONV_PARAMS, candidate)) for _ in range(3)}) == 1
+
+
+def test_what_others_left_behind_is_not_among_what_a_candidate_says(monkeypatch):
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+
+    class Left:
+        def __init__(self):
+            self.me = self
+
+        def __del__(self):
+            sum(len(str(i)) for i in range(3))  # needs room on the stack
+
+    collected = []
+
+    def collects(*args):
+        """What Python may do by itself at the bottom of a recursion."""
+        try:
+            return collects(*args)
+        except RecursionError:
+            if not collected:
+                collected.append(gc.collect())
+            raise
+
+    gc.collect()
+    gc.disable()  # until then
+    for _ in range(10):
+        Left()
+    try:
+        assert "printed" not in str(judge(CONV_PARAMS, collects))
+    finally:
+        gc.enable()
+    assert collected and not gc.get_freeze_count()
 
 
 def test_an_error_says_in_which_line():
