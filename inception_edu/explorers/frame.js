@@ -48,14 +48,13 @@ export default { render({ model, el }) {
 
   const paint = ([serial, values, svg, line, refusal]) => {
     if (serial < painted) return; // a late answer never covers a newer one
-    const busy = serial < asked || pressed > 0;
-    if (!busy) clearTimeout(timer);
+    clearTimeout(timer);
     [painted, shown] = [serial, values];
     if (svg !== drawn) picture.innerHTML = drawn = svg; // at once, hence no flicker
     if (summary.textContent !== line) summary.textContent = line;
     if (problem.textContent !== refusal) problem.textContent = refusal;
     if (serial >= asked) controls.forEach((c, i) => c.write(values[i]));
-    root.setAttribute("aria-busy", busy);
+    if (serial < asked || pressed) expect(); else root.setAttribute("aria-busy", "false");
   };
   // A stored picture fits if all agree, or the swept controls do and no other was moved.
   const stored = (values) => {

@@ -87,6 +87,29 @@ STORED = """() => {
 }"""
 
 
+# Whether it is busy after a press and after each answer; all at once, before any
+# timer can say that Python is silent.
+PRESSED = """(answers) => {
+  const root = document.querySelector(".ie-explorer"), seen = [];
+  const look = () => seen.push(root.getAttribute("aria-busy"));
+  root.querySelector("button").click();
+  look();
+  window.model.answer(window.model.get("_shown"));
+  look();
+  for (const messages of answers) { messages.forEach(window.model.tell); look(); }
+  return seen;
+}"""
+
+
+def replies(message, **values):
+    """What Python, standing at `values`, answers to a message of the page."""
+    twin, sent = toy(buttons=[GO]), []
+    twin.values = values
+    twin.send = sent.append
+    twin._handle_custom_msg(message, [])
+    return sent
+
+
 class Page:
     """An explorer on an empty page, and its Python side played by the test."""
 
@@ -115,15 +138,7 @@ class Page:
     def draw_ahead(self, **values):
         """Let Python answer the last message, standing at `values`."""
         (message,) = self.page.evaluate("() => window.messages.slice(-1)")
-        self.reply(message, **values)
-
-    def reply(self, message, **values):
-        """Let Python answer a message, standing at `values`."""
-        twin, sent = toy(buttons=[GO]), []
-        twin.values = values
-        twin.send = sent.append
-        twin._handle_custom_msg(message, [])
-        for answer in sent:
+        for answer in replies(message, **values):
             self.page.evaluate("message => window.model.tell(message)", answer)
 
 
@@ -263,19 +278,17 @@ def test_an_answer_in_between_shows_but_leaves_the_readers_hand_alone(show):
     assert shown.summary.inner_text().startswith("72 ")
     assert shown.input.nth(0).input_value() == "88"
     assert shown.root.get_attribute("aria-busy") == "true"
+    shown.page.wait_for_timeout(500)
+    assert shown.problem.inner_text() == ""  # Python is here, and gets longer
 
 
 def test_a_press_is_waited_for_whatever_else_is_answered(show):
     """Else a training that tells its epoch, or a late hello, would pass for it."""
     shown = show(toy(buttons=[GO]))
-    shown.page.get_by_role("button", name="Go").press("Enter")
-    (hello, press) = shown.page.evaluate("() => window.messages")
-    assert shown.root.get_attribute("aria-busy") == "true"
-    shown.reply(hello)
-    shown.answer(0)
-    assert shown.root.get_attribute("aria-busy") == "true"
-    shown.reply(press)
-    assert shown.root.get_attribute("aria-busy") == "false"
+    answers = [replies({"hello": True}), replies({"press": "go", "moves": []})]
+    # pressed, a new picture, the hello's answer, the press's answer
+    assert shown.page.evaluate(PRESSED, answers) == ["true", "true", "true", "false"]
+    assert shown.page.evaluate("() => window.messages[1].press") == "go"
 
 
 def test_what_python_sets_moves_the_controls(show):
