@@ -54,7 +54,7 @@ export default { render({ model, el }) {
     if (summary.textContent !== line) summary.textContent = line;
     if (problem.textContent !== refusal) problem.textContent = refusal;
     if (serial >= asked) controls.forEach((c, i) => c.write(values[i]));
-    if (serial < asked || pressed) expect(); else root.setAttribute("aria-busy", "false");
+    if (serial < asked || (pressed && here)) expect(); else root.setAttribute("aria-busy", "false");
   };
   // A stored picture fits if all agree, or the swept controls do and no other was moved.
   const stored = (values) => {

@@ -351,6 +351,17 @@ def test_stored_frames_answer_without_a_kernel_and_say_where_they_end(show):
     shown.page.get_by_text("open the notebook for the rest").wait_for()
 
 
+def test_a_press_that_nobody_hears_leaves_stored_frames_without_an_alarm(show):
+    shown = show(toy(buttons=[GO], frames={"width": [64, 72, 80]}))
+    shown.page.get_by_role("button", name="Go").press("Enter")
+    shown.page.get_by_text("open the notebook for the rest").wait_for()
+    shown.input.nth(0).press("ArrowRight")
+    assert shown.summary.inner_text() == "72 1x1 1.0 False"
+    shown.page.wait_for_timeout(500)
+    assert shown.problem.inner_text() == ""
+    assert shown.root.get_attribute("aria-busy") == "false"
+
+
 def test_a_stored_frame_is_there_at_once(show, record_property):
     shown = show(ie.explore.module(frames=True))
     times = shown.page.evaluate(STORED)
