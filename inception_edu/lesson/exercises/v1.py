@@ -140,6 +140,9 @@ naive_width = FunctionExercise(
         "the branches lie side by side: add their widths, do not take the largest": (
             lambda i, widths, n: i + n * max(widths.values())
         ),
+        "the widths are the table's values, sum(widths.values()), not how many": (
+            lambda i, widths, n: i + n * len(widths)
+        ),
     },
 )
 
