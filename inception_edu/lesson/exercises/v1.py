@@ -140,7 +140,7 @@ naive_width = FunctionExercise(
         "the branches lie side by side: add their widths, do not take the largest": (
             lambda i, widths, n: i + n * max(widths.values())
         ),
-        "the widths are the table's values, sum(widths.values()), not how many": (
+        "add the widths up, sum(widths.values()): len(widths) only counts them": (
             lambda i, widths, n: i + n * len(widths)
         ),
     },
