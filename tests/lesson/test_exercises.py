@@ -18,6 +18,7 @@ from inception_edu.networks.googlenet import (
     downsample,
 )
 from inception_edu.networks.inception_v3 import AuxiliaryHead
+from inception_edu.networks.inception_v4 import InceptionA
 from inception_edu.networks.layers import Branches, ConvUnit
 
 EXERCISES = {exercise.name: exercise for exercise in ie.check.exercises()}
@@ -315,6 +316,16 @@ def halves(i, o, n):
             "asymmetric",
             lambda i, o, n: pair_of((i, o, (n, 1)), (o, o, (1, n))),
             "the other way round",
+        ),
+        (
+            "asymmetric",
+            lambda i, o, n: pair_of((i, o, (1, n)), (i, o, (n, 1))),
+            "reads what the 1 x n wrote",
+        ),
+        (
+            "inception_a",
+            lambda i, w: InceptionA(),
+            "these are the paper's widths whatever is asked",
         ),
         (
             "factorize_5x5",

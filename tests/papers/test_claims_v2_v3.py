@@ -120,7 +120,7 @@ def test_bn_auxiliary_is_on_the_head_and_on_no_classifier():
 
 
 @shows("common/factorized-7x7", "wrong")
-@shows("common/two-3x3-for-7x7", "wrong")
+@shows("common/two-3x3-for-7x7", "wrong", "7x7", "11x11")
 def test_factorized_7x7_is_the_stem():
     released, seven = (
         convolutions("inception_v3"),
@@ -130,8 +130,10 @@ def test_factorized_7x7_is_the_stem():
     assert seven[0].kernel == (7, 7)
     # Everything behind the first pool is the same: 1x7 and 7x1 are in both.
     assert [op.kernel for op in released[3:]] == [op.kernel for op in seven[1:]]
-    # At stride 1 it takes three 3x3 to see seven pixels.
+    # At stride 1 it takes three 3x3 to see seven pixels; here the first has 2.
     assert 1 + 3 * (3 - 1) == 7
+    assert [op.stride for op in released[:3]] == [(2, 2), (1, 1), (1, 1)]
+    assert released[2].receptive_field == (1 + 2 + 2 * 2 + 2 * 2,) * 2 == (11, 11)
 
 
 @shows("common/slim-v2", "wrong", "224")
@@ -175,7 +177,7 @@ def test_v3_costs_5_7_not_4_8():
 
 
 @shows("common/pool-first", "half")
-@shows("rethinking/3-times", "wrong", "4.24")
+@shows("rethinking/3-times", "half", "4.24", "four times")
 def test_grid_reduction_in_parallel_costs_half():
     k, n, d = 320, 640, 35
     small = (d - 1) // 2
@@ -184,6 +186,7 @@ def test_grid_reduction_in_parallel_costs_half():
     parallel = 9 * k * (n - k) * small**2  # the other channels come from the pool
     assert parallel * 2 == pool_first
     assert round(convolve_first / pool_first, 2) == 4.24
+    assert round(d**2 / (d / 2) ** 2) == 4
 
 
 @shows("common/v3-48-layers", "half")

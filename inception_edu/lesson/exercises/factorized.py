@@ -114,8 +114,8 @@ asymmetric = ModuleExercise(
     layers=lambda i, o, n: {"1xn": (o, i, 1, n), "nx1": (o, o, n, 1)},
     missing={
         "1xn": "kernel_size=(1, n) is one high and n wide; it comes first",
-        "nx1": "the n x 1, kernel_size=(n, 1), reads the output of the 1 x n: one "
-        "after the other, not side by side",
+        "nx1": "the n x 1, kernel_size=(n, 1), reads what the 1 x n wrote, "
+        "out_channels and not in_channels: one after the other",
     },
     plans={
         "order and kernels are right, the width is not: the 1 x n already makes "
@@ -194,6 +194,9 @@ grid_reduction = ModuleExercise(
         "the pool is a max pool": lambda x, conv, i, o: reduction(
             x, conv, lambda y: F.avg_pool2d(y, 3, 2)
         ),
+        "the pool's window is 3x3, with stride 2": lambda x, conv, i, o: reduction(
+            x, conv, lambda y: F.max_pool2d(y, 2)
+        ),
     },
     order="both branches are there, in another order: convolution, pool",
     cases=(
@@ -219,6 +222,7 @@ def normalise(
     outside=False,
     reverse=False,
     always_update=False,
+    never_update=False,
     always_batch=False,
     root=True,
     affine=True,
@@ -243,7 +247,7 @@ def normalise(
     y = (x - shown_mean) / scale
     if affine:
         y = y * column(gamma) + column(beta)
-    if not (training or always_update):
+    if never_update or not (training or always_update):
         return y, running_mean, running_var
     share = 1 - momentum if reverse else momentum
     now = x.mean((0, 2, 3)), x.var((0, 2, 3), unbiased=running_unbiased)
@@ -302,6 +306,8 @@ batch_norm = FunctionExercise(
         "yours is one an image (layer normalisation)": wrong_norm(dims=(1, 2, 3)),
         "momentum is the share of the new value in torch: (1 - momentum) * old + "
         "momentum * new": wrong_norm(reverse=True),
+        "in training the running statistics move too: (1 - momentum) * old + "
+        "momentum * new": wrong_norm(never_update=True),
         "outside training the running statistics normalise, not the batch's": (
             wrong_norm(always_batch=True)
         ),

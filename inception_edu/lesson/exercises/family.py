@@ -34,11 +34,14 @@ stem_v4 = FunctionExercise(
         "step 5 has no pool: both its branches end in a convolution": (
             lambda i, a, b, c: (i + a, i + a + b, i + a + b + c)
         ),
-        "only the last concatenation has a pool that passes the channels before it": (
+        "step 5 passes nothing of step 4 on: both its branches end in a convolution": (
             lambda i, a, b, c: (i + a, i + a + 2 * b, i + a + 2 * b + c)
         ),
         "the third concatenation adds the pooled output of the second": (
             lambda i, a, b, c: (i + a, 2 * b, i + a + c)
+        ),
+        "these are the paper's numbers whatever is asked: use the arguments": (
+            lambda i, a, b, c: (160, 192, 384)
         ),
     },
 )
@@ -110,6 +113,11 @@ inception_a = ModuleExercise(
     missing={
         "double 3x3 b": "the third branch has two 3x3, one after the other",
         "pool proj": "the pool is followed by a 1x1",
+    },
+    plans={
+        "these are the paper's widths whatever is asked: use in_channels and widths": (
+            lambda shapes, i, w: {outputs for outputs, *_ in shapes} == {64, 96}
+        ),
     },
     reference=a_reference(),
     mistakes={
