@@ -25,7 +25,7 @@ from inception_edu.networks.images import read_picture
 from inception_edu.training import loop
 from inception_edu.training.contest import Contest
 from inception_edu.training.data import Data, Split, load_data
-from inception_edu.training.experiment import append, results
+from inception_edu.training.experiment import append, results, run_all
 from inception_edu.training.history import History
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -67,10 +67,31 @@ class Table(nn.Module):
         return {"logits": self.linear(x.mean((1, 2)))}
 
 
+class Wordy(nn.Conv2d):
+    """A network that returns text."""
+
+    def __init__(self):
+        super().__init__(3, 4, 3)
+
+    def forward(self, x):
+        super().forward(x)
+        return "a cat"
+
+
+PLAN, KEY = [{"model": "mini_v2", "seed": 0}], ("model", "seed")
+
+
 def fit(given=None, data_=None, recipe=ie.recipes.quick, **options):
     options = {"epochs": 1, "progress": False} | options
     given = model() if given is None else given
     return ie.fit(given, data() if data_ is None else data_, recipe, **options)
+
+
+def two_trainings(folder):
+    path = fit(epochs=2).save(folder / "one.csv")
+    header, first, second = path.read_bytes().splitlines()
+    path.unlink()
+    return b"\n".join([header, first, second.replace(b"mini_reduced", b"mini_v2")])
 
 
 class Bomb:
@@ -607,6 +628,36 @@ TRAININGS = {
         ValueError,
         "the model returns a dict; expected a tensor of (images, 10)",
     ),
+    "text for a clip": (
+        lambda _: ie.recipes.quick.but(clip="2"),
+        ValueError,
+        "clip='2' must be above 0",
+    ),
+    "half a pixel of shift": (
+        lambda _: ie.recipes.quick.but(shift=1.5),
+        ValueError,
+        "shift=1.5 must be a whole number",
+    ),
+    "a table that is none of runs": (
+        file("x.csv", b"a,b\n1,2", lambda path: run_all(PLAN, path, KEY, None)),
+        ValueError,
+        "x.csv is no table of these runs",
+    ),
+    "a file of another kind for a table of runs": (
+        file("x.json", b'{"a": 1}', lambda path: run_all(PLAN, path, KEY, None)),
+        ValueError,
+        "x.json is no table of these runs",
+    ),
+    "bytes for a table of runs": (
+        file("x.csv", b"\xff\xfe\x00", lambda path: run_all(PLAN, path, KEY, None)),
+        ValueError,
+        "x.csv is no table of these runs",
+    ),
+    "a network that answers in words": (
+        lambda _: ie.explore.feature_maps(Wordy()),
+        ValueError,
+        "the model's output begins with str",
+    ),
     "a number for a callback": (
         lambda _: fit(callback=3),
         TypeError,
@@ -740,6 +791,21 @@ TRAININGS = {
         file("run.json", b"", History.load),
         ValueError,
         "run.json is no history",
+    ),
+    "a history that is a list": (
+        file("run.json", b"[1, 2]", History.load),
+        ValueError,
+        "run.json is no history",
+    ),
+    "a history that is not UTF-8": (
+        file("run.csv", "mod\u00e8le".encode("latin-1"), History.load),
+        ValueError,
+        "run.csv is no history",
+    ),
+    "two trainings in one history": (
+        file("run.csv", two_trainings, History.load),
+        ValueError,
+        "rows of more than one training",
     ),
     "a history with other columns": (
         file("run.csv", b"a,b\n1,2\n", History.load),
@@ -901,6 +967,18 @@ def test_a_full_disk_ends_a_training_with_the_last_checkpoint_whole(
     resumed = fit(recipe=recipe, epochs=2, checkpoint=path)
     assert resumed.loss == straight.loss
     assert [p.name for p in tmp_path.iterdir()] == ["run.pt"]
+
+
+def test_a_folder_that_takes_no_checkpoint_is_told_of_before_the_work(
+    tmp_path, monkeypatch
+):
+    """Root may write anywhere, so the refusal is played."""
+    monkeypatch.setattr(loop.tempfile, "TemporaryFile", full)
+    network = model()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    with pytest.raises(PermissionError, match="its folder takes no files"):
+        fit(network, checkpoint=tmp_path / "run.pt")
+    assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())
 
 
 @pytest.mark.skipif(os.name == "nt", reason="folders are read-only elsewhere")

@@ -306,8 +306,9 @@ def summarise(state, runs, groups):
     words = "; ".join(live) or "no run yet: press Train"
     if groups:
         best, seeds = groups[-1], len(groups[-1].accuracy["all"])
+        steps = {"ladder": "rungs"}.get(state["beside"], state["beside"])
         words += (
-            f"; stored: {best.name} leads {len(groups)} {state['beside']} with "
+            f"; stored: {best.name} leads {len(groups)} {steps} with "
             f"{best.mean('all'):.1%} (mean of {seeds})"
         )
     return words

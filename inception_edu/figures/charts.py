@@ -6,6 +6,8 @@ matplotlib is imported when a chart is drawn. Figures are made without pyplot,
 so that a cell shows one once: as its last expression.
 """
 
+from math import isfinite
+
 from inception_edu.figures.notebook import number
 from inception_edu.figures.theme import HATCH, LIGHT, MARKERS, PALETTE, kernel_name
 
@@ -131,7 +133,7 @@ def cost_bars(trace_or_rows, by="branch", what="macs", *, title=None, twin_digit
 
 def _tone(name, place):
     """The colour of a series: a kernel's for "3x3 only", else the next one."""
-    kernel = name.split()[0] if name else ""
+    kernel = next(iter(name.split()), "")
     return PALETTE.get(kernel, SERIES[place % len(SERIES)])
 
 
@@ -174,7 +176,7 @@ def accuracy_by_scale(results, *, title=None, chance=None, twin_digits=3):
     axes = figure.subplots()
     ends = []
     for place, (name, bins) in enumerate(results.items()):
-        sizes = list(bins)
+        name, sizes = str(name), list(bins)
         pairs = [v if isinstance(v, tuple | list) else (v, 0.0) for v in bins.values()]
         means = [100 * mean for mean, _ in pairs]
         spreads = [100 * spread for _, spread in pairs]
@@ -236,13 +238,15 @@ def learning_curve(
     ):
         ends = []
         for place, (name, values) in enumerate(lines.items()):
+            name = str(name)
             tone, marker = _tone(name, place), MARKERS[place % len(MARKERS)]
             epochs = range(1, len(values) + 1)
             axes.plot(
                 epochs, values, color=tone, marker=marker, linewidth=2.5, label=name
             )
-            if values and len(lines) > 1:
-                ends.append((values[-1], len(values), name, tone))
+            finite = [epoch for epoch in epochs if isfinite(values[epoch - 1])]
+            if finite and len(lines) > 1:  # a training that diverged ends earlier
+                ends.append((values[finite[-1] - 1], finite[-1], name, tone))
         axes.set_xlabel(xlabel)
         axes.set_ylabel(label)
         axes.xaxis.get_major_locator().set_params(integer=True)

@@ -14,6 +14,7 @@ from inception_edu.lesson.report import (
     summary,
     system_limits,
 )
+from inception_edu.whole import whole
 
 
 def positive(text):
@@ -44,6 +45,8 @@ def main(arguments=None):
         sys.exit(f"no folder of lessons at {chosen.lessons}")
     if chosen.json and (chosen.json.is_dir() or not chosen.json.parent.is_dir()):
         sys.exit(f"--json {chosen.json} must be a file in a folder that is there")
+    if chosen.json and chosen.json.suffix != ".json":  # it may be a submission
+        sys.exit(f"--json {chosen.json} would be overwritten; name a file .json")
     if not paths:
         sys.exit(f"no notebook in {', '.join(chosen.notebooks)}")
     print(f"limits: {chosen.seconds} s, {chosen.memory:,} MiB; {system_limits()}")
@@ -54,7 +57,8 @@ def main(arguments=None):
         done.append(one)
     print(summary(done))
     if chosen.json:
-        chosen.json.write_text(as_json(done, *limits), encoding="utf-8")
+        with whole(chosen.json) as part:
+            part.write_text(as_json(done, *limits), encoding="utf-8")
     return int(any(one.ended != "finished" for one in done))
 
 

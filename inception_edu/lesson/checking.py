@@ -219,10 +219,7 @@ class Trial:
             raise self.translate(error, function, args) from None
 
     def translate(self, error, function, args):
-        text = brief(error, 2_000)
-        if "ellipsis" in text.lower():
-            return NotAttempted()
-        if isinstance(error, NotImplementedError) and "forward" not in text:
+        if met_a_gap(error) or is_a_stub(error):
             return NotAttempted()
         if isinstance(error, SystemExit):
             return Failed("your code called exit()", "leave it out: use `return`")
@@ -234,6 +231,29 @@ class Trial:
         return Failed(
             f"your code raised {brief(error)}{place(error, function)}", remedy(error)
         )
+
+
+def met_a_gap(error):
+    """Whether something was done with `...`, which stands where code is to come."""
+    text = brief(error, 2_000)
+    if isinstance(error, TypeError | AttributeError):
+        return "ellipsis" in text.lower()
+    return "dtype of ellipsis" in text  # torch.tensor(...)
+
+
+def is_a_stub(error):
+    """Whether the reader's own `raise NotImplementedError` was met.
+
+    Torch raises it too, for what it cannot do with a dtype or a device.
+    """
+    if not isinstance(error, NotImplementedError) or error.__traceback__ is None:
+        return False
+    step = error.__traceback__
+    while step.tb_next:
+        step = step.tb_next
+    code = step.tb_frame.f_code
+    raised = dis.opname[code.co_code[step.tb_lasti]] == "RAISE_VARARGS"
+    return raised and "site-packages" not in code.co_filename
 
 
 REMEDIES = {

@@ -41,6 +41,7 @@ class TimeUp(BaseException):
 
 
 running = {}  # the watch of every thread that is being stopped, by thread
+here = threading.local()  # here.guarded: this thread runs a candidate
 
 
 @dataclass
@@ -89,16 +90,22 @@ class Muzzle(io.TextIOBase):
 def guarded(work, seconds=PATIENCE):
     """The `Outcome` of calling `work()`, after at most about `seconds` + 1.
 
-    Never raises. One thing cannot be stopped from outside: a single built-in
-    call that runs for ever without giving other threads a turn, such as
-    `sum(itertools.count())`.
+    Raises only for a check inside a check, RuntimeError. One thing cannot be
+    stopped from outside: a single built-in call that runs for ever without giving
+    other threads a turn, such as `sum(itertools.count())`.
     """
+    if getattr(here, "guarded", False):  # each would wait for the next
+        raise RuntimeError(
+            "a check stands inside the function that is checked: move that line out "
+            "of the function, to the left"
+        )
     outcome, screen, watch = Outcome(), Muzzle(), Watch()
 
     def body():
         try:
             if torch := sys.modules.get("torch"):
                 torch.set_num_threads(1)  # for small tensors more is slower
+            here.guarded = True
             sys.settrace(watch)
             outcome.value = work()
         except BaseException as error:
@@ -106,6 +113,7 @@ def guarded(work, seconds=PATIENCE):
         finally:
             try:  # no call of Python code in here: the watch would raise in it
                 sys.settrace(None)
+                here.guarded = False
                 running.pop(threading.get_ident(), None)
             except TimeUp:  # one that comes too late
                 sys.settrace(None)

@@ -77,6 +77,11 @@ class ModuleExercise(Exercise):
             self.judge_values(trial, module, weights, case)
 
     def weights_of(self, module, case):
+        if any(map(nn.parameter.is_lazy, module.parameters())):
+            raise Failed(
+                "a layer of yours has no weights until it sees an image",
+                "say how many channels it reads: nn.Conv2d, not nn.LazyConv2d",
+            )
         try:
             return Weights(module, self.layers(*case.args), self.missing)
         except Failed as failed:
@@ -218,8 +223,9 @@ def settle(module):
             if isinstance(child, NORMS):
                 setattr(parent, name, nn.Identity())
     for index, parameter in enumerate(module.parameters()):
-        fan_in = max(1, parameter[0].numel())
-        parameter.copy_(noise(100 + index, *parameter.shape) / fan_in**0.5)
+        if parameter.dim():  # a single number, such as a learned scale, stays
+            fan_in = max(1, parameter[0].numel())
+            parameter.copy_(noise(100 + index, *parameter.shape) / fan_in**0.5)
 
 
 def noise(seed, *sizes):

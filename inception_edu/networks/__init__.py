@@ -2,6 +2,7 @@
 
 from difflib import get_close_matches
 from inspect import signature
+from numbers import Integral
 
 from inception_edu.networks.bn_inception import bn_inception
 from inception_edu.networks.fuse import fuse
@@ -70,7 +71,7 @@ def create_model(name, num_classes=None, aux=False, **options):
         )
     if num_classes is None:
         num_classes = CLASSES if name in MINIS else 1000
-    if isinstance(num_classes, bool) or not isinstance(num_classes, int):
+    if isinstance(num_classes, bool) or not isinstance(num_classes, Integral):
         raise TypeError(f"num_classes={num_classes!r} must be a whole number")
     if num_classes < 1:
         raise ValueError(f"num_classes={num_classes} must be at least 1")

@@ -5,6 +5,7 @@ along channels are the branches of a module, in a network of this package as wel
 in torchvision's, timm's or the reader's own. A layer without branches is one branch.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -195,8 +196,14 @@ def record(model, x):
             hook.remove()
         for module in training:
             module.training = True
-    while not isinstance(scores, torch.Tensor):
-        scores = next(iter(scores.values() if hasattr(scores, "values") else scores))
+    while isinstance(scores, Mapping | Sequence) and not isinstance(scores, str):
+        first = scores.values() if isinstance(scores, Mapping) else scores
+        scores = next(iter(first), None)
+    if not isinstance(scores, torch.Tensor):
+        raise ValueError(
+            f"the model's output begins with {type(scores).__name__}, not with a "
+            "tensor of class scores, (1, classes)"
+        )
     scores = scores.float()
     if scores.ndim != 2 or not torch.isfinite(scores).all():
         raise ValueError(

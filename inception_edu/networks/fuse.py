@@ -28,13 +28,14 @@ def fuse(model, steps=STEPS):
     into its convolution, "exchange" moves an average pool behind its 1x1, "merge"
     makes one of sibling 1x1 convolutions in every `Branches`, "channels_last" sets
     the memory format, "pack" lays float32 weights out for the CPU at first use and
-    joins convolution and ReLU (elsewhere, and under torch.compile, it does
-    nothing). Auxiliary heads are dropped and weights frozen in any case.
+    joins convolution and ReLU of a `ConvUnit` (elsewhere, and under torch.compile, it
+    does nothing). Auxiliary heads are dropped and weights frozen in any case.
 
     Outputs differ from `model.eval()` by rounding only. What it does not recognise
     it leaves alone, modules with hooks among it, so any module will do, but for one
     thing: a network that reads, elsewhere too, what a convolution in front of a norm
-    puts out, or its weight, has to leave out "fold". `.refused` tells, by path, which
+    puts out, or its weight, has to leave out "fold", and what one in front of a
+    `ConvUnit`'s ReLU puts out, "pack". `.refused` tells, by path, which
     pools were not exchanged, and why. Raises ValueError for a step that it does not
     know.
     """
@@ -284,8 +285,8 @@ def exchange_pools(module):
         linear = [conv]
         while rest and is_constant_norm(rest[0]):
             linear.append(rest.pop(0))
-        module._modules[name] = nn.Sequential(*linear)
-        module._modules[following] = nn.Sequential(pool, *rest)
+        module._modules[name] = Steps(*linear)
+        module._modules[following] = Steps(pool, *rest)
     return module
 
 
@@ -299,6 +300,10 @@ def is_constant_norm(module):
 
 
 # Step 3: merge.
+
+
+class Steps(nn.Sequential):
+    """A sequence made here: nobody reads what its steps pass on to each other."""
 
 
 class MergedBranches(nn.Module):
@@ -352,7 +357,7 @@ def merge_siblings(module):
             if rest and getattr(rest[0], "inplace", False):
                 rest[0] = copy.copy(rest[0])  # its input is a view of the whole
                 rest[0].inplace = False
-            leading[name], tails[name] = first, nn.Sequential(*rest)
+            leading[name], tails[name] = first, Steps(*rest)
         else:
             tails[name] = branch
     return MergedBranches(leading, tails) if len(leading) > 1 else module
@@ -413,11 +418,14 @@ class PackedConv(nn.Conv2d):
 
 
 def pack_convolutions(module):
-    """Every plain float32 convolution below `module` packed, with a ReLU behind it."""
+    """Every plain float32 convolution below `module` packed, a unit's with its ReLU.
+
+    Of a reader's own `nn.Sequential` nobody knows whether it is run as a whole.
+    """
     for name, child in list(module._modules.items()):
         if type(child) is nn.Conv2d and is_plain(child):
             module._modules[name] = PackedConv(child)
-    if is_chain(module):
+    if is_chain(module) and isinstance(module, ConvUnit | Steps):
         for name, following in links(module):
             conv, relu = map(module._modules.get, (name, following))
             if type(conv) is PackedConv and type(relu) is nn.ReLU and is_bare(relu):

@@ -108,8 +108,8 @@ def main(arguments=None):
         if chosen.command == "execute":
             return int(run(paths, chosen.timeout) > 0)
         return int(look(paths) > 0)
-    except Unreadable as unreadable:
-        sys.exit(str(unreadable))
+    except (Unreadable, FileExistsError) as refused:
+        sys.exit(str(refused))
 
 
 if __name__ == "__main__":

@@ -60,9 +60,29 @@ def package_files():
             yield path.relative_to(ROOT)
 
 
+def refuse_others(target, paths):
+    """Raise FileExistsError when the folder to be made anew holds anything else."""
+    if not target.is_dir():
+        return
+    ours = {f"notebooks/{path.name}" for path in paths} | set(ALONGSIDE)
+    others = [
+        name
+        for file in sorted(target.rglob("*"))
+        if file.is_file() and "__pycache__" not in file.parts
+        for name in [file.relative_to(target).as_posix()]
+        if name not in ours and not name.startswith("inception_edu/")
+    ]
+    if others:
+        raise FileExistsError(
+            f"{target} holds {others[0]}, which making the folder anew would delete; "
+            "move it away, or name another folder"
+        )
+
+
 def students(paths, folder):
     """The folder and the zip `inception_edu_students` in `folder`."""
     target = Path(folder) / NAME
+    refuse_others(target, paths)
     copies = {path.name: without(read(path)) for path in paths}  # before the old go
     shutil.rmtree(target, ignore_errors=True)
     for name, notebook in copies.items():

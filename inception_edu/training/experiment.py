@@ -64,12 +64,27 @@ def count(model, input_shape=(1, 3, 48, 48)):
 
 
 def done(path, key):
-    """The keys of the rows in `path`, as tuples of strings; whole rows only."""
-    if not path.exists():
+    """The keys of the rows in `path`, as tuples of strings; whole rows only.
+
+    A last row without an end was cut off while it was being written: it is taken
+    out, and run again. Raises ValueError, and changes nothing, for a file that is
+    no table of such runs.
+    """
+    if not path.exists() or (path.is_file() and not path.stat().st_size):
         return set()
-    text = path.read_text(encoding="utf-8")
-    if not text.endswith("\n"):  # cut off while it was being written
+    try:
+        text = path.read_text(encoding="utf-8")
+        columns = next(csv.reader(io.StringIO(text)), [])
+    except (OSError, ValueError, csv.Error):
+        columns = []
+    if not set(key) <= set(columns):
+        raise ValueError(
+            f"{path} is no table of these runs, with the columns {', '.join(key)}; "
+            "name another file with --out"
+        )
+    if not text.endswith("\n"):
         text = text[: text.rfind("\n") + 1]
+        print(f"the last row of {path.name} has no end: that run is done again")
         with whole(path) as part:
             part.write_text(text, encoding="utf-8")
     return {tuple(row[k] for k in key) for row in csv.DictReader(io.StringIO(text))}

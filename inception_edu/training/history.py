@@ -126,10 +126,13 @@ class History:
             raise ValueError(f"{path.name}: load a .json or a .csv")
         if path.exists() and not path.is_file():  # a pipe would be waited for
             raise ValueError(f"{path.name} is a folder or a pipe; load a file")
-        text = path.read_text(encoding="utf-8")
         try:
-            return cls.from_json(text) if path.suffix == ".json" else cls.from_csv(text)
-        except (ValueError, KeyError, TypeError, IndexError) as problem:
+            text = path.read_text(encoding="utf-8-sig")  # Excel marks its UTF-8
+            read = cls.from_json if path.suffix == ".json" else cls.from_csv
+            history = read(text)
+            list(history.rows), str(history)  # what is shown of it can be made
+            return history
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as problem:
             raise ValueError(
                 f"{path.name} is no history that save wrote ({problem!r})"
             ) from None
@@ -143,6 +146,8 @@ class History:
         rows = list(csv.DictReader(io.StringIO(text)))
         if not rows:
             raise ValueError("no epoch")
+        if len({(row["model"], row["seed"]) for row in rows}) > 1:
+            raise ValueError("rows of more than one training")
         history = cls(rows[0].pop("model"), seed=int(rows[0].pop("seed")))
         for row in rows:
             row.pop("model", None), row.pop("seed", None)

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import tempfile
 import threading
 import time
 import zlib
@@ -10,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -276,6 +278,11 @@ def save_whole(state, path):
         torch.save(state, file)
 
 
+def is_no(answer):
+    """Whether a callback said False, in Python or in numpy; None is no answer."""
+    return isinstance(answer, bool | np.bool_) and not answer
+
+
 def load_checkpoint(path, identity):
     """The state in a checkpoint, or None where there is no file.
 
@@ -289,6 +296,13 @@ def load_checkpoint(path, identity):
             f"checkpoint {path} must be a file in a folder that is there; make the "
             "folder, or name a file in another"
         )
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:  # better now than after the first epoch
+        raise PermissionError(
+            f"checkpoint {path}: its folder takes no files ({error.strerror}); name "
+            "a file in another"
+        ) from None
     if not path.exists():
         return None
     advice = "delete the file to start again, or name another"
@@ -368,6 +382,7 @@ def fit(
         if not isinstance(given, kind):
             raise TypeError(f"{what}={given!r} cannot be used; pass {example}")
     epochs = recipe.epochs if epochs is None else epochs
+    epochs, seed = (int(v) if isinstance(v, np.integer) else v for v in (epochs, seed))
     for what, value, least in (("epochs", epochs, 1), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ValueError(
@@ -459,7 +474,7 @@ class Training:
                     f"loss {self.history.loss[-1]:.2f}, "
                     f"test accuracy {self.history.accuracy[-1]:.0%}"
                 )
-                if callback is not None and callback(self.history) is False:
+                if callback is not None and is_no(callback(self.history)):
                     self.history.interrupted = self.done < self.epochs
                     break
         except KeyboardInterrupt:

@@ -90,8 +90,11 @@ class Recipe:
                 raise ValueError(
                     f"{field}={value!r} must lie between {least} and {most}"
                 )
-        if self.clip is not None and not self.clip > 0:
-            raise ValueError(f"clip={self.clip} must be above 0; None is no clipping")
+        clip = 1 if self.clip is None else self.clip
+        if not isinstance(clip, Real) or not clip > 0:
+            raise ValueError(f"clip={clip!r} must be above 0; None is no clipping")
+        if self.shift % 1:
+            raise ValueError(f"shift={self.shift!r} must be a whole number of pixels")
         if not isinstance(self.batch_size, int) or self.batch_size < 2:
             raise ValueError(
                 f"batch_size={self.batch_size!r} must be at least 2: batch "

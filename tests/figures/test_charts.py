@@ -122,6 +122,16 @@ def test_histories_and_lists_make_a_curve():
     assert "values" not in describe(charts.learning_curve([2.0, 1.0]))
 
 
+def test_a_line_that_diverged_has_its_name_where_it_ended():
+    nan = float("nan")
+    figure = charts.learning_curve(
+        {0.1: [2.0, nan, nan], 0.2: [2.0, 1.0, 0.5], " ": [nan]}
+    )
+    figure.canvas.draw()
+    names = {text.get_text(): text.xy for text in figure.axes[0].texts}
+    assert names == {"0.1": (1, 2.0), "0.2": (3, 0.5)}
+
+
 def test_a_sheet_takes_tensors_and_says_label_and_size():
     figure = charts.sample_sheet(
         torch.rand(3, 3, 48, 48), torch.tensor([1, 2, 3]), torch.tensor([10, 20, 30])

@@ -262,6 +262,80 @@ def test_a_stub_is_not_attempted_yet(candidate, capsys):
     )
 
 
+POINTWISE, SMOOTHING = (
+    next(e for e in ie.check.exercises() if e.name == name)
+    for name in ("pointwise", "label_smoothing_loss")
+)
+
+
+@pytest.mark.parametrize(
+    ("exercise", "candidate", "words"),
+    [
+        (
+            POINTWISE,
+            lambda x, weight, bias: torch.einsum("kc,chw->khw", weight, x),
+            "no ellipsis was given",
+        ),
+        (
+            SMOOTHING,
+            lambda targets, logits, eps: -logits.log_softmax(0).mean(),
+            "not implemented for 'Long'",
+        ),
+        (
+            CONV_PARAMS,
+            lambda *args: torch.randn(3, dtype=torch.int),
+            "not implemented for 'Int'",
+        ),
+    ],
+)
+def test_what_torch_cannot_do_is_no_stub(exercise, candidate, words):
+    answer = judge(exercise, candidate)
+    assert answer.attempted and not answer.passed
+    assert words in " ".join(str(answer).split())
+
+
+def test_a_check_in_the_function_that_it_checks_is_told_at_once(capsys):
+    def one_indent_too_far(*args):
+        result = right(*args)
+        ie.check.conv_params(one_indent_too_far)
+        return result
+
+    start, threads, screen = time.monotonic(), threading.active_count(), sys.stdout
+    ie.check.conv_params(one_indent_too_far)
+    assert time.monotonic() - start < 4
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "a check stands inside the function that is checked" in printed
+    assert threading.active_count() == threads and sys.stdout is screen
+    ie.check.conv_params(right)
+    assert "[ok] conv_params" in capsys.readouterr().out
+
+
+def test_a_scale_that_is_learned_is_a_scale():
+    class Learned(nn.Module):
+        def __init__(self, channels, widths, scale):
+            super().__init__()
+            one, narrow, wide = widths["1x1"], widths["3x3 reduce"], widths["3x3"]
+            self.one = ConvUnit(channels, one, 1, norm="none")
+            self.three = nn.Sequential(
+                ConvUnit(channels, narrow, 1, norm="none"),
+                ConvUnit(narrow, wide, 3, norm="none"),
+            )
+            self.up = nn.Conv2d(one + wide, channels, 1)
+            self.scale = nn.Parameter(torch.tensor(scale))
+
+        def forward(self, x):
+            branches = torch.cat([self.one(x), self.three(x)], 1)
+            return (x + self.scale * self.up(branches)).relu()
+
+    block = next(e for e in ie.check.exercises() if e.name == "residual_block")
+    assert judge(block, Learned).passed
+
+
+def test_a_lazy_layer_is_named():
+    answer = judge(NAIVE, lambda i, w: nn.Sequential(nn.LazyConv2d(w["1x1"], 1)))
+    assert "nn.Conv2d, not nn.LazyConv2d" in " ".join(str(answer).split())
+
+
 def test_a_module_stub_is_not_attempted_yet():
     class Stub(nn.Module):
         def __init__(self, in_channels, widths):

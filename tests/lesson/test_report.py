@@ -426,6 +426,15 @@ def test_a_report_that_could_not_be_written_is_refused_before_the_work(tmp_path)
             main(["report", str(path), "--json", str(place)])
 
 
+def test_a_submission_is_never_overwritten_by_the_report(tmp_path):
+    names = [tmp_path / "anna.ipynb", tmp_path / "ben.ipynb"]
+    for path in names:
+        path.write_text("{}")
+    with pytest.raises(SystemExit, match=r"anna\.ipynb would be overwritten"):
+        main(["report", "--json", *map(str, names)])  # its file name is forgotten
+    assert all(path.read_text() == "{}" for path in names)
+
+
 def test_lessons_that_are_not_there_are_not_taken_for_lessons_without_exercises(
     tmp_path,
 ):

@@ -485,3 +485,22 @@ def test_gradients_still_reach_the_input():
 def test_what_is_no_module_is_refused():
     with pytest.raises(TypeError, match="not str"):
         ie.fuse("inception_v4")
+
+
+class Indexed(nn.Module):
+    """A network that reads its sequence in parts, as many do of VGG's features."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU())
+
+    def forward(self, x):
+        before = self.steps[0](x)
+        return torch.cat([before, self.steps[1:](before), self.steps(x)], 1)
+
+
+@torch.no_grad()
+def test_a_sequence_that_is_read_in_parts_keeps_its_outputs():
+    torch.manual_seed(0)
+    model, x = Indexed().eval(), torch.randn(2, 3, 8, 8)
+    assert torch.allclose(ie.fuse(model)(x), model(x), atol=1e-5)

@@ -80,15 +80,20 @@ def test_scaling_decides_who_survives_more_than_who_is_better():
     assert high[1.0] < 0.5
 
 
-@shows("inception-v4/dies-above-1000", "unsettled", "0.3", "0.1", "96", "1056")
+@shows(
+    "inception-v4/dies-above-1000", "unsettled", "0.3", "0.1", "96", "1056", "7 to 66 %"
+)
 @shows("inception-v4/scaling-stabilizes", "true", "0.3")
 def test_unscaled_networks_fail_at_the_highest_rate_and_scaled_ones_do_not():
+    right = []
     for name in ("wide", "narrow"):
         failed = stored(name, scale=1.0, learning_rate=0.3)
+        right += [round(100 * share) for share in failed["accuracy"]]
         assert failed["accuracy"].mean() < 0.5
         assert failed["dead"].mean() > 0.9
         for rate in (0.02, 0.1):
             assert stored(name, scale=1.0, learning_rate=rate)["accuracy"].min() > 0.9
+    assert (min(right), max(right)) == (7, 66)
     for scale in (0.3, 0.2, 0.1):
         scaled = stored("wide", scale=scale, learning_rate=0.3)["accuracy"]
         assert (

@@ -152,3 +152,13 @@ def test_homework_needs_no_cell_that_it_does_not_hold(lesson):
             reads, makes = names(cell.source)
             assert reads <= made, f"{cell.id} reads {reads - made}"
             made |= makes
+
+
+def test_what_others_put_into_the_folder_is_not_deleted(tmp_path):
+    students(LESSONS[:1], tmp_path)
+    students(LESSONS[:1], tmp_path)  # its own files are made anew
+    grades = tmp_path / NAME / "grades.txt"
+    grades.write_text("anna 1")
+    with pytest.raises(FileExistsError, match=r"holds grades\.txt"):
+        students(LESSONS[:1], tmp_path)
+    assert grades.read_text() == "anna 1"

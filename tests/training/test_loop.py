@@ -3,6 +3,7 @@
 import io
 import signal
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -202,12 +203,13 @@ def test_an_interrupt_while_a_checkpoint_is_written_waits_for_its_end(
     assert resumed.loss == fit(network(), data, RECIPE, progress=False).loss
 
 
-def test_the_callback_sees_every_epoch_and_may_end_it(data, network):
+@pytest.mark.parametrize("kind", [bool, np.bool_])
+def test_the_callback_sees_every_epoch_and_may_end_it(data, network, kind):
     seen = []
 
     def callback(history):
         seen.append(history.accuracy[-1])
-        return len(seen) < 2
+        return kind(len(seen) < 2)
 
     history = fit(network(), data, RECIPE, progress=False, callback=callback)
     assert seen == history.accuracy and len(seen) == 2

@@ -215,6 +215,11 @@ def fold_mean_late(weight, bias, mean, var, gamma, beta, eps):
     return folded, old - mean + beta
 
 
+def fold_bias_late(weight, bias, mean, var, gamma, beta, eps):
+    folded, new = fold(weight, None, mean, var, gamma, beta, eps)
+    return folded, new if bias is None else new + bias
+
+
 def fold_case(seed, outputs, inputs, with_bias, eps):
     args = (
         noise(seed, outputs, inputs, 3, 3).double(),
@@ -253,6 +258,7 @@ fold_batch_norm = FunctionExercise(
         ),
         "the mean is forgotten: (bias - mean) * factor + beta": fold_no_mean,
         "the mean is scaled too: (bias - mean) * factor + beta": fold_mean_late,
+        "the old bias is scaled too: (bias - mean) * factor + beta": fold_bias_late,
         "divide by the standard deviation, the root of var + eps": fold_no_root,
         "eps belongs under the root: sqrt(var + eps)": fold_eps_outside,
         "the factor belongs to the output channels, dimension 0 of the weight": (

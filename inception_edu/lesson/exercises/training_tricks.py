@@ -141,6 +141,19 @@ def tf_step_torch(w, g, square, buffer, rate, decay, momentum, eps):
     return w - rate * buffer, square, buffer
 
 
+def tf_step_small_buffer(w, g, square, buffer, rate, decay, momentum, eps):
+    square = decay * square + (1 - decay) * g**2
+    step = rate * g / (square + eps).sqrt()
+    buffer = momentum * buffer + (1 - momentum) * step
+    return w - buffer, square, buffer
+
+
+def tf_step_past_buffer(w, g, square, buffer, rate, decay, momentum, eps):
+    square = decay * square + (1 - decay) * g**2
+    step = rate * g / (square + eps).sqrt()
+    return w - step, square, momentum * buffer + step
+
+
 def tf_step_no_momentum(w, g, square, buffer, rate, decay, momentum, eps):
     return tf_step(w, g, square, buffer, rate, decay, 0.0, eps)
 
@@ -191,6 +204,11 @@ rmsprop_tf_step = FunctionExercise(
         "learning_rate * gradient / root": tf_step_rate_last,
         "this is torch's step: here eps goes inside the root, and the learning rate "
         "into the buffer": tf_step_torch,
+        "the buffer takes the whole step: momentum * buffer + step, without the "
+        "factor 1 - momentum": tf_step_small_buffer,
+        "the weight loses the whole buffer, not this step alone: parameter - buffer": (
+            tf_step_past_buffer
+        ),
         "the old buffer is forgotten: momentum * buffer comes first": (
             tf_step_no_momentum
         ),
@@ -243,6 +261,16 @@ def smooth_eps_as_e(logits, targets, eps):
     one_hot = F.one_hot(targets, classes)
     right = 1 - (classes - 1) * eps
     return cross(logits, one_hot * right + (1 - one_hot) * eps)
+
+
+def smooth_full_hot(logits, targets, eps):
+    classes = logits.shape[1]
+    return cross(logits, F.one_hot(targets, classes) + eps / classes)
+
+
+def smooth_over_samples(logits, targets, eps):
+    shares = smoothed(targets, logits.shape[1], eps)
+    return -(shares * logits.log_softmax(0)).sum(1).mean()
 
 
 def smooth_no_softmax(logits, targets, eps):
@@ -298,6 +326,8 @@ label_smoothing_loss = FunctionExercise(
         ),
         "1 - (K - 1) e for the true class and e for the others is right for e = eps / "
         "K; yours takes e = eps": smooth_eps_as_e,
+        "the one-hot part gives up eps: (1 - eps) * one_hot + eps / K": smooth_full_hot,
+        "the softmax goes over the classes of a sample, dim=1": smooth_over_samples,
         "take the log-softmax of the logits first": smooth_no_softmax,
         "average over the samples, do not add them up": smooth_sum,
         "add up over the classes; average over the samples only": smooth_per_class,

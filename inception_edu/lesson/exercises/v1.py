@@ -93,6 +93,9 @@ conv_macs = FunctionExercise(
         "the grid has out_height * out_width places": (
             lambda i, o, k, h, w: i * o * k * k * h
         ),
+        "a grid need not be a square: out_height * out_width places": (
+            lambda i, o, k, h, w: i * o * k * k * h * h
+        ),
         "you counted the biases: by the convention a bias costs no MACs": (
             lambda i, o, k, h, w: (i * o * k * k + o) * h * w
         ),
@@ -125,7 +128,7 @@ naive_width = FunctionExercise(
         Case((10, {"1x1": 1, "3x3": 2, "5x5": 4}, 0), "10, widths 1, 2, 4, 0"),
     ),
     mistakes={
-        "the pool passes its input through: every module adds its whole input": (
+        "the pool passes the input on, where it stays: start from in_channels": (
             lambda i, widths, n: sum(widths.values()) if n else i
         ),
         "each module adds its three widths again: multiply them by modules": (
@@ -136,6 +139,9 @@ naive_width = FunctionExercise(
         ),
         "you forgot what the pool passes through: start from in_channels": (
             lambda i, widths, n: n * sum(widths.values())
+        ),
+        "a module adds its three widths, however much comes in: it does not double": (
+            lambda i, widths, n: i * 2**n
         ),
         "the branches lie side by side: add their widths, do not take the largest": (
             lambda i, widths, n: i + n * max(widths.values())
@@ -193,6 +199,9 @@ naive_module = ModuleExercise(
             lambda x, conv, i, w: torch.cat(
                 naive_branches(x, conv, pool=average_pool), 1
             )
+        ),
+        "a ReLU too many: one follows every convolution, none the pool": (
+            lambda x, conv, i, w: relu(torch.cat(naive_branches(x, conv), 1))
         ),
         "concatenate, do not add: the channels of the branches lie side by side": (
             lambda x, conv, i, w: sum(naive_branches(x, conv)[:3])
@@ -356,12 +365,12 @@ inception_module = ModuleExercise(
 )
 
 
-def cost_of(i, w, grid, *, wide_input=False, proj=True, reduce=True, bias=False):
+def cost_of(i, w, grid, *, wide=(), proj=True, reduce=True, bias=False):
     """(weights, MACs) of a reduced module; the switches make the known mistakes."""
     layers = module_layers(i, w)
-    if wide_input:
-        layers["3x3"] = (w["3x3"], i, 3, 3)
-        layers["5x5"] = (w["5x5"], i, 5, 5)
+    for name in wide:  # reads in_channels
+        outputs, _, *kernel = layers[name]
+        layers[name] = (outputs, i, *kernel)
     if not proj:
         del layers["pool proj"]
     if not reduce:
@@ -395,7 +404,13 @@ reduced_cost = FunctionExercise(
             lambda i, w, g: cost_of(i, w, g, proj=False)
         ),
         "3x3 and 5x5 read the reduced channels, not in_channels": (
-            lambda i, w, g: cost_of(i, w, g, wide_input=True)
+            lambda i, w, g: cost_of(i, w, g, wide=("3x3", "5x5"))
+        ),
+        "the 3x3 reads the reduced channels too, not in_channels": (
+            lambda i, w, g: cost_of(i, w, g, wide=("3x3",))
+        ),
+        "the 5x5 reads the reduced channels too, not in_channels": (
+            lambda i, w, g: cost_of(i, w, g, wide=("5x5",))
         ),
         "the two 1x1 reductions have weights as well": (
             lambda i, w, g: cost_of(i, w, g, reduce=False)
@@ -497,6 +512,14 @@ def field_stride_first(kernels, strides):
     return size
 
 
+def field_whole_kernels(kernels, strides):
+    size, step = 1, 1
+    for kernel, stride in zip(kernels, strides, strict=True):
+        size += kernel * step
+        step *= stride
+    return size
+
+
 def product(numbers):
     result = 1
     for number in numbers:
@@ -529,6 +552,9 @@ receptive_field_of_stack = FunctionExercise(
         ),
         "strides are forgotten: after a stride of 2 one step is two input pixels": (
             lambda kernels, strides: 1 + sum(k - 1 for k in kernels)
+        ),
+        "a layer adds (kernel - 1) * step: one place of its window is there already": (
+            field_whole_kernels
         ),
         "a layer's own stride counts only for the layers after it": field_stride_first,
         "start from 1: with no layer a pixel sees itself": (
