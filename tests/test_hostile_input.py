@@ -24,7 +24,7 @@ import inception_edu as ie
 from inception_edu.networks.images import read_picture
 from inception_edu.training import loop
 from inception_edu.training.contest import Contest
-from inception_edu.training.data import Data, Split, load_data
+from inception_edu.training.data import Data, Split, as_input, load_data
 from inception_edu.training.experiment import append, results, run_all
 from inception_edu.training.history import History
 
@@ -336,6 +336,36 @@ INPUTS = {
 }
 
 TRACES = {
+    "a pool padded beyond its window": (
+        lambda _: ie.trace(nn.MaxPool2d(3, 1, padding=2), (1, 3, 8, 8)),
+        RuntimeError,
+        "at most half of its 3x3 window as padding, not 2x2",
+    ),
+    "a pool that stands still": (
+        lambda _: ie.trace(nn.AvgPool2d(3, stride=0), (1, 3, 8, 8)),
+        RuntimeError,
+        "a window with stride 0x0",
+    ),
+    "a pool to nothing": (
+        lambda _: ie.trace(nn.AdaptiveAvgPool2d(0), (1, 3, 8, 8)),
+        RuntimeError,
+        "a pool to a 0x0 grid leaves nothing",
+    ),
+    "a clock for no network": (
+        lambda _: ie.latency({}),
+        ValueError,
+        "there is no network in the table",
+    ),
+    "a shape for another network": (
+        lambda _: ie.latency({"a": model()}, {"b": (1, 3, 48, 48)}),
+        ValueError,
+        "input_shape names 'b', the networks are 'a'",
+    ),
+    "a negative size for the clock": (
+        lambda _: ie.latency(model(), (1, 3, -48, 48)),
+        ValueError,
+        "must hold whole numbers above 0",
+    ),
     "a negative size": (
         lambda _: ie.trace(model(), (1, 3, -48, 48)),
         ValueError,
@@ -627,6 +657,51 @@ TRAININGS = {
         lambda _: fit(Table()),
         ValueError,
         "the model returns a dict; expected a tensor of (images, 10)",
+    ),
+    "a name to be evaluated": (
+        lambda _: ie.training.evaluate("mini_v3", data()),
+        TypeError,
+        "evaluate takes a module and data, not str and Data",
+    ),
+    "a batch of none to be evaluated": (
+        lambda _: ie.training.evaluate(model(), data(), batch_size=0),
+        ValueError,
+        "batch_size=0 must be a whole number above 0",
+    ),
+    "one image where a batch is asked": (
+        lambda _: as_input(torch.zeros(3, 48, 48, dtype=torch.uint8)),
+        ValueError,
+        "not (3, 48, 48)",
+    ),
+    "images without labels for a split": (
+        lambda _: Data(images(8, 3, 4, 4), tiny(), "x"),
+        TypeError,
+        "expected Split(images, labels)",
+    ),
+    "a number of classes for their names": (
+        lambda _: Data(tiny(), tiny(), "x", classes=10),
+        TypeError,
+        "classes=10: expected their names",
+    ),
+    "scales in a list": (
+        lambda _: Split(tiny().images, tiny().labels, [1, 2]),
+        TypeError,
+        "scales of type list",
+    ),
+    "a lesson as text": (
+        lambda _: ie.check.exercises("1"),
+        ValueError,
+        "lesson='1' has no exercises",
+    ),
+    "a check that is set": (
+        lambda _: setattr(ie.check, "saving", abs),
+        AttributeError,
+        "a check is called, not set",
+    ),
+    "claims on a network that is not there": (
+        lambda _: ie.papers.figures(network="inception-v5"),
+        ValueError,
+        "network='inception-v5' is nowhere",
     ),
     "text for a clip": (
         lambda _: ie.recipes.quick.but(clip="2"),
@@ -947,6 +1022,28 @@ def test_a_full_disk_leaves_the_old_file_whole(tmp_path, monkeypatch, name, save
     with pytest.raises(OSError, match="No space left"):
         save(path)
     assert contents(tmp_path) == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_link_stays_a_link_and_a_private_file_private(tmp_path):
+    path, link = tmp_path / "run.json", tmp_path / "mine.json"
+    History("old").save(path)
+    path.chmod(0o600)
+    link.symlink_to(path)
+    History("new").save(link)
+    assert link.is_symlink() and History.load(path).model_name == "new"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_is_read_only_is_not_replaced(tmp_path, monkeypatch):
+    """Root may write anywhere, so the refusal is played."""
+    path = History("old").save(tmp_path / "run.json")
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    with pytest.raises(PermissionError, match=r"run\.json is read-only"):
+        History("new").save(path)
+    monkeypatch.undo()
+    assert History.load(path).model_name == "old"
+    assert [one.name for one in tmp_path.iterdir()] == ["run.json"]
 
 
 def test_a_full_disk_ends_a_training_with_the_last_checkpoint_whole(

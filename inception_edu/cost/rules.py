@@ -57,6 +57,8 @@ def slide(sizes, field, kernel, stride, padding, dilation, ceil_mode=False):
     grid, before = [], sizes[first:]
     if max(kernel) == max(stride) == 1 and not any(padding):
         return before, field  # a 1x1 leaves the grid as it is
+    if min(stride) < 1:
+        raise ShapeError(f"a window with stride {text(stride)} stays where it is")
     for n, k, s, p, d in zip(before, kernel, stride, padding, dilation, strict=True):
         room = n + 2 * p - d * (k - 1) - 1
         out = room // s + 1
@@ -187,6 +189,11 @@ def pool(kind, axes):
         stride = kernel if stride in (None, [], ()) else per_axis(stride, axes)
         padding, dilation = per_axis(padding, axes), per_axis(dilation, axes)
         before = x.shape
+        if any(p > k // 2 for k, p in zip(kernel, padding, strict=True)):
+            raise ShapeError(
+                f"a pool takes at most half of its {text(kernel)} window as padding, "
+                f"not {text(padding)}"
+            )
         grid, field = slide(
             before, x.field, kernel, stride, padding, dilation, ceil_mode
         )
@@ -206,6 +213,8 @@ def adaptive_pool(kind, axes):
         before = x.shape[-axes:]
         sizes = per_axis(output_size, axes)
         after = tuple(n if s is None else s for n, s in zip(before, sizes, strict=True))
+        if min(after) < 1:
+            raise ShapeError(f"a pool to a {text(after)} grid leaves nothing")
         stride = tuple(max(n // s, 1) for n, s in zip(before, after, strict=True))
         kernel = tuple(
             n - (s - 1) * step if n >= s else 1

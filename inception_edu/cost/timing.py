@@ -6,6 +6,7 @@ one run, round by round, and what can be quoted is the ratio, with its spread.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from statistics import median, quantiles
 from time import perf_counter
 
@@ -95,6 +96,14 @@ def latency(models, input_shape=None, *, rounds=7, warm_up=2, threads=None):
             'such as latency(create_model("mini_v3"))'
         )
     models = {type(models).__name__: models} if alone else dict(models)
+    if not models:
+        raise ValueError("there is no network in the table to time")
+    unknown = set(input_shape) - set(models) if isinstance(input_shape, dict) else ()
+    if unknown:
+        raise ValueError(
+            f"input_shape names {', '.join(map(repr, sorted(unknown, key=str)))}, "
+            f"the networks are {', '.join(map(repr, models))}"
+        )
     before = torch.get_num_threads()
     threads = before if threads is None else threads
     counts = (("rounds", rounds, 1), ("warm_up", warm_up, 0), ("threads", threads, 1))
@@ -140,6 +149,11 @@ def images(model, name, shape):
                 f"{name} does not say its image size; give input_shape=(1, 3, H, W)"
             )
         shape = (1, 3, size, size)
+    if not all(isinstance(n, Integral) and n > 0 for n in shape):
+        raise ValueError(
+            f"input_shape={shape!r} must hold whole numbers above 0: "
+            "(images, channels, height, width)"
+        )
     weight = next(model.parameters(), torch.empty(0))
     if weight.is_meta:
         raise ValueError(

@@ -88,7 +88,7 @@ class Subject:
     def __init__(self, model, name, *, preprocessing=None, classes=None, remark=""):
         self.model, self.name, self.remark = model, name, remark
         self.prepare = preprocessing or preparation(model)
-        self.classes = classes or known_classes(model)
+        self.classes = known_classes(model) if classes is None else tuple(classes)
         self.seen = OrderedDict()
 
     @property

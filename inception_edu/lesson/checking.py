@@ -513,7 +513,20 @@ class Check:
     def exercises(self, lesson=None):
         """The exercises of a lesson, or of all lessons, as a printable tuple."""
         known = self._library().values()
+        lessons = sorted({one.lesson for one in known})
+        if lesson is not None and lesson not in lessons:
+            raise ValueError(
+                f"lesson={lesson!r} has no exercises; choose from "
+                f"{', '.join(map(str, lessons))}, as a number"
+            )
         return Exercises(one for one in known if lesson in (None, one.lesson))
+
+    def __setattr__(self, name, value):
+        if not name.startswith("_"):
+            raise AttributeError(
+                f"a check is called, not set: ie.check.{name}(your_function)"
+            )
+        super().__setattr__(name, value)
 
     def __getattr__(self, name):
         if name.startswith("_"):  # what IPython and copy ask every object for

@@ -152,6 +152,15 @@ def frame(rows, kind):
 def matching(rows, wanted):
     """The rows whose columns equal every wanted value that is not None."""
     wanted = {name: value for name, value in wanted.items() if value is not None}
+    for name, value in wanted.items():
+        there = {getattr(row, name) for row in rows}
+        if not any(value == one for one in there):
+            texts = [repr(one) for one in there if one not in (None, "")]
+            close = get_close_matches(repr(value), texts, n=3, cutoff=0.4)
+            shown = close or sorted(texts)[:8]
+            raise ValueError(
+                f"{name}={value!r} is nowhere; there is {', '.join(shown)}"
+            )
     return [row for row in rows if all(getattr(row, n) == v for n, v in wanted.items())]
 
 

@@ -34,7 +34,9 @@ class Split:
     scales: torch.Tensor | None = None
 
     def __post_init__(self):
-        for name in ("images", "labels"):
+        for name in ("images", "labels", "scales"):
+            if name == "scales" and self.scales is None:
+                continue
             if not isinstance(getattr(self, name), torch.Tensor):
                 kind = type(getattr(self, name)).__name__
                 raise TypeError(
@@ -73,6 +75,19 @@ class Data:
     classes: tuple[str, ...] = tuple("0123456789")
     bins: dict = field(default_factory=dict)
 
+    def __post_init__(self):
+        for name in ("train", "test"):
+            if not isinstance(getattr(self, name), Split):
+                raise TypeError(
+                    f"{name} is {type(getattr(self, name)).__name__}: expected "
+                    "Split(images, labels)"
+                )
+        if not hasattr(self.classes, "__len__"):
+            raise TypeError(
+                f"classes={self.classes!r}: expected their names, such as "
+                "('cat', 'dog')"
+            )
+
     def __repr__(self):
         shape = "x".join(map(str, self.train.images.shape[1:]))
         return (
@@ -87,6 +102,11 @@ def as_input(images, device="cpu"):
     0 becomes -2, 255 becomes 2; channels last in memory, which trains 1.4 to 1.7
     times as fast on a CPU.
     """
+    if not isinstance(images, torch.Tensor) or images.dim() != 4:
+        raise ValueError(
+            "as_input takes a tensor of images, (N, channels, height, width), not "
+            f"{tuple(images.shape) if hasattr(images, 'shape') else type(images)}"
+        )
     images = images.to(device, non_blocking=True)
     images = images.contiguous(memory_format=torch.channels_last)
     return images.float().div_(63.75).sub_(2.0)
@@ -185,7 +205,7 @@ def cache_folder():
 def own_folder(ours, systems, usual):
     """The folder that the variable `ours` names, else ours in the user's own one."""
     if os.environ.get(ours):  # set, but to nothing: as if it were not set
-        return Path(os.environ[ours]).expanduser()
+        return Path(os.path.expanduser(os.environ[ours]))  # ~nobody stays as it is
     home = os.environ.get(systems) or os.environ.get("LOCALAPPDATA")
     return Path(home or os.path.expanduser(usual)) / "inception_edu"
 

@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from inception_edu.networks import create_model
 from inception_edu.training import recipes
-from inception_edu.training.data import Data, as_input, load_data
+from inception_edu.training.data import Data, Split, as_input, load_data
 from inception_edu.training.history import History
 from inception_edu.training.optimizers import make_optimizer
 from inception_edu.whole import whole
@@ -103,11 +103,21 @@ def evaluate(model, data, *, device=None, batch_size=500):
     `data` is a `Data` or one of its splits (then by_scale is empty). The model's
     mode is left as it was. Runs where the model's weights are.
     """
+    if not isinstance(model, nn.Module) or not isinstance(data, Data | Split):
+        raise TypeError(
+            f"evaluate takes a module and data, not {type(model).__name__} and "
+            f"{type(data).__name__}; such as evaluate(load_pretrained('mini_v3'), "
+            "digits_at_scale(6000))"
+        )
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size={batch_size!r} must be a whole number above 0")
     split, bins = (data.test, data.bins) if isinstance(data, Data) else (data, {})
     if not len(split):
         raise ValueError("there is no image to evaluate on")
     if device is None:
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    else:
+        device = choose_device(device)
     was_training = model.training
     model.eval()
     try:
