@@ -372,12 +372,14 @@ def draw_scales(sheet, state, runs, groups):
     places = list(lines[0][1]) if lines else ["10-15", "16-23", "24-31", "32-40", "all"]
     lines = [line for line in lines if list(line[1]) == places]
     top, high = 244, 138
-    lowest = min(
-        (value for _, points, _ in lines for value in points.values()), default=0
-    )
+    drawn = [value for _, points, _ in lines for value in points.values()]
+    for _, _, kind in lines:
+        if isinstance(kind, Group):  # the bar from worst to best
+            drawn += [min(values) for values in kind.accuracy.values()]
+    lowest = min(drawn, default=0)
     low = max(0, int(lowest * 10 - 0.5) / 10)
     plot = Plot(sheet, (LEFT, top, WIDE, high), (-0.4, len(places) - 0.6), (low, 1))
-    for value in ticks(low, 1, 4):
+    for value in ticks(low, 1, 5):
         _, y = plot.at(0, value)
         sheet.line((LEFT, y), (LEFT + WIDE, y), stroke="grid", width=1)
         sheet.text(LEFT - 6, y + 5, f"{value:.0%}", NOTE, anchor="end", fill="muted")

@@ -1,5 +1,6 @@
 """The training explorer: its buttons, its runs, and what a pause leaves behind."""
 
+import re
 import time
 from xml.etree import ElementTree
 
@@ -183,6 +184,17 @@ def test_stored_runs_are_grouped_by_what_they_differ_in(monkeypatch):
         assert "mini_3x3 80.5%" in shown.svg
     finally:
         explorer.stored.cache_clear()
+
+
+@pytest.mark.parametrize("stored", ["modules", "ladder"])
+def test_the_bars_of_stored_runs_end_above_the_labels(stored):
+    picture = ElementTree.fromstring(explorer.training(start={"beside": stored}).svg)
+    bar = re.compile(r"M ([\d.]+) ([\d.]+) L \1 ([\d.]+)")  # straight up
+    bars = [bar.fullmatch(at.attrib.get("d", "")) for at in picture.iter()]
+    ends = [float(y) for found in bars if found for y in found.groups()[1:]]
+    (label,) = (text for text in picture.iter() if text.text == "10-15")
+    assert len(ends) >= 2 * 5 * 5  # of five rungs or modules, for five sizes
+    assert max(ends) < float(label.attrib["y"]) - 14
 
 
 def test_a_missing_table_names_the_command_that_makes_it(monkeypatch):
