@@ -244,9 +244,10 @@ def learning_curve(
             axes.plot(
                 epochs, values, color=tone, marker=marker, linewidth=2.5, label=name
             )
-            finite = [epoch for epoch in epochs if isfinite(values[epoch - 1])]
+            points = zip(values, epochs, strict=True)
+            finite = [point for point in points if isfinite(point[0])]
             if finite and len(lines) > 1:  # a training that diverged ends earlier
-                ends.append((values[finite[-1] - 1], finite[-1], name, tone))
+                ends.append((*finite[-1], name, tone))
         axes.set_xlabel(xlabel)
         axes.set_ylabel(label)
         axes.xaxis.get_major_locator().set_params(integer=True)

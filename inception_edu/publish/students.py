@@ -65,13 +65,12 @@ def refuse_others(target, paths):
     if not target.is_dir():
         return
     ours = {f"notebooks/{path.name}" for path in paths} | set(ALONGSIDE)
-    others = [
-        name
+    held = (
+        file.relative_to(target).as_posix()
         for file in sorted(target.rglob("*"))
         if file.is_file() and "__pycache__" not in file.parts
-        for name in [file.relative_to(target).as_posix()]
-        if name not in ours and not name.startswith("inception_edu/")
-    ]
+    )
+    others = [n for n in held if n not in ours and not n.startswith("inception_edu/")]
     if others:
         raise FileExistsError(
             f"{target} holds {others[0]}, which making the folder anew would delete; "

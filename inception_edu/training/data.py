@@ -96,6 +96,11 @@ class Data:
         )
 
 
+def plain(*values):
+    """The values, numpy's whole numbers as Python's."""
+    return [int(v) if isinstance(v, np.integer) else v for v in values]
+
+
 def as_input(images, device="cpu"):
     """Floats around zero for a network: uint8 `(N, C, H, W)` to float32, same shape.
 
@@ -269,9 +274,7 @@ def digits_at_scale(n=6000, seed=0, size=48, *, n_test=2000):
     The same seed gives the same pictures everywhere. Made in about a second,
     then kept in the user's cache folder.
     """
-    n, n_test, seed, size = (
-        int(v) if isinstance(v, np.integer) else v for v in (n, n_test, seed, size)
-    )
+    n, n_test, seed, size = plain(n, n_test, seed, size)
     for label, value, least, most in (
         ("n", n, 1, 10**7),
         ("n_test", n_test, 1, 10**7),

@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from inception_edu.networks import create_model
 from inception_edu.training import recipes
-from inception_edu.training.data import Data, Split, as_input, load_data
+from inception_edu.training.data import Data, Split, as_input, load_data, plain
 from inception_edu.training.history import History
 from inception_edu.training.optimizers import make_optimizer
 from inception_edu.whole import whole
@@ -392,7 +392,7 @@ def fit(
         if not isinstance(given, kind):
             raise TypeError(f"{what}={given!r} cannot be used; pass {example}")
     epochs = recipe.epochs if epochs is None else epochs
-    epochs, seed = (int(v) if isinstance(v, np.integer) else v for v in (epochs, seed))
+    epochs, seed = plain(epochs, seed)
     for what, value, least in (("epochs", epochs, 1), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ValueError(

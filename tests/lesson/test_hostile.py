@@ -23,8 +23,8 @@ from inception_edu.lesson.checking import Check, judge
 from inception_edu.lesson.guard import guarded
 from inception_edu.networks.layers import Branches, ConvUnit
 
-CONV_PARAMS = next(e for e in ie.check.exercises() if e.name == "conv_params")
-NAIVE = next(e for e in ie.check.exercises() if e.name == "naive_module")
+EXERCISES = {exercise.name: exercise for exercise in ie.check.exercises()}
+CONV_PARAMS, NAIVE = EXERCISES["conv_params"], EXERCISES["naive_module"]
 
 
 def right(in_channels, out_channels, kernel_size, bias):
@@ -262,22 +262,16 @@ def test_a_stub_is_not_attempted_yet(candidate, capsys):
     )
 
 
-POINTWISE, SMOOTHING = (
-    next(e for e in ie.check.exercises() if e.name == name)
-    for name in ("pointwise", "label_smoothing_loss")
-)
-
-
 @pytest.mark.parametrize(
     ("exercise", "candidate", "words"),
     [
         (
-            POINTWISE,
+            EXERCISES["pointwise"],
             lambda x, weight, bias: torch.einsum("kc,chw->khw", weight, x),
             "no ellipsis was given",
         ),
         (
-            SMOOTHING,
+            EXERCISES["label_smoothing_loss"],
             lambda targets, logits, eps: -logits.log_softmax(0).mean(),
             "not implemented for 'Long'",
         ),
@@ -327,8 +321,7 @@ def test_a_scale_that_is_learned_is_a_scale():
             branches = torch.cat([self.one(x), self.three(x)], 1)
             return (x + self.scale * self.up(branches)).relu()
 
-    block = next(e for e in ie.check.exercises() if e.name == "residual_block")
-    assert judge(block, Learned).passed
+    assert judge(EXERCISES["residual_block"], Learned).passed
 
 
 def test_a_lazy_layer_is_named():
@@ -513,9 +506,9 @@ def test_a_candidate_that_changes_its_inputs_is_told():
         widths["1x1"] += 1
         return 0
 
-    exercise = next(e for e in ie.check.exercises() if e.name == "naive_width")
+    exercise = EXERCISES["naive_width"]
     assert "the inputs were changed" in str(judge(exercise, spoil))
-    averages = next(e for e in ie.check.exercises() if e.name == "ema_update")
+    averages = EXERCISES["ema_update"]
     answer = judge(averages, lambda a, w, d: a.mul_(d).add_(w, alpha=1 - d))
     assert "make a new value instead" in " ".join(str(answer).split())
 

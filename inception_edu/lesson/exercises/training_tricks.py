@@ -142,16 +142,13 @@ def tf_step_torch(w, g, square, buffer, rate, decay, momentum, eps):
 
 
 def tf_step_small_buffer(w, g, square, buffer, rate, decay, momentum, eps):
-    square = decay * square + (1 - decay) * g**2
-    step = rate * g / (square + eps).sqrt()
-    buffer = momentum * buffer + (1 - momentum) * step
-    return w - buffer, square, buffer
+    return tf_step(w, g, square, buffer, (1 - momentum) * rate, decay, momentum, eps)
 
 
 def tf_step_past_buffer(w, g, square, buffer, rate, decay, momentum, eps):
-    square = decay * square + (1 - decay) * g**2
-    step = rate * g / (square + eps).sqrt()
-    return w - step, square, momentum * buffer + step
+    past = momentum * buffer
+    new, square, buffer = tf_step(w, g, square, buffer, rate, decay, momentum, eps)
+    return new + past, square, buffer
 
 
 def tf_step_no_momentum(w, g, square, buffer, rate, decay, momentum, eps):

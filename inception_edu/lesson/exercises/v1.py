@@ -495,11 +495,14 @@ googlenet_stage = ModuleExercise(
 )
 
 
-def field_of(kernels, strides):
-    """Receptive field and step of a stack: r += (k - 1) * step; step *= stride."""
+def field_of(kernels, strides, there=1):
+    """Receptive field and step of a stack: r += (k - 1) * step; step *= stride.
+
+    `there`: the places of a window that are in the field already; 0 is a mistake.
+    """
     size, step = 1, 1
     for kernel, stride in zip(kernels, strides, strict=True):
-        size += (kernel - 1) * step
+        size += (kernel - there) * step
         step *= stride
     return size
 
@@ -509,14 +512,6 @@ def field_stride_first(kernels, strides):
     for kernel, stride in zip(kernels, strides, strict=True):
         step *= stride
         size += (kernel - 1) * step
-    return size
-
-
-def field_whole_kernels(kernels, strides):
-    size, step = 1, 1
-    for kernel, stride in zip(kernels, strides, strict=True):
-        size += kernel * step
-        step *= stride
     return size
 
 
@@ -554,7 +549,7 @@ receptive_field_of_stack = FunctionExercise(
             lambda kernels, strides: 1 + sum(k - 1 for k in kernels)
         ),
         "a layer adds (kernel - 1) * step: one place of its window is there already": (
-            field_whole_kernels
+            lambda kernels, strides: field_of(kernels, strides, there=0)
         ),
         "a layer's own stride counts only for the layers after it": field_stride_first,
         "start from 1: with no layer a pixel sees itself": (
