@@ -1066,6 +1066,16 @@ def test_a_full_disk_ends_a_training_with_the_last_checkpoint_whole(
     assert [p.name for p in tmp_path.iterdir()] == ["run.pt"]
 
 
+def test_whole_numbers_of_numpy_are_whole_numbers(tmp_path):
+    one, ten = np.int64(1), np.int32(10)
+    assert len(ie.digits_at_scale(np.int64(30), n_test=ten).test) == 10
+    network = ie.create_model("mini_reduced", ten)
+    assert network(images(2, 3, 48, 48)).shape == (2, 10)
+    path, options = tmp_path / "run.pt", {"epochs": one, "seed": np.int64(0)}
+    first = fit("mini_reduced", checkpoint=path, **options)
+    assert fit("mini_reduced", checkpoint=path, **options).loss == first.loss
+
+
 def test_a_folder_that_takes_no_checkpoint_is_told_of_before_the_work(
     tmp_path, monkeypatch
 ):
