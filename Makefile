@@ -79,7 +79,7 @@ test-lowest:
 	$(MAKE) test VENV=.venv-lowest LOCK=requirements-lowest.lock
 
 notebooks: setup
-	$(BIN)/python -m inception_edu.publish execute notebooks/*.ipynb
+	$(BIN)/python -m tools.publish execute notebooks/*.ipynb
 
 # What pages and slides carry along comes from npm, by package-lock.json. Without
 # npm the build says what it misses, and the tests of pages are skipped.
@@ -90,16 +90,16 @@ node_modules/.installed: package.json package-lock.json
 npm: node_modules/.installed
 
 pages: setup npm
-	$(BIN)/python -m inception_edu.publish $@
+	$(BIN)/python -m tools.publish $@
 
 slides: setup npm
-	$(BIN)/python -m inception_edu.publish $@
+	$(BIN)/python -m tools.publish $@
 
 students: setup
-	$(BIN)/python -m inception_edu.publish $@
+	$(BIN)/python -m tools.publish $@
 
 handout: setup npm
-	$(BIN)/python -m inception_edu.publish $@
+	$(BIN)/python -m tools.publish $@
 
 $(PEERS)/.installed: benchmarks/requirements.txt
 	$(PYTHON) -m venv $(PEERS)

@@ -34,7 +34,7 @@ MIB = 2**10 if sys.platform != "darwin" else 2**20  # of ru_maxrss
 
 def lesson(path):
     """The row of one notebook; run in a process whose only child is the kernel."""
-    from inception_edu.publish import execute
+    from tools.publish import execute
 
     with tempfile.TemporaryDirectory() as folder:
         copy = shutil.copy(path, folder)

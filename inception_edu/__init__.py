@@ -34,7 +34,6 @@ _FLOORS = (
     "explorers",
     "training",
     "lesson",
-    "publish",
 )
 
 __all__ = ["__version__", *_HOMES, *_FLOORS]

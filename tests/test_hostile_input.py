@@ -21,11 +21,11 @@ from safetensors.torch import save_file
 from torch import nn
 
 import inception_edu as ie
-from inception_edu.networks.images import read_picture
-from inception_edu.training import loop
+from experiments.runner import append, run_all
+from inception_edu.figures.images import read_picture
+from inception_edu.training import loop, results
 from inception_edu.training.contest import Contest
 from inception_edu.training.data import Data, Split, as_input, load_data
-from inception_edu.training.experiment import append, results, run_all
 from inception_edu.training.history import History
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -529,7 +529,7 @@ WEIGHTS = {
     "a picture's path for a picture": (
         lambda _: ie.load_pretrained("mini_v4").preprocessing("me.png"),
         TypeError,
-        "a PIL image is wanted, got str; networks.images.read_picture(it).image",
+        "a PIL image is wanted, got str; figures.images.read_picture(it).image",
     ),
     "a folder": (lambda folder: load_into(folder), FileNotFoundError, "no weight file"),
     "nothing at all": (

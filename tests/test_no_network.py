@@ -59,7 +59,7 @@ def test_a_python_that_a_test_starts_has_none_either():
 def test_a_kernel_has_none_either(tmp_path):
     import nbformat
 
-    from inception_edu.publish import execute
+    from tools.publish import execute
 
     cell = nbformat.v4.new_code_cell(KNOCK, id="knock")
     path = tmp_path / "knock.ipynb"

@@ -14,8 +14,8 @@ from nbformat.v4 import (
     new_output,
 )
 
-from inception_edu.publish import check, execute, violations
-from inception_edu.publish.__main__ import main
+from tools.publish import check, execute, violations
+from tools.publish.__main__ import main
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -276,7 +276,7 @@ def small_series(tmp_path_factory):
     """A project with one stored notebook and this project's conftest.py."""
     from nbformat import v4
 
-    from inception_edu.publish import execute
+    from tools.publish import execute
 
     folder = tmp_path_factory.mktemp("series")
     (folder / "tests" / "no_network").mkdir(parents=True)

@@ -28,8 +28,8 @@ from math import ceil, exp, floor, log, log10, sqrt
 from pathlib import Path
 from typing import NamedTuple
 
-from inception_edu.explorers.drawing import LABEL, NOTE, SHEET, Plot, times
 from inception_edu.explorers.frame import Check, Choice, Explorer, Picture, Range
+from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, times
 from inception_edu.figures.svg import Drawing
 
 TABLE = Path(__file__).with_suffix(".csv")

@@ -6,8 +6,8 @@ while r < k^2 in out / (in + k^2 out). The price: behind the 1x1 a pixel is r
 numbers, so the k x k reads at most r independent mixtures of the in channels.
 """
 
-from inception_edu.explorers.drawing import LABEL, NOTE, SHEET, Plot, short, times
 from inception_edu.explorers.frame import Choice, Explorer, Picture, Range, Steps
+from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, short, times
 from inception_edu.figures.svg import Drawing
 
 # Close together where the question is decided, and neighbours on the slider.

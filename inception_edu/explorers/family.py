@@ -13,7 +13,6 @@ from threading import Thread
 import torch
 
 from inception_edu.cost import latency, trace
-from inception_edu.explorers.drawing import LABEL, NOTE, SHEET, short, tick, ticks
 from inception_edu.explorers.frame import (
     Button,
     Check,
@@ -22,6 +21,7 @@ from inception_edu.explorers.frame import (
     Picture,
     Range,
 )
+from inception_edu.figures.plot import LABEL, NOTE, SHEET, short, tick, ticks
 from inception_edu.figures.svg import Drawing, text_width
 from inception_edu.networks import create_model
 from inception_edu.papers import figure

@@ -1,7 +1,7 @@
 """The feature maps explorer: what does each branch see in this picture?
 
 The network runs once for each picture; what its layers answered is kept, so every
-other control only draws. `networks/activations.py` says what is kept,
+other control only draws. `figures/activations.py` says what is kept,
 `figures/feature_maps.py` draws it.
 """
 
@@ -97,7 +97,7 @@ class Subject:
 
     def see(self, key, image):
         """`(window, recording)` of a picture; the network runs when it is new."""
-        from inception_edu.networks.activations import record
+        from inception_edu.figures.activations import record
 
         if key in self.seen:
             self.seen.move_to_end(key)
@@ -289,7 +289,7 @@ def feature_maps(
     `model`: a name that `load_pretrained` takes, or any network, the reader's own
     too. Without a network connection, a mini stands in for a published one and says
     so. `picture`: a file, a PIL image, an array or a tensor, see
-    `networks.images.read_picture`; without one there are scikit-learn's two
+    `figures.images.read_picture`; without one there are scikit-learn's two
     photographs and a handwritten digit of any size. `classes`: names of the outputs.
     `preprocessing`: how the network wants its pictures, a `Preprocessing`; its own
     `.preprocessing` unless given, else ImageNet's mean and std at its size. `options`
@@ -298,7 +298,7 @@ def feature_maps(
     `window, recording = explorer.viewer.see(explorer.state)`: what the network saw and
     what it answered, `recording.layers` and `recording.top()`.
     """
-    from inception_edu.networks.images import read_picture
+    from inception_edu.figures.images import read_picture
 
     own = None if picture is None else read_picture(picture)
     viewer = Viewer(subject_of(model, preprocessing, classes), own)

@@ -9,8 +9,8 @@ stride 2 adds the rest; the released reductions add them in two branches.
 
 from dataclasses import dataclass
 
-from inception_edu.explorers.drawing import LABEL, NOTE, SHEET, bar_row, short, times
 from inception_edu.explorers.frame import Choice, Explorer, Picture, Range
+from inception_edu.figures.plot import LABEL, NOTE, SHEET, bar_row, short, times
 from inception_edu.figures.svg import Drawing
 
 WAY = 178  # pixels for each way

@@ -13,8 +13,8 @@ Computer Vision, arXiv 1512.00567, section 3, with as many channels in as out.
 from dataclasses import dataclass
 from math import sqrt
 
-from inception_edu.explorers.drawing import NOTE, SHEET, bar_row, short, times
 from inception_edu.explorers.frame import Choice, Explorer, Picture, Range
+from inception_edu.figures.plot import NOTE, SHEET, bar_row, short, times
 from inception_edu.figures.svg import Drawing, Strokes, color
 from inception_edu.figures.theme import kernel_name
 

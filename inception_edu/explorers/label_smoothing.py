@@ -15,8 +15,8 @@ zero where they agree, and there the loss is not zero but the target's entropy.
 from dataclasses import dataclass
 from math import exp, inf, log
 
-from inception_edu.explorers.drawing import LABEL, NOTE, SHEET, Plot
 from inception_edu.explorers.frame import Choice, Explorer, Picture, Range
+from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot
 from inception_edu.figures.svg import Drawing
 
 LEAST, MOST = -4.0, 16.0  # of the logit gap

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 
 from inception_edu.cost import trace
-from inception_edu.explorers.drawing import LABEL, NOTE, SHEET, bar_row, short, times
 from inception_edu.explorers.frame import Choice, Explorer, Picture, Range
+from inception_edu.figures.plot import LABEL, NOTE, SHEET, bar_row, short, times
 from inception_edu.figures.svg import Drawing, text_width
 from inception_edu.figures.theme import kernel_name, on_color
 from inception_edu.networks.googlenet import (

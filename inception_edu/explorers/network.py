@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from inception_edu.explorers.drawing import NOTE, SHEET, short, stacked_bar, times
 from inception_edu.explorers.frame import Check, Choice, Explorer, Picture, Range, Steps
 from inception_edu.explorers.network_modules import (
     COUNTS,
@@ -25,6 +24,7 @@ from inception_edu.explorers.network_modules import (
     stages,
     total,
 )
+from inception_edu.figures.plot import NOTE, SHEET, short, stacked_bar, times
 from inception_edu.figures.svg import Drawing, Strokes, text_width
 from inception_edu.figures.theme import PALETTE
 

@@ -15,8 +15,8 @@ RMSProp, decay 0.9, eps 1.0, at a rate of 0.045.
 from itertools import pairwise
 from math import cos, pi, sin, sqrt
 
-from inception_edu.explorers.drawing import LABEL, NOTE, SHEET
 from inception_edu.explorers.frame import Choice, Explorer, Picture, Range, Steps
+from inception_edu.figures.plot import LABEL, NOTE, SHEET
 from inception_edu.figures.svg import Drawing
 
 DECAY = 0.9  # of RMSProp's mean square, as in the paper

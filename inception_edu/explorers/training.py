@@ -17,7 +17,6 @@ from functools import cache
 from pathlib import Path
 from threading import Thread
 
-from inception_edu.explorers.drawing import LABEL, NOTE, SHEET, Plot, ticks
 from inception_edu.explorers.frame import (
     Button,
     Choice,
@@ -26,6 +25,7 @@ from inception_edu.explorers.frame import (
     Range,
     Steps,
 )
+from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, ticks
 from inception_edu.figures.svg import Drawing
 from inception_edu.training import recipes
 from inception_edu.training.history import History
@@ -413,7 +413,7 @@ def draw_scales(sheet, state, runs, groups):
             f"and range of {seeds} seed{'s' * (seeds > 1)}"
         )
     elif state["beside"] != "nothing":
-        note = f"none stored: python -m inception_edu.training.{state['beside']}"
+        note = f"none stored: python -m experiments {state['beside']}"
     else:
         note = "no stored runs are shown"
     sheet.fitted_text(0, 430, note, SHEET, NOTE, fill="muted")

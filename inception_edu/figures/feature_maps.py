@@ -1,6 +1,6 @@
 """Feature maps as a drawing: the picture, the prediction, what each branch answers.
 
-`feature_sheet` takes plain data, a PIL image and a `networks.activations.Recording`,
+`feature_sheet` takes plain data, a PIL image and a `figures.activations.Recording`,
 and returns a `Drawing`. Maps become PNGs of 16 greys inside the SVG, a few hundred
 bytes each; the picture a JPEG.
 """

@@ -246,7 +246,7 @@ class Preprocessing:
         if not isinstance(image, Image.Image):
             raise TypeError(
                 f"a PIL image is wanted, got {type(image).__name__}; "
-                "networks.images.read_picture(it).image makes one"
+                "figures.images.read_picture(it).image makes one"
             )
         image = image.convert("RGB")
         scale = self.resize / min(image.size)
@@ -395,7 +395,7 @@ def load_mini(name, sha256, aux=False):
         raise ValueError(
             f"{path} is missing or not the file that was shipped; install "
             f"inception_edu again, or train it: python -m "
-            f"inception_edu.training.minis --models {name}"
+            f"experiments.minis --models {name}"
         )
     model = create_model(name)
     load_weights(model, path)

@@ -15,7 +15,7 @@ _HOMES = {
     "Recipe": "recipes",
     "switch_on": "recipes",
     "RMSpropTF": "optimizers",
-    "results": "experiment",
+    "results": "stored",
     "Contest": "contest",
 }
 

@@ -24,7 +24,7 @@ import pytest
 
 import inception_edu as ie
 from inception_edu.explorers import NAMES
-from inception_edu.publish.bundle import CHROMIUM_NAMES
+from tools.publish.bundle import CHROMIUM_NAMES
 
 CHROMIUM = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
 CHROMIUM_FLAGS = [

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from inception_edu.publish import build, bundle, exporters, handout
-from inception_edu.publish.exporters import PageExporter
-from inception_edu.publish.students import LEFT_OUT
+from tools.publish import build, bundle, exporters, handout
+from tools.publish.exporters import PageExporter
+from tools.publish.students import LEFT_OUT
 
 pytestmark = pytest.mark.skipif(
     not (bundle.MODULES / "katex").is_dir(), reason="no npm packages: run `npm ci`"

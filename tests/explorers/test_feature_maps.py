@@ -9,9 +9,9 @@ from torch import nn
 import inception_edu as ie
 from inception_edu.explorers import feature_maps as module
 from inception_edu.explorers.feature_maps import digit_picture, even, handwriting
+from inception_edu.figures.activations import record
 from inception_edu.figures.feature_maps import EVERY
 from inception_edu.networks import weights
-from inception_edu.networks.activations import record
 
 
 def random_network(name="mini_v4", **options):

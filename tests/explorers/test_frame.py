@@ -340,7 +340,7 @@ def test_naming_the_explorers_imports_nothing_heavy():
 
 def test_the_frame_itself_needs_no_torch():
     code = (
-        "import sys, inception_edu.explorers.frame, inception_edu.explorers.drawing; "
+        "import sys, inception_edu.explorers.frame, inception_edu.figures.plot; "
         "print('torch' in sys.modules)"
     )
     run = subprocess.run(

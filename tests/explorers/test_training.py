@@ -200,7 +200,7 @@ def test_the_bars_of_stored_runs_end_above_the_labels(stored):
 def test_a_missing_table_names_the_command_that_makes_it(monkeypatch):
     monkeypatch.setattr(explorer, "stored", lambda name: ())
     assert (
-        "python -m inception_edu.training.ladder"
+        "python -m experiments ladder"
         in explorer.training(start={"beside": "ladder"}).svg
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from inception_edu.figures.activations import Branch, Layer, Recording
 from inception_edu.figures.feature_maps import (
     EVERY,
     feature_sheet,
@@ -18,7 +19,6 @@ from inception_edu.figures.feature_maps import (
     map_uri,
 )
 from inception_edu.figures.svg import text_width
-from inception_edu.networks.activations import Branch, Layer, Recording
 
 SVG = "{http://www.w3.org/2000/svg}"
 RANDOM = np.random.RandomState(0)

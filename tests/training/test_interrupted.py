@@ -21,8 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
+from experiments.runner import run_all
 from inception_edu.networks.weights import Preprocessing, Published, fetch, read_weights
-from inception_edu.training.experiment import run_all
 from inception_edu.training.loop import fit
 from inception_edu.training.recipes import Recipe
 
@@ -237,7 +237,7 @@ def in_a_thread(talk):
 
 def test_the_stop_button_of_a_notebook_keeps_what_was_learned(tmp_path):
     """A real kernel, interrupted between two epochs, then run again."""
-    from inception_edu.publish.execute import own_kernel
+    from tools.publish.execute import own_kernel
 
     code = f"""
 import torch, inception_edu as ie

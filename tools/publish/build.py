@@ -4,9 +4,9 @@ import re
 
 from jinja2 import Environment, FileSystemLoader
 
-from inception_edu.publish.bundle import TEMPLATES
-from inception_edu.publish.execute import Unreadable, read
-from inception_edu.publish.exporters import (
+from tools.publish.bundle import TEMPLATES
+from tools.publish.execute import Unreadable, read
+from tools.publish.exporters import (
     DeckExporter,
     PageExporter,
     finished,

@@ -10,8 +10,8 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from nbconvert.preprocessors import TagRemovePreprocessor
 
-from inception_edu.publish.bundle import ROOT
-from inception_edu.publish.execute import as_stored, read
+from tools.publish.bundle import ROOT
+from tools.publish.execute import as_stored, read
 
 LEFT_OUT = {"solution", "lecturer"}
 NAME = "inception_edu_students"

@@ -29,7 +29,7 @@ PRELOAD = (  # what a process that is forked for a notebook has imported already
     "matplotlib.pyplot",
     "pandas",
     "sklearn.datasets",
-    "inception_edu.lesson.sandbox",
+    "tools.sandbox",
     "inception_edu.explorers",
     "inception_edu.training",
     *(f"inception_edu.lesson.exercises.{part}" for part in checking.LIBRARY),

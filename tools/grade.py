@@ -1,6 +1,6 @@
 """Which exercises of a submitted notebook pass: `report(paths)`, as text and JSON.
 
-    python -m inception_edu.lesson report submissions/ --json report.json
+    python -m tools.grade_main report submissions/ --json report.json
 
 Every notebook runs in a process and a folder of its own, within limits; the
 file that was handed in is only read. Cells tagged `solution` are left out, so
@@ -22,8 +22,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from inception_edu.lesson import sandbox
 from inception_edu.lesson.checking import brief, check
+from tools import sandbox
 
 SECONDS = 300  # for one notebook
 MEMORY = 4096  # MiB for one notebook
@@ -31,7 +31,7 @@ PROCESSES = 4  # more than its own and these is a notebook that multiplies
 LARGEST = 20  # MB of a submitted file
 LOOK_EVERY = 0.05  # seconds
 ERRORS = 5  # cell errors that are told in full
-LESSONS = Path(__file__).parents[2] / "notebooks"
+LESSONS = Path(__file__).parents[1] / "notebooks"
 CALL = re.compile(r"\bcheck\s*\.\s*([a-z]\w*)\s*\(")
 MARKS = {"passed": "[ok]", "failed": "[x]"}
 

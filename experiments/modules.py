@@ -1,6 +1,6 @@
 """Lessons 1 to 3, measured: which module reads digits of every size?
 
-    python -m inception_edu.training.modules
+    python -m experiments.modules
 
 trains each mini as drawn, and again at the MACs of mini_reduced, over five seeds,
 and adds a row a run to results/modules.csv. Interrupt it and start it again: runs
@@ -9,10 +9,10 @@ that came first, on other seeds, other handwriting and other pictures; its table
 results/modules_search.csv.
 """
 
+from experiments.runner import command, measure
 from inception_edu.networks.minis import MATCHED_WIDTH
 from inception_edu.training import recipes
 from inception_edu.training.data import digits_at_scale
-from inception_edu.training.experiment import command, measure
 from inception_edu.training.loop import fit
 
 KEY = ("model", "width", "seed", "epochs", "images")

@@ -11,15 +11,15 @@ import re
 from nbconvert.exporters import HTMLExporter, SlidesExporter
 from nbconvert.preprocessors import Preprocessor, TagRemovePreprocessor
 
-from inception_edu.publish.bundle import (
+from tools.publish.bundle import (
     TEMPLATES,
     formula_css,
     formulas,
     npm_file,
     own_file,
 )
-from inception_edu.publish.execute import WIDGET
-from inception_edu.publish.needed import value_of
+from tools.publish.execute import WIDGET
+from tools.publish.needed import value_of
 
 STATE = ("_face", "_shown", "_frames")
 FORMULA = re.compile(

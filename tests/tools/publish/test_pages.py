@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from nbformat import v4
 
-from inception_edu.publish import build, bundle
-from inception_edu.publish.__main__ import main
-from inception_edu.publish.exporters import PageExporter
-from inception_edu.publish.needed import names, needed, value_of
+from tools.publish import build, bundle
+from tools.publish.__main__ import main
+from tools.publish.exporters import PageExporter
+from tools.publish.needed import names, needed, value_of
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MOST_BYTES = 7_000_000
 needs_npm = pytest.mark.skipif(

@@ -10,10 +10,10 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from inception_edu.lesson import report as reports
-from inception_edu.lesson import sandbox
-from inception_edu.lesson.__main__ import main
 from inception_edu.lesson.checking import check
+from tools import grade as reports
+from tools import sandbox
+from tools.grade_main import main
 
 SECONDS = 8
 MEMORY = 1500  # MiB

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from inception_edu.networks.images import MOST_PIXELS, Photograph, read_picture
+from inception_edu.figures.images import MOST_PIXELS, Photograph, read_picture
 
 RED, HALF = (255, 0, 0), (255, 0, 0, 128)
 

@@ -1,6 +1,6 @@
 """Which branch answers to small digits, which to large ones? Lesson 6, measured.
 
-    python -m inception_edu.training.responses
+    python -m experiments.responses
 
 A branch answers to the photograph behind a digit as well. So every picture is drawn
 twice, with its digit and without; the difference, after the ReLU, summed over
@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from experiments.minis import SHIPPED as MODELS
+from experiments.runner import FOLDER
 from inception_edu.networks import Branches, create_model, load_pretrained
 from inception_edu.training.data import (
     BINS,
@@ -24,9 +26,7 @@ from inception_edu.training.data import (
     compose,
     split_handwriting,
 )
-from inception_edu.training.experiment import FOLDER
 from inception_edu.training.loop import own_state
-from inception_edu.training.minis import SHIPPED as MODELS
 
 IMAGES, SEED, BATCH = 1000, 7, 250
 

@@ -12,7 +12,7 @@ from contextlib import chdir, redirect_stdout
 from io import StringIO
 from symtable import symtable
 
-from inception_edu.publish.execute import environment
+from tools.publish.execute import environment
 
 BLOCKS = (ast.For, ast.While, ast.If, ast.With, ast.Try)
 PARTS = ("body", "orelse", "finalbody")

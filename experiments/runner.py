@@ -1,7 +1,7 @@
 """Many trainings, one row each, in a CSV that grows and can be gone on with.
 
 `results("modules")`, "ladder", "responses", "residual_scaling" and the like are the
-stored tables; the command `python -m inception_edu.training.modules`, or the like of
+stored tables; the command `python -m experiments.modules`, or the like of
 the others, adds to its own.
 """
 
@@ -12,25 +12,11 @@ import os
 import sys
 from pathlib import Path
 
+from inception_edu.training.stored import FOLDER
 from inception_edu.whole import whole
 
-FOLDER = Path(__file__).parent / "results"
 SEEDS = (0, 1, 2, 3, 4)
 SEARCH_SEEDS, SEARCH_DATA = (100,), 1  # for learning rates; never shown
-
-
-def results(name):
-    """The stored table of an experiment, such as "modules": a pandas DataFrame.
-
-    One row a run; accuracy and the columns named by a scale ("10-15" pixels) are
-    shares of the test images, 0 to 1.
-    """
-    import pandas
-
-    stored = sorted(path.stem for path in FOLDER.glob("*.csv"))
-    if name not in stored:
-        raise ValueError(f"no results are called {name!r}; stored: {', '.join(stored)}")
-    return pandas.read_csv(FOLDER / f"{name}.csv")
 
 
 def count(model, input_shape=(1, 3, 48, 48)):

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 import inception_edu as ie
+from experiments import responses
 from inception_edu.networks.layers import Branches
-from inception_edu.training import responses, results
+from inception_edu.training import results
 from inception_edu.training.data import BINS
 
 TABLE = results("responses")

@@ -12,12 +12,12 @@ from tempfile import TemporaryDirectory
 
 from nbformat import v4
 
-from inception_edu.publish.build import exported, title
-from inception_edu.publish.bundle import Missing, chromium
-from inception_edu.publish.execute import NOTEBOOK_METADATA, execute, read
-from inception_edu.publish.exporters import PageExporter, heading
-from inception_edu.publish.needed import needed
-from inception_edu.publish.students import LEFT_OUT, recounted, store
+from tools.publish.build import exported, title
+from tools.publish.bundle import Missing, chromium
+from tools.publish.execute import NOTEBOOK_METADATA, execute, read
+from tools.publish.exporters import PageExporter, heading
+from tools.publish.needed import needed
+from tools.publish.students import LEFT_OUT, recounted, store
 
 WEEKS = 2
 PRINT_SECONDS = 120

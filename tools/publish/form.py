@@ -9,7 +9,7 @@ import re
 from base64 import b64decode
 from pathlib import Path
 
-from inception_edu.publish.execute import CELL_METADATA, read
+from tools.publish.execute import CELL_METADATA, read
 
 MAX_LINES = 25
 MAX_COLUMNS = 78

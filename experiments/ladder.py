@@ -1,6 +1,6 @@
 """Lesson 4, measured: Rethinking's table 3, one rung at a time.
 
-    python -m inception_edu.training.ladder
+    python -m experiments.ladder
 
 trains mini_v3 with the baseline's recipe, then with each rung of table 3 added to
 those before it, over five seeds, and adds a row a run to results/ladder.csv.
@@ -9,9 +9,9 @@ is the search for each optimizer's learning rate that came first, on other seeds
 other handwriting and other pictures; its table is results/ladder_search.csv.
 """
 
+from experiments.runner import command, measure
 from inception_edu.training import recipes
 from inception_edu.training.data import digits_at_scale
-from inception_edu.training.experiment import command, measure
 from inception_edu.training.loop import fit
 
 MODEL = "mini_v3"

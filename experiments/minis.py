@@ -1,6 +1,6 @@
 """The trained minis that come with the package: `ie.load_pretrained("mini_v4")`.
 
-    python -m inception_edu.training.minis
+    python -m experiments.minis
 
 trains each on digits at every scale and writes networks/trained: a .safetensors
 file a network, in half precision, and a row in minis.csv with what made it, its
@@ -15,11 +15,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from experiments.runner import run_all
 from inception_edu.networks import create_model, load_weights
 from inception_edu.networks.weights import TRAINED, digest
 from inception_edu.training import recipes
 from inception_edu.training.data import cache_folder, digits_at_scale
-from inception_edu.training.experiment import run_all
 from inception_edu.training.loop import evaluate, fit
 from inception_edu.whole import whole
 
@@ -75,7 +75,7 @@ def train(run, folder):
     return {
         **run,
         "recipe": RECIPE.name,
-        "command": "python -m inception_edu.training.minis "
+        "command": "python -m experiments.minis "
         f"--models {model} --seed {seed} --epochs {epochs} --images {images}",
         "accuracy": round(accuracy, 4),
         **{scale: round(share, 4) for scale, share in by_scale.items()},

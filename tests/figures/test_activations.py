@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import inception_edu as ie
-from inception_edu.networks.activations import KEPT, keep, record
+from inception_edu.figures.activations import KEPT, keep, record
 from inception_edu.networks.layers import Branches
 
 

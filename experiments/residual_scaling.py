@@ -1,6 +1,6 @@
 """Lesson 7, measured: does an unscaled wide Inception-ResNet die, and is it fast?
 
-    python -m inception_edu.training.residual_scaling
+    python -m experiments.residual_scaling
 
 trains mini_resnet with five blocks on its last grid, 96 or 1056 channels wide, at
 several residual scales and learning rates; and, at nearly the same MACs, mini_v4
@@ -20,10 +20,10 @@ Inception-v4, section 3.3).
 import numpy as np
 import torch
 
+from experiments.runner import command, measure
 from inception_edu.networks import create_model
 from inception_edu.training import recipes
 from inception_edu.training.data import Data, Split, as_input, enlarge
-from inception_edu.training.experiment import command, measure
 from inception_edu.training.loop import Diverged, evaluate, fit
 
 NETWORKS = {

@@ -1,7 +1,7 @@
-"""`python -m inception_edu.publish execute|check notebooks...`
+"""`python -m tools.publish execute|check notebooks...`
 
 and, from the same notebooks, what a lecturer takes along:
-`python -m inception_edu.publish pages|slides|students|handout`.
+`python -m tools.publish pages|slides|students|handout`.
 """
 
 import argparse
@@ -10,8 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from inception_edu.publish import check, execute
-from inception_edu.publish.execute import Unreadable
+from tools.publish import check, execute
+from tools.publish.execute import Unreadable
 
 SLOW_SECONDS = 120
 SERIES = Path(__file__).parents[2] / "notebooks" / "*.ipynb"
@@ -68,10 +68,10 @@ def look(paths):
 
 def build(target, paths, folder):
     """The exit status of building a target; what is missing is said in one line."""
-    from inception_edu.publish.build import pages, slides
-    from inception_edu.publish.bundle import Missing
-    from inception_edu.publish.handout import handout
-    from inception_edu.publish.students import students
+    from tools.publish.build import pages, slides
+    from tools.publish.bundle import Missing
+    from tools.publish.handout import handout
+    from tools.publish.students import students
 
     builders = (pages, slides, students, handout)
     builder = {builder.__name__: builder for builder in builders}[target]
@@ -85,7 +85,7 @@ def build(target, paths, folder):
 
 def main(arguments=None):
     """The exit status: 0 when all is well, 1 otherwise."""
-    parser = argparse.ArgumentParser(prog="python -m inception_edu.publish")
+    parser = argparse.ArgumentParser(prog="python -m tools.publish")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("execute", help="run and store the notebooks")
     command.add_argument("notebooks", nargs="+")

@@ -6,17 +6,16 @@ import pytest
 import torch
 
 import inception_edu as ie
+from experiments import ladder, modules, residual_scaling
+from experiments import runner as experiment
+from experiments.runner import append, count, done, run_all
 from inception_edu.networks.minis import MATCHED_WIDTH
 from inception_edu.training import (
     Diverged,
     History,
-    experiment,
-    ladder,
-    modules,
     recipes,
-    residual_scaling,
+    results,
 )
-from inception_edu.training.experiment import append, count, done, results, run_all
 
 PLAN = [{"model": m, "seed": s} for s in (0, 1) for m in ("a", "b")]
 KEY = ("model", "seed")

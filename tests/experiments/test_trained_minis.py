@@ -6,10 +6,10 @@ import pytest
 import torch
 
 import inception_edu as ie
+from experiments import minis
+from experiments.runner import count
 from inception_edu.networks import weights
-from inception_edu.training import minis
 from inception_edu.training.data import BINS, digits_at_scale
-from inception_edu.training.experiment import count
 from inception_edu.training.loop import evaluate
 
 ROWS = weights.trained_minis()

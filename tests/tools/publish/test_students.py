@@ -9,13 +9,13 @@ from zipfile import ZipFile
 
 import pytest
 
-from inception_edu.publish import violations
-from inception_edu.publish.execute import read
-from inception_edu.publish.handout import exercises, homework, weeks
-from inception_edu.publish.needed import names
-from inception_edu.publish.students import NAME, students, without
+from tools.publish import violations
+from tools.publish.execute import read
+from tools.publish.handout import exercises, homework, weeks
+from tools.publish.needed import names
+from tools.publish.students import NAME, students, without
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
 # One copy is run under strict nbval here: of those with exercises the quickest.

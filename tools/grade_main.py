@@ -1,10 +1,11 @@
-"""`python -m inception_edu.lesson report notebooks or folders...`"""
+"""`python -m tools.grade_main report notebooks or folders...`"""
 
 import argparse
 import sys
 from pathlib import Path
 
-from inception_edu.lesson.report import (
+from inception_edu.whole import whole
+from tools.grade import (
     LESSONS,
     MEMORY,
     SECONDS,
@@ -14,7 +15,6 @@ from inception_edu.lesson.report import (
     summary,
     system_limits,
 )
-from inception_edu.whole import whole
 
 
 def positive(text):
@@ -26,7 +26,7 @@ def positive(text):
 
 def main(arguments=None):
     """The exit status: 0 when every notebook ran to its end, 1 otherwise."""
-    parser = argparse.ArgumentParser(prog="python -m inception_edu.lesson")
+    parser = argparse.ArgumentParser(prog="python -m tools.grade_main")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("report", help="say which exercises pass")
     add = command.add_argument
