@@ -16,12 +16,12 @@ import torch
 from safetensors.torch import save_file
 
 from experiments.runner import run_all
+from inception_edu.files import atomic_write
 from inception_edu.networks import create_model, load_weights
 from inception_edu.networks.weights import TRAINED, digest
 from inception_edu.training import recipes
 from inception_edu.training.data import cache_folder, digits_at_scale
 from inception_edu.training.loop import evaluate, fit
-from inception_edu.whole import whole
 
 SHIPPED = ("mini_reduced", "mini_v3", "mini_v4", "mini_resnet")
 RECIPE = recipes.quick
@@ -47,7 +47,7 @@ def save_halved(model, path):
         for key, value in model.state_dict().items()
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as part:
+    with atomic_write(path) as part:
         save_file(weights, part)
         part.chmod(0o644)  # for every reader of a shared installation
     return path

@@ -12,8 +12,8 @@ import os
 import sys
 from pathlib import Path
 
+from inception_edu.files import atomic_write
 from inception_edu.training.stored import FOLDER
-from inception_edu.whole import whole
 
 SEEDS = (0, 1, 2, 3, 4)
 SEARCH_SEEDS, SEARCH_DATA = (100,), 1  # for learning rates; never shown
@@ -71,7 +71,7 @@ def done(path, key):
     if not text.endswith("\n"):
         text = text[: text.rfind("\n") + 1]
         print(f"the last row of {path.name} has no end: that run is done again")
-        with whole(path) as part:
+        with atomic_write(path) as part:
             part.write_text(text, encoding="utf-8")
     return {tuple(row[k] for k in key) for row in csv.DictReader(io.StringIO(text))}
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from inception_edu.whole import whole
+from inception_edu.files import atomic_write
 from tools.grade import (
     LESSONS,
     MEMORY,
@@ -57,7 +57,7 @@ def main(arguments=None):
         done.append(one)
     print(summary(done))
     if chosen.json:
-        with whole(chosen.json) as part:
+        with atomic_write(chosen.json) as part:
             part.write_text(as_json(done, *limits), encoding="utf-8")
     return int(any(one.ended != "finished" for one in done))
 

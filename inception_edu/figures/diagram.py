@@ -17,7 +17,7 @@ from inception_edu.figures.graph import (
 from inception_edu.figures.layout import arrange
 from inception_edu.figures.svg import Drawing, text_width
 from inception_edu.figures.theme import PALETTE, SIZE, on_color
-from inception_edu.whole import whole
+from inception_edu.files import atomic_write
 
 HEADER, NARROW_HEADER, BAR, PAD = 44, 30, 22, 20
 OPEN_BOXES = 20  # above this, modules are folded into one box each
@@ -81,7 +81,7 @@ class Diagram:
                 f"cannot save a diagram as {path.suffix or path.name!r}; "
                 f"choose a name that ends in {', '.join(FORMATS)}"
             )
-        with whole(path) as part:
+        with atomic_write(path) as part:
             if path.suffix == ".svg":
                 part.write_text(self.svg, encoding="utf-8")
             else:

@@ -7,8 +7,6 @@ weigh as much as the large. Your entries stay on disk, one small file each.
 
 import hashlib
 import json
-import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from math import isfinite
 from pathlib import Path
@@ -16,6 +14,7 @@ from pathlib import Path
 from torch import nn
 
 from inception_edu.cost import trace
+from inception_edu.files import atomic_write
 from inception_edu.training.data import digits_at_scale, own_folder
 from inception_edu.training.loop import fit
 from inception_edu.training.recipes import quick
@@ -158,22 +157,19 @@ class Contest:
 
     def keep(self, entry):
         """Write an entry, whole or not at all; without a disk it lasts as you do."""
-        path = self.path(entry)
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(asdict(entry), indent=1), encoding="utf-8")
-            os.replace(part, path)
+            with atomic_write(self.path(entry)) as part:
+                part.write_text(json.dumps(asdict(entry), indent=1), encoding="utf-8")
         except OSError:
             self.unsaved.append(entry)
-            with suppress(OSError):
-                part.unlink()
 
     def read(self):
         """`(entries, damaged files)` of this folder, under these rules."""
         entries, damaged = list(self.unsaved), []
         try:
             paths = sorted(self.folder.glob("*.json"))
+            paths = [path for path in paths if not path.stem.endswith(".part")]
         except OSError:
             paths = []
         names = {column.name for column in fields(Entry)}

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from inception_edu.whole import whole
+from inception_edu.files import atomic_write
 
 SMALLEST, LARGEST = 10, 40  # pixels, the side of the square a digit is drawn in
 BINS = {"10-15": (10, 15), "16-23": (16, 23), "24-31": (24, 31), "32-40": (32, 40)}
@@ -244,7 +244,7 @@ def cached(name, build):
     arrays = build()
     with suppress(OSError):  # no folder, no right to write, no space left
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path) as part, open(part, "wb") as file:
+        with atomic_write(path) as part, open(part, "wb") as file:
             np.savez(file, checksum=np.array(fingerprint(arrays)), **arrays)
     return arrays
 

@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from inception_edu.files import atomic_write
 from inception_edu.training.recipes import Change, Recipe
-from inception_edu.whole import whole
 
 COLUMNS = ("epoch", "loss", "train_accuracy", "accuracy", "seconds")
 
@@ -114,7 +114,7 @@ class History:
             text = file.getvalue()
         else:
             raise ValueError(f"{path.name}: save as .json or .csv")
-        with whole(path) as part:
+        with atomic_write(path) as part:
             part.write_bytes(text.encode())
         return path
 

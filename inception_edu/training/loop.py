@@ -17,12 +17,12 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from inception_edu.files import atomic_write
 from inception_edu.networks import create_model
 from inception_edu.training import recipes
 from inception_edu.training.data import Data, Split, as_input, load_data, plain
 from inception_edu.training.history import History
 from inception_edu.training.optimizers import make_optimizer
-from inception_edu.whole import whole
 
 
 class Evaluation(NamedTuple):
@@ -284,7 +284,7 @@ def uninterrupted():
 
 def save_whole(state, path):
     """Write a checkpoint so that the file is the new one whole, or the old one."""
-    with uninterrupted(), whole(path) as part, open(part, "wb") as file:
+    with uninterrupted(), atomic_write(path) as part, open(part, "wb") as file:
         torch.save(state, file)
 
 

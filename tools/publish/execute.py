@@ -16,6 +16,8 @@ from pathlib import Path
 import nbformat
 from nbformat import reader, validator
 
+from inception_edu.files import atomic_write
+
 WIDGET = "application/vnd.jupyter.widget-view+json"
 CELL_METADATA = ("editable", "jp-MarkdownHeadingCollapsed", "slideshow", "tags")
 NOTEBOOK_METADATA = {
@@ -223,11 +225,6 @@ def write(notebook, path):
     content = as_stored(notebook)
     if path.read_bytes() == content:
         return False
-    spare = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        spare.write_bytes(content)
-        spare.chmod(path.stat().st_mode)
-        os.replace(spare, path)
-    finally:
-        spare.unlink(missing_ok=True)
+    with atomic_write(path) as part:
+        part.write_bytes(content)
     return True

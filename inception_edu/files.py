@@ -1,4 +1,4 @@
-"""Files that are there whole, or as they were."""
+"""Files that are complete, or as they were."""
 
 import os
 import shutil
@@ -7,13 +7,13 @@ from pathlib import Path
 
 
 @contextmanager
-def whole(path):
-    """A path beside `path` to write to; at the end it takes the place of `path`.
+def atomic_write(path):
+    """A temporary path beside `path`, which takes its place when the block ends.
 
-    When the writing fails or is interrupted, nothing of it is left and what was at
-    `path` stays as it was. The ending of the name is the same, since some writers
-    choose their format by it. A link stays a link, and the rights of an old file go
-    to the new one; PermissionError when that is read-only.
+    When the block fails or is interrupted, `path` is as it was. The suffix is the
+    same, since some writers choose their format by it. A link stays a link, and the
+    permissions of an old file go to the new one; PermissionError when the old one is
+    read-only.
     """
     path = Path(os.path.realpath(path))
     if path.exists() and not os.access(path, os.W_OK):
