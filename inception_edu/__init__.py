@@ -24,6 +24,8 @@ _HOMES = {
     "recipes": "training",
     "check": "lesson",
     "predict": "lesson",
+    "quiz": "lesson",
+    "progress": "lesson",
     "explore": "explorers",
 }
 _FLOORS = (

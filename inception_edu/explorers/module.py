@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from inception_edu.cost import trace
-from inception_edu.explorers.controls import Choice, Picture, Range
+from inception_edu.explorers.frame import Choice, Explorer, Picture, Range
 from inception_edu.figures.plot import LABEL, NOTE, SHEET, bar_row, short, times
 from inception_edu.figures.svg import Drawing, text_width
 from inception_edu.figures.theme import kernel_name, on_color
@@ -41,7 +41,6 @@ PRESETS = {
 }
 OWN = "own widths"
 
-QUESTION = "What do I pay for each branch?"
 CONTROLS = [
     Choice("version", "module", list(VERSIONS), "reduced"),
     Choice("preset", "widths of", [*PRESETS, OWN], "3a"),
@@ -56,7 +55,6 @@ CONTROLS = [
     Choice("show", "bars show", {"macs": "MACs", "weights": "weights"}, "macs"),
     Range("budget", "MAC budget", 0, 600, 10, 150, unit="M"),
 ]
-SWEEP = {"version": list(VERSIONS), "preset": list(PRESETS)}
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ def total(table, amount):
     return sum(getattr(block, amount) for blocks in table.values() for block in blocks)
 
 
-def adjust(values, changed, named):
+def settle(values, changed, named):
     """A preset sets all widths; moving a width leaves the preset."""
     if "preset" in changed and values["preset"] in PRESETS:
         widths = PRESETS[values["preset"]]
@@ -241,3 +239,19 @@ def draw_costs(sheet, y, state, table, other_total):
         label = f"budget {state['budget']} M"
         style = {"anchor": anchor, "fill": "accent", "bold": True}
         sheet.text(x, y + 38, label, NOTE, **style)
+
+
+def module(**options):
+    """The module explorer; `start={"preset": "4a"}` opens it on another module.
+
+    `options` are those of `Explorer`: start, frames, compact.
+    """
+    return Explorer(
+        "module",
+        "What do I pay for each branch?",
+        CONTROLS,
+        draw,
+        settle=settle,
+        sweep={"version": list(VERSIONS), "preset": list(PRESETS)},
+        **options,
+    )

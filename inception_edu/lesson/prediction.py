@@ -1,24 +1,25 @@
 """Write a number down before you measure: `p = predict(...)`, `p.reveal(...)`.
 
-Text only, no widget: the guess is an argument that the reader types, so that
-it works in every front end and the same way on every run.
+The guess is an argument that the reader types, so that it works in every front end
+and the same way on every run.
 """
 
 import math
 import numbers
-import textwrap
 
-from inception_edu.lesson.checking import WIDTH
+from inception_edu.cards import Card
+from inception_edu.cards import show as show_card
 from inception_edu.lesson.values import show
 
 CLOSE = 0.1  # within 10 % counts as close
+PREFIXES = {"k": 1e3, "M": 1e6, "G": 1e9}
 _made = {}
 
 
 class Prediction:
-    """A question, the reader's guess (None without one), and what was measured.
+    """A question, the reader's guess (None without one), and the answer.
 
-    `guess` is a number, or one of `options`. `reveal` prints both side by side.
+    `guess` is a number, or one of `options`. `reveal` shows both side by side.
     """
 
     def __init__(self, key, question, guess=None, unit="", options=None):
@@ -41,60 +42,83 @@ class Prediction:
             ours = option.lower() if isinstance(option, str) else option
             if type(ours) is type(wanted) and ours == wanted:
                 return option, ""
-        return None, f"{shown(guess)} is none of the answers"
+        return None, f"{shown(guess)} is none of the options"
 
-    def reveal(self, measured, misconceptions=None):
-        """Print what was measured beside the guess.
+    def reveal(self, measured, misconceptions=None, label="measured"):
+        """Show `measured`, a number or one of the options, beside the guess.
 
-        `measured` is a number, or one of the options. `misconceptions` maps
-        known wrong answers to what leads to them; the one that is nearest to
-        a wrong guess, within 10 %, is named, and one that is guessed to the digit
-        though it be close to the measured.
+        `misconceptions` maps likely wrong answers to the reasoning behind them; the
+        one that a wrong guess is within 10 % of is explained. `label` says where the
+        value comes from: "measured", "published", "computed".
         """
         self.measured = measured
+        value = self.amount(measured)
         if self.guess is None:
-            say(f"measured: {self.amount(measured)}. You made no prediction.")
+            show_card(Card("info", f"{label}: {value}. You made no prediction."))
             return
-        line = f"measured: {self.amount(measured)}. You predicted "
-        line += self.amount(self.guess)
+        read_as, note = self.reading(measured)
+        compare = (("your prediction", self.amount(self.guess)), (label, value))
         if self.options is not None:
-            right = self.guess == measured
-            say(f"{line}: {'right' if right else 'not this time'}.")
+            right = read_as == measured
+            verdict = "right" if right else "not this time"
         else:
-            right = nearness(self.guess, float(measured)) <= CLOSE
-            say(f"{line}: {verdict(self.guess, float(measured))}.")
+            right = nearness(read_as, float(measured)) <= CLOSE
+            verdict = describe(read_as, float(measured))
         known = misconceptions or {}
-        exactly = self.guess in known and self.guess != measured
-        if (exactly or not right) and (why := self.misconception(known)):
-            say(f"    -> {why}")
+        exactly = read_as in known and read_as != measured
+        why = self.misconception(read_as, known) if exactly or not right else ""
+        show_card(
+            Card(
+                "right" if right else "wrong",
+                f"{verdict[0].upper()}{verdict[1:]}.",
+                (note,) if note else (),
+                compare=compare,
+                hint=why,
+            )
+        )
 
-    def misconception(self, known):
+    def reading(self, measured):
+        """The guess in the question's unit, and a note where another one was meant.
+
+        A guess of 0.71 may mean 71 %, one of 303,000,000 may mean 303 M: it is read
+        so where that, and not the plain number, comes within 10 % of the answer.
+        """
+        if self.options is not None or nearness(self.guess, float(measured)) <= CLOSE:
+            return self.guess, ""
+        prefix = PREFIXES.get(self.unit.split(" ")[0])
+        others = [100 * self.guess] if self.unit == "%" else []
+        others += [self.guess / prefix] if prefix else []
+        for other in others:
+            if nearness(other, float(measured)) <= CLOSE:
+                return other, f"{show(self.guess)} is read as {self.amount(other)}."
+        return self.guess, ""
+
+    def misconception(self, guess, known):
         if self.options is not None:
-            return known.get(self.guess, "")
-        near = {value: nearness(self.guess, float(value)) for value in known}
+            return known.get(guess, "")
+        near = {value: nearness(guess, float(value)) for value in known}
         best = min(near, key=near.get, default=None)
         return known[best] if best is not None and near[best] <= CLOSE else ""
 
     def amount(self, value):
-        text = shown(value) if isinstance(value, str) else show(value)
+        text = str(value) if isinstance(value, str) else show(value)
         one = text == "1" and self.unit.isalpha() and self.unit != "times"
         unit = self.unit.removesuffix("s") if one else self.unit
         return f"{text} {unit}".rstrip()
 
-    def ask(self):
-        """The question, and what became of the guess, as printed text."""
-        say(f"? {self.question}" + (f" [{self.unit}]" if self.unit else ""))
-        if self.options is not None:
-            print(f"  {' | '.join(map(shown, self.options))}")
-        want = "one of these" if self.options is not None else "a number"
+    def card(self):
+        """The question as a `Card`, and what became of the guess."""
+        want = "one of these options" if self.options is not None else "a number"
+        unit = f" [{self.unit}]" if self.unit else ""
+        state, hint = (), ""
         if self.complaint:
-            say(f"  {self.complaint}: write {want} for guess= and run this again")
+            hint = f"{self.complaint}: write {want} for guess= and run this cell again."
         elif self.guess is None:
-            say(f"  no prediction yet: write {want} for guess= and run this again")
+            state = (f"No prediction yet: write {want} for guess= and run this cell.",)
         else:
-            share = self.unit == "%" and 0 < self.guess < 1
-            meant = f" (a share? then write {show(100 * self.guess)})" if share else ""
-            say(f"  your prediction: {self.amount(self.guess)}{meant}")
+            state = (f"Your prediction: {self.amount(self.guess)}",)
+        options = tuple(map(shown, self.options or ()))
+        return Card("ask", self.question + unit, state, options, hint=hint)
 
     def __repr__(self):
         guess = "no guess" if self.guess is None else self.amount(self.guess)
@@ -103,15 +127,20 @@ class Prediction:
 
 
 def predict(key, question, guess=None, unit="", options=None):
-    """The reader's `Prediction`, printed and kept until it is revealed.
+    """The reader's `Prediction`, shown and kept until it is revealed.
 
-    `guess` is a number in `unit`, or one of `options`; None leaves it open. A
-    guess that is neither gets a kind line and counts as none. Never raises
-    for a guess; a later prediction with the same `key` takes its place.
+    `guess` is a number in `unit`, or one of `options`; None leaves it open. Never
+    raises for a guess: one that is neither is explained and counts as none. A later
+    prediction with the same `key` replaces this one.
     """
+    from inception_edu.lesson.progress import record
+
     prediction = Prediction(key, question, guess, unit, options)
     _made[prediction.key] = prediction
-    prediction.ask()
+    if prediction.guess is not None:
+        guess = prediction.guess
+        record("predictions", prediction.key, guess=guess)
+    show_card(prediction.card())
     return prediction
 
 
@@ -140,24 +169,22 @@ def read_number(guess):
         return None, "this number is too large to compare"
     except Exception:
         return None, f"{show(guess)} is not a number"
-    if math.isnan(number):
-        return None, "nan is not a number"
-    if math.isinf(number):
-        return None, "an infinite number is a little too much"
+    if not math.isfinite(number):
+        return None, f"{number} is not a finite number"
     if number < 0:
-        return None, f"{show(number)} is negative; nothing here can be"
+        return None, f"{show(number)} is negative; nothing measured here can be"
     return (int(guess) if isinstance(guess, numbers.Integral) else number), ""
 
 
 def nearness(guess, value):
-    """How far the guess is from a value, as a share of that value."""
+    """The relative difference between the guess and a value."""
     if guess == value:
         return 0.0
     return abs(guess - value) / abs(value) if value else math.inf
 
 
-def verdict(guess, measured):
-    """The guess against the measured number in words."""
+def describe(guess, measured):
+    """The guess against the measured number, in words."""
     if guess == measured:
         return "exactly right"
     if nearness(guess, measured) <= CLOSE:
@@ -165,20 +192,14 @@ def verdict(guess, measured):
     if guess == 0 or measured == 0:
         return "not this time"
     if guess < measured:
-        return f"the real one is {times(measured / guess)} times as much"
-    return f"your guess is {times(guess / measured)} times as much"
+        return f"the answer is {times(measured / guess)} times as large"
+    return f"your guess is {times(guess / measured)} times as large"
 
 
 def times(ratio):
-    """A ratio to three digits, as one reads it aloud: no powers of ten at first."""
+    """A ratio with three digits, without an exponent up to a million million."""
     return f"{ratio:.3g}" if ratio < 1000 or ratio >= 1e12 else f"{ratio:,.0f}"
 
 
 def shown(value):
-    return repr(value)[:40] if isinstance(value, str) else show(value)
-
-
-def say(text):
-    """Print in lines of 78 characters."""
-    indent = "       " if text.startswith("    ->") else "  "
-    print(textwrap.fill(text, WIDTH, subsequent_indent=indent))
+    return repr(value)[:60] if isinstance(value, str) else show(value)

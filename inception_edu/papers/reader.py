@@ -7,8 +7,15 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
+from inception_edu.cards import Card
+
 HERE = Path(__file__).parent
-VERDICTS = ("true", "half", "wrong", "unsettled")
+VERDICTS = {
+    "true": "True",
+    "half": "Half true",
+    "wrong": "Wrong",
+    "unsettled": "Unsettled",
+}
 
 
 @dataclass(frozen=True)
@@ -84,26 +91,36 @@ class Claim:
     lesson: int
     test: str
 
-    def __str__(self):
-        return "\n".join(
-            [
-                *textwrap.wrap(f'"{self.claim}" ({self.who})', 78),
-                *textwrap.wrap(
-                    f"{self.verdict}: {self.correct}",
-                    78,
-                    initial_indent="  ",
-                    subsequent_indent="  ",
-                ),
-                *textwrap.wrap(
-                    f"[{self.source}; lesson {self.lesson}]",
-                    78,
-                    initial_indent="  ",
-                    subsequent_indent="  ",
-                ),
-            ]
+    def judge(self, vote=None):
+        """A card that sets your vote, "true", "half" or "wrong", beside the verdict.
+
+        Without a vote the card shows the claim alone and asks for one.
+        """
+        if vote not in VERDICTS:
+            hint = f"Write one of {', '.join(map(repr, VERDICTS))} into judge()."
+            odd = "" if vote in (None, ...) else f"{vote!r} is no verdict. "
+            return Card(
+                "ask", self.claim, (f"Claimed by {self.who}.",), hint=odd + hint
+            )
+        return self.card(("your vote", VERDICTS[vote]))
+
+    def card(self, *compare):
+        """The claim with its verdict, what is correct, and the source."""
+        verdict = VERDICTS[self.verdict]
+        return Card(
+            {"true": "right", "wrong": "wrong"}.get(self.verdict, "info"),
+            f"{verdict}: {self.claim}",
+            (f"Claimed by {self.who}.", self.correct, f"Source: {self.source}."),
+            compare=(*compare, ("verdict", verdict)) if compare else (),
         )
 
+    def __str__(self):
+        return str(self.card())
+
     __repr__ = __str__
+
+    def _repr_html_(self):
+        return self.card()._repr_html_()
 
 
 @cache
@@ -193,7 +210,7 @@ def figures(
 
 
 def claim(id):
-    """The `Claim` with this id: it prints as quote, verdict, correct statement.
+    """The `Claim` with this id, shown as a card: claim, verdict, correct statement.
 
     Raises KeyError naming the close ids for one that is not there.
     """

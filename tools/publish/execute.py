@@ -43,6 +43,7 @@ def kernel_environment(folder):
     return {
         "CUDA_VISIBLE_DEVICES": "",
         "INCEPTION_EDU_DATA": str(Path(folder) / "data"),
+        "INCEPTION_EDU_PROGRESS": "off",
         "IPYTHONDIR": str(folder),
         "MPLBACKEND": None,  # the kernel then chooses inline
         "OMP_WAIT_POLICY": "PASSIVE",

@@ -1,0 +1,128 @@
+"""Feedback as a card: a coloured box in a notebook, the same words as plain text.
+
+`show(Card("right", "naive_module: 6 checks passed"))` displays one. Front ends that
+render HTML draw the box; terminals, GitHub and nbval get the text twin.
+"""
+
+import sys
+import textwrap
+from dataclasses import dataclass
+from html import escape
+
+WIDTH = 78  # characters of a line of the text twin
+
+# Kind: mark of the text twin, icon, colour. The colours stay apart under red and
+# green blindness, and the icon says the same without any colour.
+KINDS = {
+    "right": ("[ok]", "✓", "#1a7f5a"),
+    "wrong": ("[x]", "✗", "#c8500a"),
+    "open": ("[ ]", "○", "#6b7075"),
+    "ask": ("?", "?", "#0068cb"),
+    "info": ("[i]", "i", "#6164a1"),
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """One piece of feedback: a verdict in one line, and what explains it.
+
+    `kind` is a key of `KINDS`. `details` are further lines; `options` are answers to
+    choose from. `compare` pairs labels with values that belong side by side, such as
+    `(("expected", "416"), ("found", "192"))`. `hint` is set apart; `printed` is what
+    the reader's own code printed.
+    """
+
+    kind: str
+    verdict: str
+    details: tuple = ()
+    options: tuple = ()
+    compare: tuple = ()
+    hint: str = ""
+    printed: str = ""
+
+    def __str__(self):
+        """The text twin, in lines of at most 78 characters."""
+        mark, _, _ = KINDS[self.kind]
+        lines = []
+        if self.printed:
+            lines += ["    your code printed:"]
+            lines += [f"    | {line}"[:WIDTH] for line in self.printed.splitlines()]
+        lines += folded(f"{mark} {self.verdict}", "    ")
+        for detail in self.details:
+            lines += folded(f"    {detail}", "      ")
+        for option in self.options:
+            lines += folded(f"    {option}", "       ")
+        pairs = [f"{label}: {value}" for label, value in self.compare]
+        if pairs:
+            lines += folded("    " + "; ".join(pairs), "      ")
+        if self.hint:
+            lines += folded(f"    -> {self.hint}", "       ")
+        # A lone surrogate cannot be printed; it becomes a question mark.
+        return "\n".join(lines).encode(errors="replace").decode()
+
+    def _repr_html_(self):
+        _, icon, color = KINDS[self.kind]
+        body = []
+        if self.printed:
+            body.append(f"<pre style='margin:0 0 .4em'>{text(self.printed)}</pre>")
+        body.append(
+            f"<b><span aria-hidden='true'>{icon}</span> {text(self.verdict)}</b>"
+        )
+        body += [f"<div>{text(detail)}</div>" for detail in self.details]
+        if self.options:
+            items = "".join(f"<li>{text(option)}</li>" for option in self.options)
+            body.append(
+                "<ul style='margin:.3em 0;padding-left:1em;list-style:none'>"
+                f"{items}</ul>"
+            )
+        if self.compare:
+            cells = "".join(
+                f"<div><small>{text(label)}</small><br><b>{text(value)}</b></div>"
+                for label, value in self.compare
+            )
+            body.append(
+                "<div style='display:flex;flex-wrap:wrap;gap:.2em 2em;margin:.3em 0'>"
+                f"{cells}</div>"
+            )
+        if self.hint:
+            body.append(
+                "<div style='margin-top:.4em;padding-top:.3em;border-top:1px dashed "
+                f"{color}'><b>Hint.</b> {text(self.hint)}</div>"
+            )
+        return (
+            f"<div class='ie-card ie-card-{self.kind}' style='border-left:5px solid "
+            f"{color};background:{color}1f;padding:.5em .9em;margin:.4em 0;"
+            f"max-width:46em;line-height:1.45'>{''.join(body)}</div>"
+        )
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        return {"text/plain": str(self), "text/html": self._repr_html_()}
+
+
+def show(card):
+    """Display the card in a notebook, print its text twin elsewhere."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if hasattr(ipython, "get_ipython") else None
+    if shell is not None and hasattr(shell, "kernel"):
+        from IPython.display import display
+
+        display(card)
+    else:
+        print(card)
+
+
+def text(words):
+    """`words` as HTML; `code` between backquotes is set as code."""
+    words = words.encode(errors="replace").decode()
+    parts = escape(words, quote=False).split("`")
+    if len(parts) % 2 == 0:  # a backquote without a partner stays as it is
+        return "`".join(parts)
+    return "".join(
+        f"<code>{part}</code>" if place % 2 else part
+        for place, part in enumerate(parts)
+    )
+
+
+def folded(line, later):
+    """The line in pieces of at most `WIDTH` characters; `later` indents the rest."""
+    return textwrap.wrap(line, WIDTH, subsequent_indent=later, break_on_hyphens=False)

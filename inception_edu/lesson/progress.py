@@ -1,0 +1,147 @@
+"""What the reader has done: exercises, predictions and quiz answers of all lessons.
+
+Everything is kept in one small JSON file of the reader's own, nothing leaves the
+machine. INCEPTION_EDU_PROGRESS names another file; "off" keeps it in memory only.
+"""
+
+import json
+import os
+import re
+from html import escape
+from pathlib import Path
+
+from inception_edu.files import atomic_write
+from inception_edu.lesson.checking import check
+from inception_edu.lesson.quiz import questions
+
+PARTS = ("exercises", "predictions", "quizzes")
+_memory = {}
+
+
+def file():
+    """The `Path` of the reader's progress, None where nothing is to be kept."""
+    chosen = os.environ.get("INCEPTION_EDU_PROGRESS", "")
+    if chosen == "off":
+        return None
+    if chosen:
+        return Path(chosen).expanduser()
+    from inception_edu.training.data import own_folder
+
+    folder = own_folder("INCEPTION_EDU_DATA", "XDG_DATA_HOME", "~/.local/share")
+    return folder / "progress.json"
+
+
+def read():
+    """Everything recorded so far: `{part: {key: record}}`.
+
+    A file that is missing, unreadable or not ours counts as empty.
+    """
+    path, stored = file(), _memory
+    if path is not None:
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            stored = {}
+    parts = {part: only_dict(only_dict(stored).get(part)) for part in PARTS}
+    return {
+        part: {key: only_dict(one) for key, one in records.items()}
+        for part, records in parts.items()
+    }
+
+
+def only_dict(value):
+    """`value` if it is a dict, else an empty one: the file may have been edited."""
+    return value if isinstance(value, dict) else {}
+
+
+def record(part, key, **values):
+    """Add `values` to the record `key` of a part; one more try.
+
+    A lesson must work where nothing can be written, so an OSError is ignored.
+    """
+    everything = read()
+    known = everything[part].get(key, {})
+    tries = known.get("tries", 0)
+    values["tries"] = (tries if isinstance(tries, int) else 0) + 1
+    everything[part][key] = known | values
+    path = file()
+    if path is None:
+        _memory.update(everything)
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as part_file:
+            part_file.write_text(json.dumps(everything, indent=1), encoding="utf-8")
+    except OSError:
+        pass
+
+
+class Progress:
+    """The reader's progress as a table, one row a lesson; see `progress`."""
+
+    def __init__(self):
+        self.path, self.records = file(), read()
+
+    def rows(self):
+        """`(lesson, exercises, of, predictions, quiz answers, of)` of each lesson."""
+        exercises = {one.name: one.lesson for one in check.exercises()}
+        asked = {key: lesson_of(key) for key in questions()}
+        done = self.records
+        passed = {k for k, r in done["exercises"].items() if r.get("passed")}
+        right = {k for k, r in done["quizzes"].items() if r.get("right")}
+        lessons = sorted({*exercises.values(), *asked.values()} - {None})
+        return [
+            (
+                lesson,
+                sum(exercises.get(key) == lesson for key in passed),
+                sum(home == lesson for home in exercises.values()),
+                sum(lesson_of(key) == lesson for key in done["predictions"]),
+                sum(asked.get(key) == lesson for key in right),
+                sum(home == lesson for home in asked.values()),
+            )
+            for lesson in lessons
+        ]
+
+    def where(self):
+        """Where the record is kept, how to delete it and how to hand it in."""
+        if self.path is None:
+            return "Kept in this kernel only: INCEPTION_EDU_PROGRESS is off."
+        return (
+            f"Kept in {self.path}. To start again, delete that file; to hand it in, "
+            "copy it: it holds what you see here and your answers, nothing else."
+        )
+
+    def __repr__(self):
+        lines = ["lesson   exercises   predictions   quiz"]
+        lines += [
+            f"{lesson:>6}   {f'{done} of {of}':>9}   {predicted:>11}   "
+            f"{right} of {asked}"
+            for lesson, done, of, predicted, right, asked in self.rows()
+        ]
+        return "\n".join([*lines, self.where()])
+
+    def _repr_html_(self):
+        head = "<tr><th>lesson<th>exercises<th>predictions<th>quiz</tr>"
+        rows = "".join(
+            f"<tr><td>{lesson:02}<td>{bar(done, of)}<td>{predicted}"
+            f"<td>{bar(right, asked)}</tr>"
+            for lesson, done, of, predicted, right, asked in self.rows()
+        )
+        note = f"<p><small>{escape(self.where())}</small></p>"
+        return f"<table class='ie-progress'>{head}{rows}</table>{note}"
+
+
+def bar(done, of):
+    """`done` of `of` as a small bar with its numbers."""
+    return f"<progress max='{of or 1}' value='{done}'></progress> {done} of {of}"
+
+
+def lesson_of(key):
+    """The lesson that a key such as "03-asymmetric" belongs to, None without one."""
+    match = re.match(r"(\d\d)-", str(key))
+    return int(match[1]) if match else None
+
+
+def progress():
+    """Exercises passed, predictions made and quiz questions answered, by lesson."""
+    return Progress()

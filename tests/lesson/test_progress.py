@@ -1,0 +1,112 @@
+"""Quiz answers and progress: asked, explained, remembered, and never in the way."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import inception_edu as ie
+from inception_edu.lesson.progress import _memory, lesson_of, read
+from inception_edu.lesson.quiz import as_letter, judged, questions
+
+KEY = "00-family"
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    path = tmp_path / "new" / "progress.json"
+    monkeypatch.setenv("INCEPTION_EDU_PROGRESS", str(path))
+    return path
+
+
+@pytest.mark.parametrize("key", questions())
+def test_every_question_explains_every_option(key):
+    asked = questions()[key]
+    letters = "abcdefgh"[: len(asked["options"])]
+    assert asked["right"] in letters
+    assert set(asked["why"]) == set(letters)
+    assert len(set(asked["options"])) == len(asked["options"])
+    assert lesson_of(key) in range(8)
+    for letter in letters:
+        kind = "right" if letter == asked["right"] else "wrong"
+        assert judged(key, letter).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("answer", "letter"),
+    [
+        ("b", "b"),
+        (" B) ", "b"),
+        ("Every module adds its input to its output", "c"),
+        ("d", None),
+        (2, None),
+        ("", None),
+        (["a"], None),
+    ],
+)
+def test_an_answer_is_a_letter_or_the_words_of_an_option(answer, letter):
+    assert as_letter(answer, questions()[KEY]["options"]) == letter
+
+
+def test_a_question_without_an_answer_shows_no_verdict(capsys):
+    ie.quiz(KEY)
+    shown = capsys.readouterr().out
+    assert "a) " in shown
+    assert "right" not in shown
+    with pytest.raises(ValueError, match="did you mean 00-family"):
+        ie.quiz("00-famly")
+
+
+def test_everything_is_kept_in_one_file(file, capsys):
+    ie.quiz(KEY, "a")
+    ie.quiz(KEY, "b")
+    ie.predict("01-cost", "How many?", 3)
+    ie.check.conv_macs(lambda i, o, k, h, w: i * o * k * k * h * w)
+    kept = json.loads(file.read_text())
+    assert kept["quizzes"] == {KEY: {"answer": "b", "right": True, "tries": 2}}
+    assert kept["predictions"] == {"01-cost": {"guess": 3, "tries": 1}}
+    assert kept["exercises"] == {"conv_macs": {"passed": True, "tries": 1}}
+    table = repr(ie.progress())
+    assert str(file) in table
+    assert "     1      1 of" in table
+    assert "1 of" in ie.progress()._repr_html_()
+
+
+def test_the_solution_of_a_lesson_is_not_the_readers(file):
+    def conv_macs_solution(i, o, k, h, w):
+        return i * o * k * k * h * w
+
+    ie.check.conv_macs(conv_macs_solution)
+    assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[1]", '{"quizzes": 3}', '{"quizzes": {"00-family": 1}}']
+)
+def test_a_damaged_file_counts_as_empty_and_is_replaced(file, text):
+    file.parent.mkdir()
+    file.write_text(text)
+    ie.quiz(KEY, "b")
+    assert json.loads(file.read_text())["quizzes"][KEY]["tries"] == 1
+
+
+def test_a_lesson_works_where_nothing_can_be_written(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("INCEPTION_EDU_PROGRESS", str(tmp_path / "file" / "x.json"))
+    ie.quiz(KEY, "b")
+    assert "right." in capsys.readouterr().out
+
+
+def test_off_keeps_everything_in_memory(monkeypatch, capsys):
+    _memory.clear()
+    monkeypatch.setenv("INCEPTION_EDU_PROGRESS", "off")
+    ie.quiz(KEY, "b")
+    assert "this kernel only" in repr(ie.progress())
+    assert read()["quizzes"][KEY]["right"]
+
+
+def test_a_prediction_imports_no_torch():
+    code = "import sys, inception_edu as ie; ie.predict('k', 'q?'); "
+    code += "sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
