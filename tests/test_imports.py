@@ -37,7 +37,7 @@ def test_what_needs_no_torch_imports_none(what):
 
 
 def test_frames_are_drawn_by_ipywidgets_alone():
-    code = "import inception_edu.explorers.frame, inception_edu.figures.plot"
+    code = "import inception_edu.explorers.widget, inception_edu.figures.plot"
     assert loaded(code, ("torch", "matplotlib", "sklearn", "pandas")) == []
 
 

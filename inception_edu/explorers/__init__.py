@@ -1,17 +1,43 @@
 """What you touch: every explorer of the series, imported when it is first named.
 
-`ie.explore.module()` shows the explorer that lives in `explorers/module.py`.
-Each file has a pure `draw(state)` and a builder of the file's own name;
-`explorers/frame.py` tells how to write one.
+`ie.explore.module()` shows the explorer that `explorers/module.py` describes: its
+QUESTION, CONTROLS and pure `draw(state)`, and where there are, SWEEP and `adjust`;
+`controls.py` says how to write one. Options are those of `Explorer`: start, frames,
+compact. A file whose explorer takes more has a function of its own name, which calls
+`make` with what differs.
 """
 
 from difflib import get_close_matches
+from functools import partial
 from importlib import import_module
+
+from inception_edu.explorers.controls import (
+    Button,
+    Check,
+    Choice,
+    Picture,
+    Range,
+    Steps,
+)
 
 NAMES = ("module", "bottleneck", "kernels", "grid_reduction")
 NAMES += ("label_smoothing", "optimizers", "auxiliary_head", "training")
 NAMES += ("network", "residual", "feature_maps")
 NAMES += ("family",)
+
+
+def description(name):
+    """What `Panel` takes for the explorer `name`, read from its file."""
+    said = vars(import_module(f"{__name__}.{name}"))
+    parts = ("QUESTION", "CONTROLS", "SWEEP", "draw", "adjust")
+    return {"name": name} | {part.lower(): said[part] for part in parts if part in said}
+
+
+def make(name, **options):
+    """The explorer `name`; `options`, `Explorer`'s, replace what its file says."""
+    from inception_edu.explorers.widget import Explorer
+
+    return Explorer(**description(name) | options)
 
 
 class Explore:
@@ -24,7 +50,11 @@ class Explore:
             raise AttributeError(
                 f"no explorer is called {name!r}; {hint}there are: {', '.join(NAMES)}"
             )
-        builder = getattr(import_module(f"{__name__}.{name}"), name)
+        file = import_module(f"{__name__}.{name}")
+        builder = getattr(file, name, None)
+        if builder is None:
+            builder = partial(make, name)
+            builder.__doc__ = file.__doc__
         setattr(self, name, builder)
         return builder
 
@@ -37,4 +67,25 @@ class Explore:
 
 explore = Explore()
 
-__all__ = ["NAMES", "explore"]
+
+def __getattr__(name):
+    """`Explorer`, imported when it is first named, since it brings anywidget."""
+    if name != "Explorer":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from inception_edu.explorers.widget import Explorer
+
+    return Explorer
+
+
+__all__ = [
+    "NAMES",
+    "Button",
+    "Check",
+    "Choice",
+    "Explorer",
+    "Picture",
+    "Range",
+    "Steps",
+    "explore",
+    "make",
+]

@@ -28,7 +28,7 @@ from math import ceil, exp, floor, log, log10, sqrt
 from pathlib import Path
 from typing import NamedTuple
 
-from inception_edu.explorers.frame import Check, Choice, Explorer, Picture, Range
+from inception_edu.explorers.controls import Check, Choice, Picture, Range
 from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, times
 from inception_edu.figures.svg import Drawing
 
@@ -41,6 +41,7 @@ TRAINED_WITH = 0.4  # the weight of the head's loss in the 200 steps
 BATCH, MEASURED = 32, 256  # images a step; images for one gradient
 
 
+QUESTION = "Where does the gradient come from, with and without the head?"
 CONTROLS = [
     Range("weight", "auxiliary weight", 0.0, 1.0, 0.05, 0.4),
     Choice("place", "head after", list(PLACES), "mixed_b"),
@@ -53,6 +54,12 @@ CONTROLS = [
     Check("norm", "batch norm in the network", True),
     Check("head_norm", "batch norm in the head (BN-aux)", True),
 ]
+SWEEP = {
+    "weight": [0.0, 0.2, 0.4, 1.0],
+    "place": list(PLACES),
+    "norm": [True, False],
+    "steps": [0, STEPS],
+}
 
 
 class Gradient(NamedTuple):
@@ -345,26 +352,6 @@ def draw_gradients(sheet, state):
             plot.mark(*point, stroke, 4)
     note = f"the head reads {state['place']}"
     sheet.text(edge + 6, plot.y + 17, note, NOTE, fill="muted")
-
-
-def auxiliary_head(**options):
-    """The auxiliary head explorer, on gradients measured in mini_v3.
-
-    `options` are those of `Explorer`: start, frames, compact.
-    """
-    return Explorer(
-        "auxiliary_head",
-        "Where does the gradient come from, with and without the head?",
-        CONTROLS,
-        draw,
-        sweep={
-            "weight": [0.0, 0.2, 0.4, 1.0],
-            "place": list(PLACES),
-            "norm": [True, False],
-            "steps": [0, STEPS],
-        },
-        **options,
-    )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ while r < k^2 in out / (in + k^2 out). The price: behind the 1x1 a pixel is r
 numbers, so the k x k reads at most r independent mixtures of the in channels.
 """
 
-from inception_edu.explorers.frame import Choice, Explorer, Picture, Range, Steps
+from inception_edu.explorers.controls import Choice, Picture, Range, Steps
 from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, short, times
 from inception_edu.figures.svg import Drawing
 
@@ -14,6 +14,7 @@ from inception_edu.figures.svg import Drawing
 WIDTHS = [1, 2, 4, 8, 12, 16, 24, 32, 40, 48, 64, 80, 96, 112, 128, 144, 152, 160]
 WIDTHS += [176, 192, 224, 256, 320, 384, 448, 512]
 
+QUESTION = "How narrow may the 1x1 be, and where does it stop paying?"
 CONTROLS = [
     Steps("reduce", "1x1 width", WIDTHS, 16),
     Range("in_channels", "input channels", 16, 1024, 16, 192),
@@ -21,6 +22,7 @@ CONTROLS = [
     Range("out_channels", "output channels", 8, 512, 8, 32),
     Range("grid", "grid (side)", 7, 56, 7, 28),
 ]
+SWEEP = {"reduce": WIDTHS[:20], "kernel": [3, 5, 7]}
 
 
 def direct_macs(state):
@@ -130,18 +132,3 @@ def draw_curve(sheet, state, direct, reduced, pays):
     style = {"anchor": anchor, "fill": "accent", "bold": True}
     sheet.text(max(x, 130), 160, f"pays up to {pays}", NOTE, **style)
     plot.mark(state["reduce"], reduced)
-
-
-def bottleneck(**options):
-    """The bottleneck explorer; it opens on the 5x5 branch of GoogLeNet's 3a.
-
-    `options` are those of `Explorer`: start, frames, compact.
-    """
-    return Explorer(
-        "bottleneck",
-        "How narrow may the 1x1 be, and where does it stop paying?",
-        CONTROLS,
-        draw,
-        sweep={"reduce": WIDTHS[:20], "kernel": [3, 5, 7]},
-        **options,
-    )

@@ -13,11 +13,11 @@ from threading import Thread
 import torch
 
 from inception_edu.cost import latency, trace
-from inception_edu.explorers.frame import (
+from inception_edu.explorers import make
+from inception_edu.explorers.controls import (
     Button,
     Check,
     Choice,
-    Explorer,
     Picture,
     Range,
 )
@@ -113,6 +113,7 @@ UNITS = {"macs": "MACs", "params": "parameters", "activations": "B", "field": "p
 UNITS |= {"top-1": "% top-1 error", "top-5": "% top-5 error", "latency": "ms"}
 NAMES = list(dict.fromkeys(name for members in SETS.values() for name in members))
 
+QUESTION = "What does a cost buy?"
 CONTROLS = [
     Choice("cost", "cost", COSTS, "macs"),
     Choice("against", "against", AGAINST, "top-1"),
@@ -122,6 +123,11 @@ CONTROLS = [
     Check("front", "line of the best", True),
     Choice("look", "look at", NAMES, "Inception-v4"),
 ]
+SWEEP = {
+    "cost": ["macs", "params", "activations", "field"],
+    "against": ["top-1", "top-5"],
+    "figures": list(SETS),
+}
 
 
 @dataclass(frozen=True)
@@ -606,17 +612,10 @@ def family(*, rounds=5, **options):
     latency. `options` are those of `Explorer`: start, frames, compact.
     """
     watch = Stopwatch(rounds)
-    explorer = Explorer(
+    explorer = make(
         "family",
-        "What does a cost buy?",
-        CONTROLS,
-        lambda state: draw_with(state, watch.times, watch.words),
+        draw=lambda state: draw_with(state, watch.times, watch.words),
         buttons=[Button("measure", "Measure latency", watch.start)],
-        sweep={
-            "cost": ["macs", "params", "activations", "field"],
-            "against": ["top-1", "top-5"],
-            "figures": list(SETS),
-        },
         **options,
     )
     explorer.watch, watch.changed = watch, explorer.redraw

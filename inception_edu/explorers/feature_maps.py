@@ -8,9 +8,11 @@ other control only draws. `figures/activations.py` says what is kept,
 from collections import OrderedDict
 from functools import cache
 
-from inception_edu.explorers.frame import Check, Choice, Explorer, Picture, Range
+from inception_edu.explorers import make
+from inception_edu.explorers.controls import Check, Choice, Picture, Range
 from inception_edu.figures.feature_maps import EVERY, feature_sheet, in_words
 
+QUESTION = "What does each branch see in this picture?"
 KEPT = 24  # recordings in memory, the last ones used; v4's has 9 MB
 SIDE = 48  # of a picture with a digit, in pixels
 MOST_FRAMES = 60
@@ -325,7 +327,7 @@ def feature_maps(
         Check("shared", "one scale for the whole layer", False),
     ]
 
-    def settle(values, changed, named):
+    def adjust(values, changed, named):
         """Moving the digit shows it; a layer without the branch shows every one."""
         if {"digit", "size"} & changed and "picture" not in named:
             values["picture"] = "digit"
@@ -347,12 +349,11 @@ def feature_maps(
             "picture": shown,
             "layer": even(list(layers), MOST_FRAMES // len(shown)),
         }
-    explorer = Explorer(
+    explorer = make(
         "feature_maps",
-        "What does each branch see in this picture?",
-        controls,
-        viewer.draw,
-        settle=settle,
+        controls=controls,
+        draw=viewer.draw,
+        adjust=adjust,
         sweep=sweep,
         **options,
     )

@@ -1,5 +1,5 @@
 // The page's side of every explorer: native inputs, Python's picture, one line
-// below it. Python computes and draws; this file binds. See frame.py.
+// below it. Python computes and draws; this file binds. See controls.py.
 const make = (tag, attributes = {}, ...children) => {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -19,13 +19,12 @@ const makeControl = (face) => {
   };
   const at = (place) => (values ? values[place] : Number(place));
   const read = () => (kind === "check" ? input.checked : at(input.value));
-  const steps = () => (kind === "check" ? [!input.checked] : [1, -1].map((way) => at(Number(input.value) + way * step)));
   const write = (value) => {
     if (kind === "check") input.checked = String(value) === "true";
     else input.value = values ? values.findIndex((known) => String(known) === String(value)) : value;
     tell();
   };
-  return { name: face.name, input, row, tell, read, steps, write };
+  return { name: face.name, input, row, tell, read, write };
 };
 
 export default { render({ model, el }) {
@@ -43,8 +42,7 @@ export default { render({ model, el }) {
   let asked = 0, painted = -1; // serials of the newest question and of the answer shown
   let shown = [], drawn = "", here = false, timer; // that answer's values and SVG
   const moves = new Map(); // what Python has not answered: it may set other controls meanwhile
-  const near = new Map(); // its answers to one more step from here, drawn ahead
-  let looked = "", pressed = 0; // presses that Python has not answered
+  let pressed = 0; // presses that Python has not answered
 
   const paint = ([serial, values, svg, line, refusal]) => {
     if (serial < painted) return; // a late answer never covers a newer one
@@ -74,29 +72,22 @@ export default { render({ model, el }) {
     moves.delete(names); moves.set(names, touched.map((c) => [c.name, c.read()])); // the newest comes last
     asked = Math.max(asked, painted) + 1;
     controls.forEach((c) => c.tell());
-    const frame = near.get(`${touched.map((c) => [c.name, c.read()])}`) ?? stored(values);
-    near.clear();
+    const frame = stored(values);
     if (frame) paint([asked, ...frame]); else expect();
     model.set("_asked", [asked, [...moves.values()]]);
     model.save_changes();
   };
   const send = (message) => { try { model.send(message); } catch { /* its kernel is gone, which `silent` tells */ } };
-  // Nothing is asked: Python may draw where the control in hand goes next.
-  const lookAhead = (c = controls.find(({ input }) => input === document.activeElement)) => {
-    const [serial] = model.get("_shown"), place = `${serial} ${c?.name}`;
-    if (here && c && place !== looked) send({ ahead: [serial, c.name, c.steps()] }), looked = place;
-  };
   const answered = () => {
-    here = true; near.clear(); paint(model.get("_shown"));
-    if (model.get("_shown")[0] >= asked) moves.clear(), lookAhead();
+    here = true; paint(model.get("_shown"));
+    if (model.get("_shown")[0] >= asked) moves.clear();
   };
   model.on("change:_shown", answered);
-  model.on("msg:custom", ({ ahead, press }) => {
+  model.on("msg:custom", ({ press }) => {
     if (press) pressed = Math.max(0, pressed - 1); // or another view's
-    if (!ahead) answered();
-    else if (ahead[0] === model.get("_shown")[0] && ahead[0] >= asked) near.set(`${ahead.slice(1, 3)}`, ahead[3]);
+    answered();
   });
-  controls.forEach((c) => { c.input.addEventListener("input", () => ask([c])); c.input.addEventListener("focus", () => lookAhead(c)); });
+  controls.forEach((c) => c.input.addEventListener("input", () => ask([c])));
   // A press is a message of its own: unlike a question, it must never be skipped.
   face.buttons.forEach(([press], i) => buttons[i].addEventListener("click", () => { expect(); pressed += 1; send({ press, moves: [...moves.values()] }); }));
   buttons.at(-1).addEventListener("click", () => { controls.forEach((c, i) => c.write(face.start[i])); ask(controls); });

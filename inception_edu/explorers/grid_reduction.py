@@ -9,18 +9,23 @@ stride 2 adds the rest; the released reductions add them in two branches.
 
 from dataclasses import dataclass
 
-from inception_edu.explorers.frame import Choice, Explorer, Picture, Range
+from inception_edu.explorers.controls import Choice, Picture, Range
 from inception_edu.figures.plot import LABEL, NOTE, SHEET, bar_row, short, times
 from inception_edu.figures.svg import Drawing
 
 WAY = 178  # pixels for each way
 
+QUESTION = "Pool first, convolve first, or both in parallel?"
 CONTROLS = [
     Range("in_channels", "input channels", 16, 1280, 16, 320),
     Range("out_channels", "output channels", 32, 2048, 16, 640),
     Range("grid", "grid (side)", 7, 71, 2, 35),
     Choice("kernel", "kernel", {3: "3x3", 5: "5x5", 7: "7x7"}, 3),
 ]
+SWEEP = {
+    "in_channels": list(range(256, 449, 16)),
+    "kernel": [3, 5, 7],
+}
 
 
 @dataclass(frozen=True)
@@ -172,21 +177,3 @@ def draw_costs(sheet, y, three, kernel):
             value += f", {times(way.macs / three[0].macs)}"
         parts = [(way.macs, kernel, f"{way.name}: {way.macs:,} MACs")]
         bar_row(sheet, y + 22 * i, way.name, value, parts, scale, left=left)
-
-
-def grid_reduction(**options):
-    """The grid reduction explorer; it opens on 320 x 35 x 35 to 640 x 17 x 17.
-
-    `options` are those of `Explorer`: start, frames, compact.
-    """
-    return Explorer(
-        "grid_reduction",
-        "Pool first, convolve first, or both in parallel?",
-        CONTROLS,
-        draw,
-        sweep={
-            "in_channels": list(range(256, 449, 16)),
-            "kernel": [3, 5, 7],
-        },
-        **options,
-    )

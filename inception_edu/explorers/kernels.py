@@ -13,7 +13,7 @@ Computer Vision, arXiv 1512.00567, section 3, with as many channels in as out.
 from dataclasses import dataclass
 from math import sqrt
 
-from inception_edu.explorers.frame import Choice, Explorer, Picture, Range
+from inception_edu.explorers.controls import Choice, Picture, Range
 from inception_edu.figures.plot import NOTE, SHEET, bar_row, short, times
 from inception_edu.figures.svg import Drawing, Strokes, color
 from inception_edu.figures.theme import kernel_name
@@ -74,6 +74,7 @@ for _n in (3, 5, 7):
     PLANS[f"1x{_n} beside {_n}x1"] = Plan(_n, ((Layer(1, _n),), (Layer(_n, 1),)))
 PLANS["3x3 dilated"] = Plan(5, stack(Layer(3, 3, dilation=2)))
 
+QUESTION = "What do k x k, stacks and 1 x n + n x 1 see, and what do they cost?"
 CONTROLS = [
     Choice("plan", "plan", list(PLANS), "two 3x3"),
     Range("row", "pixel row", 1, GRID, 1, 9),
@@ -86,6 +87,7 @@ CONTROLS = [
         "equal",
     ),
 ]
+SWEEP = {"plan": list(PLANS), "weights": ["equal", "random"]}
 
 
 def paths(plan, row, column, clip=True):
@@ -358,18 +360,3 @@ def draw_costs(sheet, y, state):
             value += f", {saving(plan):.1%} less"
         bold = plan == state["plan"]
         bar_row(sheet, y + 8 + 21 * i, plan, value, parts, scale, left=left, bold=bold)
-
-
-def kernels(**options):
-    """The kernels explorer; `start={"plan": "1x7 then 7x1"}` opens it there.
-
-    `options` are those of `Explorer`: start, frames, compact.
-    """
-    return Explorer(
-        "kernels",
-        "What do k x k, stacks and 1 x n + n x 1 see, and what do they cost?",
-        CONTROLS,
-        draw,
-        sweep={"plan": list(PLANS), "weights": ["equal", "random"]},
-        **options,
-    )

@@ -15,17 +15,22 @@ zero where they agree, and there the loss is not zero but the target's entropy.
 from dataclasses import dataclass
 from math import exp, inf, log
 
-from inception_edu.explorers.frame import Choice, Explorer, Picture, Range
+from inception_edu.explorers.controls import Choice, Picture, Range
 from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot
 from inception_edu.figures.svg import Drawing
 
 LEAST, MOST = -4.0, 16.0  # of the logit gap
 
+QUESTION = "What target, loss and gradient does a logit get?"
 CONTROLS = [
     Range("gap", "logit gap", LEAST, MOST, 0.1, 4.5),
     Range("eps", "eps", 0.0, 0.3, 0.01, 0.1),
     Choice("classes", "classes K", {10: "10 digits", 1000: "1000 (ImageNet)"}, 10),
 ]
+SWEEP = {
+    "gap": [-4, -2, 0, 1, 2, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 10, 12, 16],
+    "eps": [0.0, 0.1, 0.3],
+}
 
 
 @dataclass(frozen=True)
@@ -148,21 +153,3 @@ def draw_curve(sheet, classes, eps, gap):
         _, y = plot.at(LEAST, 0.66 * most)
         sheet.text(SHEET - 20, y, text, NOTE, anchor="end", fill="accent", bold=True)
     plot.mark(gap, loss(classes, eps, gap), radius=6)
-
-
-def label_smoothing(**options):
-    """The label smoothing explorer; `start={"classes": 1000}` opens it on ImageNet.
-
-    `options` are those of `Explorer`: start, frames, compact.
-    """
-    return Explorer(
-        "label_smoothing",
-        "What target, loss and gradient does a logit get?",
-        CONTROLS,
-        draw,
-        sweep={
-            "gap": [-4, -2, 0, 1, 2, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 10, 12, 16],
-            "eps": [0.0, 0.1, 0.3],
-        },
-        **options,
-    )

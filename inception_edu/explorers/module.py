@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from inception_edu.cost import trace
-from inception_edu.explorers.frame import Choice, Explorer, Picture, Range
+from inception_edu.explorers.controls import Choice, Picture, Range
 from inception_edu.figures.plot import LABEL, NOTE, SHEET, bar_row, short, times
 from inception_edu.figures.svg import Drawing, text_width
 from inception_edu.figures.theme import kernel_name, on_color
@@ -41,6 +41,7 @@ PRESETS = {
 }
 OWN = "own widths"
 
+QUESTION = "What do I pay for each branch?"
 CONTROLS = [
     Choice("version", "module", list(VERSIONS), "reduced"),
     Choice("preset", "widths of", [*PRESETS, OWN], "3a"),
@@ -55,6 +56,7 @@ CONTROLS = [
     Choice("show", "bars show", {"macs": "MACs", "weights": "weights"}, "macs"),
     Range("budget", "MAC budget", 0, 600, 10, 150, unit="M"),
 ]
+SWEEP = {"version": list(VERSIONS), "preset": list(PRESETS)}
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def total(table, amount):
     return sum(getattr(block, amount) for blocks in table.values() for block in blocks)
 
 
-def settle(values, changed, named):
+def adjust(values, changed, named):
     """A preset sets all widths; moving a width leaves the preset."""
     if "preset" in changed and values["preset"] in PRESETS:
         widths = PRESETS[values["preset"]]
@@ -239,19 +241,3 @@ def draw_costs(sheet, y, state, table, other_total):
         label = f"budget {state['budget']} M"
         style = {"anchor": anchor, "fill": "accent", "bold": True}
         sheet.text(x, y + 38, label, NOTE, **style)
-
-
-def module(**options):
-    """The module explorer; `start={"preset": "4a"}` opens it on another module.
-
-    `options` are those of `Explorer`: start, frames, compact.
-    """
-    return Explorer(
-        "module",
-        "What do I pay for each branch?",
-        CONTROLS,
-        draw,
-        settle=settle,
-        sweep={"version": list(VERSIONS), "preset": list(PRESETS)},
-        **options,
-    )

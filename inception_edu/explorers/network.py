@@ -8,7 +8,14 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from inception_edu.explorers.frame import Check, Choice, Explorer, Picture, Range, Steps
+from inception_edu.explorers import make
+from inception_edu.explorers.controls import (
+    Check,
+    Choice,
+    Picture,
+    Range,
+    Steps,
+)
 from inception_edu.explorers.network_modules import (
     COUNTS,
     FAMILY,
@@ -35,6 +42,7 @@ MOST_ROWS = 24
 ROW = 22  # pixels from row to row
 SWEEP = {"network": FAMILY, "show": list(SHOWN)}
 
+QUESTION = "Where do parameters, work and memory lie, and how many A, B, C?"
 CONTROLS = [
     Choice("network", "network", NAMES, "inception_v4"),
     Range("a", "A modules", 0, 20, 1, 4),
@@ -297,7 +305,7 @@ def draw_legend(sheet, y, tables, amount):
             x += 30 + text_width(kernel, NOTE)
 
 
-def settle(values, changed, named, own=None):
+def adjust(values, changed, named, own=None):
     """A network brings its own counts and size; another stage closes the module.
 
     A stage or module beyond the last is the last.
@@ -347,11 +355,7 @@ def network(model=None, input_shape=None, **options):
     knows better. `options` are those of `Explorer`: start, sweep, frames, compact.
     """
     own = None if model is None else Own(model, input_shape)
-    return Explorer(
-        "network",
-        "Where do parameters, work and memory lie, and how many A, B, C?",
-        controls_for(own) if own else CONTROLS,
-        partial(draw, own=own),
-        settle=partial(settle, own=own),
-        **{"sweep": SWEEP} | options,
-    )
+    if own is None:
+        return make("network", **options)
+    changed = {"draw": partial(draw, own=own), "adjust": partial(adjust, own=own)}
+    return make("network", controls=controls_for(own), **changed, **options)

@@ -15,7 +15,7 @@ RMSProp, decay 0.9, eps 1.0, at a rate of 0.045.
 from itertools import pairwise
 from math import cos, pi, sin, sqrt
 
-from inception_edu.explorers.frame import Choice, Explorer, Picture, Range, Steps
+from inception_edu.explorers.controls import Choice, Picture, Range, Steps
 from inception_edu.figures.plot import LABEL, NOTE, SHEET
 from inception_edu.figures.svg import Drawing
 
@@ -79,6 +79,7 @@ OPTIMIZERS = {
 }
 ALL = "all four"
 
+QUESTION = "How do SGD, momentum and RMSProp walk this ravine?"
 CONTROLS = [
     Choice("show", "optimizer", [ALL, *OPTIMIZERS], ALL),
     Range("steps", "steps", 1, MANY, 1, 60),
@@ -93,6 +94,7 @@ CONTROLS = [
     Steps("rms_momentum", "RMSProp momentum", [0.0, 0.5, 0.9], 0.0),
     Steps("condition", "condition number", [1, 2, 5, 10, 20, 50, 100], 20),
 ]
+SWEEP = {"rate": [0.01, 0.045, 0.1, 0.45, 1.0], "eps": [1e-8, 1e-4, 0.1, 1.0]}
 
 
 def path(name, setting):
@@ -220,18 +222,3 @@ def draw_table(sheet, state, names):
             for name, x in columns.items():
                 sheet.text(x, y, f"{found[name][step]:.4g}", NOTE, anchor="end")
         y += 3
-
-
-def optimizers(**options):
-    """The optimizers explorer; it opens on the paper's setting, eps 1.0.
-
-    `options` are those of `Explorer`: start, frames, compact.
-    """
-    return Explorer(
-        "optimizers",
-        "How do SGD, momentum and RMSProp walk this ravine?",
-        CONTROLS,
-        draw,
-        sweep={"rate": [0.01, 0.045, 0.1, 0.45, 1.0], "eps": [1e-8, 1e-4, 0.1, 1.0]},
-        **options,
-    )

@@ -22,7 +22,7 @@ from math import ceil, log10, sqrt
 from pathlib import Path
 from typing import NamedTuple
 
-from inception_edu.explorers.frame import Check, Explorer, Picture, Range, Steps
+from inception_edu.explorers.controls import Check, Picture, Range, Steps
 from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, times
 from inception_edu.figures.svg import Drawing
 
@@ -33,11 +33,17 @@ SEEDS = (0, 1, 2)
 CHANNELS, INNER, GRID, BATCH = 64, 16, 8, 16
 LOW = -0.3  # of the axes, in powers of ten: a gradient may shrink a little
 
+QUESTION = "What does the scale do to signal and gradient through 5, 10, 20 blocks?"
 CONTROLS = [
     Steps("scale", "residual scale", SCALES, 0.1),
     Range("depth", "blocks", 1, DEPTH, 1, 10),
     Check("norm", "batch norm in the branches", True),
 ]
+SWEEP = {
+    "scale": [0.1, 0.2, 0.3, 1.0],
+    "depth": [5, 10, 20],
+    "norm": [True, False],
+}
 
 
 class Measured(NamedTuple):
@@ -195,25 +201,6 @@ def draw_depths(sheet, top, state, what, name):
         sheet.line((x, top - 16), (x + 22, top - 16), stroke=stroke, width=3, dash=dash)
         sheet.text(x + 26, top - 11, label, NOTE)
         x += 84 if label != "law" else 62
-
-
-def residual(**options):
-    """The residual scale explorer, on stacks of real blocks measured at the start.
-
-    `options` are those of `Explorer`: start, frames, compact.
-    """
-    return Explorer(
-        "residual",
-        "What does the scale do to signal and gradient through 5, 10, 20 blocks?",
-        CONTROLS,
-        draw,
-        sweep={
-            "scale": [0.1, 0.2, 0.3, 1.0],
-            "depth": [5, 10, 20],
-            "norm": [True, False],
-        },
-        **options,
-    )
 
 
 if __name__ == "__main__":

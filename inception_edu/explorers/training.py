@@ -17,10 +17,10 @@ from functools import cache
 from pathlib import Path
 from threading import Thread
 
-from inception_edu.explorers.frame import (
+from inception_edu.explorers import make
+from inception_edu.explorers.controls import (
     Button,
     Choice,
-    Explorer,
     Picture,
     Range,
     Steps,
@@ -46,6 +46,7 @@ STORED = {
 }
 MOST_RUNS = 6  # that a reader can tell apart
 
+QUESTION = "What does this network learn, how fast, and at which scale?"
 CONTROLS = [
     Choice("model", "network", list(MODELS), "mini_reduced"),
     Choice("recipe", "recipe", list(RECIPES), "quick"),
@@ -55,10 +56,11 @@ CONTROLS = [
     Choice("curve", "curve", CURVES, "accuracy"),
     Choice("beside", "stored runs", STORED, "modules"),
 ]
+SWEEP = {"beside": list(STORED), "curve": list(CURVES)}
 SETTINGS = ("model", "recipe", "epochs", "images", "seed")  # of a run
 
 
-def settle(values, changed, named):
+def adjust(values, changed, named):
     """Recipe v3 is mini_v3's: choosing either of the two moves the other."""
     if values["recipe"] in ONLY_V3 and values["model"] != "mini_v3":
         if "recipe" in changed:
@@ -460,18 +462,14 @@ def training(*histories, **options):
             for history in histories
         ]
     )
-    explorer = Explorer(
+    explorer = make(
         "training",
-        "What does this network learn, how fast, and at which scale?",
-        CONTROLS,
-        lambda state: draw_with(state, list(trainer.runs)),
-        settle=settle,
+        draw=lambda state: draw_with(state, list(trainer.runs)),
         buttons=[
             Button("train", "Train", trainer.train),
             Button("pause", "Pause", trainer.pause),
             Button("clear", "Clear", trainer.clear),
         ],
-        sweep={"beside": list(STORED), "curve": list(CURVES)},
         **options,
     )
     explorer.trainer, trainer.changed = trainer, explorer.redraw

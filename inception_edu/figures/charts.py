@@ -8,8 +8,8 @@ so that a cell shows one once: as its last expression.
 
 from math import isfinite
 
-from inception_edu.figures.notebook import number
 from inception_edu.figures.theme import HATCH, LIGHT, MARKERS, PALETTE, kernel_name
+from inception_edu.text import number
 
 STYLE = {
     "font.size": 14,

@@ -10,6 +10,7 @@ from html import escape
 from io import BytesIO
 
 from inception_edu.figures.svg import without_variables
+from inception_edu.text import dims, number
 
 COLORS = 128  # of a stored PNG; a chart needs fewer
 FEW = 8  # points of a line that are all named in its twin
@@ -98,17 +99,6 @@ def describe(figure):
     return "\n".join([first, *("  " + line for line in lines)])
 
 
-def number(value, digits=3):
-    """A number with so many significant digits: "0.834", "128 M"."""
-    value = float(value)
-    if value != value or value in (float("inf"), float("-inf")):
-        return str(value)
-    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if abs(float(f"{value:.{digits}g}")) >= size:
-            return f"{value / size:.{digits}g}{unit}"
-    return f"{value:.{digits}g}"
-
-
 def _words(text):
     return " ".join(text.split())
 
@@ -118,7 +108,7 @@ def _is_picture(axes):
 
 
 def _sheet_lines(images):
-    sizes = {"x".join(map(str, axes.images[0].get_array().shape)) for axes in images}
+    sizes = {dims(axes.images[0].get_array().shape) for axes in images}
     captions = [_words(axes.get_title() or axes.get_xlabel()) for axes in images]
     lines = [f"{len(images)} images of {', '.join(sorted(sizes))} pixels"]
     if any(captions):
@@ -146,7 +136,7 @@ def _axes_lines(axes, digits):
             count = len(points.get_offsets())
             lines.append(f"points{_label(points)}: n={count}")
     for image in axes.images:
-        size = "x".join(map(str, image.get_array().shape))
+        size = dims(image.get_array().shape)
         lines.append(f"image{_label(image)}: {size} pixels")
     return lines
 

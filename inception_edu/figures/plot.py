@@ -1,36 +1,75 @@
-"""What several explorers draw: numbers in few letters, cost bars, a plot.
+"""What explorers and diagrams draw with: numbers, axes, bars, legends, labels.
 
-All of it adds to a `figures.svg.Drawing`; sizes are pixels of a sheet
-`SHEET` wide, on which a 14 pixel text still reads on a phone.
+Everything adds to a `figures.svg.Drawing`; sizes are pixels of a sheet `SHEET`
+wide, on which a 14 pixel text still reads on a phone.
+
+A line chart, with the state before it as a ghost:
+
+    plot = Plot(sheet, (48, 30, 480, 200), (0, 100), (0, round_up(most)))
+    plot.axes("width of the 1x1", "MACs")
+    plot.ghost(points_before)
+    plot.curve(points, "3x3").mark(*points[-1])
+    plot.name_ends([(x, y, "5x5, direct", "5x5")])
+    legend(sheet, 48, 16, [("eps 0.1", "1x1", None), ("eps 0", "ink", "7 5")])
+
+Bars in rows, with an axis below, the bar before as an outline, a budget line:
+
+    plot = bar_plot(sheet, (64, 30), rows=4, top=round_up(most))
+    plot.axes("MACs", grid="x")
+    plot.bar(0, [(macs, "1x1", "1x1: 9,633,792 MACs")], "1x1", short(macs),
+             ghost=macs_before)
+    plot.limit(budget, "budget 128 M")
+
+Ranges come from what the controls can reach, or from `round_up`, so that an axis
+stands still while a reader drags. `log_x`, `log_y` make an axis logarithmic;
+ranges and points stay in the data's own units. `x_ticks`, `y_ticks` replace the
+automatic numbers by a list of values or by `{value: label}`; `()` draws none.
 """
 
 from bisect import bisect_left
+from itertools import pairwise
+from math import ceil, floor, log10
+
+from inception_edu.figures.labels import place_labels, spread  # noqa: F401
+from inception_edu.figures.svg import text_width
+from inception_edu.text import number, short, tick, times  # noqa: F401
 
 SHEET = 560
 LABEL, NOTE = 16, 14
+ROW = 24  # pixels from one bar to the next
+GHOST = {"stroke": "muted", "width": 2, "dash": "1 4"}
 
 
-def short(number):
-    """`number` in four letters or so: 128.0 M, 5.33 G, 16.4 k, 12."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(number) >= size:
-            value = number / size
-            digits = 0 if value >= 1000 else 1 if value >= 10 else 2
-            return f"{value:,.{digits}f} {letter}"
-    return f"{number:,.4g}"
+# ---- ranges and ticks --------------------------------------------------------
 
 
-def tick(number):
-    """`number` as an axis writes it: 150 M, 2.5 k, 12."""
-    for size, letter in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if abs(number) >= size:
-            return f"{number / size:g}{letter}"
-    return f"{number:g}"
+def round_up(value, steps=(1, 2, 5, 10)):
+    """The next of 1, 2, 5, 10, 20, ... that holds `value`: a calm end of an axis."""
+    if value <= 0:
+        return 1
+    power = 10.0 ** floor(log10(value))
+    return next(step * power for step in steps if step * power >= value * (1 - 1e-9))
 
 
-def times(ratio):
-    """A ratio in words: "2.37 times", "12 times"."""
-    return f"{ratio:.0f} times" if ratio >= 100 else f"{ratio:.3g} times"
+def ticks(low, high, count=5):
+    """Round numbers from `low` to `high`, about `count` of them, both ends inside."""
+    span = (high - low) / count or 1
+    power = 10.0 ** floor(log10(span))
+    step = power * (1, 2, 5, 10)[bisect_left((1, 2, 5), span / power - 1e-9)]
+    first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
+    values = [round(i * step, 10) for i in range(first, last + 1)]
+    return [int(value) if value == int(value) else value for value in values]
+
+
+def log_ticks(low, high):
+    """Powers of ten from `low` to `high`, and 2 and 5 between if there are few."""
+    steps = (1, 2, 5) if high / low < 150 else (1,)
+    powers = range(floor(log10(low)), ceil(log10(high)) + 1)
+    values = [step * 10.0**power for power in powers for step in steps]
+    return [v for v in values if low * (1 - 1e-9) <= v <= high * (1 + 1e-9)]
+
+
+# ---- bars --------------------------------------------------------------------
 
 
 def stacked_bar(drawing, x, y, height, scale, parts):
@@ -44,91 +83,223 @@ def stacked_bar(drawing, x, y, height, scale, parts):
     return x
 
 
-def bar_row(drawing, y, label, value, parts, scale, *, left=64, height=18, bold=False):
+def bar_row(
+    drawing, y, label, value, parts, scale, *, left=64, height=18, bold=False, ghost=0
+):
     """A bar between its label and its value, which stands at the right edge.
 
-    `y` is its top edge, `scale` pixels per unit, `left` the room for the label.
+    `y` is its top edge, `scale` pixels per unit, `left` the room for the label,
+    `ghost` the amount that an outline behind the bar shows.
     """
     style = {"size": NOTE, "bold": bold}
     drawing.text(0, y + height - 4, label, **style)
+    if ghost:
+        drawing.rect(left, y - 2, ghost * scale, height + 4, stroke="muted", dash="3 3")
     stacked_bar(drawing, left, y, height, scale, parts)
     drawing.text(drawing.width, y + height - 4, value, anchor="end", **style)
 
 
-def ticks(low, high, count=5):
-    """Round numbers from `low` to `high`, about `count` of them, both ends inside."""
-    span = (high - low) / count or 1
-    power = 10.0
-    while power > span:
-        power /= 10
-    while power * 10 <= span:
-        power *= 10
-    step = power * (1, 2, 5, 10)[bisect_left((1, 2, 5), span / power - 1e-9)]
-    first = -(-low // step)
-    found = []
-    while first * step <= high + step * 1e-9:
-        value = first * step
-        found.append(int(value) if value == int(value) else round(value, 10))
-        first += 1
-    return found
+def bar_plot(drawing, corner, *, rows, top, right=110):
+    """A `Plot` for `rows` bars from 0 to `top`, its upper left corner given.
+
+    Labels stand left of the corner, values in the `right` pixels of the sheet.
+    """
+    x, y = corner
+    box = (x, y, drawing.width - x - right, rows * ROW)
+    return Plot(drawing, box, (0, top), (rows, 0))
+
+
+# ---- the plot ----------------------------------------------------------------
 
 
 class Plot:
-    """Axes inside a rectangle: data in, pixels out.
+    """Axes inside a rectangle `(x, y, width, height)`: data in, pixels out.
 
-    `plot = Plot(drawing, (x, y, width, height), (0, 100), (0, 1e6))`, then
-    `plot.axes("reduce width", "MACs")`, `plot.curve(points, "3x3")`,
-    `plot.mark(x, y)`, `plot.at(x, y)` for everything else.
+    Methods return the plot, so calls can be chained; `at(x, y)` is the pixel of
+    a point, for everything that they do not draw.
     """
 
-    def __init__(self, drawing, box, x_range, y_range):
+    def __init__(self, drawing, box, x_range, y_range, *, log_x=False, log_y=False):
         self.drawing = drawing
         self.x, self.y, self.width, self.height = box
         self.x_range, self.y_range = x_range, y_range
+        self.log_x, self.log_y = log_x, log_y
+
+    @property
+    def right(self):
+        return self.x + self.width
+
+    @property
+    def bottom(self):
+        return self.y + self.height
 
     def at(self, x, y):
         """The pixel of a data point."""
-        (x0, x1), (y0, y1) = self.x_range, self.y_range
-        return (
-            self.x + (x - x0) / ((x1 - x0) or 1) * self.width,
-            self.y + self.height - (y - y0) / ((y1 - y0) or 1) * self.height,
-        )
+        along = _share(x, self.x_range, self.log_x)
+        up = _share(y, self.y_range, self.log_y)
+        return self.x + along * self.width, self.y + self.height - up * self.height
 
-    def axes(self, x_label, y_label, format_x=tick, format_y=tick):
-        """Grid lines, numbers and names of both axes."""
-        drawing, bottom = self.drawing, self.y + self.height
-        for value in ticks(*self.y_range, 4):
+    def axes(
+        self,
+        x_label="",
+        y_label="",
+        format_x=tick,
+        format_y=tick,
+        *,
+        x_ticks=None,
+        y_ticks=None,
+        grid="y",
+    ):
+        """Grid lines, numbers and names of both axes.
+
+        `grid` "y" draws level lines, "x" upright ones, for bars in rows.
+        """
+        drawing, bottom = self.drawing, self.bottom
+        if y_ticks is None:
+            y_ticks = () if grid == "x" else _ticks(self.y_range, self.log_y, 4)
+        if x_ticks is None:
+            x_ticks = _ticks(self.x_range, self.log_x, 5)
+        muted = {"size": NOTE, "fill": "muted"}
+        for value, text in _named(y_ticks, format_y):
             _, y = self.at(self.x_range[0], value)
-            drawing.line((self.x, y), (self.x + self.width, y), stroke="grid", width=1)
-            drawing.text(
-                self.x - 6, y + 5, format_y(value), NOTE, anchor="end", fill="muted"
-            )
-        for value in ticks(*self.x_range, 5):
+            if grid == "y":
+                drawing.line((self.x, y), (self.right, y), stroke="grid", width=1)
+            drawing.text(self.x - 6, y + 5, text, anchor="end", **muted)
+        for value, text in _named(x_ticks, format_x):
             x, _ = self.at(value, self.y_range[0])
-            drawing.line((x, bottom), (x, bottom + 5), width=1)
+            top = self.y if grid == "x" else bottom
+            stroke = "grid" if grid == "x" else "line"
+            drawing.line((x, top), (x, bottom + 5), stroke=stroke, width=1)
+            # the last number stays on the sheet
+            middle = min(x, max(self.right, drawing.width - text_width(text, NOTE) / 2))
+            drawing.text(middle, bottom + 20, text, anchor="middle", **muted)
+        drawing.line((self.x, bottom), (self.right, bottom), width=1)
+        if x_label:
             drawing.text(
-                x, bottom + 20, format_x(value), NOTE, anchor="middle", fill="muted"
+                self.right, bottom + 38, x_label, NOTE, anchor="end", fill="ink"
             )
-        drawing.line((self.x, bottom), (self.x + self.width, bottom), width=1)
-        drawing.text(
-            self.x + self.width, bottom + 38, x_label, NOTE, anchor="end", fill="ink"
-        )
-        drawing.text(0, self.y - 10, y_label, NOTE)
+        if y_label:
+            drawing.text(0, self.y - 10, y_label, NOTE)
         return self
 
     def curve(self, points, stroke="ink", width=3, dash=None):
-        """A line through data points."""
-        self.drawing.line(
-            *(self.at(*point) for point in points),
-            stroke=stroke,
-            width=width,
-            dash=dash,
-        )
+        """A line through data points, cut at the box."""
+        box = (self.x, self.y, self.right, self.bottom)
+        for piece in clip([self.at(*point) for point in points], box):
+            self.drawing.line(*piece, stroke=stroke, width=width, dash=dash)
         return self
 
+    def ghost(self, points):
+        """The curve of the state before, muted; draw it before the curve itself."""
+        return self.curve(points, **GHOST)
+
     def mark(self, x, y, fill="accent", radius=7):
-        """A dot on a data point."""
-        self.drawing.circle(
-            *self.at(x, y), radius, fill, stroke="paper", stroke_width=2
-        )
+        """A dot on a data point; `fill="none"` draws the ring of a ghost."""
+        stroke = "muted" if fill == "none" else "paper"
+        self.drawing.circle(*self.at(x, y), radius, fill, stroke=stroke, stroke_width=2)
         return self
+
+    def bar(self, row, parts, label="", value="", *, ghost=0, bold=False):
+        """The bar of a row of `bar_plot`, as `bar_row` draws it."""
+        scale = self.width / self.x_range[1]
+        style = {"left": self.x, "bold": bold, "ghost": ghost}
+        top = self.y + row * ROW + (ROW - 18) / 2
+        bar_row(self.drawing, top, label, value, parts, scale, **style)
+        return self
+
+    def limit(self, x, label):
+        """An upright line at `x` with its label above: a budget, a threshold."""
+        place, _ = self.at(x, self.y_range[0])
+        self.drawing.line(
+            (place, self.y - 4), (place, self.bottom), stroke="accent", width=3
+        )
+        half = text_width(label, NOTE, bold=True) / 2
+        middle = min(max(place, half), self.drawing.width - half)
+        style = {"anchor": "middle", "fill": "accent", "bold": True}
+        self.drawing.text(middle, self.y - 8, label, NOTE, **style)
+        return self
+
+    def name_ends(self, ends, gap=17):
+        """Names right of the box for lines that end at `(x, y, name, stroke)`.
+
+        Names that would collide are spread, each joined to its line's end.
+        """
+        pixels = [self.at(x, y) for x, y, *_ in ends]
+        levels = spread([y for _, y in pixels], self.y, self.bottom, gap)
+        left = self.right + 22
+        for (x, y), level, (*_, name, stroke) in zip(pixels, levels, ends, strict=True):
+            self.drawing.line((x + 4, y), (left - 4, level), stroke="grid", width=1)
+            room = self.drawing.width - left
+            self.drawing.fitted_text(left, level + 5, name, room, NOTE, fill=stroke)
+        return self
+
+
+def _share(value, ends, log):
+    """Where a value stands between the ends of its axis, 0 to 1 inside."""
+    low, high = ends
+    if log:
+        low, high, value = log10(low), log10(high), log10(max(value, min(ends)))
+    return (value - low) / ((high - low) or 1)
+
+
+def _ticks(ends, log, count):
+    low, high = min(ends), max(ends)
+    return log_ticks(low, high) if log else ticks(low, high, count)
+
+
+def _named(values, form):
+    if isinstance(values, dict):
+        return values.items()
+    return [(value, form(value)) for value in values]
+
+
+def clip(points, box):
+    """The parts of a polyline inside `(left, top, right, bottom)`, as polylines."""
+    left, top, right, bottom = box
+    pieces, piece = [], []
+    for (x0, y0), (x1, y1) in pairwise(points):
+        enter, leave = 0.0, 1.0
+        for start, step, low, high in (
+            (x0, x1 - x0, left, right),
+            (y0, y1 - y0, top, bottom),
+        ):
+            if step:
+                first, last = sorted(((low - start) / step, (high - start) / step))
+                enter, leave = max(enter, first), min(leave, last)
+            elif not low - 1e-6 <= start <= high + 1e-6:
+                leave = -1.0
+        if enter < leave:
+            ends = [
+                (x0 + share * (x1 - x0), y0 + share * (y1 - y0))
+                for share in (enter, leave)
+            ]
+            piece += ends[bool(piece) :]
+        if piece and (leave < 1 or enter >= leave):
+            pieces.append(piece)
+            piece = []
+    return [*pieces, piece] if piece else pieces
+
+
+# ---- legends ------------------------------------------------------
+
+
+def legend(drawing, x, y, entries):
+    """Entries `(name, colour, dash)` in a row on the baseline `y`; returns its end.
+
+    `dash` None is a solid line, "4 2" a dashed one, "box" a square for bars. What
+    does not fit on the sheet goes on in the next line.
+    """
+    left = x
+    for name, stroke, dash in entries:
+        sample = 12 if dash == "box" else 24
+        width = sample + 6 + text_width(name, NOTE)
+        if x > left and x + width > drawing.width:
+            x, y = left, y + 20
+        if dash == "box":
+            drawing.rect(x, y - 11, 12, 12, stroke)
+        else:
+            ends = ((x, y - 5), (x + sample, y - 5))
+            drawing.line(*ends, stroke=stroke, width=3, dash=dash)
+        drawing.text(x + sample + 6, y, name, NOTE)
+        x += width + 18
+    return x - 18

@@ -28,7 +28,7 @@ TIMER = """root => {
 # A picture that takes its time, and tells how often it was drawn.
 SLOW = """
 import time
-from inception_edu.explorers.frame import Explorer, Picture, Range
+from inception_edu.explorers import Explorer, Picture, Range
 
 calls = []
 

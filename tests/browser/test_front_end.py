@@ -9,8 +9,8 @@ from base64 import b64encode
 import pytest
 
 import inception_edu as ie
-from inception_edu.explorers import NAMES
-from inception_edu.explorers.frame import (
+from inception_edu.explorers import (
+    NAMES,
     Button,
     Check,
     Choice,
@@ -135,12 +135,6 @@ class Page:
         shown = [serial, *twin._shown[1:]]
         self.page.evaluate("shown => window.model.answer(shown)", shown)
 
-    def draw_ahead(self, **values):
-        """Let Python answer the last message, standing at `values`."""
-        (message,) = self.page.evaluate("() => window.messages.slice(-1)")
-        for answer in replies(message, **values):
-            self.page.evaluate("message => window.model.tell(message)", answer)
-
 
 @pytest.fixture
 def show(chromium):
@@ -176,59 +170,6 @@ def test_controls_are_native_labelled_and_in_order(show):
     assert slider.get_attribute("aria-valuetext") == "64 channels"
     assert shown.summary.inner_text() == "64 1x1 1.0 False"
     assert shown.summary.get_attribute("aria-live") == "polite"
-
-
-def test_one_more_step_of_the_control_in_hand_is_drawn_ahead(show):
-    shown = show(toy())
-    width = shown.input.nth(0)
-    width.press("ArrowRight")  # 72
-    assert shown.summary.inner_text() == "64 1x1 1.0 False"
-    shown.answer(1, width=72)
-    shown.draw_ahead(width=72)
-    width.press("ArrowRight")
-    assert shown.summary.inner_text() == "80 1x1 1.0 False"  # without an answer
-    assert 'width="80"' in shown.picture.inner_html()
-    assert shown.sent()[-1] == [2, [[["width", 80]]]]  # Python follows
-    width.press("ArrowRight")  # Python has not answered: two steps are not ahead
-    assert shown.summary.inner_text() == "80 1x1 1.0 False"
-    assert shown.root.get_attribute("aria-busy") == "true"
-    shown.answer(3, width=88)
-    shown.draw_ahead(width=88)
-    width.press("ArrowLeft")
-    assert shown.summary.inner_text() == "80 1x1 1.0 False"
-
-
-def test_what_was_drawn_ahead_is_dropped_as_soon_as_anything_else_moves(show):
-    shown = show(toy())
-    width, kernel = shown.input.nth(0), shown.input.nth(1)
-    shown.answer(0)
-    width.focus()
-    shown.draw_ahead()
-    kernel.select_option("3x3")
-    width.press("ArrowRight")
-    assert shown.summary.inner_text() == "64 1x1 1.0 False"
-    shown.answer(2, width=72, kernel="3x3")
-    shown.draw_ahead(width=72, kernel="3x3")
-    shown.answer(2, width=72, kernel="3x3", bias=True)  # drawn again: a new truth
-    width.press("ArrowRight")
-    assert shown.summary.inner_text() == "72 3x3 1.0 True"
-    width.press("ArrowRight")
-    shown.draw_ahead(width=72, kernel="3x3")  # too late: a question is open
-    width.press("ArrowLeft")  # 80, as was drawn ahead from where it stood then
-    assert shown.summary.inner_text() == "72 3x3 1.0 True"
-
-
-@pytest.mark.parametrize(
-    "control, keys, summary",
-    [(1, "ArrowDown", "3x3 1.0"), (2, "ArrowLeft", "0.001"), (3, "Space", "True")],
-)
-def test_a_control_that_is_come_to_is_drawn_ahead_too(show, control, keys, summary):
-    shown = show(toy())
-    shown.answer(0)
-    shown.input.nth(control).focus()
-    shown.draw_ahead()
-    shown.input.nth(control).press(keys)
-    assert summary in shown.summary.inner_text()
 
 
 def test_every_control_sends_its_own_kind_of_value(show):

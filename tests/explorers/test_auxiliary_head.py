@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+import inception_edu as ie
 from inception_edu.explorers import auxiliary_head as explorer
 from inception_edu.training import as_input, digits_at_scale
 
@@ -78,7 +79,7 @@ def test_the_two_norms_sit_where_the_paper_says():
 
 
 def test_without_weight_the_head_changes_nothing():
-    shown = explorer.auxiliary_head(start={"weight": 0.0})
+    shown = ie.explore.auxiliary_head(start={"weight": 0.0})
     assert "x 1.00" in shown.svg
     assert "1 times" in shown.summary
     shown.values = {"weight": 1.0}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import inception_edu as ie
 from inception_edu.explorers import NAMES, bottleneck, module
-from inception_edu.explorers.frame import MOST_FRAMES, Range
+from inception_edu.explorers.controls import MOST_FRAMES, Range
 from inception_edu.figures.svg import text_width
 from inception_edu.networks.googlenet import COLUMNS, InceptionModule, NaiveModule
 from inception_edu.networks.layers import ConvUnit
@@ -143,7 +143,7 @@ def widths_of(state):
     return {column: state[column] for column in COLUMNS}
 
 
-@given(state=states(module.module()))
+@given(state=states(ie.explore.module()))
 def test_the_module_explorer_agrees_with_a_count_of_the_real_weights(state):
     """Counted from the weights that torch allocates, times the pixels."""
     for version, build in (("reduced", InceptionModule), ("naive", NaiveModule)):
@@ -170,7 +170,7 @@ def published():
 
 @pytest.mark.parametrize(("name", "row"), published())
 def test_a_preset_is_that_module_of_googlenet(name, row):
-    explorer = module.module(start={"preset": name})
+    explorer = ie.explore.module(start={"preset": name})
     expected = (
         f"{int(row['macs']):,} MACs, {int(row['weights_only']):,} weights, "
         f"{row['out_channels']} channels out"
@@ -185,13 +185,13 @@ def test_a_preset_is_that_module_of_googlenet(name, row):
     [("3a", 387_072, "2.37"), ("4e", 3_345_408, "3.86"), ("5b", 5_857_280, "4.06")],
 )
 def test_the_naive_module_costs_what_arithmetic_says(name, weights, ratio):
-    explorer = module.module(start={"preset": name, "version": "naive"})
+    explorer = ie.explore.module(start={"preset": name, "version": "naive"})
     assert f" {weights:,} weights" in explorer.summary
     assert f"{ratio} times the reduced module" in explorer.summary
 
 
 def test_moving_a_width_leaves_the_preset_and_moving_it_back_returns():
-    explorer = module.module()
+    explorer = ie.explore.module()
     explorer.values = {"3x3": 136}
     assert explorer.values["preset"] == module.OWN
     explorer.values = {"3x3": 128}
@@ -202,7 +202,7 @@ def test_moving_a_width_leaves_the_preset_and_moving_it_back_returns():
 
 
 def test_a_preset_with_a_width_of_ones_own_keeps_that_width():
-    explorer = module.module()
+    explorer = ie.explore.module()
     explorer.values = {"preset": "4a", "5x5": 64}
     assert explorer.values["5x5"] == 64
     assert explorer.values["in_channels"] == 480
@@ -210,7 +210,7 @@ def test_a_preset_with_a_width_of_ones_own_keeps_that_width():
 
 
 def test_the_budget_says_which_side_the_module_is_on():
-    explorer = module.module(start={"budget": 100})
+    explorer = ie.explore.module(start={"budget": 100})
     assert explorer.summary.endswith("28.0 M over the budget")
     explorer.values = {"budget": 130}
     assert explorer.summary.endswith("2.0 M within the budget")
@@ -221,7 +221,7 @@ def test_the_budget_says_which_side_the_module_is_on():
 # The bottleneck explorer.
 
 
-@given(state=states(bottleneck.bottleneck()))
+@given(state=states(ie.explore.bottleneck()))
 def test_the_bottleneck_explorer_agrees_with_a_trace(state):
     channels, out, width = state["in_channels"], state["out_channels"], state["reduce"]
     kernel, shape = state["kernel"], (1, channels, state["grid"], state["grid"])
@@ -234,7 +234,7 @@ def test_the_bottleneck_explorer_agrees_with_a_trace(state):
     assert bottleneck.reduced_macs(state) == ie.trace(reduced, shape).macs
 
 
-@given(state=states(bottleneck.bottleneck()))
+@given(state=states(ie.explore.bottleneck()))
 def test_the_break_even_is_where_the_costs_cross(state):
     width, direct = bottleneck.widest_that_pays(state), bottleneck.direct_macs(state)
     assert bottleneck.reduced_macs(state, width) < direct
@@ -243,7 +243,7 @@ def test_the_break_even_is_where_the_costs_cross(state):
 
 def test_the_five_by_five_of_module_3a():
     """192 x 32 x 25 x 28^2 direct; 16 x (192 + 25 x 32) x 28^2 behind the 1x1."""
-    explorer = bottleneck.bottleneck()
+    explorer = ie.explore.bottleneck()
     assert explorer.summary == (
         "12,443,648 MACs through a 1x1 of 16, 120,422,400 without: "
         "9.68 times less; it pays up to width 154"

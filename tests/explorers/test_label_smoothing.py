@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+import inception_edu as ie
 from inception_edu.explorers import label_smoothing as explorer
 
 STATES = st.tuples(
@@ -58,7 +59,7 @@ def test_the_papers_eps(classes, true, other, floor, gap):
     assert explorer.best_gap(classes, 0.1) == pytest.approx(gap, abs=5e-5)
     at_best = explorer.loss(classes, 0.1, log(true / other))
     assert at_best == pytest.approx(floor, abs=5e-6)
-    shown = explorer.label_smoothing(start={"classes": classes})
+    shown = ie.explore.label_smoothing(start={"classes": classes})
     assert f"never below {floor:.5f}, reached at a gap of {gap:.4f}" in shown.summary
     assert f"floor {floor:.5f} at {gap:.4f}" in shown.svg
 
@@ -66,13 +67,13 @@ def test_the_papers_eps(classes, true, other, floor, gap):
 def test_without_smoothing_there_is_no_floor():
     assert explorer.floor(10, 0.0) == 0
     assert explorer.best_gap(10, 0.0) == inf
-    shown = explorer.label_smoothing(start={"eps": 0.0})
+    shown = ie.explore.label_smoothing(start={"eps": 0.0})
     assert "falls towards 0" in shown.summary
     assert "floor" not in shown.svg
 
 
 def test_one_step_down_the_gradient_moves_the_logit_as_the_picture_says():
-    shown = explorer.label_smoothing(start={"gap": 0.0})
+    shown = ie.explore.label_smoothing(start={"gap": 0.0})
     assert "logit rises" in shown.svg
     shown.values = {"gap": 12.0}
     first = shown.svg.index("logit falls")

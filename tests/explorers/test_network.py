@@ -11,7 +11,7 @@ from torch import nn
 
 import inception_edu as ie
 from inception_edu.explorers import network_modules
-from inception_edu.explorers.frame import MOST_FRAMES
+from inception_edu.explorers.controls import MOST_FRAMES
 from inception_edu.explorers.network import (
     CONTROLS,
     SHOWN,

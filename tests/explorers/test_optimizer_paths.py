@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import inception_edu as ie
 from inception_edu.explorers import optimizers as explorer
 from inception_edu.training import RMSpropTF
 
@@ -94,7 +95,7 @@ def test_the_table_of_step_sizes(name, eps, gradient, first, last):
     assert len(sizes) == 200
     assert sizes[0] == pytest.approx(first, rel=2e-3)
     assert sizes[-1] == pytest.approx(last, rel=2e-3)
-    shown = explorer.optimizers(start={"eps": eps, "rate": 0.045})
+    shown = ie.explore.optimizers(start={"eps": eps, "rate": 0.045})
     assert f">{sizes[0]:.4g}<" in shown.svg
     assert f">{sizes[-1]:.4g}<" in shown.svg
 
@@ -131,5 +132,5 @@ def test_a_line_through_the_box_is_cut_on_both_sides():
 
 
 def test_one_optimizer_alone():
-    shown = explorer.optimizers(start={"show": "SGD", "steps": 1, "condition": 1})
+    shown = ie.explore.optimizers(start={"show": "SGD", "steps": 1, "condition": 1})
     assert shown.summary == "height after 1 step, from 45: SGD 41"

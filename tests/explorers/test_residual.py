@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+import inception_edu as ie
 from inception_edu.explorers import residual as explorer
 
 
@@ -79,7 +80,7 @@ def test_scale_zero_is_an_identity_whose_gradient_stops_at_zeros():
 
 
 def test_the_picture_says_what_the_table_says():
-    shown = explorer.residual(start={"scale": 1.0, "depth": 20, "norm": False})
+    shown = ie.explore.residual(start={"scale": 1.0, "depth": 20, "norm": False})
     row = stored(False, 1.0, 20)
     assert f"signal {row.signal:.0f} times" in shown.summary
     assert "the law says 1,024 for the signal" in shown.svg

@@ -10,8 +10,9 @@ from matplotlib.text import Text
 
 import inception_edu as ie
 from inception_edu.figures import charts
-from inception_edu.figures.notebook import describe, number, png_of
+from inception_edu.figures.notebook import describe, png_of
 from inception_edu.networks.googlenet import TABLE_1, InceptionModule, NaiveModule
+from inception_edu.text import number
 
 RESULTS = {
     "3x3 only": {10: (0.70, 0.03), 24: (0.92, 0.01), 40: (0.95, 0.01)},

@@ -1,0 +1,129 @@
+"""Where labels stand so that none covers another: along a line, or in a plane."""
+
+from functools import lru_cache
+from math import ceil
+
+from inception_edu.figures.svg import text_width
+
+SIZE = 14  # of a label's letters
+HIGH = 17  # of its box
+
+
+def spread(places, low, high, gap):
+    """The places moved as little as needed to stand `gap` apart, in their order.
+
+    They stay from `low` to `high`, nearer together where that has no room.
+    """
+    order = sorted(range(len(places)), key=lambda i: places[i])
+    gap = min(gap, (high - low) / max(1, len(places) - 1))
+    moved, last = [0.0] * len(places), low - gap
+    for i in order:
+        last = moved[i] = max(places[i], last + gap)
+    limit = high
+    for i in reversed(order):
+        limit = moved[i] = min(moved[i], limit)
+        limit -= gap
+    return moved
+
+
+@lru_cache(maxsize=256)
+def place_labels(spots, box, lines=()):
+    """`{name: (x, baseline, end of the line to its mark or None)}`; none overlap.
+
+    `spots` are `(name, x, y)` of the marks in pixels, `box` the plot's `(x, y,
+    width, height)`, `lines` pairs of points. Each label takes the nearest free
+    place around its mark, inside the box: no other label and no mark there, nor,
+    where that leaves one, any line. A label that is far is joined to its mark.
+    All arguments are tuples.
+    """
+    marks = [(x - 12, y - 12, x + 12, y + 12) for _, x, y in spots]
+    drawn = [piece for start, end in lines for piece in _along(start, end)]
+    labels, placed = [], {}
+    for name, x, y in sorted(spots, key=lambda spot: (-_crowd(spot, spots), spot)):
+        wide = text_width(name, SIZE, bold=True)
+        for boxes in (_around(x, y, wide), _anywhere(box, wide)):
+            free = [b for b in boxes if _is_in(b, box) and not _hits(b, marks + labels)]
+            if free:
+                break
+        else:
+            continue
+        others = labels + [
+            (a - 5, b - 5, a + 5, b + 5) for other, a, b in spots if other != name
+        ]
+        best = min(free, key=lambda b: _ugliness(b, (x, y), others, drawn))
+        end = _nearest(best, x, y)
+        is_far = abs(end[0] - x) + abs(end[1] - y) > 16
+        labels.append(best)
+        drawn += _along((x, y), end) if is_far else []
+        placed[name] = (best[0], best[3] - 4, end if is_far else None)
+    return placed
+
+
+def _is_in(label, box):
+    left, top, width, height = box
+    return (
+        left + 2 <= label[0]
+        and label[2] <= left + width
+        and top <= label[1]
+        and label[3] <= top + height - 2
+    )
+
+
+def _ugliness(label, mark, others, drawn):
+    """Pixels from a mark to its label, and what lines through texts are worth."""
+    end = _nearest(label, *mark)
+    far = abs(end[0] - mark[0]) + abs(end[1] - mark[1])
+    crossed = (
+        sum(_hits(piece, others) for piece in _along(mark, end)) if far > 16 else 0
+    )
+    return far + 30 * _hits(label, drawn) + 20 * crossed
+
+
+def _nearest(label, x, y):
+    return min(max(x, label[0]), label[2]), min(max(y, label[1]), label[3])
+
+
+def _along(start, end, step=8):
+    """Small boxes that cover a line."""
+    (x0, y0), (x1, y1) = start, end
+    count = max(1, ceil(max(abs(x1 - x0), abs(y1 - y0)) / step))
+    shares = [i / count for i in range(count + 1)]
+    points = [(x0 + (x1 - x0) * share, y0 + (y1 - y0) * share) for share in shares]
+    return [(x - 1, y - 1, x + 1, y + 1) for x, y in points]
+
+
+def _hits(box, others):
+    """Whether a box `(left, top, right, bottom)` shares a point with any other."""
+    left, top, right, bottom = box
+    return any(
+        left < other[2] and other[0] < right and top < other[3] and other[1] < bottom
+        for other in others
+    )
+
+
+def _crowd(spot, spots):
+    """How many marks are near: the crowded are placed first."""
+    _, x, y = spot
+    return sum(abs(x - a) < 150 and abs(y - b) < 24 for _, a, b in spots)
+
+
+def _around(x, y, wide):
+    """Boxes on all sides of a mark, the near ones first."""
+    half = HIGH / 2
+    for far in range(12, 110, 7):
+        corners = [(x + far, y - half), (x - far - wide, y - half)]
+        for shift in (-wide / 2, 0, -wide, -wide / 4, -3 * wide / 4):
+            corners += [(x + shift, y - far - HIGH), (x + shift, y + far)]
+        for down in (-far - half, far - half):
+            corners += [(x + far / 2, y + down), (x - far / 2 - wide, y + down)]
+        for left, top in corners:
+            yield left, top, left + wide, top + HIGH
+
+
+def _anywhere(box, wide):
+    """Boxes on every line of the picture."""
+    left, top, width, height = box
+    for row in range(int(height // HIGH)):
+        for column in range(int((width - wide) // 10)):
+            corner = (left + 4 + 10 * column, top + HIGH * row)
+            yield (*corner, corner[0] + wide, corner[1] + HIGH)

@@ -1,0 +1,47 @@
+"""A copy of any model, also of one that has just run or was compiled."""
+
+import copy
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+
+def independent_copy(model):
+    """A deep copy of `model`; results that it keeps are copied without their graph.
+
+    `copy.deepcopy` refuses a tensor that has a gradient's history, such as a feature
+    map that a model keeps. What `torch.compile` wraps is copied without the wrapper.
+    Raises ValueError for lazy layers that have not seen an image yet.
+    """
+    model = getattr(model, "_orig_mod", model)
+    refuse_lazy(model)
+    with CopyWithoutHistory():
+        return copy.deepcopy(model)
+
+
+class CopyWithoutHistory(TorchFunctionMode):
+    """Where it is active, a tensor with a gradient's history is copied detached."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function is torch.Tensor.__deepcopy__ and not args[0].is_leaf:
+            tensor, copies = args
+            copies[id(tensor)] = tensor.detach().clone()
+            return copies[id(tensor)]
+        return function(*args, **(kwargs or {}))
+
+
+def refuse_lazy(model):
+    """ValueError, in words, for layers that take their shape from the first image."""
+    lazy = [
+        path
+        for path, module in model.named_modules()
+        if isinstance(module, nn.modules.lazy.LazyModuleMixin)
+        and module.has_uninitialized_params()
+    ]
+    if lazy:
+        names = ", ".join(lazy[:6]) or type(model).__name__
+        raise ValueError(
+            f"lazy layers ({names}) have no weights before the first image; run the "
+            "model once, on a batch of its images: model(images)"
+        )

@@ -1,0 +1,125 @@
+"""How images lie in memory: channels last where a device has it fast and right.
+
+Channels last is faster on most processors, and was wrong, without an error, on some:
+so an accelerator earns it by a small test, and a model by one run.
+"""
+
+from functools import cache
+
+import torch
+from torch.nn import functional as F
+
+from inception_edu.networks.copies import independent_copy
+
+# On CUDA, gradients through a padded average pool were wrong in channels last up to
+# here (pytorch#188344, fixed in July 2026).
+RIGHT_ON_CUDA_SINCE = (2, 13)
+
+
+def preferred_memory_format(device, torch_version=torch.__version__):
+    """`torch.channels_last` or `torch.contiguous_format`, for images on `device`.
+
+    Contiguous on Apple's MPS, where channels last gives wrong gradients or ends the
+    process (pytorch#175189, #175190), on a CUDA whose torch is known to be wrong, and
+    on any accelerator where a small test shows a difference.
+    """
+    device = torch.device(device)
+    version = tuple(int(part) for part in torch_version.split(".")[:2])
+    if device.type == "cpu":
+        return torch.channels_last
+    if device.type in ("mps", "meta"):
+        return torch.contiguous_format
+    if device.type == "cuda" and version < RIGHT_ON_CUDA_SINCE:
+        return torch.contiguous_format
+    return torch.channels_last if layouts_agree(device) else torch.contiguous_format
+
+
+@cache
+def layouts_agree(device):
+    """Whether pools, convolution and norm give the same in both layouts on `device`."""
+    try:
+        contiguous, last = (
+            outputs_and_gradients(device, layout)
+            for layout in (torch.contiguous_format, torch.channels_last)
+        )
+    except Exception:  # each backend has its own errors
+        return False
+    return all(map(close, contiguous, last))
+
+
+@torch.enable_grad()
+def outputs_and_gradients(device, layout):
+    """Max pool, 3x3, norm, two padded average pools, 1x1: outputs and gradients."""
+
+    def numbers(*shape):  # the same every time, and no random state is used
+        steps = torch.arange(torch.Size(shape).numel(), dtype=torch.float64)
+        values = steps.mul(1.7).sin().reshape(shape).float().to(device)
+        if len(shape) == 4:
+            values = values.contiguous(memory_format=layout)
+        return values.requires_grad_()
+
+    x, wide, narrow = numbers(2, 8, 9, 9), numbers(8, 8, 3, 3), numbers(4, 8, 1, 1)
+    scale, shift = numbers(8), numbers(8)
+    y = F.conv2d(F.max_pool2d(x, 3, 2, 1), wide, padding=1)
+    y = F.batch_norm(y, None, None, scale, shift, training=True)
+    y = F.avg_pool2d(y, 3, 1, 1, count_include_pad=False)
+    y = F.conv2d(F.avg_pool2d(y, 3, 1, 1), narrow)
+    y.square().sum().backward()
+    return [y.detach(), *(leaf.grad for leaf in (x, wide, narrow, scale, shift))]
+
+
+def accepts_channels_last(model, example):
+    """Whether `model` gives the same for a batch in both layouts: one run of each.
+
+    Code that reads strides fails in channels last (`x.view(len(x), -1)` behind a
+    convolution) or gives something else. `example` is `(N, C, H, W)` on the model's
+    device, two images or more. Copies of `model` run, in the mode that it is in: it
+    stays as it was, and so does the random state. False too where it does not run, or
+    cannot be copied.
+    """
+    if example.dim() != 4:
+        return False
+    try:
+        contiguous, last = (
+            trial(model, example, layout)
+            for layout in (torch.contiguous_format, torch.channels_last)
+        )
+    except Exception:  # whatever it raises: torch's own, or of an assert in its code
+        return False
+    return len(contiguous) == len(last) and all(map(close, contiguous, last))
+
+
+@torch.no_grad()
+def trial(model, example, layout):
+    """The tensors that a copy of `model`, in this layout, makes of `example`."""
+    model = independent_copy(model)
+    lay_out(model, layout)
+    devices = [] if example.device.type == "cpu" else [example.device]
+    with torch.random.fork_rng(devices, device_type=example.device.type):
+        return tensors(model(example.contiguous(memory_format=layout)))
+
+
+def lay_out(model, layout):
+    """Give every 4-d parameter and buffer of `model` this layout, in place."""
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.dim() == 4:
+            tensor.data = tensor.data.contiguous(memory_format=layout)
+
+
+def tensors(value):
+    """The tensors in a model's output: itself, or those of a tuple, list or dict."""
+    if isinstance(value, torch.Tensor):
+        return [value]
+    parts = value.values() if isinstance(value, dict) else value
+    if isinstance(value, dict | tuple | list):
+        return [tensor for part in parts for tensor in tensors(part)]
+    return []
+
+
+def close(one, other):
+    """Equal up to the rounding of a fast float32 convolution, TF32 among them."""
+    if one.shape != other.shape:
+        return False
+    if not one.is_floating_point() or not one.numel():
+        return torch.equal(one, other)
+    return bool((one - other).abs().max() <= 1e-2 * one.abs().max())

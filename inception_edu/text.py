@@ -1,0 +1,40 @@
+"""Numbers and shapes as text, in one way for all rooms. Imports nothing."""
+
+_UNITS = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
+
+
+def number(value, digits=3):
+    """A number with so many significant digits: "0.834", "128 M", "5.33 G"."""
+    value = float(value)
+    if value != value or value in (float("inf"), float("-inf")):
+        return str(value)
+    rounded = abs(float(f"{value:.{digits}g}"))
+    for size, unit in _UNITS:
+        if rounded >= size:
+            return f"{value / size:.{digits}g}{unit}"
+    return f"{value:.{digits}g}"
+
+
+def tick(value):
+    """A round number as an axis writes it: 150 M, 2.5 k, 12."""
+    return number(value, digits=6)
+
+
+def short(value):
+    """A number with its trailing zeros, for columns: 128.0 M, 5.33 G, 16.4 k, 12."""
+    for size, unit in _UNITS[1:]:
+        if abs(value) >= size:
+            scaled = value / size
+            digits = 0 if scaled >= 1000 else 1 if scaled >= 10 else 2
+            return f"{scaled:,.{digits}f}{unit}"
+    return f"{value:,.4g}"
+
+
+def times(ratio):
+    """A ratio in words: "2.37 times", "12 times"."""
+    return f"{ratio:.0f} times" if ratio >= 100 else f"{ratio:.3g} times"
+
+
+def dims(sizes):
+    """A shape, grid or kernel: "192x28x28"."""
+    return "x".join(map(str, sizes))

@@ -1,0 +1,155 @@
+"""Numbers as text, axes, bars, legends and labels that do not collide."""
+
+import re
+from itertools import combinations, pairwise
+
+import pytest
+
+from inception_edu.figures.labels import place_labels, spread
+from inception_edu.figures.plot import (
+    NOTE,
+    Plot,
+    bar_plot,
+    clip,
+    legend,
+    log_ticks,
+    round_up,
+    ticks,
+)
+from inception_edu.figures.svg import Drawing, Line, Rect, Text, text_width
+from inception_edu.text import dims, number, short, tick, times
+
+
+@pytest.mark.parametrize(
+    ("write", "value", "text"),
+    [
+        (number, 0, "0"),
+        (number, 0.83449, "0.834"),
+        (number, 999.6, "1 k"),
+        (number, 127_950_000, "128 M"),
+        (number, 36_393_800_000, "36.4 G"),
+        (number, 1.6e12, "1.6 T"),
+        (number, -2_500, "-2.5 k"),
+        (number, float("nan"), "nan"),
+        (tick, 150_000_000, "150 M"),
+        (tick, 0.0001, "0.0001"),
+        (short, 127_963_000, "128.0 M"),
+        (short, 5_330_000_000, "5.33 G"),
+        (short, 12, "12"),
+        (times, 2.3703, "2.37 times"),
+        (times, 2633.2, "2633 times"),
+        (dims, (192, 28, 28), "192x28x28"),
+        (dims, (), ""),
+    ],
+)
+def test_a_number_or_shape_is_written_in_few_letters(write, value, text):
+    assert write(value) == text
+
+
+@pytest.mark.parametrize("low, high", [(0, 100), (-4, 16), (0, 0.3), (0, 3.6e10)])
+def test_ticks_are_round_evenly_spaced_and_inside(low, high):
+    found = ticks(low, high, 5)
+    assert 3 <= len(found) <= 11
+    assert low <= found[0] and found[-1] <= high
+    steps = [b - a for a, b in pairwise(found)]
+    assert max(steps) == pytest.approx(min(steps))
+    assert f"{steps[0]:.0e}"[0] in "125"
+
+
+def test_a_logarithmic_axis_has_powers_of_ten_and_steps_between_when_short():
+    assert log_ticks(1, 100) == [1, 2, 5, 10, 20, 50, 100]
+    assert log_ticks(1e-3, 1e3) == pytest.approx([10.0**p for p in range(-3, 4)])
+
+
+@pytest.mark.parametrize(
+    "value, end", [(0, 1), (1, 1), (1.2, 2), (36.4e9, 50e9), (0.07, 0.1), (700, 1000)]
+)
+def test_the_end_of_an_axis_is_the_next_round_number(value, end):
+    assert round_up(value) == pytest.approx(end)
+
+
+def plot(**options):
+    drawing = Drawing(560, 300)
+    return drawing, Plot(drawing, (50, 20, 400, 200), (1, 100), (0, 10), **options)
+
+
+def test_data_are_placed_linearly_or_by_their_logarithm():
+    _, plain = plot()
+    assert plain.at(1, 0) == (50, 220)
+    assert plain.at(100, 10) == (450, 20)
+    _, log = plot(log_x=True)
+    assert log.at(10, 5) == pytest.approx((250, 120))
+    assert log.at(0, 5)[0] == 50  # what has no logarithm stands at the low end
+
+
+def test_axes_write_numbers_or_the_names_that_they_are_given():
+    drawing, axes = plot()
+    axes.axes("width", "MACs", x_ticks={1: "stem", 100: "head"}, y_ticks=())
+    assert [item.text for item in drawing.items if isinstance(item, Text)] == [
+        *("stem", "head", "width", "MACs")
+    ]
+
+
+def test_a_curve_is_cut_where_it_leaves_the_box():
+    drawing, axes = plot()
+    axes.curve([(1, 5), (50, 30), (99, 5)])
+    pieces = [item.points for item in drawing.items if isinstance(item, Line)]
+    assert len(pieces) == 2
+    assert all(20 <= y <= 220 for piece in pieces for _, y in piece)
+    assert clip([(0, 0), (10, 0)], (2, -1, 8, 1)) == [[(2, 0), (8, 0)]]
+    assert clip([(0, 5), (10, 5)], (2, -1, 8, 1)) == []
+
+
+def test_a_bar_is_as_long_as_its_amount_and_its_ghost_as_the_amount_before():
+    drawing = Drawing(560, 200)
+    bars = bar_plot(drawing, (60, 20), rows=2, top=1000)
+    bars.bar(0, [(200, "1x1", ""), (300, "3x3", "")], "a", "500", ghost=800)
+    ghost, first, second = (i for i in drawing.items if isinstance(i, Rect))
+    scale = (560 - 60 - 110) / 1000
+    assert ghost.fill == "none" and ghost.width == pytest.approx(800 * scale)
+    assert first.width == pytest.approx(200 * scale)
+    assert second.x + second.width == pytest.approx(60 + 500 * scale)
+
+
+def test_a_legend_goes_on_in_the_next_line_before_it_leaves_the_sheet():
+    drawing = Drawing(300, 100)
+    legend(drawing, 10, 16, [(f"series number {i}", "ink", None) for i in range(4)])
+    texts = [item for item in drawing.items if isinstance(item, Text)]
+    assert len({item.y for item in texts}) > 1
+    assert all(item.x + text_width(item.text, NOTE) <= 300 for item in texts)
+
+
+def test_spread_places_keep_order_and_distance_and_move_as_little_as_needed():
+    assert spread([10, 50], 0, 100, 17) == [10, 50]
+    moved = spread([52, 50, 51], 0, 100, 17)
+    assert moved[1] < moved[2] < moved[0]
+    assert all(b - a >= 17 - 1e-9 for a, b in pairwise(sorted(moved)))
+    crowded = spread([99] * 12, 0, 100, 17)
+    assert min(crowded) >= -1e-9 and max(crowded) <= 100
+
+
+def test_labels_of_crowded_marks_cover_neither_each_other_nor_a_mark():
+    box = (50, 20, 480, 260)
+    spots = tuple((f"network {i}", 200 + 13 * (i % 4), 100 + 9 * i) for i in range(10))
+    placed = place_labels(spots, box)
+    assert len(placed) == len(spots)
+    boxes = {
+        name: (x, y - 13, x + text_width(name, NOTE, bold=True), y + 4)
+        for name, (x, y, _) in placed.items()
+    }
+    for one, other in combinations(boxes.values(), 2):
+        assert not (
+            one[0] < other[2] and other[0] < one[2]
+            and one[1] < other[3] and other[1] < one[3]
+        )  # fmt: skip
+    for left, top, right, bottom in boxes.values():
+        assert left >= 50 and right <= 530 and top >= 20 and bottom <= 280
+        assert not any(left < x < right and top < y < bottom for _, x, y in spots)
+
+
+def test_the_end_of_every_line_is_named_without_overlap():
+    drawing, axes = plot()
+    axes.name_ends([(100, 5, "first", "1x1"), (100, 5.1, "second", "3x3")])
+    texts = [item for item in drawing.items if isinstance(item, Text)]
+    assert abs(texts[0].y - texts[1].y) >= 17 - 1e-9
+    assert re.fullmatch(r"first|second", texts[0].text)

@@ -1,0 +1,122 @@
+"""Channels last is earned: by a device in a small test, by a model in one run."""
+
+import pytest
+import torch
+from torch import nn
+
+import inception_edu as ie
+from inception_edu.networks import memory_format
+from inception_edu.networks.copies import independent_copy
+from inception_edu.networks.memory_format import (
+    accepts_channels_last,
+    layouts_agree,
+    preferred_memory_format,
+)
+
+LAST, CONTIGUOUS = torch.channels_last, torch.contiguous_format
+
+
+@pytest.mark.parametrize(
+    ("device", "version", "test_passes", "expected"),
+    [
+        ("cpu", "2.6.0", False, LAST),
+        ("mps", "2.14.0", True, CONTIGUOUS),  # whatever a test would say
+        ("meta", "2.14.0", True, CONTIGUOUS),
+        ("cuda", "2.6.0+cu124", True, CONTIGUOUS),
+        ("cuda", "2.12.1+cu130", True, CONTIGUOUS),
+        ("cuda:1", "2.13.0+cu130", False, CONTIGUOUS),
+        ("cuda:1", "2.14.0a0+git1234", True, LAST),
+        ("xpu", "2.6.0", True, LAST),
+        ("xpu", "2.14.0", False, CONTIGUOUS),
+    ],
+)
+def test_each_device_has_its_layout(
+    monkeypatch, device, version, test_passes, expected
+):
+    monkeypatch.setattr(memory_format, "layouts_agree", lambda device: test_passes)
+    assert preferred_memory_format(device, version) is expected
+    assert preferred_memory_format(torch.device(device), version) is expected
+
+
+@pytest.mark.parametrize("padded", [True, False])
+def test_a_wrong_gradient_of_a_padded_pool_is_seen(monkeypatch, padded):
+    """What CUDA did: windows without the padding's offset, in channels last only."""
+    pool = torch.nn.functional.avg_pool2d
+
+    def wrong_pool(x, kernel, stride, padding, **options):
+        y = pool(x, kernel, stride, padding, **options)
+        if padded and x.is_contiguous(memory_format=LAST):
+            y = y.detach() + (moved := y.roll(1, -1)) - moved.detach()
+        return y
+
+    monkeypatch.setattr(torch.nn.functional, "avg_pool2d", wrong_pool)
+    layouts_agree.cache_clear()
+    assert layouts_agree(torch.device("cpu")) != padded
+    layouts_agree.cache_clear()
+
+
+def test_a_device_that_cannot_run_the_test_keeps_the_contiguous_layout():
+    assert preferred_memory_format("xpu", "2.14.0") is CONTIGUOUS  # none is here
+
+
+class Flattening(nn.Module):
+    """A small network; `flatten` turns its 4x8x8 maps into rows."""
+
+    def __init__(self, flatten):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4)
+        self.linear, self.flatten = nn.Linear(4 * 8 * 8, 3), flatten
+
+    def forward(self, x):
+        self.maps = self.norm(self.conv(x))
+        return {"logits": self.linear(self.flatten(self.maps))}
+
+
+def only_contiguous(x):
+    assert x.is_contiguous()
+    return x.flatten(1)
+
+
+@pytest.mark.parametrize(
+    ("flatten", "accepted"),
+    [
+        (lambda x: x.flatten(1), True),
+        (lambda x: x.reshape(len(x), -1), True),
+        (lambda x: x.view(len(x), -1), False),
+        (lambda x: x.as_strided((len(x), 256), (256, 1)), False),
+        (only_contiguous, False),
+    ],
+)
+def test_a_model_that_reads_strides_is_recognised_and_stays_as_it_was(
+    flatten, accepted
+):
+    model, images = Flattening(flatten), torch.randn(2, 3, 8, 8)
+    model(images)["logits"].sum().backward()
+    maps, random = model.maps, torch.get_rng_state()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    assert accepts_channels_last(model, images) == accepted
+    assert model.maps is maps and model.training
+    assert torch.equal(torch.get_rng_state(), random)
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    assert all(p.is_contiguous() for p in model.parameters())
+
+
+def test_no_images_no_channels_last():
+    assert not accepts_channels_last(nn.Conv3d(3, 2, 1), torch.randn(2, 3, 4, 4, 4))
+    assert not accepts_channels_last(nn.Linear(3, 2), torch.randn(2, 3))
+    assert not accepts_channels_last(nn.Conv2d(9, 2, 1), torch.randn(2, 3, 4, 4))
+
+
+def test_the_family_accepts_it_in_train_mode_with_its_head():
+    model = ie.create_model("mini_v3", aux=True)
+    assert accepts_channels_last(model, torch.randn(2, 3, 48, 48))
+
+
+def test_a_copy_keeps_results_without_their_history():
+    model = Flattening(lambda x: x.flatten(1))
+    model(torch.randn(2, 3, 8, 8))
+    model.kept = [model.maps, {"maps": model.maps}]
+    copied = independent_copy(torch.compile(model, backend="eager"))
+    assert torch.equal(copied.maps, model.maps) and copied.maps.is_leaf
+    assert copied.kept[0] is copied.kept[1]["maps"] is copied.maps
+    assert not model.maps.is_leaf
