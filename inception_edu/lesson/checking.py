@@ -16,7 +16,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from types import FunctionType
 
-from inception_edu.lesson.guard import PATIENCE, TimeUp, guarded
+from inception_edu.lesson.guard import SECONDS, TimeUp, guarded
 from inception_edu.lesson.values import difference, named, show, spare, untouched
 
 WIDTH = 78
@@ -369,7 +369,7 @@ class Feedback:
         return "\n".join(self.lines).encode(errors="replace").decode()
 
 
-def judge(exercise, candidate, seconds=PATIENCE):
+def judge(exercise, candidate, seconds=SECONDS):
     """The `Feedback` on one candidate. Never raises; takes about `seconds` at most."""
     trial = Trial(exercise)
     outcome = guarded(lambda: attempt(exercise, trial, candidate), seconds)

@@ -2,7 +2,6 @@
 
 import builtins
 import contextlib
-import gc
 import io
 import os
 import random
@@ -18,7 +17,6 @@ import torch
 from torch import nn
 
 import inception_edu as ie
-from inception_edu.lesson import guard
 from inception_edu.lesson.checking import Check, judge
 from inception_edu.lesson.guard import guarded
 from inception_edu.networks.layers import Branches, ConvUnit
@@ -109,8 +107,6 @@ def changes_threads(*args):
     random.seed(1)
     np.random.seed(1)
     sys.setrecursionlimit(500)
-    gc.disable()
-    os.umask(0o777)
     os.environ.clear()
     os.environ["NEW"] = "1"
     sys.path.clear()
@@ -338,143 +334,72 @@ def test_a_module_stub_is_not_attempted_yet():
     assert not judge(NAIVE, Stub).attempted
 
 
-def swallow(*args):
-    while True:
-        try:  # noqa: SIM105
-            print("again")
-        except:  # noqa: E722
-            pass
-
-
-def swallow_in_silence(*args):
-    while True:
-        try:  # noqa: SIM105
-            args = args
-        except:  # noqa: E722
-            pass
-
-
 def spin(*args):
     while True:
         pass
 
 
-def spin_in_parts(*args):
-    def part():
-        try:
-            while True:
-                pass
-        finally:
-            return 1  # noqa: B012
-
-    while True:
-        part()
-
-
-@pytest.mark.filterwarnings("ignore::SyntaxWarning")
-@pytest.mark.parametrize("loop", [spin, swallow, swallow_in_silence, spin_in_parts])
+@pytest.mark.parametrize(
+    "loop", [spin, lambda *args: [print("again") for _ in iter(int, 1)]]
+)
 def test_an_endless_loop_is_stopped(loop):
     before = set(threading.enumerate())
-    start = time.monotonic()
-    answer = judge(CONV_PARAMS, loop, seconds=0.3)
-    assert time.monotonic() - start < 20
-    assert "[x] conv_params(3, 64, 7, False): still running after 0.3 seconds" in str(
-        answer
-    )
-    assert "is there a loop that never ends?" in str(answer)
-    assert "restart" not in str(answer)
+    answer = str(judge(CONV_PARAMS, loop, seconds=0.3))
+    assert "[x] conv_params(3, 64, 7, False): still running after 0.3 seconds" in answer
+    assert "is there a loop that never ends?" in answer and "restart" not in answer
     assert set(threading.enumerate()) <= before
 
 
-def test_an_endless_loop_is_stopped_outside_the_main_thread():
-    answers = []
-    thread = threading.Thread(
-        target=lambda: answers.append(judge(CONV_PARAMS, spin, seconds=0.3))
-    )
-    thread.start()
-    thread.join(60)
-    assert "still running" in str(answers[0])
+def test_a_loop_that_catches_everything_asks_for_a_restart(capsys):
+    ended, before = threading.Event(), set(threading.enumerate())
 
+    def swallow(*args):
+        while not ended.is_set():
+            try:
+                while not ended.is_set():
+                    print("again")
+            except:  # noqa: E722
+                pass
 
-def test_a_sleeping_candidate_is_left_behind_and_the_next_check_works():
-    answer = judge(CONV_PARAMS, lambda *args: time.sleep(30), seconds=0.1)
-    assert "restart the kernel" in " ".join(str(answer).split())
-    start = time.monotonic()
+    answer = " ".join(str(judge(CONV_PARAMS, swallow, seconds=0.2)).split())
+    assert "restart the kernel" in answer
     assert judge(CONV_PARAMS, right).passed
-    assert time.monotonic() - start < 10
+    assert not capsys.readouterr().out  # nor does it print into later cells
+    ended.set()
+    for left in set(threading.enumerate()) - before:
+        left.join()
 
 
-def test_a_candidate_left_behind_ends_when_it_wakes_and_the_notebook_goes_on():
-    woken = []
+def test_a_sleeping_candidate_ends_when_it_wakes_and_the_next_check_works():
+    woken, before = [], set(threading.enumerate())
 
     def sleeps(*args):
-        time.sleep(1.5)
+        time.sleep(2)
         woken.append(1)
-        while True:
-            pass
 
-    before = set(threading.enumerate())
-    judge(CONV_PARAMS, sleeps, seconds=0.1)
+    answer = judge(CONV_PARAMS, sleeps, seconds=0.1)
+    assert "restart the kernel" in " ".join(str(answer).split())
+    assert judge(CONV_PARAMS, right).passed
     (left,) = set(threading.enumerate()) - before
     left.join(60)
     assert not left.is_alive() and not woken
 
 
-SLOW = "import time\nfor _ in range(60):\n    time.sleep(0.02)\nwhole = True\n"
-ENDLESS = "while True:\n    pass\n"
-
-
 def test_an_import_is_not_cut_in_half(tmp_path, monkeypatch):
     """What it leaves of torch would fail in every cell that follows."""
-    (tmp_path / "slow_module.py").write_text(SLOW)
+    slow = "import time\nfor _ in range(60):\n    time.sleep(0.02)\ndone = True\n"
+    (tmp_path / "slow_module.py").write_text(slow)
     monkeypatch.syspath_prepend(tmp_path)
-    before = set(threading.enumerate())
 
     def imports(*args):
         import slow_module
 
-        while slow_module.whole:
+        while slow_module.done:
             pass
 
     answer = judge(CONV_PARAMS, imports, seconds=0.1)
     assert "still running after 0.1 seconds" in str(answer)
-    assert sys.modules.pop("slow_module").whole
-    assert set(threading.enumerate()) <= before
-
-
-def test_an_import_without_an_end_is_stopped_in_the_end(tmp_path, monkeypatch):
-    (tmp_path / "endless_module.py").write_text(ENDLESS)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(guard, "IMPORTS", 0.5)
-    before = set(threading.enumerate())
-
-    def imports(*args):
-        import endless_module
-
-        return endless_module
-
-    answer = judge(CONV_PARAMS, imports, seconds=0.1)
-    assert "still running after 0.1 seconds" in str(answer)
-    assert set(threading.enumerate()) <= before
-
-
-def test_stop_may_be_pressed_twice(monkeypatch):
-    """What was thrown at a thread that is blocked is taken back even then."""
-    told = []
-
-    def join(seconds):
-        if told:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(guard, "throw", lambda thread, error: told.append(error))
-    monkeypatch.setattr(guard, "running", {})
-    worker = types.SimpleNamespace(ident=0, is_alive=lambda: True, join=join)
-    assert not guard.stop(worker, guard.Watch())
-    assert told[:2] == [guard.TimeUp, None]
-
-
-def test_the_limit_is_five_seconds_by_default():
-    assert guard.PATIENCE == 5.0
+    assert sys.modules.pop("slow_module").done
 
 
 def test_what_a_candidate_prints_is_shown_and_cut(capsys):
@@ -483,11 +408,6 @@ def test_what_a_candidate_prints_is_shown_and_cut(capsys):
     assert printed.startswith("    your code printed:\n    | xxxx")
     assert "characters more" in printed and len(printed) < 3000
     assert printed.endswith("[ok] conv_params: 5 checks passed\n")
-
-
-def test_output_of_a_stopped_loop_does_not_depend_on_the_clock():
-    answers = {str(judge(CONV_PARAMS, swallow, seconds=s / 10)) for s in (3, 3, 3)}
-    assert len(answers) == 1
 
 
 def test_a_candidate_that_deletes_itself_still_counts():
@@ -530,7 +450,6 @@ def test_the_notebook_is_as_it_was_afterwards():
     limit, threads = sys.getrecursionlimit(), torch.get_num_threads()
     place, filters = os.getcwd(), list(warnings.filters)
     path, places, environment = sys.path, list(sys.path), dict(os.environ)
-    mask = guard.umask()
     assert judge(CONV_PARAMS, changes_threads).passed
     judge(NAIVE, lambda i, w: nn.Conv2d(i, 4, 1))
     assert (torch.rand(1).item(), random.random(), np.random.rand()) == wanted
@@ -540,45 +459,12 @@ def test_the_notebook_is_as_it_was_afterwards():
     assert (os.getcwd(), warnings.filters) == (place, filters)
     assert sys.path is path
     assert path == places
-    assert (dict(os.environ), guard.umask()) == (environment, mask)
-    assert gc.isenabled()
+    assert dict(os.environ) == environment
 
 
 def test_feedback_is_the_same_on_every_run():
     for candidate in (raises, recurses, lambda *args: object(), right):
         assert len({str(judge(CONV_PARAMS, candidate)) for _ in range(3)}) == 1
-
-
-def test_what_others_left_behind_is_not_among_what_a_candidate_says(monkeypatch):
-    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
-
-    class Left:
-        def __init__(self):
-            self.me = self
-
-        def __del__(self):
-            sum(len(str(i)) for i in range(3))  # needs room on the stack
-
-    collected = []
-
-    def collects(*args):
-        """What Python may do by itself at the bottom of a recursion."""
-        try:
-            return collects(*args)
-        except RecursionError:
-            if not collected:
-                collected.append(gc.collect())
-            raise
-
-    gc.collect()
-    gc.disable()  # until then
-    for _ in range(10):
-        Left()
-    try:
-        assert "printed" not in str(judge(CONV_PARAMS, collects))
-    finally:
-        gc.enable()
-    assert collected and not gc.get_freeze_count()
 
 
 def test_an_error_says_in_which_line():
