@@ -9,7 +9,7 @@ back through them? Two laws to hold against what was measured:
 - without it a branch is as strong as its input, so each block *multiplies*:
   (1 + scale^2)^n, and the gradient's power likewise.
 
-    python -m inception_edu.explorers.residual
+    python -m experiments residual
 
 measures the stacks again (`stack`, below; three seeds, a minute) and writes
 residual.csv. Szegedy et al., Inception-v4, arXiv 1602.07261, section 3.3 and figure
@@ -29,7 +29,6 @@ from inception_edu.figures.svg import Drawing
 TABLE = Path(__file__).with_suffix(".csv")
 SCALES = [0.0, 0.05, 0.1, 0.17, 0.2, 0.3, 0.5, 1.0]
 DEPTH = 20
-SEEDS = (0, 1, 2)
 CHANNELS, INNER, GRID, BATCH = 64, 16, 8, 16
 LOW = -0.3  # of the axes, in powers of ten: a gradient may shrink a little
 
@@ -55,7 +54,7 @@ class Measured(NamedTuple):
     zeros: float
 
 
-# How the table is made. torch is imported here only: a picture needs none.
+# The blocks and how they are measured. Only this needs torch: a picture does not.
 
 
 def stack(scale, norm, seed):
@@ -101,23 +100,6 @@ def measure(blocks, seed=0, depths=None):
         zeros = (y == 0).double().mean().item()
         found.append(Measured(size(y) / size(x), size(gradient) / size(pull), zeros))
     return found
-
-
-def main(out=TABLE):
-    """Measure every stack and write the table: the mean over the seeds."""
-    rows = []
-    for norm in (True, False):
-        for scale in SCALES:
-            runs = [measure(stack(scale, norm, seed), seed) for seed in SEEDS]
-            for depth, seeds in enumerate(zip(*runs, strict=True)):
-                means = [
-                    sum(column) / len(SEEDS) for column in zip(*seeds, strict=True)
-                ]
-                rows.append([int(norm), scale, depth, *(f"{m:.5g}" for m in means)])
-    with open(out, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["norm", "scale", "depth", *Measured._fields])
-        writer.writerows(rows)
 
 
 # The picture, from the table.
@@ -201,7 +183,3 @@ def draw_depths(sheet, top, state, what, name):
         sheet.line((x, top - 16), (x + 22, top - 16), stroke=stroke, width=3, dash=dash)
         sheet.text(x + 26, top - 11, label, NOTE)
         x += 84 if label != "law" else 62
-
-
-if __name__ == "__main__":
-    main()

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import inception_edu as ie
+from experiments import auxiliary_head as experiment
 from inception_edu.explorers import auxiliary_head as explorer
 from inception_edu.training import as_input, digits_at_scale
 
@@ -24,8 +25,8 @@ def batch():
 def test_the_norm_is_that_of_the_whole_losss_gradient(batch, weight):
     """Backward through main + weight x auxiliary, in one go."""
     images, labels = (part[:16] for part in batch)
-    model = explorer.build(True, "mixed_b", True, 0)
-    table, _ = explorer.measure(model, images, labels)
+    model = experiment.build(True, "mixed_b", True, 0)
+    table, _ = experiment.measure(model, images, labels)
     logits, (side,) = model(images)
     loss = F.cross_entropy(logits, labels) + weight * F.cross_entropy(side, labels)
     loss.backward()
@@ -43,8 +44,8 @@ def test_the_norm_is_that_of_the_whole_losss_gradient(batch, weight):
 @pytest.mark.parametrize("norm", [True, False])
 def test_the_table_at_the_start_can_be_measured_again(batch, norm):
     """Seed 0, before any training: the file says what torch says here."""
-    model = explorer.build(norm, "reduction_a", False, 0)
-    table, _ = explorer.measure(model, *batch)
+    model = experiment.build(norm, "reduction_a", False, 0)
+    table, _ = experiment.measure(model, *batch)
     for stage, stored in explorer.measured()[norm, "reduction_a", False, 0][0][
         0
     ].items():
@@ -56,7 +57,7 @@ def test_the_table_at_the_start_can_be_measured_again(batch, norm):
 def test_the_table_is_whole():
     with open(explorer.TABLE, newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == len(explorer.plan()) * 2 * len(explorer.STAGES)
+    assert len(rows) == len(experiment.plan()) * 2 * len(explorer.STAGES)
     assert {int(row["steps"]) for row in rows} == {0, explorer.STEPS}
 
 
@@ -71,10 +72,10 @@ def test_a_head_gives_nothing_to_the_stages_above_it():
 def test_the_two_norms_sit_where_the_paper_says():
     """Rethinking, section 10: BN-aux adds one to the head's fully connected layer."""
     for head_norm, expected in ((True, 2), (False, 1)):
-        head = explorer.build(True, "mixed_b", head_norm, 0).aux_heads["mixed_b"]
+        head = experiment.build(True, "mixed_b", head_norm, 0).aux_heads["mixed_b"]
         norms = [m for m in head.modules() if isinstance(m, nn.BatchNorm2d)]
         assert len(norms) == expected
-    bare = explorer.build(False, "mixed_b", False, 0)
+    bare = experiment.build(False, "mixed_b", False, 0)
     assert not any(isinstance(m, nn.BatchNorm2d) for m in bare.modules())
 
 
@@ -88,9 +89,9 @@ def test_without_weight_the_head_changes_nothing():
 
 def test_measuring_leaves_the_network_as_it_was(batch):
     images, labels = (part[:4] for part in batch)
-    model = explorer.build(True, None, False, 3)
+    model = experiment.build(True, None, False, 3)
     before = {name: p.clone() for name, p in model.named_parameters()}
-    table, main = explorer.measure(model, images, labels)
+    table, main = experiment.measure(model, images, labels)
     assert all(torch.equal(before[n], p) for n, p in model.named_parameters())
     assert all(gradient.aux == gradient.dot == 0 for gradient in table.values())
     assert main > 0
