@@ -1,18 +1,18 @@
 """The family explorer: any cost against any published or measured figure.
 
-Costs of the Inception family are traces of the networks as they stand here; those
-of the references, and every accuracy, are published figures with their source.
+Costs of the Inception family are those of traces, stored in family.csv
+(`python -m experiments family_costs`); those of the references, and every accuracy,
+are published figures with their source. Only the latency needs torch.
 """
 
+import csv
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import pairwise
 from math import ceil, floor, log10
+from pathlib import Path
 from threading import Thread
 
-import torch
-
-from inception_edu.cost import latency, trace
 from inception_edu.explorers import make
 from inception_edu.explorers.controls import (
     Button,
@@ -23,9 +23,10 @@ from inception_edu.explorers.controls import (
 )
 from inception_edu.figures.plot import LABEL, NOTE, SHEET, short, tick, ticks
 from inception_edu.figures.svg import Drawing, text_width
-from inception_edu.networks import create_model
 from inception_edu.papers import figure
 
+TABLE = Path(__file__).with_suffix(".csv")
+COLUMNS = ("params", "macs", "activations", "field")  # of family.csv
 SLIM = "tf-slim/research-slim-readme-md/{}/{}-accuracy"
 TORCHVISION = "torchvision/imagenet1k-v1/{}/{}-accuracy"
 COUNTED = "torchvision/torchvision-models/{}/{}-counted"
@@ -143,11 +144,18 @@ class Point:
 
 
 @cache
-def traced(name, options):
-    """The trace of a network at its own image size."""
-    with torch.device("meta"):
-        model = create_model(name, **dict(options))
-    return trace(model, (1, 3, model.input_size, model.input_size))
+def traced():
+    """`{(name, options): {cost: value}}` of our networks at their own image sizes."""
+    with open(TABLE, newline="", encoding="utf-8") as file:
+        return {
+            (row["network"], row["options"]): {what: int(row[what]) for what in COLUMNS}
+            for row in csv.DictReader(file)
+        }
+
+
+def options_text(options):
+    """Options of a network as family.csv writes them: "layout=paper"."""
+    return " ".join(f"{name}={value}" for name, value in sorted(options.items()))
 
 
 def network_key(figures, name):
@@ -159,15 +167,9 @@ def network_key(figures, name):
 @cache
 def cost(figures, name, what):
     """A cost of a member, None where neither code nor a published figure has it."""
-    key = network_key(figures, name)
-    if key:
-        run = traced(*key)
-        return {
-            "macs": run.macs,
-            "params": run.params,
-            "activations": run.activation_bytes,
-            "field": run.receptive_field[0],
-        }[what]
+    build = SETS[figures][name][0]
+    if build:
+        return traced()[build[0], options_text(build[1])][what]
     slug = name.lower()
     published = {
         "macs": COUNTED.format(slug, "macs"),
@@ -597,6 +599,9 @@ class Stopwatch:
 
     def measure(self, figures):
         """Time every network of these figures, in turns."""
+        from inception_edu.cost import latency
+        from inception_edu.networks import create_model
+
         keys = filter(None, (network_key(figures, name) for name in SETS[figures]))
         models = {key: create_model(key[0], **dict(key[1])) for key in keys}
         self.times = self.times | latency(

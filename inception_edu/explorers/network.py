@@ -27,8 +27,8 @@ from inception_edu.explorers.network_modules import (
     grid_name,
     published,
     receptive_field,
-    skeleton,
     stages,
+    stored,
     total,
 )
 from inception_edu.figures.plot import NOTE, SHEET, short, stacked_bar, times
@@ -313,7 +313,7 @@ def adjust(values, changed, named, own=None):
     if "network" in changed:
         name = values["network"]
         fresh = dict(zip(LETTERS, COUNTS.get(name, (0, 0, 0)), strict=True))
-        fresh["size"] = own.start if name == OWN else skeleton(name).input_size
+        fresh["size"] = own.start if name == OWN else stored()[name]["input_size"]
         fresh |= {"stage": 0, "module": 0}
         values |= {key: value for key, value in fresh.items() if key not in named}
     if "stage" in changed and "module" not in named:

@@ -1,21 +1,22 @@
 """A network as runs of identical modules: what the network explorer draws.
 
-No network is built while a slider moves. Every network is traced once for each
-input size, on the meta device, with one A, one B and one C; modules of a grid are
-identical, so that a count is a multiplication. `tests/explorers` hold this
-against traces of the whole networks.
+Nothing is built or traced while a slider moves: networks.json.gz holds the modules
+of every network at every input size, traced with one A, one B and one C
+(`python -m experiments network_tables`). Modules of a grid are identical, so that a
+count is a multiplication. `tests/explorers` hold both against traces.
 """
 
+import gzip
+import json
 import re
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import astuple, dataclass, replace
+from functools import cache, lru_cache
 from math import prod
+from pathlib import Path
 
-import torch
-
-from inception_edu.cost import Trace, trace
 from inception_edu.figures.theme import kernel_name
-from inception_edu.networks import MODELS, create_model
+
+TABLES = Path(__file__).with_name("networks.json.gz")
 
 # How many A, B and C the published networks have; ours, of the minis.
 COUNTS = {
@@ -26,9 +27,7 @@ COUNTS = {
     "mini_v4": (1, 2, 1),
     "mini_resnet": (1, 2, 1),
 }
-FAMILY = [name for name in MODELS if not name.startswith("mini")]
 PRINTED = "inception_resnet_v2 as printed"  # its figures; the release differs
-NAMES = [*FAMILY, PRINTED, *(name for name in MODELS if name.startswith("mini"))]
 LETTERS = "abc"
 SIZES = [32, 48, 64, 75, 96, 128, 160, 192, 224, 256, 299, 320, 384, 448, 512]
 
@@ -81,6 +80,10 @@ class Own:
     """
 
     def __init__(self, model, input_shape):
+        import torch
+
+        from inception_edu.cost import Trace
+
         if isinstance(model, Trace):
             self.model, self.shape, self.side = model, model.input_shape, None
         elif isinstance(model, torch.nn.Module):
@@ -112,6 +115,8 @@ class Own:
         return self.found[size]
 
     def measure(self, size):
+        from inception_edu.cost import Trace, trace
+
         if isinstance(self.model, Trace):
             return self.model
         shape = (*self.shape[:2], size, size) if self.side else self.shape
@@ -122,26 +127,46 @@ class Own:
             raise ValueError(f"your model cannot take {side}: {problem}") from problem
 
 
-@lru_cache
-def skeleton(name):
-    """The network with one A, B and C where it has them, without memory."""
-    options = dict.fromkeys(LETTERS, 1) if name in COUNTS else {}
-    if name == PRINTED:
-        name, options = "inception_resnet_v2", options | {"layout": "paper"}
-    with torch.device("meta"):
-        return create_model(name, **options)
+@cache
+def stored():
+    """`{name: {"input_size", "min_size", "sizes": {size: modules}}}`, as lists."""
+    return json.loads(gzip.decompress(TABLES.read_bytes()))
+
+
+def as_lists(modules):
+    """Modules as `stored` holds them."""
+    return json.loads(json.dumps([astuple(module) for module in modules]))
 
 
 @lru_cache(maxsize=256)
 def published(name, size):
     """The modules of a network of the family, one A, B and C; ValueError in words."""
-    model = skeleton(name)
-    if size < model.min_size:
+    network = stored()[name]
+    if size < network["min_size"]:
         raise ValueError(
             f"{size}x{size} is too small for {name}, whose last grid would be empty; "
-            f"take an input of at least {model.min_size}x{model.min_size}"
+            f"take an input of at least {network['min_size']}x{network['min_size']}"
         )
-    return modules_of(trace(model, (1, 3, size, size)))
+    if str(size) not in network["sizes"]:
+        raise ValueError(
+            f"{name} cannot halve the grids of {size}x{size}, since one is odd; take "
+            f"an input of {', '.join(network['sizes'])}"
+        )
+    return [
+        Module(
+            name,
+            count,
+            channels,
+            tuple(grid),
+            field and tuple(field),
+            tuple(Layer(*layer) for layer in layers),
+        )
+        for name, count, channels, grid, field, layers in network["sizes"][str(size)]
+    ]
+
+
+NAMES = list(stored())
+FAMILY = [name for name in NAMES if not name.startswith("mini") and name != PRINTED]
 
 
 def compose(name, modules, counts):

@@ -7,6 +7,7 @@ settings goes on from the last whole epoch, to the same weights as without a pau
 Nothing starts by itself.
 """
 
+import csv
 import json
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, ticks
 from inception_edu.figures.svg import Drawing
 from inception_edu.training import recipes
 from inception_edu.training.history import History
+from inception_edu.training.stored import FOLDER
 
 MODELS = ("mini_naive", "mini_reduced", "mini_3x3", "mini_5x5", "mini_v2", "mini_v3")
 MODELS += ("mini_v4", "mini_resnet")
@@ -44,6 +46,8 @@ STORED = {
     "modules": "modules at equal MACs",
     "ladder": "v3's ladder",
 }
+SCALES = {s: s for s in ("10-15", "16-23", "24-31", "32-40")}  # columns by scale
+SCALES["all"] = "accuracy"
 MOST_RUNS = 6  # that a reader can tell apart
 
 QUESTION = "What does this network learn, how fast, and at which scale?"
@@ -250,26 +254,27 @@ class Group:
 
 @cache
 def stored(experiment):
-    """The groups of a stored table, best last; none where there is no table yet."""
-    from inception_edu.training import results
-    from inception_edu.training.data import BINS
-
-    if experiment == "nothing":
+    """The groups of a stored experiment, best last; none where nothing is stored."""
+    path = FOLDER / f"{experiment}.csv"
+    if not path.exists():
         return ()
-    try:
-        table = results(experiment)
-    except ValueError:  # not measured yet
-        return ()
-    if experiment == "modules":
-        table, by = table[table["matched"]], "model"
-    else:
-        by = "rung"
-    groups = []
-    for (name, epochs, images), rows in table.groupby([by, "epochs", "images"]):
-        accuracy = {scale: tuple(rows[scale]) for scale in BINS}
-        accuracy["all"] = tuple(rows["accuracy"])
-        groups.append(Group(name, accuracy, int(epochs), int(images)))
-    return tuple(sorted(groups, key=lambda group: group.mean("all")))
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    groups = {}
+    for row in rows:
+        if row.get("matched", "True") == "True":
+            name = row.get("rung") or row["model"]
+            groups.setdefault((name, row["epochs"], row["images"]), []).append(row)
+    found = [
+        Group(
+            name,
+            {s: tuple(float(row[c]) for row in rows) for s, c in SCALES.items()},
+            int(epochs),
+            int(images),
+        )
+        for (name, epochs, images), rows in sorted(groups.items())
+    ]
+    return tuple(sorted(found, key=lambda group: group.mean("all")))
 
 
 # The picture.

@@ -1,5 +1,6 @@
 """The family explorer: every number has a source, and no label covers another."""
 
+import csv
 from itertools import combinations, pairwise, product
 from threading import Event
 from xml.etree import ElementTree
@@ -7,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 import inception_edu as ie
+from experiments import family_costs
 from inception_edu import papers
 from inception_edu.cost import Latency
 from inception_edu.explorers import family
@@ -123,6 +125,13 @@ def test_costs_belong_to_the_network_that_the_figure_is_about(
     assert family.cost(figures, name, "macs") == macs
 
 
+def test_the_stored_costs_are_what_the_tracer_finds():
+    with open(family.TABLE, newline="") as file:
+        assert list(csv.reader(file))[1:] == [
+            [str(cell) for cell in row] for row in family_costs.rows()
+        ]
+
+
 def test_receptive_fields_are_the_published_ones():
     for name in ("inception-v3", "inception-v4", "inception-resnet-v2", "vgg-16"):
         label = next(n for n in family.NAMES if n.lower() == name)
@@ -171,8 +180,8 @@ def test_measuring_times_the_networks_in_a_thread_and_redraws(monkeypatch):
         return {key: timed("ten crops")[key] for key in models}
 
     explorer = ie.explore.family(start={"figures": "ten crops"})  # which traces
-    monkeypatch.setattr(family, "latency", pretend)
-    monkeypatch.setattr(family, "create_model", lambda name, **options: name)
+    monkeypatch.setattr("inception_edu.cost.latency", pretend)
+    monkeypatch.setattr("inception_edu.networks.create_model", lambda n, **_: n)
     explorer.press("measure")
     with pytest.raises(ValueError, match="still measuring"):
         explorer.press("measure")
@@ -190,8 +199,8 @@ def test_a_measurement_that_fails_says_so(monkeypatch):
         raise RuntimeError("no memory")
 
     explorer = ie.explore.family()
-    monkeypatch.setattr(family, "latency", fail)
-    monkeypatch.setattr(family, "create_model", lambda name, **options: name)
+    monkeypatch.setattr("inception_edu.cost.latency", fail)
+    monkeypatch.setattr("inception_edu.networks.create_model", lambda n, **_: n)
     explorer.press("measure")
     explorer.watch.thread.join(60)
     with pytest.raises(ValueError, match="failed: no memory"):

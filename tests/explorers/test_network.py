@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import inception_edu as ie
+from experiments import network_tables
 from inception_edu.explorers import network_modules
 from inception_edu.explorers.controls import MOST_FRAMES
 from inception_edu.explorers.network import (
@@ -179,17 +180,14 @@ def test_two_networks_side_by_side_on_one_input():
     assert "by grid" in explorer.svg.split("<desc>")[1]
 
 
-def test_no_network_is_built_while_a_slider_moves(monkeypatch):
-    explorer = ie.explore.network(start={"beside": "inception_resnet_v2"})
-    for used in ("create_model", "trace"):
-        monkeypatch.delattr(network_modules, used)
-    explorer.values = {"a": 9, "b": 30, "c": 0, "stage": 5, "show": "memory"}
-    assert "9/30/0" in explorer.summary
+def test_the_stored_networks_are_what_the_tracer_finds():
+    assert network_tables.tables() == network_modules.stored()
 
 
 @pytest.mark.parametrize(
     ("moves", "words"),
     [
+        ({"network": "bn_inception", "size": 299}, "cannot halve the grids of 299x299"),
         ({"size": 64}, "64x64 is too small for inception_v4.*at least 75x75"),
         ({"network": "googlenet", "a": 1}, "googlenet has no A, B and C to count"),
         ({"network": "mini_v4", "beside": "googlenet", "size": 4}, "not a choice"),

@@ -162,7 +162,7 @@ def test_recipe_v3_and_mini_v3_move_together():
     assert shown.values["recipe"] == "quick"
 
 
-def test_stored_runs_are_grouped_by_what_they_differ_in(monkeypatch):
+def test_stored_runs_are_grouped_by_what_they_differ_in(monkeypatch, tmp_path):
     scales = ("10-15", "16-23", "24-31", "32-40")
     rows = [
         {"model": m, "matched": True, "epochs": 4, "images": 6000, "seed": seed}
@@ -172,8 +172,8 @@ def test_stored_runs_are_grouped_by_what_they_differ_in(monkeypatch):
         for seed in (0, 1)
     ]
     rows.append(rows[0] | {"matched": False, "accuracy": 0.99})
-    table = pandas.DataFrame(rows)
-    monkeypatch.setattr("inception_edu.training.results", lambda name: table)
+    pandas.DataFrame(rows).to_csv(tmp_path / "modules.csv", index=False)
+    monkeypatch.setattr(explorer, "FOLDER", tmp_path)
     explorer.stored.cache_clear()
     try:
         shown = explorer.training(start={"beside": "modules"})

@@ -1,0 +1,40 @@
+"""Costs of the Inception family at its own image sizes, the family explorer's.
+
+    python -m experiments family_costs
+
+traces every network that the explorer shows and writes explorers/family.csv.
+"""
+
+import csv
+
+import torch
+
+from inception_edu.cost import trace
+from inception_edu.explorers.family import COLUMNS, SETS, TABLE, options_text
+from inception_edu.networks import create_model
+
+
+def rows():
+    """One row for each network and its options: parameters, MACs, bytes, pixels."""
+    builds = [build for members in SETS.values() for build, _ in members.values()]
+    found = {}
+    for name, options in filter(None, builds):
+        with torch.device("meta"):
+            model = create_model(name, **options)
+        run = trace(model, (1, 3, model.input_size, model.input_size))
+        values = run.params, run.macs, run.activation_bytes, run.receptive_field[0]
+        key = name, options_text(options)
+        found[key] = [*key, *values]
+    return list(found.values())
+
+
+def main(out=TABLE):
+    """Trace every network and write the file."""
+    with open(out, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["network", "options", *COLUMNS])
+        writer.writerows(rows())
+
+
+if __name__ == "__main__":
+    main()
