@@ -8,6 +8,7 @@ from importlib import import_module
 
 _HOMES = {
     "Diagram": "diagram",
+    "Table": "table",
     "diagram": "diagram",
     "accuracy_by_scale": "charts",
     "cost_bars": "charts",

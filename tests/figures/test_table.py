@@ -1,0 +1,36 @@
+"""Tables: the same cells as HTML and as aligned text."""
+
+import pytest
+
+from inception_edu.figures import Table
+
+ROWS = [
+    {"branch": "1x1", "MACs": 9_633_792, "share": 0.25},
+    {"branch": "3x3 & <b>", "MACs": 173_408_256, "share": None},
+]
+
+
+def test_numbers_are_flush_right_and_separated():
+    assert repr(Table(ROWS, title="Module 3a", digits=1)).splitlines() == [
+        "Module 3a",
+        "branch            MACs  share",
+        "1x1          9,633,792    0.2",
+        "3x3 & <b>  173,408,256      -",
+    ]
+
+
+def test_html_has_the_same_cells_escaped():
+    html = Table(ROWS, ["MACs", "branch"], mark=1)._repr_html_()
+    assert "<td style='text-align:right'>9,633,792</td>" in html
+    assert "<th style='text-align:left'>3x3 &amp; &lt;b&gt;</th>" in html
+    assert "share" not in html
+
+
+def test_digits_may_differ_by_column():
+    table = Table([(1.0, 2.0)], ["a", "b"], digits={"a": 0})
+    assert table.cells == [["1", "2.00"]]
+
+
+def test_a_row_of_another_length_is_refused():
+    with pytest.raises(ValueError, match="3 values"):
+        Table([(1, 2, 3)], ["a", "b"])
