@@ -9,6 +9,7 @@ from torch import nn
 
 from inception_edu.networks.googlenet import head, stem
 from inception_edu.networks.layers import Branches, ConvUnit, Network
+from inception_edu.networks.options import choose, no_heads
 
 COLUMNS = ("1x1", "3x3 reduce", "3x3", "double reduce", "double 3x3", "pool proj")
 
@@ -120,16 +121,8 @@ def bn_inception(
     `pool_proj_4cd=128` the literal reading. `separable_stem=True` is the paper's
     first layer. The network has no auxiliary head.
     """
-    if aux:
-        raise ValueError(
-            "bn_inception has no auxiliary heads (the paper: no fully-connected "
-            "layer but the softmax); use aux=False"
-        )
-    if pool_proj_4cd not in (96, 128):
-        raise ValueError(
-            f"pool_proj_4cd={pool_proj_4cd!r} is neither of the two published "
-            "widths; choose 96 (TF-slim) or 128 (figure 5)"
-        )
+    no_heads(aux, "bn_inception")
+    choose("pool_proj_4cd", pool_proj_4cd, (96, 128))
     layers, channels = stem("batch"), 192  # 192 x 28 x 28
     if separable_stem:
         layers["conv1"] = separable_conv()

@@ -7,6 +7,7 @@ figure 2 (the modules), table 1 (the widths), figure 3 (the network).
 from torch import nn
 
 from inception_edu.networks.layers import Branches, ConvUnit, Network
+from inception_edu.networks.options import choose, no_heads
 
 COLUMNS = ("1x1", "3x3 reduce", "3x3", "5x5 reduce", "5x5", "pool proj")
 
@@ -162,10 +163,7 @@ def googlenet(num_classes=1000, aux=False, *, norm=None, layout="paper"):
     is the network torchvision ships: batch norm, 3x3 in the 5x5 branch, 2x2
     last max pool, adaptive pool in the heads, dropout 0.2 (6,624,904 parameters).
     """
-    if layout not in ("paper", "torchvision"):
-        raise ValueError(
-            f"layout={layout!r} is unknown; choose 'paper' or 'torchvision'"
-        )
+    choose("layout", layout, ("paper", "torchvision"))
     shipped = layout == "torchvision"
     if shipped and norm == "none":
         raise ValueError(
@@ -202,10 +200,7 @@ def googlenet_naive(num_classes=1000, aux=False, *, norm="none"):
     Not in the paper, which stops at "computational blow up within a few
     stages" (section 4); this is the network that sentence is about.
     """
-    if aux:
-        raise ValueError(
-            "googlenet_naive has no auxiliary heads; use aux=False, or googlenet"
-        )
+    no_heads(aux, "googlenet_naive", ", or googlenet")
     layers, channels = stem(norm), 192
     for name, widths in TABLE_1.items():
         if name in ("4a", "5a"):

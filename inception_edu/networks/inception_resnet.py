@@ -14,13 +14,18 @@ from inception_edu.networks.googlenet import head
 from inception_edu.networks.inception_v3 import (
     AuxiliaryHead,
     average_pool,
-    choose,
     first_layers,
 )
 from inception_edu.networks.inception_v3 import stem_layers as v3_stem
-from inception_edu.networks.inception_v4 import ReductionA, check_counts, numbered
+from inception_edu.networks.inception_v4 import ReductionA
 from inception_edu.networks.inception_v4 import stem_layers as v4_stem
 from inception_edu.networks.layers import Branches, ConvUnit, Network
+from inception_edu.networks.options import (
+    check_counts,
+    choose,
+    no_heads,
+    numbered,
+)
 
 SCALES = (0.17, 0.10, 0.20)  # of A, B, C in the release; the paper: 0.1 to 0.3
 
@@ -190,11 +195,7 @@ def inception_resnet_v1(num_classes=1000, aux=False, *, a=5, b=10, c=5, scale=No
     default 0.17, 0.10, 0.20. No release for ImageNet exists, and no auxiliary
     head.
     """
-    if aux:
-        raise ValueError(
-            "inception_resnet_v1 has no published auxiliary head; use aux=False, "
-            "or inception_resnet_v2"
-        )
+    no_heads(aux, "inception_resnet_v1", ", or inception_resnet_v2")
     check_counts(a=a, b=b, c=c)
     scale_a, scale_b, scale_c = three_scales(scale)
     layers = first_layers()  # 64 x 73 x 73
@@ -246,10 +247,7 @@ def inception_resnet_v2(
     """
     choose("layout", layout, ("released", "paper"))
     released = layout == "released"
-    if aux and not released:
-        raise ValueError(
-            "the paper shows no auxiliary head; use aux=False or layout='released'"
-        )
+    no_heads(aux and not released, "the paper's", ", or layout='released'")
     counts = (10, 20, 10) if released else (5, 10, 5)
     a, b, c = (
         count if given is None else given

@@ -11,6 +11,7 @@ from torch import nn
 
 from inception_edu.networks.googlenet import head
 from inception_edu.networks.layers import Branches, ConvUnit, Network
+from inception_edu.networks.options import choose
 
 FIVE_REDUCE, FIVE = 48, 64  # of the 5x5 branch, in every 35x35 module
 
@@ -244,14 +245,6 @@ def stem_layers(*, seven_by_seven=False, table_1=False):
         "maxpool_5a": nn.MaxPool2d(3, stride=2),  # 192 x 35 x 35
     }
     return layers, 192
-
-
-def choose(option, value, choices):
-    """Refuse a `value` of `option` that is not among the choices, in words."""
-    if value not in choices:
-        raise ValueError(
-            f"{option}={value!r} is unknown; choose {' or '.join(map(repr, choices))}"
-        )
 
 
 def inception_v3(

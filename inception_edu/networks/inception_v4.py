@@ -12,8 +12,7 @@ from torch import nn
 from inception_edu.networks.googlenet import head
 from inception_edu.networks.inception_v3 import AuxiliaryHead, average_pool
 from inception_edu.networks.layers import Branches, ConvUnit, Network
-
-MOST_MODULES = 100  # of one kind; the papers' networks have 20 at most
+from inception_edu.networks.options import check_counts, numbered
 
 
 def stem_layers():
@@ -184,22 +183,6 @@ class InceptionC(Branches):
             }
         )
         self.out_channels = 1536
-
-
-def check_counts(**counts):
-    """Refuse a number of modules that is no whole number, or fills the memory."""
-    for name, count in counts.items():
-        whole = isinstance(count, int) and not isinstance(count, bool)
-        if not whole or not 0 <= count <= MOST_MODULES:
-            raise ValueError(
-                f"{name}={count!r} must be a whole number of modules, 0 to "
-                f"{MOST_MODULES}"
-            )
-
-
-def numbered(name, count, build):
-    """`count` stages called `name1`, `name2`, ..., each from `build()`."""
-    return {f"{name}{number}": build() for number in range(1, count + 1)}
 
 
 def inception_v4(num_classes=1000, aux=False, *, a=4, b=7, c=3):

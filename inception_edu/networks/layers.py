@@ -1,140 +1,89 @@
-"""The two words every network here is written in, and the frame that holds them.
+"""The two words that every network here is written in, and what holds them.
 
-`ConvUnit` is a convolution with what follows it; `Branches` is the papers'
-"filter concatenation". A module of any version is then a table of branches,
-and a `Network` is a named sequence of such modules.
+`ConvUnit` is a convolution with what follows it. `Branches` is the papers' "filter
+concatenation". A module of any version is a dict of branches, and a `Network` is a
+named sequence of such modules.
 """
 
-from collections.abc import Mapping
-from numbers import Integral
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
+from inception_edu.networks.options import choose
+
 
 class Outputs(NamedTuple):
     """What a network with auxiliary heads returns in train mode.
 
-    `logits` is `(N, num_classes)`; `aux` holds one such tensor per head, from
-    the input side to the output side. In eval mode a network returns the
-    plain tensor `logits`, since the heads are thrown away at inference.
+    `logits` is `(N, num_classes)`; `aux` has one such tensor per head, from input to
+    output. In eval mode a network returns `logits` alone, as a plain tensor.
     """
 
     logits: torch.Tensor
     aux: tuple[torch.Tensor, ...]
 
 
-def pair(size):
-    """A kernel, stride or padding as `(height, width)`."""
-    both = (size, size) if isinstance(size, Integral) else size
-    if not isinstance(both, tuple | list) or len(both) != 2:
-        raise TypeError(
-            f"kernel_size={size!r} must be a whole number, or two: (height, width)"
-        )
-    return tuple(both)
-
-
 class ConvUnit(nn.Sequential):
     """Convolution, normalisation, ReLU: `(N, in, H, W) -> (N, out, H', W')`.
 
-    `padding="same"` keeps the grid at stride 1 (half of an odd kernel on every
-    side), `"valid"` pads nothing, a number or pair is taken as it is.
-    `norm="batch"` is convolution without bias, then batch normalisation with
-    eps 1e-3 (the released networks from BN-Inception on); `norm="none"` is a
-    convolution with bias, as in GoogLeNet (Going deeper, section 5).
+    `padding="same"` is half of an odd kernel on every side, `"valid"` is none, a
+    number or pair is taken as it is. `norm="batch"` is a convolution without bias,
+    then batch normalisation with eps 1e-3 (the releases from BN-Inception on);
+    `norm="none"` is a convolution with bias (Going deeper, section 5).
     """
 
     def __init__(
-        self,
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding="same",
-        *,
-        groups=1,
-        norm="batch",
+        self, inputs, outputs, kernel_size, stride=1, padding="same", *, norm="batch"
     ):
-        if norm not in ("batch", "none"):
-            raise ValueError(f"norm={norm!r} is unknown; choose 'batch' or 'none'")
-        kernel = pair(kernel_size)
+        choose("norm", norm, ("batch", "none"))
+        kernel = kernel_size if isinstance(kernel_size, tuple) else (kernel_size,) * 2
         if padding == "same":
-            if any(k % 2 == 0 for k in kernel):
-                raise ValueError(
-                    f"padding='same' needs an odd kernel, got {kernel}; "
-                    "give the padding as a number"
-                )
-            padding = tuple(k // 2 for k in kernel)
+            if any(size % 2 == 0 for size in kernel):
+                raise ValueError(f"padding='same' needs an odd kernel, got {kernel}")
+            padding = tuple(size // 2 for size in kernel)
         elif padding == "valid":
             padding = 0
+        bias = norm == "none"
         super().__init__()
-        self.conv = nn.Conv2d(
-            in_channels,
-            out_channels,
-            kernel,
-            stride,
-            padding,
-            groups=groups,
-            bias=norm == "none",
-        )
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=bias)
         if norm == "batch":
-            self.norm = nn.BatchNorm2d(out_channels, eps=1e-3)
+            self.norm = nn.BatchNorm2d(outputs, eps=1e-3)
         self.relu = nn.ReLU(inplace=True)
 
 
 def chain(steps):
-    """One module from a module, a list of modules, or a table of named ones."""
+    """One module from a module, a list of modules, or a dict of named ones."""
     if isinstance(steps, nn.Module):
         return steps
-    if isinstance(steps, Mapping):
-        sequence = nn.Sequential()
-        for name, step in steps.items():
-            sequence.add_module(name, chain(step))
-        return sequence
-    if not isinstance(steps, list | tuple):
-        hint = "; call the class first" if isinstance(steps, type) else ""
-        raise TypeError(
-            f"{steps!r} is no layer; expected a module, a list of modules, or a "
-            f"table of them by name{hint}"
-        )
-    return nn.Sequential(*steps)
+    if not isinstance(steps, dict):
+        return nn.Sequential(*steps)
+    sequence = nn.Sequential()
+    for name, step in steps.items():
+        sequence.add_module(name, chain(step))
+    return sequence
 
 
 class Branches(nn.ModuleDict):
     """Run every named branch on the same input, concatenate along channels.
 
     The papers' "filter concatenation" (Going deeper, figure 2): `(N, in, H, W)`
-    goes into each branch, `(N, sum of branch outputs, H', W')` comes out, in
-    the order of the table. A branch is a module, a list of modules run one
-    after the other, or a table of named ones; `module["3x3"]` is that branch.
+    goes into each branch, `(N, sum of branch outputs, H', W')` comes out. A branch
+    is a module, a list of modules run one after the other, or a dict of named ones.
     """
 
     def __init__(self, branches):
-        super().__init__()
-        if not isinstance(branches, Mapping):
-            raise TypeError(
-                f"branches are a table by name, such as {{'1x1': module}}, not a "
-                f"{type(branches).__name__}"
-            )
-        for name, steps in branches.items():
-            if hasattr(self, name) or "." in name or not name:
-                raise ValueError(
-                    f"a branch cannot be called {name!r}: torch needs that name for "
-                    "itself; choose another, such as 'double 3x3'"
-                )
-            self[name] = chain(steps)
+        super().__init__({name: chain(steps) for name, steps in branches.items()})
 
     def forward(self, x):
         outputs = [branch(x) for branch in self.values()]
-        grids = [output.shape[2:] for output in outputs]
-        if any(grid != grids[0] for grid in grids):
-            seen = ", ".join(
-                f"{name}: {'x'.join(map(str, grid))}"
-                for name, grid in zip(self, grids, strict=True)
+        if any(y.shape[2:] != outputs[0].shape[2:] for y in outputs):
+            ends = ", ".join(
+                f"{name}: {'x'.join(map(str, y.shape[2:]))}"
+                for name, y in zip(self, outputs, strict=True)
             )
             raise ValueError(
-                f"branches end on different grids ({seen}) and cannot be "
+                f"branches end on different grids ({ends}) and cannot be "
                 "concatenated; check each branch's padding and stride"
             )
         return torch.cat(outputs, 1)
@@ -161,55 +110,33 @@ class Network(nn.Module):
         return [(name, getattr(self, name)) for name in self.stage_names]
 
     def forward(self, x):
-        self.check_input(x)
+        self.check_images(x)
         aux = []
-        try:
-            for name, stage in self.stages():
-                x = stage(x)
-                if self.training and self.aux_heads and name in self.aux_heads:
-                    aux.append(self.aux_heads[name](x))
-        except ValueError as problem:
-            if "more than 1 value per channel" not in str(problem):
-                raise
-            raise ValueError(
-                f"one image in train mode: {self.name} normalises a 1x1 grid over the "
-                "batch, and one value has no variance; pass two images or more, or "
-                "call eval()"
-            ) from None
+        for name, stage in self.stages():
+            x = stage(x)
+            if self.training and self.aux_heads and name in self.aux_heads:
+                aux.append(self.aux_heads[name](x))
         return Outputs(x, tuple(aux)) if aux else x
 
-    def check_input(self, x):
-        """Refuse what cannot be an image batch for this network, in words."""
+    def check_images(self, x):
+        """Refuse, in words, what is no batch of images for this network."""
         if not isinstance(x, torch.Tensor):
-            raise TypeError(
-                f"input of type {type(x).__name__}: {self.name} takes a tensor of "
-                "images, (N, 3, height, width)"
-            )
-        shape = tuple(x.shape)
+            kind = type(x).__name__
+            raise TypeError(f"input of type {kind}: {self.name} takes a tensor")
+        shape, weights = tuple(x.shape), next(self.parameters(), x).dtype
         if len(shape) != 4 or shape[1] != 3:
             raise ValueError(
-                f"input of shape {shape}: {self.name} takes a batch of colour "
-                "images, (N, 3, height, width)"
+                f"input of shape {shape}: {self.name} takes a batch of colour images, "
+                "(N, 3, height, width)"
             )
-        if not x.is_floating_point():
-            raise TypeError(
-                f"input of type {x.dtype}: {self.name} takes floats around zero; "
-                "training.data.as_input makes them of bytes"
-            )
-        if any(size < self.min_size for size in shape[2:]):
+        if min(shape[2:]) < self.min_size:
             raise ValueError(
-                f"input {shape[2]}x{shape[3]} is smaller than {self.name} can "
-                f"take ({self.min_size}x{self.min_size}); pass a larger image "
-                "or use a mini network"
+                f"input {shape[2]}x{shape[3]} is smaller than {self.name} can take "
+                f"({self.min_size}x{self.min_size}); pass a larger image or use a mini"
             )
-        weights = next(self.parameters(), x).dtype
-        if type(x) is torch.Tensor and x.dtype != weights and not under_autocast(x):
+        wrong = type(x) is torch.Tensor and x.dtype != weights
+        if wrong and not torch.is_autocast_enabled(x.device.type):
             raise TypeError(
                 f"input of type {x.dtype} for weights of type {weights}: pass "
-                f"x.to({weights}), or convert the network"
+                f"x.to({weights}), and bytes through training.as_input(x)"
             )
-
-
-def under_autocast(x):
-    """Whether torch chooses the type of every layer on this device itself."""
-    return torch.is_autocast_enabled(x.device.type)

@@ -11,9 +11,14 @@ from torch import nn
 
 from inception_edu.networks.googlenet import COLUMNS, InceptionModule, NaiveModule
 from inception_edu.networks.inception_resnet import Residual
-from inception_edu.networks.inception_v3 import GridReduction, average_pool, choose
-from inception_edu.networks.inception_v4 import check_counts, numbered
+from inception_edu.networks.inception_v3 import GridReduction, average_pool
 from inception_edu.networks.layers import Branches, ConvUnit, Network
+from inception_edu.networks.options import (
+    check_counts,
+    choose,
+    no_heads,
+    numbered,
+)
 
 CLASSES = 10  # the digits; create_model gives this to a mini unless told otherwise
 
@@ -69,8 +74,7 @@ def three_modules(name, build, num_classes, aux, width):
     `build(in_channels, widths, width)` returns a module with `.out_channels`. The
     stem stays as it is, so that the modules alone differ in width.
     """
-    if aux:
-        raise ValueError(f"{name} has no auxiliary head; use aux=False, or mini_v3")
+    no_heads(aux, name, ", or mini_v3")
     check_width(width)
     channels = 12
     stages = {"stem": plain_stem(channels)}  # 12 x 24 x 24
@@ -304,8 +308,7 @@ def mini_v4(num_classes=CLASSES, aux=False, *, a=1, b=2, c=1):
     `a`, `b`, `c`: how many modules on 24x24, 11x11 and 5x5, all of one grid alike
     and each as wide at its end as at its start.
     """
-    if aux:
-        raise ValueError("mini_v4 has no auxiliary head; use aux=False, or mini_v3")
+    no_heads(aux, "mini_v4", ", or mini_v3")
     check_counts(a=a, b=b, c=c)
     row = dict(zip(COLUMNS, (6, 6, 6, 4, 6, 6), strict=True))
     stages = {
@@ -360,8 +363,7 @@ def mini_resnet(
     the branches stay as narrow as they are, like the release's 192 to 256 beside
     2080. `residual=False` leaves the additions out, and nothing else.
     """
-    if aux:
-        raise ValueError("mini_resnet has no auxiliary head; use aux=False, or mini_v3")
+    no_heads(aux, "mini_resnet", ", or mini_v3")
     check_counts(a=a, b=b, c=c)
     if not isinstance(scale, Real) or not 0 <= scale <= 10:
         raise ValueError(f"scale={scale!r} must lie between 0 and 10; 1 is no scaling")

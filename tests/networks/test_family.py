@@ -249,7 +249,7 @@ def test_residual_scales_are_the_releases_and_an_argument():
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("bn_inception", {"pool_proj_4cd": 100}, "96 (TF-slim) or 128"),
+        ("bn_inception", {"pool_proj_4cd": 100}, "96 or 128"),
         ("inception_v3", {"layout": "keras"}, "'released' or 'torchvision'"),
         ("inception_v3", {"stem": "5x5"}, "'released' or '7x7'"),
         (

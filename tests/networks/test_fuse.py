@@ -251,7 +251,7 @@ def test_what_is_not_a_plain_1x1_is_left_alone():
         {
             "a": ConvUnit(4, 2, 1, stride=2),
             "b": ConvUnit(4, 2, 1, stride=2, padding="valid"),
-            "c": [ConvUnit(4, 4, 1, groups=4), nn.MaxPool2d(1, 2)],
+            "c": [nn.Conv2d(4, 4, 1, groups=4), nn.MaxPool2d(1, 2)],
             "d": nn.AvgPool2d(2),
         }
     )

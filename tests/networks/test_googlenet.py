@@ -121,7 +121,7 @@ def test_the_torchvision_layout_differs_where_the_paper_says_otherwise():
         (
             lambda: ie.create_model("googlenet_naive", aux=True),
             ValueError,
-            "no auxiliary heads",
+            "no auxiliary head",
         ),
     ],
 )

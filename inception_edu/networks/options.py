@@ -1,0 +1,32 @@
+"""What the builders of networks refuse, each in one place."""
+
+MOST_MODULES = 100  # of one kind; the papers' networks have 20 at most
+
+
+def choose(option, value, choices):
+    """ValueError for a `value` of `option` that is not among the choices."""
+    if value not in choices:
+        raise ValueError(
+            f"{option}={value!r} is unknown; choose {' or '.join(map(repr, choices))}"
+        )
+
+
+def no_heads(aux, name, instead=""):
+    """ValueError where `aux` asks for heads that nobody published."""
+    if aux:
+        raise ValueError(f"{name} has no auxiliary head; use aux=False{instead}")
+
+
+def check_counts(**counts):
+    """ValueError for a number of modules that is not whole, or fills the memory."""
+    for name, count in counts.items():
+        if type(count) is not int or not 0 <= count <= MOST_MODULES:
+            raise ValueError(
+                f"{name}={count!r} must be a whole number of modules, 0 to "
+                f"{MOST_MODULES}"
+            )
+
+
+def numbered(name, count, build):
+    """`count` stages called `name1`, `name2`, ..., each from `build()`."""
+    return {f"{name}{number}": build() for number in range(1, count + 1)}
