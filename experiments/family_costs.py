@@ -2,7 +2,7 @@
 
     python -m experiments family_costs
 
-traces every network that the explorer shows and writes explorers/family.csv.
+traces every network that the explorer shows and writes explorers/family_figures.csv.
 """
 
 import csv
@@ -10,7 +10,7 @@ import csv
 import torch
 
 from inception_edu.cost import trace
-from inception_edu.explorers.family import COLUMNS, SETS, TABLE, options_text
+from inception_edu.explorers.family_figures import COLUMNS, SETS, TABLE, options_text
 from inception_edu.networks import create_model
 
 

@@ -1,16 +1,11 @@
 """The family explorer: any cost against any published or measured figure.
 
-Costs of the Inception family are those of traces, stored in family.csv
-(`python -m experiments family_costs`); those of the references, and every accuracy,
-are published figures with their source. Only the latency needs torch.
+`family_figures.py` has the numbers and their sources; only the latency, measured on
+this machine when its button is pressed, needs torch.
 """
 
-import csv
 from dataclasses import dataclass
-from functools import cache, lru_cache
 from itertools import pairwise
-from math import ceil, floor, log10
-from pathlib import Path
 from threading import Thread
 
 from inception_edu.explorers import make
@@ -21,83 +16,27 @@ from inception_edu.explorers.controls import (
     Picture,
     Range,
 )
-from inception_edu.figures.plot import LABEL, NOTE, SHEET, short, tick, ticks
-from inception_edu.figures.svg import Drawing, text_width
-from inception_edu.papers import figure
+from inception_edu.explorers.family_figures import (
+    NAMES,
+    SET_NAMES,
+    SETS,
+    cost,
+    error_of,
+    network_key,
+    published,
+)
+from inception_edu.figures.plot import (
+    LABEL,
+    NOTE,
+    SHEET,
+    Plot,
+    place_labels,
+    short,
+    ticks,
+)
+from inception_edu.figures.svg import Drawing
 
-TABLE = Path(__file__).with_suffix(".csv")
-COLUMNS = ("params", "macs", "activations", "field")  # of family.csv
-SLIM = "tf-slim/research-slim-readme-md/{}/{}-accuracy"
-TORCHVISION = "torchvision/imagenet1k-v1/{}/{}-accuracy"
-COUNTED = "torchvision/torchvision-models/{}/{}-counted"
-SLIM_STEM = {"separable_stem": True}
-
-# The networks of v4's paper, and how each is built for its figures.
-V4_PAPER = {
-    "Inception-v3": ("inception_v3", {}),
-    "Inception-v4": ("inception_v4", {}),
-    "Inception-ResNet-v1": ("inception_resnet_v1", {}),
-    "Inception-ResNet-v2": ("inception_resnet_v2", {"layout": "paper"}),
-}
-
-
-def printed(place, builds):
-    """`{name: (build, id)}` of networks whose figures stand at the same `place`."""
-    return {
-        name: (build, place.format(name.lower(), "{}"))
-        for name, build in builds.items()
-    }
-
-
-def references(place, *names):
-    """The same for references, of which nothing is built."""
-    return printed(place, dict.fromkeys(names))
-
-
-# What an accuracy was measured on, and for each network how it is built for that
-# figure (None: a reference, whose costs are published too) and where it stands.
-# `{}` is "top-1" or "top-5"; GoogLeNet's paper has top-5 only.
-RESNETS = ("ResNet-50", "ResNet-101", "ResNet-152")
-SETS = {
-    "released": {
-        "GoogLeNet": (
-            ("googlenet", {"layout": "torchvision"}),
-            TORCHVISION.format("googlenet", "{}"),
-        ),
-        "BN-Inception": (
-            ("bn_inception", SLIM_STEM),
-            SLIM.format("inception-v2", "{}"),
-        ),
-        **printed(
-            SLIM,
-            {
-                "Inception-v3": ("inception_v3", {}),
-                "Inception-v4": ("inception_v4", {}),
-                "Inception-ResNet-v2": ("inception_resnet_v2", {}),
-            },
-        ),
-        **references(TORCHVISION, "AlexNet", "VGG-16", "ResNet-18", *RESNETS),
-    },
-    "one crop": {
-        "GoogLeNet": (("googlenet", {}), "going-deeper/table-3/1-model-1-crop"),
-        "BN-Inception": (
-            ("bn_inception", SLIM_STEM),
-            "batch-normalization/figure-4/bn-inception-1-model-1-crop/{}-error",
-        ),
-        **printed("inception-v4/table-2/{}/{}-error", V4_PAPER),
-    },
-    "ten crops": {
-        "GoogLeNet": (("googlenet", {}), "going-deeper/table-3/1-model-10-crops"),
-        **printed("inception-v4/table-3/{}/{}-error", V4_PAPER),
-        "AlexNet": (None, "alexnet/table-2/alexnet-1-cnn/{}-error"),
-        **references("resnet/table-3/{}/{}-error", "VGG-16", *RESNETS),
-    },
-}
-SET_NAMES = {
-    "released": "released, 1 crop",
-    "one crop": "papers, 1 crop",
-    "ten crops": "papers, 10-12 crops",
-}
+QUESTION = "What does a cost buy?"
 COSTS = {
     "macs": "MACs",
     "params": "parameters",
@@ -112,9 +51,6 @@ AGAINST = {
 }
 UNITS = {"macs": "MACs", "params": "parameters", "activations": "B", "field": "pixels"}
 UNITS |= {"top-1": "% top-1 error", "top-5": "% top-5 error", "latency": "ms"}
-NAMES = list(dict.fromkeys(name for members in SETS.values() for name in members))
-
-QUESTION = "What does a cost buy?"
 CONTROLS = [
     Choice("cost", "cost", COSTS, "macs"),
     Choice("against", "against", AGAINST, "top-1"),
@@ -141,63 +77,6 @@ class Point:
     is_ours: bool
     x_spread: tuple | None = None
     y_spread: tuple | None = None
-
-
-@cache
-def traced():
-    """`{(name, options): {cost: value}}` of our networks at their own image sizes."""
-    with open(TABLE, newline="", encoding="utf-8") as file:
-        return {
-            (row["network"], row["options"]): {what: int(row[what]) for what in COLUMNS}
-            for row in csv.DictReader(file)
-        }
-
-
-def options_text(options):
-    """Options of a network as family.csv writes them: "layout=paper"."""
-    return " ".join(f"{name}={value}" for name, value in sorted(options.items()))
-
-
-def network_key(figures, name):
-    """`(name, options)` that a member is built with, None for a reference."""
-    build = SETS[figures][name][0]
-    return build and (build[0], tuple(sorted(build[1].items())))
-
-
-@cache
-def cost(figures, name, what):
-    """A cost of a member, None where neither code nor a published figure has it."""
-    build = SETS[figures][name][0]
-    if build:
-        return traced()[build[0], options_text(build[1])][what]
-    slug = name.lower()
-    published = {
-        "macs": COUNTED.format(slug, "macs"),
-        "params": COUNTED.format(slug, "parameters"),
-        "field": "receptive-field/readme-md/vgg-16/receptive-field"
-        if name == "VGG-16"
-        else None,
-    }.get(what)
-    return figure(published).value if published else None
-
-
-def published(figures, name, top):
-    """The `papers.Figure` of a member's error or accuracy, None if not published."""
-    if name not in SETS[figures]:
-        return None
-    id = SETS[figures][name][1]
-    if "{}" not in id:
-        return figure(id) if top == "top-5" else None
-    return figure(id.format(top))
-
-
-def error_of(figures, name, top):
-    """Published error in percent, None where there is none."""
-    found = published(figures, name, top)
-    if found is None:
-        return None
-    value = 100 - found.value if "accuracy" in found.what else found.value
-    return round(value, 3)
 
 
 def axis_value(figures, name, what, times):
@@ -300,88 +179,57 @@ def sentence(state, members, inside, limit):
 BOX = (52, 34, SHEET - 62, 290)  # x, y, width, height of the axes
 
 
-class Scale:
-    """Data to pixels on both axes; the horizontal one may be logarithmic."""
-
-    def __init__(self, members, log):
-        self.log = log
-        xs, ys = [p.x for p in members], [p.y for p in members]
-        xs += [end for p in members for end in p.x_spread or ()]
-        ys += [end for p in members for end in p.y_spread or ()]
-        if log:
-            self.x_range = (log10(min(xs)) - 0.08, log10(max(xs)) + 0.08)
-        else:
-            self.x_range = (0, max(xs) * 1.06)
-        room = (max(ys) - min(ys)) * 0.08 or 1
-        self.y_range = (max(0, min(ys) - room), max(ys) + room)
-
-    def x(self, value):
-        low, high = self.x_range
-        value = log10(value) if self.log else value
-        return BOX[0] + (value - low) / (high - low) * BOX[2]
-
-    def y(self, value):
-        low, high = self.y_range
-        return BOX[1] + BOX[3] - (value - low) / (high - low) * BOX[3]
-
-    def x_ticks(self):
-        if not self.log:
-            return ticks(*self.x_range, 6)
-        low, high = self.x_range
-        powers = range(floor(low), ceil(high) + 1)
-        steps = (1, 2, 5) if high - low < 2.2 else (1,)
-        found = [step * 10**power for power in powers for step in steps]
-        return [value for value in found if low <= log10(value) <= high]
+def plot_of(sheet, members, log):
+    """The `Plot` that holds every member and the spread of what was timed."""
+    xs, ys = [p.x for p in members], [p.y for p in members]
+    xs += [end for p in members for end in p.x_spread or ()]
+    ys += [end for p in members for end in p.y_spread or ()]
+    x_range = (0, max(xs) * 1.06)
+    if log:
+        x_range = (min(xs) * 10**-0.08, max(xs) * 10**0.08)
+    room = (max(ys) - min(ys)) * 0.08 or 1
+    y_range = (max(0, min(ys) - room), max(ys) + room)
+    return Plot(sheet, BOX, x_range, y_range, log_x=log)
 
 
 def draw_points(sheet, state, members, inside, limit):
     """Axes, the budget, the line of the best, a mark and a label for each network."""
-    scale = Scale(members, state["log"])
-    left, top, width, height = BOX
-    bottom = top + height
-    for value in ticks(*scale.y_range, 5):
-        y = scale.y(value)
-        sheet.line((left, y), (left + width, y), stroke="grid", width=1)
-        sheet.text(left - 6, y + 5, tick(value), NOTE, anchor="end", fill="muted")
-    for value in scale.x_ticks():
-        x = scale.x(value)
-        sheet.line((x, bottom), (x, bottom + 5), width=1)
-        middle = min(x, SHEET - text_width(tick(value), NOTE) / 2)
-        style = {"anchor": "middle", "fill": "muted"}
-        sheet.text(middle, bottom + 20, tick(value), NOTE, **style)
-    sheet.line((left, bottom), (left + width, bottom), width=1)
+    plot = plot_of(sheet, members, state["log"])
+    x_ticks = None if state["log"] else ticks(*plot.x_range, 6)
+    plot.axes(x_ticks=x_ticks, y_ticks=ticks(*plot.y_range, 5))
     sheet.text(0, 16, AGAINST[state["against"]], LABEL, bold=True)
     better = "down" if state["cost"] == "field" else "down and left"
     words = f"{COSTS[state['cost']]}; {better} is better"
-    sheet.text(SHEET, bottom + 40, words, LABEL, anchor="end", bold=True)
+    sheet.text(SHEET, plot.bottom + 40, words, LABEL, anchor="end", bold=True)
     if state["budget"] < 100:
-        x = scale.x(limit)
-        if left <= x <= left + width:
-            sheet.rect(x, top, left + width - x, height, "panel")
-            sheet.line((x, top), (x, bottom), stroke="accent", width=3)
-        label = f"budget {amount(limit, state['cost'])}"
-        sheet.text(SHEET, 16, label, NOTE, anchor="end", fill="accent", bold=True)
-    stairs = staircase(scale, frontier(members)) if state["front"] else []
+        draw_budget(plot, limit, f"budget {amount(limit, state['cost'])}")
+    stairs = staircase(plot, frontier(members)) if state["front"] else []
     if stairs:
         sheet.line(*stairs, stroke="good", width=2, dash="6 4")
     for point in members:
-        x, y = scale.x(point.x), scale.y(point.y)
-        if point.x_spread:
-            ends = [(scale.x(end), y) for end in point.x_spread]
-            sheet.line(*ends, stroke="ink", width=2)
-        if point.y_spread:
-            ends = [(x, scale.y(end)) for end in point.y_spread]
-            sheet.line(*ends, stroke="ink", width=2)
-        draw_mark(sheet, state, point, x, y, point in inside)
-    spots = tuple(
-        (p.name, round(scale.x(p.x), 1), round(scale.y(p.y), 1)) for p in members
-    )
-    for name, (x, y, reach) in place_labels(spots, tuple(pairwise(stairs))).items():
-        spot = next((a, b) for other, a, b in spots if other == name)
-        if reach:
-            sheet.line(spot, reach, stroke="muted", width=1)
-        bold = name == state["look"]
-        sheet.text(x, y, name, NOTE, bold=bold)
+        for ends in (
+            [(x, point.y) for x in point.x_spread or ()],
+            [(point.x, y) for y in point.y_spread or ()],
+        ):
+            if ends:
+                sheet.line(*(plot.at(*end) for end in ends), stroke="ink", width=2)
+        draw_mark(sheet, state, point, *plot.at(point.x, point.y), point in inside)
+    spots = {p.name: tuple(round(v, 1) for v in plot.at(p.x, p.y)) for p in members}
+    marks = tuple((name, *spot) for name, spot in spots.items())
+    for name, (x, y, end) in place_labels(marks, BOX, tuple(pairwise(stairs))).items():
+        if end:
+            sheet.line(spots[name], end, stroke="muted", width=1)
+        sheet.text(x, y, name, NOTE, bold=name == state["look"])
+
+
+def draw_budget(plot, limit, label):
+    """What lies beyond the budget, shaded, behind a line."""
+    x, _ = plot.at(limit, plot.y_range[0])
+    if plot.x <= x <= plot.right:
+        plot.drawing.rect(x, plot.y, plot.right - x, plot.height, "panel")
+        plot.drawing.line((x, plot.y), (x, plot.bottom), stroke="accent", width=3)
+    style = {"anchor": "end", "fill": "accent", "bold": True}
+    plot.drawing.text(SHEET, 16, label, NOTE, **style)
 
 
 def draw_mark(sheet, state, point, x, y, is_inside):
@@ -404,124 +252,13 @@ def draw_mark(sheet, state, point, x, y, is_inside):
     sheet.raw(f'<path d="M{x - 9} {y - 9}h18v18h-18z" fill-opacity="0" {pick}/>')
 
 
-def staircase(scale, front):
+def staircase(plot, front):
     """Corners of a line that tells for every cost the best figure it buys."""
-    corners = [(scale.x(front[0].x), scale.y(front[0].y))]
+    corners = [plot.at(front[0].x, front[0].y)]
     for point in front[1:]:
-        corners.append((scale.x(point.x), corners[-1][1]))
-        corners.append((scale.x(point.x), scale.y(point.y)))
-    return [*corners, (BOX[0] + BOX[2], corners[-1][1])]
-
-
-HIGH = 17  # of a label's box
-
-
-@lru_cache(maxsize=256)
-def place_labels(spots, lines=()):
-    """`{name: (x, baseline, end of the line to its mark or None)}`; none overlap.
-
-    `spots` are `(name, x, y)` of the marks, `lines` pairs of points. Each label takes
-    the nearest free place around its mark, inside the axes: no other label and no
-    mark there, nor, where that leaves one, any line.
-    """
-    marks = [(x - 12, y - 12, x + 12, y + 12) for _, x, y in spots]
-    drawn = [box for start, end in lines for box in along(start, end)]
-    labels, placed = [], {}
-    for name, x, y in sorted(spots, key=lambda spot: (crowd(spot, spots), spot)):
-        wide = text_width(name, NOTE, bold=True)
-        for boxes in (around(x, y, wide), anywhere(wide)):
-            near = [box for box in boxes if is_in_axes(box)]
-            free = [box for box in near if not hits(box, marks + labels)]
-            if free:
-                others = labels + [core(spot) for spot in spots if spot[0] != name]
-                box = min(free, key=lambda box: ugliness(box, (x, y), others, drawn))
-                break
-        else:
-            continue
-        end = nearest(box, x, y)
-        far = abs(end[0] - x) + abs(end[1] - y) > 16
-        labels.append(box)
-        drawn += along((x, y), end) if far else []
-        placed[name] = (box[0], box[3] - 4, end if far else None)
-    return placed
-
-
-def core(spot):
-    """A mark as it is drawn, without the room about it; no line crosses it."""
-    _, x, y = spot
-    return x - 5, y - 5, x + 5, y + 5
-
-
-def is_in_axes(box):
-    left, top, width, height = BOX
-    return (
-        left + 2 <= box[0]
-        and box[2] <= left + width
-        and top <= box[1]
-        and box[3] <= top + height - 2
-    )
-
-
-def ugliness(box, mark, others, drawn):
-    """Pixels from a mark to its label, and what lines through texts are worth."""
-    end = nearest(box, *mark)
-    far = abs(end[0] - mark[0]) + abs(end[1] - mark[1])
-    through = sum(hits(piece, others) for piece in along(mark, end)) if far > 16 else 0
-    return far + 30 * hits(box, drawn) + 20 * through
-
-
-def nearest(box, x, y):
-    """The point of a box that is nearest to `(x, y)`."""
-    return min(max(x, box[0]), box[2]), min(max(y, box[1]), box[3])
-
-
-def along(start, end, step=8):
-    """Small boxes that cover a line."""
-    (x0, y0), (x1, y1) = start, end
-    count = max(1, ceil(max(abs(x1 - x0), abs(y1 - y0)) / step))
-    points = [
-        (x0 + (x1 - x0) * i / count, y0 + (y1 - y0) * i / count)
-        for i in range(count + 1)
-    ]
-    return [(x - 1, y - 1, x + 1, y + 1) for x, y in points]
-
-
-def hits(box, others):
-    """Whether a box `(left, top, right, bottom)` shares a point with any other."""
-    left, top, right, bottom = box
-    return any(
-        left < other[2] and other[0] < right and top < other[3] and other[1] < bottom
-        for other in others
-    )
-
-
-def crowd(spot, spots):
-    """How many other marks are near, negative: the crowded are placed first."""
-    _, x, y = spot
-    return -sum(abs(x - a) < 150 and abs(y - b) < 24 for _, a, b in spots)
-
-
-def around(x, y, wide):
-    """Boxes on all sides of a mark, the near ones first."""
-    half = HIGH / 2
-    for far in range(12, 110, 7):
-        yield (x + far, y - half, x + far + wide, y + half)  # right
-        yield (x - far - wide, y - half, x - far, y + half)  # left
-        for shift in (-wide / 2, 0, -wide, -wide / 4, -3 * wide / 4):
-            yield (x + shift, y - far - HIGH, x + shift + wide, y - far)  # above
-            yield (x + shift, y + far, x + shift + wide, y + far + HIGH)  # below
-        for down in (-far - half, far - half):
-            yield (x + far / 2, y + down, x + far / 2 + wide, y + down + HIGH)
-            yield (x - far / 2 - wide, y + down, x - far / 2, y + down + HIGH)
-
-
-def anywhere(wide):
-    """Boxes on every line of the picture."""
-    left, top, width, height = BOX
-    for row in range(int(height // HIGH)):
-        for column in range(int((width - wide) // 10)):
-            corner = (left + 4 + 10 * column, top + HIGH * row)
-            yield (*corner, corner[0] + wide, corner[1] + HIGH)
+        x, y = plot.at(point.x, point.y)
+        corners += [(x, corners[-1][1]), (x, y)]
+    return [*corners, (plot.right, corners[-1][1])]
 
 
 def draw_notes(sheet, state, members, missing, times):

@@ -1,22 +1,12 @@
 """The training explorer: what does this network learn, how fast, at which scale?
 
-Train starts `fit` in a process of its own, so that neither the notebook's cells nor
-torch's random numbers in them notice; a thread reads what it tells after every
-epoch and has the picture drawn again. Pause ends the process; Train with the same
-settings goes on from the last whole epoch, to the same weights as without a pause.
-Nothing starts by itself.
+Nothing trains until Train is pressed; `training_runs.py` starts, stops and continues
+the runs, and after every epoch the picture is drawn again.
 """
 
 import csv
-import json
-import subprocess
-import sys
-import tempfile
-import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from threading import Thread
 
 from inception_edu.explorers import make
 from inception_edu.explorers.controls import (
@@ -26,15 +16,20 @@ from inception_edu.explorers.controls import (
     Range,
     Steps,
 )
-from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, ticks
+from inception_edu.explorers.training_runs import (
+    MOST_RUNS,
+    RECIPES,
+    SETTINGS,
+    Run,
+    Trainer,
+)
+from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, spread, ticks
 from inception_edu.figures.svg import Drawing
-from inception_edu.training import recipes
 from inception_edu.training.history import History
 from inception_edu.training.stored import FOLDER
 
 MODELS = ("mini_naive", "mini_reduced", "mini_3x3", "mini_5x5", "mini_v2", "mini_v3")
 MODELS += ("mini_v4", "mini_resnet")
-RECIPES = {"quick": recipes.quick, "v1": recipes.v1, "v3": recipes.v3}
 ONLY_V3 = ("v3",)  # recipes that set a stem and an auxiliary head
 CURVES = {
     "accuracy": "test accuracy",
@@ -48,7 +43,6 @@ STORED = {
 }
 SCALES = {s: s for s in ("10-15", "16-23", "24-31", "32-40")}  # columns by scale
 SCALES["all"] = "accuracy"
-MOST_RUNS = 6  # that a reader can tell apart
 
 QUESTION = "What does this network learn, how fast, and at which scale?"
 CONTROLS = [
@@ -61,7 +55,6 @@ CONTROLS = [
     Choice("beside", "stored runs", STORED, "modules"),
 ]
 SWEEP = {"beside": list(STORED), "curve": list(CURVES)}
-SETTINGS = ("model", "recipe", "epochs", "images", "seed")  # of a run
 
 
 def adjust(values, changed, named):
@@ -72,167 +65,6 @@ def adjust(values, changed, named):
         else:
             values["recipe"] = "quick"
     return values
-
-
-# Runs: started, stopped and gone on with.
-
-
-@dataclass
-class Run:
-    """One training: its settings, what it told so far, and how it stands."""
-
-    name: str
-    epochs: int
-    settings: dict | None = None  # None: it was trained elsewhere
-    history: History | None = None
-    process: subprocess.Popen | None = None
-    stopped: bool = False
-    error: str = ""
-
-    @property
-    def status(self):
-        """ "training", "paused", "failed" or "done"."""
-        if self.process and not self.stopped:
-            return "training"
-        if self.error:
-            return "failed"
-        return "paused" if self.done < self.epochs else "done"
-
-    @property
-    def done(self):
-        """How many epochs are behind it."""
-        epoch = self.history.epoch if self.history else ()
-        return epoch[-1] if epoch else 0
-
-
-# The path, so that the child finds the package wherever this process found it.
-CHILD = (
-    "import json, sys; sys.path[:] = json.loads(sys.stdin.readline()); "
-    "from inception_edu.explorers.training import work; work()"
-)
-
-
-def work():
-    """What the child does: `fit`, and a line of JSON after every epoch."""
-    from inception_edu.training import digits_at_scale, fit
-
-    told, out = json.loads(sys.stdin.readline()), sys.stdout
-    sys.stdout = sys.stderr  # nothing but JSON may go where the parent listens
-
-    def tell(message):
-        print(json.dumps(message), file=out, flush=True)
-
-    try:
-        fit(
-            told["model"],
-            digits_at_scale(told["images"]),
-            RECIPES[told["recipe"]],
-            told["epochs"],
-            told["seed"],
-            progress=False,
-            checkpoint=told["checkpoint"],
-            callback=lambda history: tell(history.as_dict()),
-        )
-    except BrokenPipeError:  # the notebook is gone
-        pass
-    except Exception as error:
-        tell({"error": str(error) or type(error).__name__})
-
-
-def end(runs):
-    """Stop every process; also called when Python ends."""
-    for run in runs:
-        if run.process:
-            run.stopped = True
-            run.process.terminate()
-
-
-@dataclass(eq=False)
-class Trainer:
-    """The runs of one explorer, and what its buttons do."""
-
-    runs: list = field(default_factory=list)
-    changed: object = lambda: None  # called after every epoch, from a thread
-
-    def __post_init__(self):
-        self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        self.threads = []
-        weakref.finalize(self, end, self.runs)
-
-    @property
-    def active(self):
-        """The run that is training, or None."""
-        return next((run for run in self.runs if run.status == "training"), None)
-
-    def train(self, values):
-        """Start a run with these settings, or go on with the one that was paused."""
-        if self.active:
-            raise ValueError(f"{self.active.name} is training; press Pause first")
-        settings = {name: values[name] for name in SETTINGS}
-        known = [run for run in self.runs if run.settings == settings]
-        if known and known[0].status == "done":
-            raise ValueError(
-                f"{known[0].name} is trained, and would come out the same again; "
-                "choose another seed, or press Clear"
-            )
-        if not known and len(self.runs) >= MOST_RUNS:
-            raise ValueError(f"{MOST_RUNS} runs fill the picture; press Clear first")
-        if not known:
-            name = f"{values['model']} {values['recipe']} {values['seed']}"
-            known = [Run(name, values["epochs"], settings)]
-            self.runs += known
-        self.start(known[0])
-
-    def start(self, run):
-        """A child process for `run`, and a thread that listens to it."""
-        number = self.runs.index(run)
-        checkpoint = Path(self.folder.name) / f"{number}-{id(run)}.pt"
-        run.stopped, run.error = False, ""
-        run.process = subprocess.Popen(
-            [sys.executable, "-c", CHILD],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,  # the notebook's stop button stops a cell, not it
-        )
-        for line in (sys.path, run.settings | {"checkpoint": str(checkpoint)}):
-            print(json.dumps(line), file=run.process.stdin, flush=True)
-        listener = Thread(target=self.listen, args=(run, run.process), daemon=True)
-        self.threads.append(listener)
-        listener.start()
-
-    def listen(self, run, process):
-        """Take in what the child tells, until it ends."""
-        with process:
-            for line in process.stdout:
-                told = json.loads(line)
-                run.error = told.get("error", "")
-                if not run.error:
-                    run.history = History.from_dict(told)
-                self.changed()
-        if run.process is process:  # and not one that has gone on since
-            run.process = None
-            if run.status == "paused" and not run.stopped:
-                run.error = f"it ended by itself (exit code {process.returncode})"
-        self.changed()
-
-    def pause(self, values=None):
-        """Stop the run; what its last whole epoch left is kept."""
-        if not self.active:
-            raise ValueError("nothing is training; press Train first")
-        end([self.active])
-
-    def clear(self, values=None):
-        """Stop and forget every run."""
-        end(self.runs)
-        self.runs.clear()
-
-    def wait(self, seconds=None):
-        """Until nothing trains; for programs. Returns whether that is so."""
-        for thread in self.threads:
-            thread.join(seconds)
-        return not self.active
 
 
 # Stored runs.
@@ -389,7 +221,7 @@ def draw_scales(sheet, state, runs, groups):
     for value in ticks(low, 1, 5):
         _, y = plot.at(0, value)
         sheet.line((LEFT, y), (LEFT + WIDE, y), stroke="grid", width=1)
-        sheet.text(LEFT - 6, y + 5, f"{value:.0%}", NOTE, anchor="end", fill="muted")
+        sheet.text(LEFT - 6, y + 5, percent(value), NOTE, anchor="end", fill="muted")
     sheet.text(0, top - 12, "test accuracy by size of the digit (pixels)", NOTE)
     for i, scale in enumerate(places):
         x, _ = plot.at(i, low)
@@ -424,20 +256,6 @@ def draw_scales(sheet, state, runs, groups):
     else:
         note = "no stored runs are shown"
     sheet.fitted_text(0, 430, note, SHEET, NOTE, fill="muted")
-
-
-def spread(places, top, bottom, gap):
-    """The places moved as little as needed to stand `gap` apart, in their order."""
-    order = sorted(range(len(places)), key=lambda i: places[i])
-    gap = min(gap, (bottom - top) / max(1, len(places) - 1))
-    found, last = [0.0] * len(places), top - gap
-    for i in order:
-        last = found[i] = max(places[i], last + gap)
-    limit = bottom
-    for i in reversed(order):
-        limit = found[i] = min(found[i], limit)
-        limit -= gap
-    return found
 
 
 def training(*histories, **options):

@@ -8,7 +8,7 @@ import pandas
 import pytest
 
 from inception_edu.explorers import training as explorer
-from inception_edu.explorers.training import Group, Run, Trainer, spread
+from inception_edu.explorers.training import Group, Run, Trainer
 from inception_edu.training import digits_at_scale, fit, recipes
 from inception_edu.training.history import History
 
@@ -117,7 +117,9 @@ def test_a_child_that_fails_says_why(monkeypatch):
 
 
 def test_a_child_that_dies_is_noticed(monkeypatch):
-    monkeypatch.setattr(explorer, "CHILD", "raise SystemExit(3)")
+    monkeypatch.setattr(
+        "inception_edu.explorers.training_runs.CHILD", "raise SystemExit(3)"
+    )
     shown = explorer.training(start=SMALL)
     shown.press("train")
     assert shown.trainer.wait(PATIENCE)
@@ -203,18 +205,6 @@ def test_a_missing_table_names_the_command_that_makes_it(monkeypatch):
         "python -m experiments ladder"
         in explorer.training(start={"beside": "ladder"}).svg
     )
-
-
-def test_labels_keep_their_distance_and_their_order():
-    assert spread([5.0, 100.0], 0, 200, 17) == [5.0, 100.0]
-    close = spread([50.0, 48.0, 49.0, 190.0], 0, 200, 17)
-    assert sorted(close) == [close[1], close[2], close[0], close[3]]
-    gaps = [b - a for a, b in zip(sorted(close), sorted(close)[1:], strict=False)]
-    assert min(gaps) >= 17
-    many = spread([200.0] * 20, 0, 200, 17)
-    assert min(many) >= -1e-9
-    assert max(many) <= 200
-    assert spread([], 0, 200, 17) == []
 
 
 def test_a_group_is_the_mean_of_its_seeds():
