@@ -129,7 +129,7 @@ class Network(nn.Module):
                 f"input of shape {shape}: {self.name} takes a batch of colour images, "
                 "(N, 3, height, width)"
             )
-        if min(shape[2:]) < self.min_size:
+        if any(size < self.min_size for size in shape[2:]):
             raise ValueError(
                 f"input {shape[2]}x{shape[3]} is smaller than {self.name} can take "
                 f"({self.min_size}x{self.min_size}); pass a larger image or use a mini"
