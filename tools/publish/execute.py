@@ -19,7 +19,13 @@ from nbformat import reader, validator
 from inception_edu.files import atomic_write
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
-CELL_METADATA = ("editable", "jp-MarkdownHeadingCollapsed", "slideshow", "tags")
+CELL_METADATA = (
+    "editable",
+    "jp-MarkdownHeadingCollapsed",
+    "jupyter",
+    "slideshow",
+    "tags",
+)
 NOTEBOOK_METADATA = {
     "kernelspec": {
         "display_name": "Python 3 (ipykernel)",
