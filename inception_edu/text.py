@@ -1,5 +1,8 @@
-"""Numbers and shapes as text, in one way for all rooms. Imports nothing."""
+"""Numbers and shapes as text, in one way for all rooms."""
 
+import re
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _UNITS = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
 
 
@@ -38,3 +41,8 @@ def times(ratio):
 def dims(sizes):
     """A shape, grid or kernel: "192x28x28"."""
     return "x".join(map(str, sizes))
+
+
+def printable(text):
+    """The text with U+FFFD for what XML cannot hold: controls, half surrogates."""
+    return _NOT_XML.sub("\ufffd", str(text))

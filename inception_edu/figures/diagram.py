@@ -6,18 +6,19 @@ is its output, as wide as it has channels; the shape stands on the wire.
 
 from pathlib import Path
 
+from inception_edu.figures.branches import Split, structure
 from inception_edu.figures.graph import (
-    Split,
-    grid_text,
+    channel_axes,
+    is_inside,
     merge_repeats,
     nodes_of,
     shape_text,
-    structure,
 )
 from inception_edu.figures.layout import arrange
 from inception_edu.figures.svg import Drawing, text_width
 from inception_edu.figures.theme import PALETTE, SIZE, on_color
 from inception_edu.files import atomic_write
+from inception_edu.text import printable
 
 HEADER, NARROW_HEADER, BAR, PAD = 44, 30, 22, 20
 OPEN_BOXES = 20  # above this, modules are folded into one box each
@@ -114,7 +115,7 @@ def diagram(
     expand = (expand,) if isinstance(expand, str) else tuple(expand)
     paths = dict.fromkeys(op.path for op in trace.ops)
     for name in expand:
-        if not any(path == name or path.startswith(name + ".") for path in paths):
+        if not any(is_inside(path, name) for path in paths):
             stages = dict.fromkeys(p.split(".")[0] for p in paths if p)
             raise ValueError(
                 f"expand={name!r} is no module of {trace.name}; "
@@ -123,7 +124,7 @@ def diagram(
     for nodes in _views(trace, depth, expand):
         if not nodes:
             raise ValueError(f"the trace of {trace.name} holds no operation to draw")
-        picture = _picture(trace, nodes, title or trace.name)
+        picture = _picture(trace, nodes, _one_line(title or trace.name))
         if picture.width <= WIDEST + 2 * PAD:
             break
     return picture
@@ -132,8 +133,17 @@ def diagram(
 def _picture(trace, nodes, title):
     series = structure(nodes)
     totals = _totals(trace)
-    text = "\n".join([f"{title}: {totals}", *_lines(nodes, series)])
+    lines = [f"{title}: {totals}", *_lines(nodes, series)]
+    text = "\n".join(" ".join(printable(line).splitlines()) for line in lines)
     return _draw(nodes, series, title, totals, text)
+
+
+def _one_line(title):
+    """A title without line breaks, cut where it would widen the sheet."""
+    title = " ".join(printable(title).split())[:300]
+    while text_width(title, SIZE["title"], bold=True) > WIDEST:
+        title = title.rstrip("…")[:-1] + "…"
+    return title
 
 
 def _traced(model_or_trace, input_shape, aux):
@@ -176,13 +186,13 @@ def _views(trace, depth, expand):
 
 
 def _totals(trace):
-    before = shape_text(trace.input_shapes[0])
-    outputs = getattr(trace, "outputs", ())
-    last = trace.ops[outputs[0]] if outputs else trace.ops[-1]
-    return (
-        f"{before} -> {shape_text(last.out_shape)}, {trace.params:,} parameters, "
-        f"{trace.macs / 1e6:,.2f} M MACs"
+    axes, last = channel_axes(trace.ops), [*trace.outputs, -1][0]
+    before, after = (
+        shape_text(op.out_shape, axes[op.index])
+        for op in (trace.ops[0], trace.ops[last])
     )
+    cost = f"{trace.params:,} parameters, {trace.macs / 1e6:,.2f} M MACs"
+    return f"{before} -> {after}, {cost}"
 
 
 # ---- the text twin ------------------------------------------------------------
@@ -244,19 +254,19 @@ def _run_text(run, common):
         parts = ", ".join(f"{kernel} {width}" for width, kernel in first.parts)
         made = f" ({parts})" if len(first.parts) > 1 else ""
         times = f" and {first.times - 1} more like it" if first.times > 1 else ""
-        return f"{first.path}{times}: {shape_text(first.out_shape)}{made}"
-    if first.kind == "cat":
+        return f"{first.path}{times}: {first.shape}{made}"
+    if first.kind == "cat" and len(first.parts) > 1:
         widths = " + ".join(str(width) for width, _ in first.parts)
-        grid = grid_text(first.out_shape)
+        grid = first.grid
         tail = f" ({grid})" if grid else ""
         return f"concat: {widths} = {first.channels}{tail}" + _bracket(first, common)
     words = []
     if len(first.inputs) == 1:
         words.append(str(first.inputs[0].channels))
-    grid = grid_text(first.inputs[0].out_shape) if first.inputs else ""
+    grid = first.inputs[0].grid if first.inputs else ""
     for node in run:
         words += [node.step + _bracket(node, common), str(node.channels)]
-        now = grid_text(node.out_shape)
+        now = node.grid
         if now and now != grid and node is not last:
             words[-1] += f" ({now})"
         grid = now
@@ -282,7 +292,7 @@ def _draw(nodes, series, title, subtitle, text):
             needed,
             text_width(names[id(node)], label, bold=True) + 16,
             text_width(_small(node), note) + 16,
-            text_width(shape_text(node.out_shape), note) + 12,
+            text_width(node.shape, note) + 12,
         )
     needed = min(needed, 200)
     header = HEADER if any(_small(node) for node in nodes) else NARROW_HEADER
@@ -326,7 +336,7 @@ def _draw(nodes, series, title, subtitle, text):
         left = box.x + dx - box.width / 2
         boxes.append((left, box.y, box.width, box.height))
         _draw_box(drawing, box, left, names[id(box.node)], header, scale)
-        shape = shape_text(box.node.out_shape)
+        shape = box.node.shape
         size = text_width(shape, note)
         x, y = box.x + dx, box.bottom + 20
         # A ground the colour of the paper, so that the wire passes behind.
@@ -368,7 +378,7 @@ def _draw_box(drawing, box, left, name, header, scale):
     plain = node.kernel == "none"
     fill, edge = ("panel", "line") if plain else (node.kernel, node.kernel)
     style = {"anchor": "middle", "fill": "ink" if plain else on_color(fill)}
-    tip = f"{node.path or name}: {shape_text(node.out_shape)}"
+    tip = f"{node.path or name}: {node.shape}"
     tip += f", {node.params:,} parameters, {node.macs:,} MACs"
     middle, room = left + width / 2, width - 10
     drawing.rect(left, box.y, width, box.height, "paper", radius=4, tip=tip)

@@ -6,12 +6,11 @@ bytes each; the picture a JPEG.
 """
 
 from base64 import b64encode
-from html import escape
 from io import BytesIO
 
 import numpy as np
 
-from inception_edu.figures.svg import Drawing
+from inception_edu.figures.svg import Drawing, escape
 from inception_edu.figures.theme import kernel_name
 
 WIDTH = 560

@@ -6,7 +6,8 @@ and a long series wraps into columns. All coordinates are pixels.
 
 from dataclasses import dataclass, field
 
-from inception_edu.figures.graph import Node, Split
+from inception_edu.figures.branches import Split
+from inception_edu.figures.graph import Node
 
 GAP = 46  # below a box: its shape, the bus, the arrow
 BUS = 30  # how far below a box its wire turns

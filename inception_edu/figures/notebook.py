@@ -6,10 +6,9 @@ notebook compares it, while pixels stay free.
 
 import base64
 import sys
-from html import escape
 from io import BytesIO
 
-from inception_edu.figures.svg import without_variables
+from inception_edu.figures.svg import escape, without_variables
 from inception_edu.text import dims, number
 
 COLORS = 128  # of a stored PNG; a chart needs fewer

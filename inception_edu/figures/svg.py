@@ -8,9 +8,10 @@ its own. No element has an id, hence two drawings on one page cannot clash.
 
 import re
 from dataclasses import dataclass
-from html import escape
+from html import escape as html_escape
 
 from inception_edu.figures.theme import FONT, HATCH, PALETTE, ROLES, on_color
+from inception_edu.text import printable
 
 # Advance widths of DejaVu Sans in hundredths of an em, space to tilde. It is
 # the widest of the fonts in the stack, so a text never grows past its estimate.
@@ -133,11 +134,11 @@ class Drawing:
 
     def text(self, x, y, text, size=16, **style):
         """A line of text; `rotate` turns it about its own point, in degrees."""
-        return self.add(Text(x, y, str(text), size, **style))
+        return self.add(Text(x, y, printable(text), size, **style))
 
     def fitted_text(self, x, y, text, width, size=16, smallest=12, **style):
         """A text that shrinks to `smallest`, then is cut with "…", to fit `width`."""
-        text, bold = str(text), style.get("bold", False)
+        text, bold = printable(text), style.get("bold", False)
         natural = text_width(text, size, bold)
         if natural > width:
             size = max(smallest, size * width / natural)
@@ -213,6 +214,11 @@ class Drawing:
         parts += [_WRITERS[type(item)](item) for item in self.items]
         parts.append("</svg>")
         return "\n".join(parts)
+
+
+def escape(text):
+    """Text as XML and HTML hold it, between tags or in quotes."""
+    return html_escape(printable(text))
 
 
 def without_variables(svg):

@@ -89,7 +89,14 @@ def kernel_name(what):
     if hasattr(what, "kind"):
         is_conv = what.kind in _CONVOLUTIONS and what.kernel
         return kernel_name(tuple(what.kernel) if is_conv else what.kind)
-    height, width = what
+    sizes = tuple(what)
+    if len(sizes) == 1:  # a kernel over a sequence lies flat
+        sizes = (1, *sizes)
+    elif len(set(sizes)) == 1:  # a square, a cube
+        sizes = sizes[:2]
+    if len(sizes) != 2:
+        return "other"
+    height, width = sizes
     if height == width:
         name = f"{height}x{width}" if height < 7 else "7x7"
         return name if name in PALETTE else "other"

@@ -221,6 +221,84 @@ def test_side_heads_are_drawn_beside_the_stage_they_read():
     assert "inception_4a" in lines[head - 2] and "inception_4b" in lines[head + 1]
 
 
+class Joined(nn.Module):
+    """Two branches over a sequence or grid, joined by any of torch's functions."""
+
+    def __init__(self, conv, join, **options):
+        super().__init__()
+        self.a, self.b = conv(4, 6, 3, padding=1), conv(4, 8, 1)
+        self.join, self.options = join, options
+
+    def forward(self, x):
+        return self.join([self.a(x), self.b(x)], **self.options)
+
+
+class Summed(nn.Module):
+    def forward(self, x):
+        return x.relu().sum()
+
+
+# a network without a batch, over one, two or three axes: (input shape, lines)
+AXES = {
+    "sequence": (
+        nn.Sequential(
+            nn.Conv1d(1, 4, 3, stride=2), nn.AdaptiveAvgPool1d(1), nn.Flatten()
+        ),
+        (1, 1, 80),
+        ["1 x 80 -> 4", "1 -> 3/2 -> 4 (39) -> global avg pool [flatten] -> 4"],
+    ),
+    "volume": (
+        nn.Sequential(nn.Conv3d(1, 4, 3), nn.ReLU(), nn.MaxPool3d(2)),
+        (1, 1, 8, 8, 8),
+        ["1 x 8 x 8 x 8 -> 4 x 3 x 3 x 3", "1 -> 3x3x3 [ReLU] -> 4 (6x6x6)"],
+    ),
+    "image without a batch": (
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2)),
+        (3, 8, 8),
+        ["3 x 8 x 8 -> 4 x 3 x 3", "3 -> 3x3 [ReLU] -> 4 (6x6) -> max pool 2x2/2"],
+    ),
+    "relu before a sequence's first convolution": (
+        nn.Sequential(nn.ReLU(), nn.Conv1d(3, 5, 1)),
+        (2, 3, 9),
+        ["3 x 9 -> 5 x 9", "3 -> ReLU -> 3 -> 1 -> 5 (9)"],
+    ),
+    "vector without a batch": (nn.Linear(3, 2), (3,), ["3 -> 2,", "3 -> linear -> 2"]),
+    "one number": (Summed(), (2, 3), ["3 -> a number", "-> ReLU [sum] -> 1"]),
+    "branches over a sequence": (
+        Joined(nn.Conv1d, torch.cat, dim=1),
+        (1, 4, 20),
+        ["a branch: 4 -> 3 -> 6 (20)", "concat: 6 + 8 = 14 (20)"],
+    ),
+    "branches joined by another name": (
+        Joined(nn.Conv2d, torch.concat, dim=1),
+        (1, 4, 9, 9),
+        ["concat: 6 + 8 = 14 (9x9)"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", AXES)
+def test_channels_and_grid_are_told_apart_over_any_number_of_axes(case):
+    model, shape, lines = AXES[case]
+    picture = diagram(model, shape)
+    ElementTree.fromstring(picture.svg)
+    for line in lines:
+        assert line in picture.text
+
+
+@pytest.mark.parametrize(
+    "name", ["run\x1b[1m 7", "a\x00b", "\ud800", "\ufffe", "x" * 2000, "<&\"'>", "a\nb"]
+)
+def test_any_name_gives_a_picture_that_xml_and_utf_8_can_hold(name, tmp_path):
+    model = Branches({name: nn.Conv2d(3, 4, 1), "b": nn.Conv2d(3, 4, 1)})
+    picture = diagram(model, (1, 3, 8, 8), title=name)
+    ElementTree.fromstring(picture.svg.encode())
+    picture._repr_mimebundle_()["text/html"].encode()
+    assert len(picture.text.encode().splitlines()) == 4
+    assert picture.width <= 1200
+    picture.save(tmp_path / "x.pdf")
+
+
 def test_depth_and_expand_open_a_network():
     model = ie.create_model("googlenet")
     closed, opened = diagram(model), diagram(model, expand="inception_3a")
