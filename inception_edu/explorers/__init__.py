@@ -29,7 +29,7 @@ NAMES += ("family",)
 def description(name):
     """What `Panel` takes for the explorer `name`, read from its file."""
     said = vars(import_module(f"{__name__}.{name}"))
-    parts = ("QUESTION", "CONTROLS", "SWEEP", "draw", "adjust")
+    parts = ("QUESTION", "CONTROLS", "SWEEP", "draw", "adjust", "inactive")
     return {"name": name} | {part.lower(): said[part] for part in parts if part in said}
 
 

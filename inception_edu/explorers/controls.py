@@ -31,6 +31,13 @@ def draw(state):  # {"width": 64, "kernel": "3x3", ...}
 - `adjust(values, changed, named)` (optional, pure) completes a change, as a preset
   that sets other controls does. `changed` holds the names that moved, `named` also
   those set to the value that they had, which a preset leaves alone.
+- `inactive(values)` (optional, pure) returns `{control: reason}` for the controls that
+  change nothing in this state; the page disables them and shows the reason.
+- Axes keep their range over a drag: take it from what the controls can reach, or from
+  `figures.plot.round_up`. An element whose `key` begins with "axis " says its range,
+  and the page says when it changes.
+- The page lets what moved glide, and shows where it was. Elements of two pictures are
+  the same thing if they have the same `key`, colour and place among their like.
 - An element of the picture with `data-pick="row=3;column=5"` sets those controls
   when it is clicked. The keyboard reaches them as ordinary controls.
 - `SWEEP` (optional) names the controls and values that a lecture needs, at most 64
@@ -61,7 +68,11 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True)
 class Range:
-    """A slider from `minimum` to `maximum` in equal steps."""
+    """A slider from `minimum` to `maximum` in equal steps.
+
+    `play` adds a button that takes one step after the other; when it names another
+    slider, that one takes a step at the end and this one starts again.
+    """
 
     name: str
     label: str
@@ -70,6 +81,7 @@ class Range:
     step: float
     value: float
     unit: str = ""
+    play: str | bool = False
 
     def __post_init__(self):
         for end in (self.maximum, self.value):
@@ -111,6 +123,7 @@ class Range:
             "max": self.maximum,
             "step": self.step,
             "unit": self.unit,
+            "play": self.play,
         }
 
 
@@ -208,6 +221,7 @@ class Panel:
         draw: Callable[[dict], Picture],
         *,
         adjust: Callable[[dict, set, set], dict] | None = None,
+        inactive: Callable[[dict], dict[str, str]] | None = None,
         buttons: list | tuple = (),
         sweep: dict | None = None,
         start: dict | None = None,
@@ -221,7 +235,7 @@ class Panel:
         few = prod(map(len, every.values())) <= MOST_FRAMES
         self.sweep = sweep or (every if few else {})
         self.problem = ""
-        self._draw, self._adjust = draw, adjust
+        self._draw, self._adjust, self._inactive = draw, adjust, inactive
         self._lock = RLock()  # the page and a training's thread may both ask
         values = {control.name: control.value for control in controls}
         self._start = self._values = self._moved(values, start or {})
@@ -305,9 +319,19 @@ class Panel:
     def changed(self):
         """Called after every change, for a view to show `answer()`."""
 
+    @property
+    def inactive(self):
+        """The controls that change nothing now, each with the reason."""
+        return self._inactive(self.values) if self._inactive else {}
+
     def answer(self):
-        """What a page shows: values, SVG, summary and problem."""
-        return [list(self._values.values()), *self._picture, self.problem]
+        """What a page shows: values, SVG, summary, problem, why controls rest."""
+        return self._answer(self._values, self._picture, self.problem)
+
+    def _answer(self, values, picture, problem):
+        inactive = self._inactive(dict(values)) if self._inactive else {}
+        reasons = [inactive.get(name, "") for name in self.controls]
+        return [list(values.values()), *picture, problem, reasons]
 
     def face(self):
         """What a page builds once; lists, since notebooks sort a dict's keys."""
@@ -340,15 +364,16 @@ class Panel:
         stored = []
         for point in product(*sweep.values()) if sweep else ():
             wanted = dict(zip(sweep, point, strict=True))
-            values, picture, problem = self._moved(self._values, wanted), None, ""
+            values, problem = self._moved(self._values, wanted), ""
             try:
                 picture = self._draw(dict(values))
             except ValueError as refused:
                 picture, problem = self._picture, str(refused)
-            stored.append([list(values.values()), *picture, problem])
+            stored.append(self._answer(values, picture, problem))
         start = list(self._values.values())
         if stored and not any(values == start for values, *_ in stored):
-            stored.insert(0, [start, *self._picture, ""])  # Reset leads there
+            first = self._answer(self._values, self._picture, "")
+            stored.insert(0, first)  # Reset leads there
         return stored
 
     def _moved(self, values, wanted):

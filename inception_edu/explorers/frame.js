@@ -1,5 +1,6 @@
-// The page's side of every explorer: native inputs, Python's picture, one line
-// below it. Python computes and draws; this file binds. See controls.py.
+// The page's side of every explorer: native inputs, Python's picture, one line below
+// it. Python computes and draws; this file binds, and shows what changed: what moved
+// glides, and stands behind as an outline of where it was. See controls.py.
 const make = (tag, attributes = {}, ...children) => {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -8,56 +9,175 @@ const make = (tag, attributes = {}, ...children) => {
 };
 // JupyterLab takes the arrow keys from every element without this attribute.
 const KEYS = { "data-lm-suppress-shortcuts": "true" };
+const GLIDE = 200; // milliseconds
+const GESTURE = 1500; // after such a pause a move starts from what is shown then
+const STEP = 400; // milliseconds between the steps of a control that plays
+
+// ---- what moved between two pictures ----
+
+const LOOK = ["data-key", "fill", "stroke", "font-size", "text-anchor", "stroke-dasharray"];
+const PLACE = ["x", "y", "width", "height", "cx", "cy", "r", "points", "d"];
+const NUMBER = /-?(?:\d+\.?\d*|\.\d+)/g;
+const numbers = (text) => text.match(NUMBER)?.map(Number) ?? [];
+const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+// Elements by their look and their place among those that look alike.
+const byLook = (picture) => {
+  const found = new Map();
+  for (const node of picture.querySelectorAll("rect, circle, path, polygon, text")) {
+    const look = [node.tagName, ...LOOK.map((name) => node.getAttribute(name))].join();
+    if (!found.has(look)) found.set(look, []);
+    found.get(look).push(node);
+  }
+  return found;
+};
+// Pairs of elements that stand for the same thing in both pictures.
+const pairs = (before, after) => {
+  const old = byLook(before);
+  return [...byLook(after)].flatMap(([look, nodes]) => {
+    const twins = old.get(look) ?? [];
+    return twins.length === nodes.length ? nodes.map((node, i) => [twins[i], node]) : [];
+  });
+};
+const changes = (before, after) => PLACE.flatMap((name) => {
+  const [from, to] = [before, after].map((node) => node.getAttribute(name) ?? "");
+  return from === to ? [] : [{ node: after, name, from, to }];
+});
+// Attributes on their way from one picture to the next; they end on Python's own text.
+const glide = (moves, duration) => {
+  const ways = moves.filter(({ from, to }) => from.replace(NUMBER, "") === to.replace(NUMBER, ""));
+  let frame, start;
+  const step = (now) => {
+    const share = Math.min(1, (now - (start ??= now)) / duration), eased = 1 - (1 - share) ** 3;
+    for (const { node, name, from, to } of ways) {
+      const ends = numbers(from);
+      let i = 0;
+      const between = (end) => (ends[i] + (end - ends[i++]) * eased).toFixed(2);
+      node.setAttribute(name, share < 1 ? to.replace(NUMBER, (end) => between(Number(end))) : to);
+    }
+    frame = share < 1 ? requestAnimationFrame(step) : undefined;
+  };
+  if (ways.length) step(performance.now());
+  return () => {
+    cancelAnimationFrame(frame);
+    ways.forEach(({ node, name, to }) => node.setAttribute(name, to));
+  };
+};
+// Shapes that moved by three pixels or more, as outlines of where they were.
+const ghost = (before, after) => {
+  const outline = after.cloneNode(false);
+  for (const name of ["role", "aria-label"]) outline.removeAttribute(name);
+  for (const [old, now] of pairs(before, after)) {
+    const far = changes(old, now).some(({ from, to }) => {
+      const ends = numbers(to);
+      return numbers(from).some((start, i) => Math.abs(start - (ends[i] ?? start)) >= 3);
+    });
+    const ground = [old.getAttribute("fill"), old.getAttribute("stroke")].some((is) => /--ie-(grid|panel)/.test(is));
+    if (!far || ground || old.tagName === "text" || old.closest("[data-pick]")) continue;
+    const twin = old.cloneNode(false);
+    for (const name of ["opacity", "data-key"]) twin.removeAttribute(name);
+    outline.append(twin);
+  }
+  return outline.childNodes.length ? outline : null;
+};
+const axes = (picture) => [...picture.querySelectorAll('[data-key^="axis "]')].map((node) => node.dataset.key.slice(5));
+
+// ---- one control ----
+
 const makeControl = (face) => {
-  const { kind, label, labels, values, unit } = face, [min, max, step] = values ? [0, values.length - 1, 1] : [face.min, face.max, face.step];
-  const input = kind === "choice" ? make("select", KEYS) : make("input", { ...KEYS, type: kind === "check" ? "checkbox" : "range", min, max, step });
+  const { kind, label, labels, values, unit } = face;
+  const [min, max, step] = values ? [0, values.length - 1, 1] : [face.min, face.max, face.step];
+  const type = kind === "check" ? "checkbox" : "range";
+  const input = kind === "choice" ? make("select", KEYS) : make("input", { ...KEYS, type, min, max, step });
   if (kind === "choice") input.append(...labels.map((text, i) => make("option", { value: i }, text)));
   const number = make("output", { "aria-hidden": "true" });
-  const row = make("div", { class: `ie-control ie-${kind}` }, make("label", {}, make("span", {}, label), input), number);
+  const why = make("small", { class: "ie-why" });
+  const row = make("div", { class: `ie-control ie-${kind}` }, make("label", {}, make("span", {}, label), input), number, why);
+  const player = face.play && make("button", { ...KEYS, type: "button", class: "ie-play" });
+  if (player) number.after(player);
   const tell = () => {
-    if (input.type === "range") input.setAttribute("aria-valuetext", number.textContent = `${values ? labels[input.value] : input.value} ${unit}`.trim());
+    if (input.type !== "range") return;
+    number.textContent = `${values ? labels[input.value] : input.value} ${unit}`.trim();
+    input.setAttribute("aria-valuetext", number.textContent);
   };
-  const at = (place) => (values ? values[place] : Number(place));
-  const read = () => (kind === "check" ? input.checked : at(input.value));
+  const read = () => (kind === "check" ? input.checked : values ? values[input.value] : Number(input.value));
   const write = (value) => {
     if (kind === "check") input.checked = String(value) === "true";
     else input.value = values ? values.findIndex((known) => String(known) === String(value)) : value;
     tell();
   };
-  return { name: face.name, input, row, tell, read, write };
+  // A control that does nothing in this state says why.
+  const rest = (reason) => {
+    input.disabled = Boolean(reason);
+    row.classList.toggle("ie-off", Boolean(reason));
+    why.textContent = reason;
+    if (reason) input.setAttribute("aria-description", reason); else input.removeAttribute("aria-description");
+  };
+  // One step up; false at the end.
+  const next = () => {
+    const place = Number(input.value);
+    if (place < max) input.value = place + step;
+    return place < max;
+  };
+  const restart = () => { input.value = min; };
+  return { name: face.name, face, input, row, player, tell, read, write, rest, next, restart };
 };
+
+// ---- the explorer ----
 
 export default { render({ model, el }) {
   const face = model.get("_face");
   const controls = face.controls.map(makeControl);
   const buttons = [...face.buttons, ["", "Reset"]].map(([, text]) => make("button", { ...KEYS, type: "button" }, text));
   const picture = make("div", { class: "ie-picture-place" });
-  const summary = make("p", { class: "ie-summary", "aria-live": "polite" }), problem = make("p", { class: "ie-problem", role: "alert" });
+  const shadow = make("div", { class: "ie-ghost", "aria-hidden": "true" });
+  const note = make("p", { class: "ie-note" });
+  const summary = make("p", { class: "ie-summary", "aria-live": "polite" });
+  const problem = make("p", { class: "ie-problem", role: "alert" });
   const root = make("div", { class: "ie-explorer", role: "group", "aria-label": face.question, "data-name": face.name },
     make("p", { class: "ie-question" }, face.question),
     make("div", { class: "ie-body" },
       make("div", { class: "ie-controls" }, ...controls.map(({ row }) => row), make("div", { class: "ie-buttons" }, ...buttons)),
-      make("div", { class: "ie-result" }, picture, summary, problem)));
+      make("div", { class: "ie-result" }, make("div", { class: "ie-stage" }, picture, shadow, note), summary, problem)));
   if (face.compact) root.classList.add("ie-compact");
   let asked = 0, painted = -1; // serials of the newest question and of the answer shown
   let shown = [], drawn = "", here = false, timer; // that answer's values and SVG
   const moves = new Map(); // what Python has not answered: it may set other controls meanwhile
   let pressed = 0; // presses that Python has not answered
+  let before = null, hand = "", moved = -Infinity; // the picture that this gesture began with
+  let finish = () => {}, repainted = -Infinity; // the glide on its way
 
-  const paint = ([serial, values, svg, line, refusal]) => {
+  // Put the new picture in place, with what moved on its way and its ghost behind.
+  const exchange = (svg) => {
+    const old = picture.firstElementChild?.cloneNode(true); // as it is seen now
+    finish();
+    picture.innerHTML = drawn = svg; // at once, hence no flicker
+    const now = picture.firstElementChild;
+    const rescaled = before && now && axes(before).join() !== axes(now).join();
+    const outline = before && now && !rescaled ? ghost(before, now) : null;
+    shadow.replaceChildren(...(outline ? [outline] : []));
+    note.textContent = rescaled ? `Axis now: ${axes(now).filter((axis) => !axes(before).includes(axis)).join("; ")}` : "";
+    const pause = performance.now() - repainted;
+    repainted += pause;
+    const way = old && now && !still() ? pairs(old, now).flatMap((pair) => changes(...pair)) : [];
+    finish = glide(way, pause < 2 * GLIDE ? GLIDE / 2 : GLIDE);
+  };
+  const paint = ([serial, values, svg, line, refusal, inactive]) => {
     if (serial < painted) return; // a late answer never covers a newer one
     clearTimeout(timer);
+    if (serial === painted) before = null; // drawn anew without the reader
     [painted, shown] = [serial, values];
-    if (svg !== drawn) picture.innerHTML = drawn = svg; // at once, hence no flicker
+    if (svg !== drawn) exchange(svg);
     if (summary.textContent !== line) summary.textContent = line;
     if (problem.textContent !== refusal) problem.textContent = refusal;
-    if (serial >= asked) controls.forEach((c, i) => c.write(values[i]));
+    if (serial >= asked) controls.forEach((c, i) => { c.write(values[i]); c.rest(inactive[i]); });
     if (serial < asked || (pressed && here)) expect(); else root.setAttribute("aria-busy", "false");
   };
   // A stored picture fits if all agree, or the swept controls do and no other was moved.
   const stored = (values) => {
-    const moved = values.some((value, i) => !face.swept.includes(i) && value !== shown[i]), agree = (known) => (is) => known[is] === values[is];
-    return model.get("_frames").find(([known]) => [...values.keys()].every(agree(known)) || (!moved && face.swept.every(agree(known))));
+    const other = values.some((value, i) => !face.swept.includes(i) && value !== shown[i]);
+    const agree = (known) => (i) => known[i] === values[i];
+    return model.get("_frames").find(([known]) => [...values.keys()].every(agree(known)) || (!other && face.swept.every(agree(known))));
   };
   const silent = () => {
     root.setAttribute("aria-busy", "false");
@@ -65,10 +185,20 @@ export default { render({ model, el }) {
       : face.swept.length ? `This page has pictures only for some steps of: ${face.swept.map((i) => face.controls[i].label).join(", ")}. Press Reset, or open the notebook for the rest.`
       : "Python has not answered: wait while a cell runs; else open the notebook and run this cell to use it.";
   };
-  const expect = () => { clearTimeout(timer); root.setAttribute("aria-busy", "true"); timer = setTimeout(silent, here ? 5000 : 300); };
+  const expect = () => {
+    clearTimeout(timer);
+    root.setAttribute("aria-busy", "true");
+    timer = setTimeout(silent, here ? 5000 : 300);
+  };
   // ipywidgets sends one question at a time and keeps only the newest of the rest.
   const ask = (touched) => {
     const names = String(touched.map((c) => c.name)), values = controls.map((c) => c.read());
+    const now = performance.now();
+    if (!before || names !== hand || now - moved > GESTURE) {
+      before = make("div");
+      before.innerHTML = drawn;
+    }
+    [hand, moved] = [names, now];
     moves.delete(names); moves.set(names, touched.map((c) => [c.name, c.read()])); // the newest comes last
     asked = Math.max(asked, painted) + 1;
     controls.forEach((c) => c.tell());
@@ -79,7 +209,8 @@ export default { render({ model, el }) {
   };
   const send = (message) => { try { model.send(message); } catch { /* its kernel is gone, which `silent` tells */ } };
   const answered = () => {
-    here = true; paint(model.get("_shown"));
+    here = true;
+    paint(model.get("_shown"));
     if (model.get("_shown")[0] >= asked) moves.clear();
   };
   model.on("change:_shown", answered);
@@ -87,22 +218,70 @@ export default { render({ model, el }) {
     if (press) pressed = Math.max(0, pressed - 1); // or another view's
     answered();
   });
-  controls.forEach((c) => c.input.addEventListener("input", () => ask([c])));
+
+  // A control that plays takes one step after the other; at its end the control that
+  // it names takes one, and it starts again.
+  let playing, steps;
+  const stop = () => {
+    clearInterval(steps);
+    playing = undefined;
+    for (const { player, face: { label } } of controls.filter((c) => c.player)) {
+      player.textContent = "▶";
+      player.setAttribute("aria-label", `Play ${label}`);
+    }
+  };
+  const play = (c) => {
+    const line = controls.find(({ name }) => name === c.face.play), touched = [c];
+    if (asked > painted) return; // the last step is not answered yet
+    if (!c.next()) {
+      if (!line?.next()) return stop();
+      c.restart();
+      touched.push(line);
+    }
+    ask(touched);
+  };
+  stop();
+  controls.filter((c) => c.player).forEach((c) => c.player.addEventListener("click", () => {
+    const again = playing !== c;
+    stop();
+    if (!again) return;
+    playing = c;
+    c.player.textContent = "❚❚";
+    c.player.setAttribute("aria-label", `Pause ${c.face.label}`);
+    steps = setInterval(() => play(c), STEP);
+  }));
+
+  controls.forEach((c) => c.input.addEventListener("input", () => { stop(); ask([c]); }));
   // A press is a message of its own: unlike a question, it must never be skipped.
-  face.buttons.forEach(([press], i) => buttons[i].addEventListener("click", () => { expect(); pressed += 1; send({ press, moves: [...moves.values()] }); }));
-  buttons.at(-1).addEventListener("click", () => { controls.forEach((c, i) => c.write(face.start[i])); ask(controls); });
+  face.buttons.forEach(([press], i) => buttons[i].addEventListener("click", () => {
+    expect();
+    pressed += 1;
+    send({ press, moves: [...moves.values()] });
+  }));
+  buttons.at(-1).addEventListener("click", () => {
+    stop();
+    controls.forEach((c, i) => c.write(face.start[i]));
+    ask(controls);
+  });
   picture.addEventListener("click", ({ target }) => {
     const picks = new Map(target.closest("[data-pick]")?.dataset.pick.split(";").map((pick) => pick.split("="))); // "row=3;column=5"
     const touched = controls.filter((c) => picks.has(c.name));
     touched.forEach((c) => c.write(picks.get(c.name)));
-    if (touched.length) ask(touched);
+    if (touched.length) { stop(); ask(touched); }
   });
   root.addEventListener("keydown", (event) => { // arrows stay here, Escape gives them back to the slides
-    if (event.key === "Escape") event.target.blur();
-    if (event.key === "Escape" || !buttons.includes(event.target)) event.stopPropagation();
+    const turns = root.closest(".reveal") && ["PageUp", "PageDown"].includes(event.key); // a presenter's clicker
+    if (turns) event.preventDefault();
+    if (turns || event.key === "Escape") event.target.blur();
+    if (!turns && (event.key === "Escape" || !event.target.closest("button"))) event.stopPropagation();
   });
   paint(model.get("_shown"));
   send({ hello: true });
   el.append(root);
-  return () => { clearTimeout(timer); model.off(null, answered); };
+  return () => {
+    clearTimeout(timer);
+    stop();
+    finish();
+    model.off(null, answered);
+  };
 } };

@@ -173,7 +173,16 @@ class Plot:
             # the last number stays on the sheet
             middle = min(x, max(self.right, drawing.width - text_width(text, NOTE) / 2))
             drawing.text(middle, bottom + 20, text, anchor="middle", **muted)
-        drawing.line((self.x, bottom), (self.right, bottom), width=1)
+        said = [
+            f"{label} {form(low)} to {form(high)}"
+            for label, (low, high), form, names in (
+                (x_label, self.x_range, format_x, x_ticks),
+                (y_label, self.y_range, format_y, y_ticks),
+            )
+            if label and names and not isinstance(names, dict)
+        ]
+        key = f"axis {', '.join(said)}"  # by which the page sees that it changed
+        drawing.line((self.x, bottom), (self.right, bottom), width=1, key=key)
         if x_label:
             drawing.text(
                 self.right, bottom + 38, x_label, NOTE, anchor="end", fill="ink"

@@ -44,6 +44,7 @@ class Rect:
     dash: str | None = None
     opacity: float = 1
     tip: str | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Text:
     anchor: str = "start"
     bold: bool = False
     rotate: float = 0
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Line:
     dash: str | None = None
     curve: bool = False
     opacity: float = 1
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ class Polygon:
     fill: str = "ink"
     stroke: str = "none"
     opacity: float = 1
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,7 @@ class Circle:
     stroke: str = "none"
     stroke_width: float = 1
     tip: str | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +216,7 @@ class Drawing:
         ]
         if desc:
             parts.append(f"<desc>{escape(desc)}</desc>")
-        parts += [_WRITERS[type(item)](item) for item in self.items]
+        parts += [_written(item) for item in self.items]
         parts.append("</svg>")
         return "\n".join(parts)
 
@@ -257,6 +262,12 @@ def _hatch_lines(kind, x, y, width, height, spacing):
                 cx = x + spacing * (column + 0.5)
                 cy = y + spacing * (row + 0.5)
                 yield ((cx - 0.8, cy), (cx + 0.8, cy))
+
+
+def _written(item):
+    """The element of an item; `key` names what it stands for in every picture."""
+    markup, key = _WRITERS[type(item)](item), getattr(item, "key", None)
+    return markup.replace(" ", f' data-key="{escape(key)}" ', 1) if key else markup
 
 
 def _paint(item):

@@ -417,7 +417,10 @@ class LabPage:
 @contextmanager
 def lab_page_open(lab, browser, name):
     """The file `name` of the lab's folder on a 1280x720 page of its own."""
-    page = browser.new_page(viewport={"width": 1280, "height": 720})
+    # Without gliding: a picture is compared as soon as it is there.
+    page = browser.new_page(
+        viewport={"width": 1280, "height": 720}, reduced_motion="reduce"
+    )
     page.set_default_timeout(60_000)
     errors = []
 

@@ -19,6 +19,7 @@ from inception_edu.explorers import (
     Range,
     Steps,
 )
+from inception_edu.figures.plot import round_up
 from inception_edu.figures.svg import Drawing
 
 # What ipywidgets gives a front end, as far as the frame uses it.
@@ -51,6 +52,7 @@ MODEL = """async ([source, css, state]) => {
 
 def draw(state):
     sheet = Drawing(300, 60).rect(0, 0, state["width"], 20, "1x1")
+    sheet.line((0, 50), (300, 50), key=f"axis width 0 to {round_up(state['width']):g}")
     sheet.raw('<g data-pick="width=200;kernel=3x3">').rect(0, 30, 30, 20, "3x3")
     summary = f"{state['width']} {state['kernel']} {state['eps']} {state['bias']}"
     return Picture(sheet.raw("</g>").svg(summary), summary)
@@ -59,14 +61,18 @@ def draw(state):
 GO = Button("go", "Go", lambda values: None)
 
 
+def inactive(values):
+    return {} if values["kernel"] == "1x1" else {"bias": "a 3x3 has its own"}
+
+
 def toy(**options):
     controls = [
-        Range("width", "width", 8, 256, 8, 64, unit="channels"),
+        Range("width", "width", 8, 256, 8, 64, unit="channels", play="eps"),
         Choice("kernel", "kernel", ["1x1", "3x3"], "1x1"),
         Steps("eps", "eps", [1e-8, 0.001, 1.0], 1.0),
         Check("bias", "count the bias"),
     ]
-    return Explorer("toy", "How wide?", controls, draw, **options)
+    return Explorer("toy", "How wide?", controls, draw, inactive=inactive, **options)
 
 
 # Milliseconds from a choice among stored frames to the changed picture.
@@ -92,7 +98,7 @@ STORED = """() => {
 PRESSED = """(answers) => {
   const root = document.querySelector(".ie-explorer"), seen = [];
   const look = () => seen.push(root.getAttribute("aria-busy"));
-  root.querySelector("button").click();
+  root.querySelector(".ie-buttons button").click();
   look();
   window.model.answer(window.model.get("_shown"));
   look();
@@ -142,7 +148,8 @@ def show(chromium):
     pages = []
 
     def opener(explorer, **options):
-        options = {"viewport": {"width": 1280, "height": 720}} | options
+        usual = {"viewport": {"width": 1280, "height": 720}}
+        options = usual | {"reduced_motion": "reduce"} | options
         pages.append(chromium.new_page(**options))
         return Page(pages[-1], explorer)
 
@@ -239,6 +246,105 @@ def test_what_python_sets_moves_the_controls(show):
     assert shown.input.nth(3).is_checked()
 
 
+MOVING = {"reduced_motion": "no-preference"}
+BAR = '.ie-picture-place rect[fill="#0068cb"]'
+
+
+def test_what_moved_glides_and_ends_on_pythons_own_picture(show):
+    shown = show(toy(), **MOVING)
+    shown.input.nth(0).press("ArrowRight")
+    shown.answer(1, width=200)
+    width = "bar => Number(bar.getAttribute('width'))"
+    assert 64 <= shown.page.locator(BAR).evaluate(width) < 200
+    shown.page.wait_for_timeout(400)
+    twin = toy(start={"width": 200})
+    assert shown.picture.inner_html() == shown.page.evaluate(
+        "svg => { const place = document.createElement('div');"
+        "place.innerHTML = svg; return place.innerHTML; }",
+        twin.svg,
+    )
+
+
+def test_nothing_glides_for_who_wants_less_motion(show):
+    shown = show(toy())
+    shown.answer(1, width=200)
+    assert shown.page.locator(BAR).get_attribute("width") == "200"
+
+
+def test_where_it_was_before_a_gesture_stands_behind_as_an_outline(show):
+    shown = show(toy())
+    outline = shown.page.locator(".ie-ghost rect")
+    for serial, width in ((1, 72), (2, 80)):  # one gesture of two steps
+        shown.input.nth(0).press("ArrowRight")
+        shown.answer(serial, width=width)
+        assert outline.get_attribute("width") == "64"
+    shown.input.nth(1).select_option("1")  # another: nothing moves
+    shown.answer(3, width=80, kernel="3x3")
+    assert outline.count() == 0
+
+
+def test_an_axis_says_when_its_range_changes_and_then_nothing_is_compared(show):
+    shown = show(toy())
+    note = shown.page.locator(".ie-note")
+    shown.input.nth(0).press("ArrowRight")
+    shown.answer(1, width=72)
+    assert note.inner_text() == ""
+    shown.input.nth(0).press("ArrowRight")
+    shown.answer(2, width=104)
+    assert note.inner_text() == "Axis now: width 0 to 200"
+    assert shown.page.locator(".ie-ghost rect").count() == 0
+
+
+def test_a_control_that_does_nothing_is_disabled_and_says_why(show):
+    shown = show(toy(), viewport={"width": 1280, "height": 720})
+    box = shown.page.get_by_role("checkbox")
+    assert box.is_enabled()
+    shown.input.nth(1).select_option("1")
+    shown.answer(1, kernel="3x3")
+    assert box.is_disabled()
+    assert box.get_attribute("aria-description") == "a 3x3 has its own"
+    assert shown.page.get_by_text("a 3x3 has its own").is_visible()
+    shown.answer(2)
+    assert box.is_enabled()
+    assert not shown.page.get_by_text("a 3x3 has its own").is_visible()
+
+
+def test_a_control_plays_step_by_step_waiting_for_every_answer(show):
+    shown = show(toy(start={"width": 248, "eps": 0.001}))
+    play = shown.page.get_by_role("button", name="Play width")
+    play.press("Enter")
+    shown.page.wait_for_function("() => window.sent.length === 1")
+    shown.page.wait_for_timeout(1000)
+    assert shown.sent() == [[1, [[["width", 256]]]]]  # still unanswered
+    shown.answer(1, width=256, eps=0.001)
+    shown.page.wait_for_function("() => window.sent.length === 2")
+    assert shown.sent()[1] == [2, [[["width", 8], ["eps", 1.0]]]]  # the next line
+    shown.page.get_by_role("button", name="Pause width").press("Enter")
+    shown.answer(2, width=8, eps=1.0)
+    shown.page.wait_for_timeout(1000)
+    assert len(shown.sent()) == 2
+    assert play.is_visible()
+
+
+def test_a_presenters_clicker_turns_the_slide_from_within_a_slider(show):
+    shown = show(toy())
+    shown.page.evaluate(
+        "() => { document.body.classList.add('reveal'); window.slides = [];"
+        "document.addEventListener('keydown', (e) => window.slides.push(e.key)); }"
+    )
+    shown.input.nth(0).press("PageDown")
+    assert shown.page.evaluate("() => window.slides") == ["PageDown"]
+    assert shown.input.nth(0).input_value() == "64"
+    assert shown.sent() == []
+
+
+@pytest.mark.parametrize("width", [1280, 1100, 800])
+def test_sliders_are_wide_where_there_is_room(show, width):
+    shown = show(ie.explore.module(), viewport={"width": width, "height": 720})
+    for slider in shown.page.locator("input[type=range]").all():
+        assert slider.bounding_box()["width"] >= 220
+
+
 def test_an_error_is_an_alert_and_the_picture_stays(show):
     shown = show(toy())
     before = shown.picture.inner_html()
@@ -246,7 +352,14 @@ def test_an_error_is_an_alert_and_the_picture_stays(show):
     twin = toy()
     shown.page.evaluate(
         "shown => window.model.answer(shown)",
-        [1, [256, "1x1", 1.0, False], twin.svg, twin.summary, "too wide; choose 8"],
+        [
+            1,
+            [256, "1x1", 1.0, False],
+            twin.svg,
+            twin.summary,
+            "too wide; choose 8",
+            ["", "", "", ""],
+        ],
     )
     assert shown.page.get_by_role("alert").inner_text() == "too wide; choose 8"
     assert shown.picture.inner_html() == before
@@ -343,7 +456,7 @@ def test_keys_stay_in_a_control_until_escape_gives_them_back(show):
 def test_tab_reaches_every_control_in_order_with_a_visible_focus(show):
     shown = show(toy())
     seen = []
-    for _ in range(5):
+    for _ in range(6):
         shown.page.keyboard.press("Tab")
         seen.append(
             shown.page.evaluate(
@@ -352,7 +465,7 @@ def test_tab_reaches_every_control_in_order_with_a_visible_focus(show):
                 "parseFloat(getComputedStyle(e).outlineWidth) >= 2]; }"
             )
         )
-    types = ["range", "select-one", "range", "checkbox", "button"]
+    types = ["range", "button", "select-one", "range", "checkbox", "button"]
     assert seen == [[kind, "solid", True] for kind in types]
 
 

@@ -56,7 +56,7 @@ def keys_and_traces():
 def explorers():
     for name in NAMES:
         explorer = getattr(ie.explore, name)(frames=True)
-        for values, svg, summary, problem in explorer._frames:
+        for values, svg, summary, problem, *_ in explorer._frames:
             label = "-".join(map(str, values))
             yield f"explorer/{name}/{label}", "\n".join([summary, problem, svg])
 

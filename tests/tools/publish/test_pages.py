@@ -128,7 +128,7 @@ def test_every_explorer_of_the_series_is_on_its_page_with_frames(site):
         states = [json.loads(state) for state in coded]
         assert len(states) == len(shown), path.name
         for state, text in zip(states, shown, strict=True):
-            _, values, _, summary, problem = state["_shown"]
+            _, values, _, summary, problem, _ = state["_shown"]
             assert summary in text, f"{path.name}: not the state that is stored"
             assert not problem
             assert 1 < len(state["_frames"]) <= 65
