@@ -39,7 +39,7 @@ help:
 	@echo "make slides        one reveal.js deck a lesson, in site/slides/"
 	@echo "make students      the series without solutions and notes, folder and zip"
 	@echo "make handout       a PDF a lesson, homework and answer key, in site/handout/"
-	@echo "make bench         measure everything against its peers, for the README"
+	@echo "make bench         measure everything against its peers"
 	@echo "make lint          ruff check and ruff format --check"
 	@echo "make clean         remove the environment and the caches"
 

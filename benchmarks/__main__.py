@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: every part in turn, then the table in the README.
+"""`python -m benchmarks`: every part in turn, then the table in benchmarks/README.md.
 
 Each part runs in a process of its own; `PRODUCT_PYTHON` names the interpreter with
 JupyterLab, which the explorers need. Parts can be named: `-m benchmarks tracer`.

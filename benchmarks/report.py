@@ -1,11 +1,11 @@
-"""The README's table, from the stored CSVs."""
+"""The table of benchmarks/README.md, from the stored CSVs."""
 
 import csv
 from pathlib import Path
 
 from benchmarks.measure import RESULTS, machine
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).with_name("README.md")
 START, END = "<!-- benchmarks: start -->", "<!-- benchmarks: end -->"
 # part -> heading; shown are rows with a goal, not measured, or with a ratio
 PARTS = {
@@ -65,7 +65,7 @@ def table():
 
 
 def write():
-    """Put the table between its two marks in the README."""
+    """Put the table between its two marks in benchmarks/README.md."""
     text = README.read_text(encoding="utf-8")
     before, _, rest = text.partition(START)
     _, _, after = rest.partition(END)

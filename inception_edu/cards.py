@@ -85,9 +85,10 @@ class Card:
                 f"{cells}</div>"
             )
         if self.hint:
+            label = "" if self.kind == "ask" else "<b>Hint.</b> "
             body.append(
                 "<div style='margin-top:.4em;padding-top:.3em;border-top:1px dashed "
-                f"{color}'><b>Hint.</b> {text(self.hint)}</div>"
+                f"{color}'>{label}{text(self.hint)}</div>"
             )
         return (
             f"<div class='ie-card ie-card-{self.kind}' style='border-left:5px solid "

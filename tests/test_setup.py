@@ -228,10 +228,10 @@ def test_windows_commands_are_those_of_the_makefile():
         assert step in readme
 
 
-def test_readme_says_what_was_measured_of_a_lesson():
+def test_the_guide_says_what_was_measured_of_a_lesson():
     with (ROOT / "benchmarks" / "lessons.csv").open(encoding="utf-8") as file:
         rows = {row["lesson"]: row for row in csv.DictReader(file)}
-    readme = " ".join(text("README.md").split())
+    readme = " ".join(text("docs/lecturers.md").split())
     server = int(rows.pop("server")["peak_mib"])
     for name, row in rows.items():
         assert (ROOT / "notebooks" / f"{name}.ipynb").is_file()
