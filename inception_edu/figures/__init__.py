@@ -11,11 +11,13 @@ _HOMES = {
     "Table": "table",
     "diagram": "diagram",
     "accuracy_by_scale": "charts",
+    "asymmetric_pair": "illustrations",
     "cost_bars": "charts",
     "feature_sheet": "feature_maps",
     "learning_curve": "charts",
     "sample_sheet": "charts",
     "setup_notebook": "notebook",
+    "sliding_window": "illustrations",
 }
 
 __all__ = [*_HOMES]

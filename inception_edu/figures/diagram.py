@@ -4,9 +4,8 @@ Every box is an operation with its kernel's colour and name; the bar below it
 is its output, as wide as it has channels; the shape stands on the wire.
 """
 
-from pathlib import Path
-
 from inception_edu.figures.branches import Split, structure
+from inception_edu.figures.figure import Figure
 from inception_edu.figures.graph import (
     channel_axes,
     is_inside,
@@ -17,79 +16,29 @@ from inception_edu.figures.graph import (
 from inception_edu.figures.layout import arrange
 from inception_edu.figures.svg import Drawing, text_width
 from inception_edu.figures.theme import PALETTE, SIZE, on_color
-from inception_edu.files import atomic_write
 from inception_edu.text import printable
 
 HEADER, NARROW_HEADER, BAR, PAD = 44, 30, 22, 20
 OPEN_BOXES = 20  # above this, modules are folded into one box each
 MOST_BOXES = 30  # of folded modules; above this, equal neighbours are merged
 WIDEST = 1080  # pixels; wider pictures shrink and their text with them
-FORMATS = (".svg", ".pdf", ".png")
 
 
-class Diagram:
-    """A picture with its text twin: `.svg`, `.text`, `.save("x.pdf")`.
+class Diagram(Figure):
+    """A `Figure` of a network or module.
 
-    `repr` is the text, which is what a test of a notebook compares. `.drawing`
-    holds the primitives, `.boxes` and `.labels` the rectangles
-    `(x, y, width, height)` that may not overlap, `.wires` lists of points.
+    `.boxes` and `.labels` are the rectangles `(x, y, width, height)` that may not
+    overlap, `.wires` lists of points.
     """
 
     def __init__(self, drawing, title, text, boxes, labels, wires):
-        self.drawing, self.title, self.text = drawing, title, text
+        super().__init__(drawing, title, text)
         self.boxes, self.labels, self.wires = boxes, labels, wires
 
     @property
-    def width(self):
-        return self.drawing.width
-
-    @property
-    def height(self):
-        return self.drawing.height
-
-    @property
     def svg(self):
-        """The picture as SVG text, with colours that a page's theme may change."""
         zoom = min(1.25, 1000 / self.width, 660 / self.height)
         return self.drawing.svg(self.title, self.text, zoom=max(zoom, 1.0))
-
-    def __repr__(self):
-        return self.text
-
-    def _repr_svg_(self):
-        return self.svg
-
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        from inception_edu.figures.notebook import picture_html
-
-        return {"text/plain": self.text, "text/html": picture_html(self.svg, self.text)}
-
-    def _ipython_display_(self):
-        # An SVG output has no alt text in JupyterLab and is hidden until the
-        # notebook is trusted; an image in HTML is shown everywhere.
-        from IPython.display import display
-
-        display(self._repr_mimebundle_(), raw=True)
-
-    def save(self, path):
-        """The path written; its ending chooses SVG, PDF or PNG.
-
-        Raises ValueError for any other ending.
-        """
-        path = Path(path)
-        if path.suffix not in FORMATS:
-            raise ValueError(
-                f"cannot save a diagram as {path.suffix or path.name!r}; "
-                f"choose a name that ends in {', '.join(FORMATS)}"
-            )
-        with atomic_write(path) as part:
-            if path.suffix == ".svg":
-                part.write_text(self.svg, encoding="utf-8")
-            else:
-                from inception_edu.figures.export import save
-
-                save(self.drawing, part, self.title)
-        return path
 
 
 def diagram(

@@ -21,13 +21,16 @@ def picture_html(picture, alt):
     JupyterLab gives an image output no alt text and hides SVG output until the
     notebook is trusted; this it shows everywhere, as do GitHub and nbconvert.
     """
+    return f'<img alt="{escape(" ".join(alt.split()))}" src="{data_uri(picture)}">'
+
+
+def data_uri(picture):
+    """An SVG (text) or a PNG (bytes) as the address of an image."""
     if isinstance(picture, str):
         kind, data = "svg+xml", without_variables(picture).encode()
     else:
         kind, data = "png", picture
-    coded = base64.b64encode(data).decode()
-    words = escape(" ".join(alt.split()))
-    return f'<img alt="{words}" src="data:image/{kind};base64,{coded}">'
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def setup_notebook(shell=None):
