@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from experiments.runner import run_all
 from inception_edu.files import atomic_write
 from inception_edu.networks import create_model, load_weights
-from inception_edu.networks.weights import TRAINED, digest
+from inception_edu.networks.pretrained import TRAINED, digest
 from inception_edu.training import recipes
 from inception_edu.training.data import cache_folder, digits_at_scale
 from inception_edu.training.loop import evaluate, fit

@@ -504,7 +504,7 @@ WEIGHTS = {
             load_into(folder / "run.pt"),
         ),
         ValueError,
-        "Tables lie inside, under 'identity', 'model', 'optimizer', 'scaler'",
+        "Dicts lie inside, under 'identity', 'model', 'optimizer', 'scaler'",
     ),
     "a picture's path for a picture": (
         lambda _: ie.load_pretrained("mini_v4").preprocessing("me.png"),

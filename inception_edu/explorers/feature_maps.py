@@ -120,7 +120,7 @@ class Subject:
 
 def preparation(model):
     """The model's own preprocessing, or what networks of its size usually need."""
-    from inception_edu.networks.weights import DIGITS, IMAGENET, Preprocessing
+    from inception_edu.networks.pretrained import DIGITS, IMAGENET, Preprocessing
 
     if hasattr(model, "preprocessing"):
         return model.preprocessing

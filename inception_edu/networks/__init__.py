@@ -15,11 +15,8 @@ from inception_edu.networks.inception_v3 import inception_v3
 from inception_edu.networks.inception_v4 import inception_v4
 from inception_edu.networks.layers import Branches, ConvUnit, Network, Outputs
 from inception_edu.networks.minis import CLASSES, MINIS
-from inception_edu.networks.weights import (
-    load_pretrained,
-    load_weights,
-    trained_minis,
-)
+from inception_edu.networks.pretrained import load_pretrained, trained_minis
+from inception_edu.networks.weights import load_weights
 
 MODELS = {
     "googlenet_naive": googlenet_naive,

@@ -4,11 +4,12 @@ import csv
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import inception_edu as ie
 from experiments import minis
 from experiments.runner import count
-from inception_edu.networks import weights
+from inception_edu.networks import pretrained as weights
 from inception_edu.training.data import BINS, digits_at_scale
 from inception_edu.training.loop import evaluate
 
@@ -66,7 +67,7 @@ def test_the_command_stores_what_it_measured(tmp_path, few_images, capsys):
         (row,) = csv.DictReader(file)
     assert row["sha256"] == weights.digest(path)
     assert int(row["bytes"]) == path.stat().st_size
-    stored = weights.read_weights(path)
+    stored = load_file(path)
     floats = [v for v in stored.values() if v.is_floating_point()]
     assert {v.dtype for v in floats} == {torch.float16}
     model = ie.create_model("mini_reduced")

@@ -11,7 +11,7 @@ from inception_edu.explorers import feature_maps as module
 from inception_edu.explorers.feature_maps import digit_picture, even, handwriting
 from inception_edu.figures.activations import record
 from inception_edu.figures.feature_maps import EVERY
-from inception_edu.networks import weights
+from inception_edu.networks import pretrained as weights
 
 
 def random_network(name="mini_v4", **options):

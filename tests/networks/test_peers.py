@@ -166,7 +166,7 @@ def test_preprocessing_is_torchvisions(torchvision):
     from PIL import Image
     from torchvision.models import GoogLeNet_Weights, Inception_V3_Weights
 
-    from inception_edu.networks.weights import PRETRAINED
+    from inception_edu.networks.pretrained import PRETRAINED
 
     pixels = np.random.default_rng(0).integers(0, 256, (300, 411, 3), np.uint8)
     picture = Image.fromarray(pixels)

@@ -22,7 +22,8 @@ import pytest
 import torch
 
 from experiments.runner import run_all
-from inception_edu.networks.weights import Preprocessing, Published, fetch, read_weights
+from inception_edu.networks.pretrained import Preprocessing, Published, fetch
+from inception_edu.networks.weights import read_weights
 from inception_edu.training.loop import fit
 from inception_edu.training.recipes import Recipe
 

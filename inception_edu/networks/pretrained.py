@@ -1,0 +1,238 @@
+"""Networks with trained weights, and how their images are prepared."""
+
+import csv
+import hashlib
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from http.client import HTTPException
+from pathlib import Path
+
+import torch
+
+from inception_edu.networks.weights import load_weights, read_weights
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What published weights expect of an image: `(1, 3, crop, crop)` comes back.
+
+    Resize the shorter side to `resize`, crop the middle, scale to 0..1, subtract
+    `mean` and divide by `std`, a channel each. `transform_input` then undoes
+    ImageNet's mean and std and gives `(x - 0.5) / 0.5`: torchvision's files come
+    from TensorFlow, which trained on that, while its own pipeline hands every
+    network ImageNet-normalised images; the two steps together are mean 0.5,
+    std 0.5.
+    """
+
+    resize: int
+    crop: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: str = "bicubic"
+    transform_input: bool = False
+
+    def __call__(self, image):
+        """A batch of one from a PIL image of any mode."""
+        import numpy as np
+
+        pixels = torch.from_numpy(np.array(self.window(image)))
+        return self.normalise(pixels.permute(2, 0, 1)[None] / 255)
+
+    def window(self, image):
+        """What the network looks at: an RGB image of `crop` x `crop` pixels."""
+        from PIL import Image
+
+        if not isinstance(image, Image.Image):
+            raise TypeError(
+                f"a PIL image is wanted, got {type(image).__name__}; "
+                "figures.images.read_picture(it).image makes one"
+            )
+        image = image.convert("RGB")
+        scale = self.resize / min(image.size)
+        width, height = (max(self.resize, int(side * scale)) for side in image.size)
+        method = Image.Resampling[self.interpolation.upper()]
+        image = image.resize((width, height), method)
+        left, top = round((width - self.crop) / 2), round((height - self.crop) / 2)
+        return image.crop((left, top, left + self.crop, top + self.crop))
+
+    def normalise(self, pixels):
+        """The normalised batch from one with values from 0 to 1, `(N, 3, H, W)`."""
+        mean, std = (
+            torch.tensor(values, dtype=pixels.dtype).view(1, 3, 1, 1)
+            for values in (self.mean, self.std)
+        )
+        x = (pixels - mean) / std
+        return x * (std / 0.5) + (mean - 0.5) / 0.5 if self.transform_input else x
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published file, the network it fits, and how its images are prepared."""
+
+    url: str
+    sha256: str  # as far as its file name gives it
+    preprocessing: Preprocessing
+    layout: str | None = None
+    background: bool = False  # TensorFlow's class 0, left out
+
+    @property
+    def file_name(self):
+        return self.url.rsplit("/", 1)[-1]
+
+
+IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+HALVES = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+TRAINED = Path(__file__).parent / "trained"  # the minis that came along
+TIMM = "https://github.com/rwightman/pytorch-image-models/releases/download"
+PRETRAINED = {
+    "googlenet": Published(
+        "https://download.pytorch.org/models/googlenet-1378be20.pth",
+        "1378be20",
+        Preprocessing(
+            256, 224, **IMAGENET, interpolation="bilinear", transform_input=True
+        ),
+        layout="torchvision",
+    ),
+    "inception_v3": Published(
+        "https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth",
+        "0cc3c7bd",
+        Preprocessing(
+            342, 299, **IMAGENET, interpolation="bilinear", transform_input=True
+        ),
+        layout="torchvision",
+    ),
+    "inception_v4": Published(
+        f"{TIMM}/v0.1-cadene/inceptionv4-8e4777a0.pth",
+        "8e4777a0",
+        Preprocessing(341, 299, **HALVES),
+        background=True,
+    ),
+    "inception_resnet_v2": Published(
+        f"{TIMM}/v0.1-weights/inception_resnet_v2-940b1cd6.pth",
+        "940b1cd6",
+        Preprocessing(333, 299, **HALVES),
+    ),
+}
+
+
+# What the minis were trained on: training.as_input, written as a Preprocessing.
+DIGITS = Preprocessing(48, 48, (0.5,) * 3, (0.25,) * 3, interpolation="bilinear")
+
+
+def trained_minis():
+    """`{name: row}` of the minis that come with the package, trained here.
+
+    A row is text: the command and seed that made the file, its SHA-256, and the
+    accuracy of its weights on the 2,000 test images of `digits_at_scale()`, over all
+    and by the digit's size, shares from 0 to 1.
+    """
+    with open(TRAINED / "minis.csv", newline="", encoding="utf-8") as file:
+        return {row["model"]: row for row in csv.DictReader(file)}
+
+
+def load_pretrained(name, *, aux=False, cache=None, progress=True):
+    """The network `name` with trained weights, in eval mode.
+
+    A mini comes with the package, trained on `digits_at_scale()`, and needs no
+    network: `mini_reduced`, `mini_v3`, `mini_v4`, `mini_resnet`. The others bring
+    their published ImageNet weights: the file is downloaded once, checked against
+    the hash in its name, and kept in `cache` (by default where torch.hub keeps its
+    files).
+
+    `model.preprocessing` is what its images need, a `Preprocessing`; `model.classes`
+    names its outputs. `aux=True` keeps the auxiliary heads of googlenet (stored, but
+    never trained) and inception_v3. Raises ValueError for a network without trained
+    weights and for a damaged file, ConnectionError without a network.
+    """
+    from inception_edu.networks import create_model
+
+    minis = trained_minis()
+    close = get_close_matches(str(name), [*PRETRAINED, *minis], n=1)
+    if isinstance(name, str) and name in minis:
+        return load_mini(name, minis[name]["sha256"], aux)
+    if not isinstance(name, str) or name not in PRETRAINED:
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise ValueError(
+            f"no published weights for {name!r}; {hint}there are some for "
+            f"{', '.join(PRETRAINED)}; and with this package come, trained on "
+            f"digits, {', '.join(minis)}"
+        )
+    published = PRETRAINED[name]
+    folder = Path(cache) if cache else Path(torch.hub.get_dir()) / "checkpoints"
+    weights = read_weights(fetch(published, folder, progress))
+    if published.background:
+        weights = {
+            key: value[1:] if key.startswith("last_linear.") else value
+            for key, value in weights.items()
+        }
+    options = {"layout": published.layout} if published.layout else {}
+    model = create_model(name, aux=aux, **options)
+    load_weights(model, weights)
+    model.preprocessing = published.preprocessing
+    model.classes = imagenet_classes()
+    return model.eval()
+
+
+@cache
+def imagenet_classes():
+    """The 1,000 names of ImageNet's classes, in the order of the outputs."""
+    text = (Path(__file__).parent / "imagenet_classes.txt").read_text(encoding="utf-8")
+    return tuple(line for line in text.splitlines() if not line.startswith("#"))
+
+
+def load_mini(name, sha256, aux=False):
+    """A mini from the package's own file, which must have this hash."""
+    from inception_edu.networks import create_model
+
+    if aux:
+        raise ValueError(
+            f"the trained {name} has no auxiliary head; use aux=False, or "
+            f"create_model({name!r}) and train it yourself"
+        )
+    path = TRAINED / f"{name}.safetensors"
+    if not path.is_file() or digest(path) != sha256:
+        raise ValueError(
+            f"{path} is missing or not the file that was shipped; install "
+            f"inception_edu again, or train it: python -m "
+            f"experiments.minis --models {name}"
+        )
+    model = create_model(name)
+    load_weights(model, path)
+    model.preprocessing = DIGITS
+    model.classes = tuple("0123456789")
+    return model.eval()
+
+
+def fetch(published, folder, progress=True):
+    """The path of a published file in `folder`, downloaded if it is not there.
+
+    torch.hub writes beside that place and moves the file there when its hash is
+    right, so a broken download leaves nothing behind.
+    """
+    path = folder / published.file_name
+    if path.is_file():
+        return path
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(
+            published.url, str(path), published.sha256, progress
+        )
+    except RuntimeError as problem:  # the hash
+        raise ValueError(
+            f"{published.url} arrived damaged or cut short ({problem}); nothing was "
+            "kept. Try again."
+        ) from None
+    except (OSError, HTTPException) as problem:
+        raise ConnectionError(
+            f"cannot download {published.url} to {folder} ({problem}); without a "
+            f"network, put that file at {path} or take a mini that comes along, "
+            "such as load_pretrained('mini_v4')"
+        ) from None
+    return path
+
+
+def digest(path):
+    """The SHA-256 of a file, as hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

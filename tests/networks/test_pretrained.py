@@ -1,0 +1,261 @@
+"""Trained networks: downloads that are checked, minis that came along, images."""
+
+import hashlib
+import http.server
+import threading
+from dataclasses import replace
+
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import inception_edu as ie
+from inception_edu.networks import pretrained as module
+from inception_edu.networks.pretrained import (
+    PRETRAINED,
+    TRAINED,
+    Preprocessing,
+    Published,
+    fetch,
+    load_pretrained,
+)
+from inception_edu.training import as_input
+
+
+def weight_file(path):
+    torch.save(nn.Linear(300, 40).state_dict(), path)
+    return path.read_bytes()
+
+
+# --- downloads ----------------------------------------------------------------
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A loopback server of the folder it also returns."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=folder)
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as served:
+        thread = threading.Thread(target=served.serve_forever)
+        thread.start()
+        yield folder, f"http://127.0.0.1:{served.server_port}"
+        served.shutdown()
+        thread.join()
+
+
+def published(url, content):
+    digest = hashlib.sha256(content).hexdigest()[:8]
+    return Published(url, digest, Preprocessing(9, 8, (0,) * 3, (1,) * 3))
+
+
+def test_a_download_is_checked_kept_and_not_repeated(server, tmp_path, capfd):
+    folder, address = server
+    content = weight_file(folder / "w.pth")
+    cache = tmp_path / "cache"
+    source = published(f"{address}/w.pth", content)
+    path = fetch(source, cache)
+    assert path.read_bytes() == content
+    assert "100%" in capfd.readouterr().err  # the progress bar
+    (folder / "w.pth").unlink()
+    assert fetch(source, cache, progress=False) == path
+    assert capfd.readouterr().err == ""
+    assert [p.name for p in cache.iterdir()] == ["w.pth"]
+
+
+@pytest.mark.parametrize("harm", [lambda b: b[:-100], lambda b: b"x" + b[1:]])
+def test_a_damaged_download_is_refused_and_leaves_nothing(server, tmp_path, harm):
+    folder, address = server
+    content = weight_file(folder / "w.pth")
+    (folder / "w.pth").write_bytes(harm(content))
+    cache = tmp_path / "cache"
+    with pytest.raises(ValueError, match="damaged or cut short"):
+        fetch(published(f"{address}/w.pth", content), cache, progress=False)
+    assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["nothing.pth", "gone/deep.pth"])
+def test_a_file_that_is_not_there_is_one_clear_line(server, tmp_path, place):
+    _, address = server
+    with pytest.raises(ConnectionError) as refusal:
+        fetch(published(f"{address}/{place}", b""), tmp_path / "c", progress=False)
+    words = str(refusal.value)
+    assert "404" in words and "put that file at" in words
+    assert "\n" not in words
+    assert list((tmp_path / "c").iterdir()) == []
+
+
+def test_without_a_network_the_line_says_what_to_do(tmp_path, monkeypatch):
+    nowhere = replace(PRETRAINED["googlenet"], url="http://127.0.0.1:9/g-0.pth")
+    monkeypatch.setitem(PRETRAINED, "googlenet", nowhere)
+    with pytest.raises(
+        ConnectionError, match="without a network, put that file at"
+    ) as words:
+        load_pretrained("googlenet", cache=tmp_path, progress=False)
+    assert "load_pretrained('mini_v4')" in str(words.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_without_published_weights_is_refused():
+    for name in ("bn_inception", "inception_resnet_v1", "mini_naive", "resnet"):
+        with pytest.raises(ValueError, match="there are some for googlenet") as words:
+            load_pretrained(name)
+        assert "mini_v4" in str(words.value)
+
+
+def test_a_pretrained_network_comes_in_eval_mode_with_its_preprocessing(
+    tmp_path, monkeypatch
+):
+    ours = ie.create_model("googlenet", aux=True, layout="torchvision")
+    file = tmp_path / "googlenet.pth"
+    torch.save(ours.state_dict(), file)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    source = replace(PRETRAINED["googlenet"], url=file.as_uri(), sha256=digest)
+    monkeypatch.setitem(PRETRAINED, "googlenet", source)
+    model = ie.load_pretrained("googlenet", cache=tmp_path / "cache", progress=False)
+    assert not model.training
+    assert model.aux_heads is None
+    assert torch.equal(model.fc.weight, ours.fc.weight)
+    assert model.preprocessing.crop == 224
+    assert (model.classes[0], model.classes[999]) == ("tench", "toilet tissue")
+    assert (tmp_path / "cache" / "googlenet.pth").is_file()
+
+
+def test_the_background_class_of_tensorflow_is_dropped(tmp_path, monkeypatch):
+    stored = {
+        "last_linear.weight": torch.zeros(1001, 1536),
+        "last_linear.bias": torch.arange(1001.0),
+    }
+    seen = {}
+    monkeypatch.setattr(module, "fetch", lambda *_: "file")
+    monkeypatch.setattr(module, "read_weights", lambda _: stored)
+    monkeypatch.setattr(module, "load_weights", lambda _, given: seen.update(given))
+    with torch.device("meta"):
+        load_pretrained("inception_v4")
+    assert seen["last_linear.weight"].shape == (1000, 1536)
+    assert seen["last_linear.bias"][0] == 1
+
+
+def test_imagenets_names_are_in_the_order_of_the_outputs():
+    names = module.imagenet_classes()
+    assert len(names) == len(set(names)) == 1000
+    # Well-known places of ILSVRC 2012, from its own list of WordNet numbers.
+    known = {1: "goldfish", 207: "golden retriever", 281: "tabby", 538: "dome"}
+    known |= {817: "sports car", 832: "stupa", 954: "banana", 985: "daisy"}
+    assert {place: names[place] for place in known} == known
+
+
+# --- minis that come with the package ------------------------------------------
+
+SHIPPED = ("mini_reduced", "mini_v3", "mini_v4", "mini_resnet")
+
+
+def test_the_shipped_minis_are_few_kilobytes():
+    rows = module.trained_minis()
+    assert set(rows) >= set(SHIPPED)
+    sizes = {path.stem: path.stat().st_size for path in TRAINED.glob("*.safetensors")}
+    assert sizes == {name: int(row["bytes"]) for name, row in rows.items()}
+    assert sum(sizes.values()) < 600_000
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_mini_needs_no_network_and_brings_what_it_needs(name, monkeypatch):
+    monkeypatch.setattr(module, "fetch", None)
+    model = ie.load_pretrained(name)
+    assert model.name == name and not model.training
+    assert model.classes == tuple("0123456789")
+    images = torch.randint(0, 256, (5, 3, 48, 48), dtype=torch.uint8)
+    ours = model.preprocessing.normalise(images / 255)
+    assert torch.allclose(ours, as_input(images), atol=1e-5)
+    image = Image.fromarray(images[0].permute(1, 2, 0).numpy())
+    assert torch.allclose(model.preprocessing(image), as_input(images[:1]), atol=1e-5)
+
+
+@pytest.mark.parametrize("harm", ["changed", "cut short", "gone"])
+def test_a_damaged_mini_is_refused(tmp_path, monkeypatch, harm):
+    for path in TRAINED.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(module, "TRAINED", tmp_path)
+    load_pretrained("mini_v4")
+    file = tmp_path / "mini_v4.safetensors"
+    whole = file.read_bytes()
+    if harm == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(
+            whole[:-2] if harm == "cut short" else whole[:-1] + bytes([whole[-1] ^ 1])
+        )
+    with pytest.raises(ValueError, match="not the file that was shipped") as words:
+        load_pretrained("mini_v4")
+    assert "experiments.minis --models mini_v4" in str(words.value)
+
+
+def test_a_mini_comes_without_auxiliary_heads():
+    with pytest.raises(ValueError, match="no auxiliary head"):
+        load_pretrained("mini_v3", aux=True)
+
+
+# --- preprocessing ------------------------------------------------------------
+
+
+def test_preprocessing_is_what_was_published():
+    assert {
+        name: (entry.preprocessing.resize, entry.preprocessing.crop, entry.sha256)
+        for name, entry in PRETRAINED.items()
+    } == {
+        "googlenet": (256, 224, "1378be20"),
+        "inception_v3": (342, 299, "0cc3c7bd"),
+        "inception_v4": (341, 299, "8e4777a0"),
+        "inception_resnet_v2": (333, 299, "940b1cd6"),
+    }
+    for entry in PRETRAINED.values():
+        assert entry.sha256 in entry.file_name
+        assert entry.url.startswith("https://")
+
+
+def test_transform_input_turns_imagenets_mean_into_one_half():
+    pixels = torch.rand(2, 3, 8, 8)
+    shipped = PRETRAINED["inception_v3"].preprocessing
+    assert shipped.transform_input
+    halves = PRETRAINED["inception_v4"].preprocessing
+    assert torch.allclose(shipped.normalise(pixels), (pixels - 0.5) / 0.5, atol=1e-6)
+    assert torch.allclose(halves.normalise(pixels), (pixels - 0.5) / 0.5, atol=1e-6)
+    without = replace(shipped, transform_input=False).normalise(pixels)
+    assert torch.allclose(without[:, 0], (pixels[:, 0] - 0.485) / 0.229, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "1", "P", "CMYK"])
+@pytest.mark.parametrize("size", [(40, 30), (7, 200), (1, 1), (640, 480)])
+def test_any_picture_becomes_one_batch(mode, size):
+    prepare = Preprocessing(36, 32, (0.5,) * 3, (0.5,) * 3)
+    batch = prepare(Image.new(mode, size))
+    assert batch.shape == (1, 3, 32, 32)
+    assert batch.dtype == torch.float32
+    assert batch.min() >= -1.0001 and batch.max() <= 1.0001
+
+
+def test_the_window_is_what_the_batch_is_made_of():
+    random = torch.randint(0, 256, (90, 70, 3), dtype=torch.uint8)
+    prepare = PRETRAINED["inception_v4"].preprocessing
+    image = Image.fromarray(random.numpy())
+    window = prepare.window(image)
+    assert (window.mode, window.size) == ("RGB", (299, 299))
+    again = replace(prepare, resize=299)(window)
+    assert torch.allclose(again, prepare(image), atol=1e-6)
+
+
+def test_the_middle_of_the_picture_is_cut_out():
+    image = Image.new("RGB", (90, 30))
+    image.paste((255, 0, 0), (30, 0, 60, 30))
+    prepare = Preprocessing(30, 30, (0,) * 3, (1,) * 3, interpolation="bilinear")
+    batch = prepare(image)
+    assert torch.all(batch[0, 0] == 1)
+    assert torch.all(batch[0, 1:] == 0)
