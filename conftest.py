@@ -7,7 +7,7 @@ import tempfile
 
 import pytest
 
-from tools.publish.execute import change_environment, kernel_environment
+from tools.notebooks import change_environment, kernel_environment
 
 CELL_SECONDS = 300
 

@@ -72,11 +72,10 @@ const ghost = (before, after) => {
       const ends = numbers(to);
       return numbers(from).some((start, i) => Math.abs(start - (ends[i] ?? start)) >= 3);
     });
-    const paints = [old.getAttribute("fill"), old.getAttribute("stroke")];
-    const ground = old.hasAttribute("opacity") || paints.some((is) => /--ie-(grid|panel|line)/.test(is));
+    const ground = [old.getAttribute("fill"), old.getAttribute("stroke")].some((is) => /--ie-(grid|panel)/.test(is));
     if (!far || ground || old.tagName === "text" || old.closest("[data-pick]")) continue;
     const twin = old.cloneNode(false);
-    twin.removeAttribute("data-key");
+    for (const name of ["opacity", "data-key"]) twin.removeAttribute(name);
     outline.append(twin);
   }
   return outline.childNodes.length ? outline : null;

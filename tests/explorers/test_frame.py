@@ -313,14 +313,7 @@ def heavy_after(code):
     return run.stdout.split()
 
 
-PURE = (
-    "module",
-    "bottleneck",
-    "kernels",
-    "grid_reduction",
-    "label_smoothing",
-    "optimizers",
-)
+PURE = ("bottleneck", "kernels", "grid_reduction", "label_smoothing", "optimizers")
 
 
 def test_naming_the_explorers_imports_nothing_heavy():

@@ -238,7 +238,7 @@ def in_a_thread(talk):
 
 def test_the_stop_button_of_a_notebook_keeps_what_was_learned(tmp_path):
     """A real kernel, interrupted between two epochs, then run again."""
-    from tools.publish.execute import own_kernel
+    from tools.notebooks import own_kernel
 
     code = f"""
 import torch, inception_edu as ie

@@ -8,7 +8,7 @@ so that a second run changes not one byte. `check` names every departure from
 the form that strict `pytest --nbval` needs.
 """
 
-from tools.publish.execute import execute, kernel_environment
+from tools.publish.execute import execute
 from tools.publish.form import check, violations
 
-__all__ = ["check", "execute", "kernel_environment", "violations"]
+__all__ = ["check", "execute", "violations"]

@@ -10,8 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from tools.notebooks import Unreadable
 from tools.publish import check, execute
-from tools.publish.execute import Unreadable
 
 SLOW_SECONDS = 120
 SERIES = Path(__file__).parents[2] / "notebooks" / "*.ipynb"

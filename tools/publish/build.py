@@ -4,16 +4,9 @@ import re
 
 from jinja2 import Environment, FileSystemLoader
 
+from tools.notebooks import Unreadable, heading, plain, read
 from tools.publish.bundle import TEMPLATES
-from tools.publish.execute import Unreadable, read
-from tools.publish.exporters import (
-    DeckExporter,
-    PageExporter,
-    finished,
-    heading,
-    own_file,
-    plain,
-)
+from tools.publish.exporters import DeckExporter, PageExporter, finished, own_file
 
 
 def title(notebook, path):

@@ -11,7 +11,8 @@ import subprocess
 from base64 import b64encode
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tools.notebooks import ROOT
+
 MODULES = ROOT / "node_modules"
 TEMPLATES = Path(__file__).with_name("templates")
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")

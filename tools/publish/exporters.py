@@ -7,10 +7,17 @@ links between lessons lead to the other page.
 
 import json
 import re
+import subprocess
+from copy import deepcopy
+from tempfile import TemporaryDirectory
 
+from nbclient import NotebookClient
 from nbconvert.exporters import HTMLExporter, SlidesExporter
 from nbconvert.preprocessors import Preprocessor, TagRemovePreprocessor
+from nbformat import v4
 
+from tools.dependencies import required
+from tools.notebooks import environment, heading, kernel_environment, own_kernel, tags
 from tools.publish.bundle import (
     TEMPLATES,
     formula_css,
@@ -19,7 +26,6 @@ from tools.publish.bundle import (
     own_file,
 )
 from tools.publish.execute import WIDGET
-from tools.publish.needed import value_of
 
 STATE = ("_face", "_shown", "_frames")
 FORMULA = re.compile(
@@ -28,56 +34,70 @@ FORMULA = re.compile(
 CODE = re.compile(r"(^```.*?^```|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
 
 
-def heading(cell):
-    """`(level, text)` of the heading that a text cell begins with, or None."""
-    found = re.match(r"\s*(#{1,6})\s+(.*)", cell.source)
-    if cell.cell_type != "markdown" or not found:
-        return None
-    return len(found[1]), plain(found[2])
-
-
-def plain(markdown):
-    """A line of Markdown without its marks."""
-    text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", markdown)
-    return re.sub(r"\*|`|(?<!\w)_|_(?!\w)", "", text).strip()
-
-
 class Explorers(Preprocessor):
     """Every explorer in its first state, with the pictures of its sweep.
 
-    Other widgets, such as the bar of a training, say nothing once they stopped.
+    The cells that show one, and those that they need, run in a kernel; nbclient
+    stores the state of the widgets. Other widgets, such as the bar of a training,
+    say nothing once they stopped.
     """
 
     def preprocess(self, notebook, resources):
-        folder = resources.get("metadata", {}).get("path", "")
-        for index, cell in enumerate(notebook.cells):
-            kept = []
-            for output in cell.get("outputs", []):
-                data = output.get("data", {})
-                if data.pop(WIDGET, None) is None:
-                    kept.append(output)
-                elif data.get("text/plain", "").startswith("<Explorer"):
-                    explorer = value_of(notebook.cells, index, folder)
-                    if not hasattr(explorer, "_frames"):
-                        raise ValueError(
-                            f"cell {cell.id!r} shows an explorer, but does not end on "
-                            "it; let its last line be the explorer alone"
-                        )
-                    output.data = {"text/html": self.place(explorer, resources)}
-                    kept.append(output)
+        cells = notebook.cells
+        shown = [i for i, cell in enumerate(cells) if explorers(cell)]
+        states = {}
+        if shown:
+            run = {cell.id for i in shown for cell in required(cells, i)}
+            folder = resources.get("metadata", {}).get("path", "")
+            states = widget_states([c for c in cells if c.id in run], folder)
+        for cell in cells:
+            fresh = states.get(cell.get("id"), [])
+            for output in explorers(cell):
+                if not fresh:
+                    raise ValueError(f"cell {cell.id!r} did not show its explorer again")
+                output.data = {"text/html": self.place(fresh.pop(0), resources)}
             if "outputs" in cell:
-                cell.outputs = kept
+                cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
         return notebook, resources
 
-    def place(self, explorer, resources):
+    def place(self, state, resources):
         """HTML: a still picture, and the state that the player wakes it up with."""
-        resources["front_end"] = (explorer._esm, explorer._css)
-        state = {name: getattr(explorer, name) for name in STATE}
-        coded = json.dumps(state, ensure_ascii=False).replace("</", "<\\/")
+        resources["front_end"] = (state["_esm"], state["_css"])
+        kept = {name: state[name] for name in STATE}
+        coded = json.dumps(kept, ensure_ascii=False).replace("</", "<\\/")
         return (
-            f'<div class="explorer-place">{explorer.svg}'
+            f'<div class="explorer-place">{state["_shown"][2]}'
             f'<script type="application/json">{coded}</script></div>'
         )
+
+
+def explorers(cell):
+    """The outputs of a cell that are explorers."""
+    return [
+        output
+        for output in cell.get("outputs", [])
+        if WIDGET in output.get("data", {})
+        and output.data.get("text/plain", "").startswith("<Explorer")
+    ]
+
+
+def widget_states(cells, folder):
+    """`{cell id: states of its explorers}` after running the cells in `folder`."""
+    notebook = v4.new_notebook(cells=deepcopy(cells))
+    with TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        variables = kernel_environment(profile) | {"INCEPTION_EDU_FRAMES": "1"}
+        with environment(variables):
+            client = NotebookClient(notebook, km=own_kernel(), timeout=600)
+            client.resources = {"metadata": {"path": folder or "."}}
+            client.execute(cleanup_kc=True, stderr=subprocess.DEVNULL)
+    known = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]
+    return {
+        cell.id: [
+            known["state"][output.data[WIDGET]["model_id"]]["state"]
+            for output in explorers(cell)
+        ]
+        for cell in notebook.cells
+    }
 
 
 class Folds(Preprocessor):
@@ -86,7 +106,7 @@ class Folds(Preprocessor):
     def preprocess(self, notebook, resources):
         cells, title = [], None
         for cell in notebook.cells:
-            inside = "solution" in cell.metadata.get("tags", [])
+            inside = "solution" in tags(cell)
             found = heading(cell) if inside else None
             if found and found[1].lower().startswith("solution"):
                 title = found[1]

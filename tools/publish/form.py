@@ -9,7 +9,8 @@ import re
 from base64 import b64decode
 from pathlib import Path
 
-from tools.publish.execute import CELL_METADATA, read
+from tools.notebooks import read, stored_faults, tags
+from tools.publish.execute import CELL_METADATA
 
 MAX_LINES = 25
 MAX_COLUMNS = 78
@@ -36,7 +37,7 @@ HEADING = re.compile(r"(#{1,6})\s+(.*)")
 def check(path):
     """Every departure of the stored notebook at `path` from the form, in words."""
     path = Path(path)
-    found = list(violations(read(path)))
+    found = [*violations(read(path)), *stored_faults(path)]
     size = path.stat().st_size / 1000
     if size > MAX_NOTEBOOK_KB:
         found.append(f"{size:.0f} KB, at most {MAX_NOTEBOOK_KB}; make pictures smaller")
@@ -51,10 +52,6 @@ def violations(notebook):
 
 def code_cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def tags(cell):
-    return cell.metadata.get("tags", [])
 
 
 def name(cell):

@@ -5,33 +5,32 @@ no others. Both homework and key are run before they are printed, so a key that
 no longer passes its checks is never handed out.
 """
 
-import os
-import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from nbformat import v4
 
+from tools.dependencies import required
+from tools.notebooks import heading, read, tags
 from tools.publish.build import exported, title
 from tools.publish.bundle import Missing, chromium
-from tools.publish.execute import NOTEBOOK_METADATA, execute, read
-from tools.publish.exporters import PageExporter, heading
-from tools.publish.needed import needed
+from tools.publish.execute import NOTEBOOK_METADATA, execute
+from tools.publish.exporters import PageExporter
 from tools.publish.students import LEFT_OUT, recounted, store
 
 WEEKS = 2
-PRINT_SECONDS = 120
-
-
-def tagged(cell, *tags):
-    return bool(set(tags) & set(cell.metadata.get("tags", [])))
+FOOTER = (
+    '<div style="font: 8px sans-serif; width: 100%; margin: 0 15mm; display: flex; '
+    'justify-content: space-between"><span class="title"></span><span>'
+    '<span class="pageNumber"></span> / <span class="totalPages"></span></span></div>'
+)
 
 
 def sections(cells):
     """The indices of the cells of every section, each begun by a heading."""
     found = [[]]
     for index, cell in enumerate(cells):
-        if heading(cell) and not tagged(cell, "solution"):
+        if heading(cell) and "solution" not in tags(cell):
             found.append([])
         found[-1].append(index)
     return found
@@ -44,15 +43,15 @@ def exercises(notebook, answers=False):
     """
     cells, chosen, given = notebook.cells, set(), set()
     for section in sections(cells):
-        if not any(tagged(cells[index], "solution") for index in section):
+        if not any("solution" in tags(cells[index]) for index in section):
             continue
         for index in section:
             cell = cells[index]
-            if tagged(cell, "lecturer") or (tagged(cell, "solution") and not answers):
+            if "lecturer" in tags(cell) or ("solution" in tags(cell) and not answers):
                 continue
             chosen.add(index)
             if cell.cell_type == "code":
-                given |= {cells.index(other) for other in needed(cells, index)}
+                given |= {cells.index(other) for other in required(cells, index)}
     return [(cells[i], i not in chosen) for i in sorted(chosen | given)]
 
 
@@ -92,30 +91,29 @@ def weeks(paths):
 
 
 def print_page(html, target):
-    """Print a page to a PDF."""
+    """Print a page to a PDF on A4, with an outline and page numbers."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        raise Missing("playwright prints: pip install 'inception_edu[test]'") from None
     target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        page = Path(folder) / "page.html"
-        page.write_text(html, encoding="utf-8")
-        command = [
-            chromium(),
-            "--headless",
-            "--disable-gpu",
-            "--no-first-run",
-            "--no-pdf-header-footer",
-            f"--user-data-dir={folder}/profile",
-            f"--print-to-pdf={target.resolve()}",
-            page.as_uri(),
-        ]
-        if hasattr(os, "geteuid") and os.geteuid() == 0:
-            command.insert(1, "--no-sandbox")  # Chromium refuses root otherwise
-        target.unlink(missing_ok=True)
-        run = subprocess.run(
-            command, capture_output=True, text=True, timeout=PRINT_SECONDS
+    with TemporaryDirectory() as folder, sync_playwright() as playwright:
+        file = Path(folder) / "page.html"
+        file.write_text(html, encoding="utf-8")
+        browser = playwright.chromium.launch(executable_path=chromium())
+        page = browser.new_page()
+        page.goto(file.as_uri())
+        page.pdf(
+            path=target,
+            format="A4",
+            prefer_css_page_size=True,
+            outline=True,
+            tagged=True,
+            display_header_footer=True,
+            header_template="<span></span>",
+            footer_template=FOOTER,
         )
-    if not target.is_file():
-        last = run.stderr.strip().splitlines()[-1:] or ["no reason given"]
-        raise Missing(f"Chromium printed nothing: {last[0]}")
+        browser.close()
     print(f"{target}: {target.stat().st_size / 1e6:.1f} MB", flush=True)
 
 

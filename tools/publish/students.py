@@ -10,8 +10,8 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from nbconvert.preprocessors import TagRemovePreprocessor
 
-from tools.publish.bundle import ROOT
-from tools.publish.execute import as_stored, read
+from tools.notebooks import ROOT, read
+from tools.publish.execute import as_stored
 
 LEFT_OUT = {"solution", "lecturer"}
 NAME = "inception_edu_students"
@@ -94,8 +94,7 @@ def students(paths, folder):
     with ZipFile(archive, "w", ZIP_DEFLATED) as packed:
         for file in sorted(target.rglob("*")):
             if file.is_file():
-                name = file.relative_to(target.parent).as_posix()
-                packed.writestr(
-                    ZipInfo(name, LONG_AGO), file.read_bytes(), ZIP_DEFLATED
-                )
+                entry = ZipInfo(file.relative_to(target.parent).as_posix(), LONG_AGO)
+                entry.external_attr = 0o100644 << 16  # readable by all
+                packed.writestr(entry, file.read_bytes(), ZIP_DEFLATED)
     print(f"{target}/ and {archive}: {archive.stat().st_size / 1e6:.1f} MB")

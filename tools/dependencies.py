@@ -1,18 +1,13 @@
-"""Which earlier cells a cell needs, and running just those.
+"""Which earlier cells of a notebook a cell depends on.
 
-A page needs an explorer anew, with its frames, but not the training ten cells
-above it; an answer key needs the network that an exercise measures, but not the
-chart beside it. Python's own symbol tables say which names a cell reads and
-which it makes.
+A page needs an explorer anew, with its frames, but not the training ten cells above
+it; a submission is graded without its charts. Python's own symbol tables say which
+names a cell reads and which it makes.
 """
 
 import ast
-import os
-from contextlib import chdir, redirect_stdout
-from io import StringIO
+import re
 from symtable import symtable
-
-from tools.publish.execute import environment
 
 BLOCKS = (ast.For, ast.While, ast.If, ast.With, ast.Try)
 PARTS = ("body", "orelse", "finalbody")
@@ -26,8 +21,16 @@ def names(source):
     reads and makes `total`, a function reads what no line of the cell makes.
     """
     reads, later, makes = set(), set(), set()
-    _walk(ast.parse(source).body, reads, later, makes)
+    _walk(ast.parse(as_python(source)).body, reads, later, makes)
     return reads | (later - makes), makes
+
+
+def as_python(source):
+    """The source of a cell with its magics and system commands as calls."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    source = re.sub(r"\A\s*%%\w+[^\n]*\n", "", source)  # %%time and the like
+    return TransformerManager().transform_cell(source)
 
 
 def _walk(statements, reads, later, makes):
@@ -74,6 +77,9 @@ def _symbols(statement):
         if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()
     }
     here = {symbol.get_name() for symbol in symbols if symbol.is_referenced()}
+    if isinstance(statement, ast.ImportFrom):
+        made |= {alias.name for alias in statement.names} & {"*"}
+    made |= here & {name for node in ast.walk(statement) for name in _changed(node)}
     deeper, tables = set(), list(top.get_children())
     for table in tables:  # functions, classes, comprehensions, whatever is inside
         tables += table.get_children()
@@ -81,37 +87,34 @@ def _symbols(statement):
     return here, deeper, made
 
 
-def needed(cells, index):
-    """The code cells that must run for cell `index` to run, itself the last."""
-    wanted, chosen = names(cells[index].source)[0], [cells[index]]
+def _changed(node):
+    """The name whose object a node changes in place: `a.b = 1`, `a[0] = 1`."""
+    target = isinstance(node, ast.Attribute | ast.Subscript)
+    if target and isinstance(node.ctx, ast.Store | ast.Del):
+        while isinstance(node, ast.Attribute | ast.Subscript):
+            node = node.value
+        if isinstance(node, ast.Name):
+            yield node.id
+
+
+def required(cells, index):
+    """The code cells that must run for cell `index` to run, itself the last.
+
+    Cells that cannot be parsed and star imports count as required.
+    """
+    wanted, chosen = _names_or_none(cells[index])[0], [cells[index]]
     for cell in reversed(cells[:index]):
-        if cell.cell_type != "code" or not wanted:
+        if cell.cell_type != "code":
             continue
-        reads, makes = names(cell.source)
-        if wanted & makes:
+        reads, makes = _names_or_none(cell)
+        if wanted & makes or "*" in makes:
             wanted = (wanted - makes) | reads
             chosen.insert(0, cell)
     return chosen
 
 
-def value_of(cells, index, folder):
-    """What cell `index` shows, after running in `folder` no more than it needs.
-
-    Explorers store their frames meanwhile. What the cells print is dropped: it
-    is in the notebook already.
-    """
-    space = {"__name__": "__main__"}
-    with (
-        environment({"INCEPTION_EDU_FRAMES": "1", "MPLBACKEND": "agg"}),
-        redirect_stdout(StringIO()),
-        chdir(folder or os.curdir),
-    ):
-        for cell in needed(cells, index):
-            tree = ast.parse(cell.source)
-            shown = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
-            exec(compile(tree, cell.get("id", "cell"), "exec"), space)
-            value = None
-            if shown:
-                line = ast.Expression(shown.value)
-                value = eval(compile(line, cell.get("id", "cell"), "eval"), space)
-    return value
+def _names_or_none(cell):
+    try:
+        return names(cell.source)
+    except (SyntaxError, ValueError, RecursionError):
+        return set(), {"*"}
