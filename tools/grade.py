@@ -1,39 +1,70 @@
-"""Which exercises of a submitted notebook pass: `report(paths)`, as text and JSON.
+"""Which exercises of submitted notebooks pass, as text, JSON and CSV.
 
-    python -m tools.grade_main report submissions/ --json report.json
+    python -m tools.grade submissions/ --lesson 1 --json grades.json --csv grades.csv
 
-Every notebook runs in a process and a folder of its own, within limits; the
-file that was handed in is only read. Cells tagged `solution` are left out, so
-that a copy of the series with its solutions earns nothing.
+Every notebook runs in a kernel and a folder of its own, within limits and, where
+the system has one, in its sandbox; the file that was handed in is only read. Only
+the cells that the exercises need are run, `--whole` runs all. Cells tagged
+`solution` are left out, so that a copy of the series earns nothing. This is made for
+accidents, not for attackers: grade strangers' code in a container.
 """
 
+import argparse
+import csv
 import json
-import multiprocessing
 import os
 import re
 import secrets
-import signal
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 
-from inception_edu.lesson.checking import brief, check
-from tools import sandbox
+import joblib
+from nbclient import NotebookClient
+from nbclient.exceptions import CellTimeoutError
+from nbformat import v4
 
-SECONDS = 300  # for one notebook
-MEMORY = 4096  # MiB for one notebook
-PROCESSES = 4  # more than its own and these is a notebook that multiplies
+from inception_edu.files import atomic_write
+from inception_edu.lesson.checking import check
+from tools.dependencies import required
+from tools.judge import MIME
+from tools.notebooks import (
+    ROOT,
+    Unreadable,
+    heading,
+    kernel_environment,
+    own_kernel,
+    read,
+    tags,
+)
+
+START = 120  # seconds that a kernel gets to start
 LARGEST = 20  # MB of a submitted file
-LOOK_EVERY = 0.05  # seconds
-ERRORS = 5  # cell errors that are told in full
-LESSONS = Path(__file__).parents[1] / "notebooks"
+ERRORS = 5  # cells that raised, in full
+LESSONS = ROOT / "notebooks"
 CALL = re.compile(r"\bcheck\s*\.\s*([a-z]\w*)\s*\(")
-MARKS = {"passed": "[ok]", "failed": "[x]"}
+PIP = re.compile(
+    r"^[ \t]*[!%]+[ \t]*(?:(?:\S*python\S*|uv)[ \t]+(?:-m[ \t]+)?)?"
+    r"(?:pip3?|conda|mamba|apt|apt-get)\b(?:.*\\\n)*.*$",
+    re.MULTILINE,
+)
+MARKS = {"passed": "[ok]", "failed": "[x]", "flagged": "[?]"}
+SANDBOXES = {
+    "no network and nothing writable but its folder (bwrap)": (
+        *("bwrap", "--die-with-parent", "--unshare-all", "--ro-bind", "/", "/"),
+        *("--dev", "/dev", "--proc", "/proc", "--unsetenv", "JPY_PARENT_PID"),
+    ),
+    "no network, but it may write where you may (unshare)": (
+        *("unshare", "--map-root-user", "--net", "--pid", "--fork", "--kill-child"),
+        *("env", "--unset=JPY_PARENT_PID"),
+    ),
+}
+NO_SANDBOX = "NO SANDBOX on this system (bwrap or unshare): code may do what you may"
 
 
 @dataclass(frozen=True)
@@ -48,11 +79,11 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Result:
-    """One exercise of one submission; `status` is one of
+    """One exercise of one submission. `status` is one of
 
-    passed, failed, not attempted (the stub is still there), missing (no cell
-    checks it), not reached (the run ended before) and not checked (its cell
-    ran, but the check of the package was not called).
+    passed, failed, flagged (passed, but a person should look), not attempted (the
+    stub is still there), missing (no cell checks it), not reached (the run ended
+    before) and not checked (its cell ran without the package's check).
     """
 
     exercise: str
@@ -64,9 +95,9 @@ class Result:
 class Report:
     """What came of one submission.
 
-    `ended` is "finished", or says why there is less: "unread" (no notebook),
-    "foreign" (not of the series), "time", "memory", "processes", "died". `reason`
-    says it in words. `errors` are the cells that raised, at most five in full.
+    `ended` is "finished", or says why there is less: "unread" (no notebook), "foreign"
+    (not of the series), "other lesson", "time", "died"; `reason` says it in words.
+    `errors` are the cells that raised, `notes` what was left out of them.
     """
 
     path: str
@@ -74,110 +105,51 @@ class Report:
     ended: str = "finished"
     reason: str = ""
     seconds: float = 0.0
+    points: int = 0
+    maximum: int = 0
     exercises: list = field(default_factory=list)
     errors: list = field(default_factory=list)
-
-    @property
-    def passed(self):
-        return sum(one.status == "passed" for one in self.exercises)
+    notes: list = field(default_factory=list)
 
     def __str__(self):
-        if self.lesson is None:
-            return f"{plain(self.path)}: not graded: {self.reason}"
-        of = f"{self.passed} of {len(self.exercises)} exercises pass"
         if not self.exercises:
-            of = "no exercises"
-        head = f"{plain(self.path)}: lesson {self.lesson:02}, {of}"
-        lines = [f"{head}, {self.seconds:.1f} s"]
-        width = max((len(one.exercise) for one in self.exercises), default=0)
+            why = f"not graded: {self.reason}" if self.reason else "no exercises"
+            return one_line(f"{self.path}: {why}")
+        points = f"{self.points} of {self.maximum} exercises pass"
+        head = f"{self.path}: lesson {self.lesson:02}, {points}, {self.seconds:.1f} s"
+        lines = [one_line(head)]
+        width = max(len(one.exercise) for one in self.exercises)
         for one in self.exercises:
             mark = MARKS.get(one.status, "[ ]")
-            why = one.why.removeprefix("[x] ") if one.status == "failed" else one.status
-            why = "" if one.status == "passed" else plain(why)
-            if one.why and one.status not in ("failed", "passed"):
-                why += f": {plain(one.why)}"
-            lines.append(f"  {mark:<4} {one.exercise:<{width}}  {why}".rstrip())
-        lines += [f"  {plain(error)}" for error in self.errors]
-        if self.reason:
-            lines.append(f"  stopped: {plain(self.reason)}")
-        return "\n".join(lines)
-
-
-def report(paths, seconds=SECONDS, memory=MEMORY, lessons=LESSONS, jobs=1):
-    """Yield the `Report` of every notebook in `paths`, files or folders, in order.
-
-    `seconds` and `memory` (in MiB) are the limits of one notebook; `lessons` is
-    the folder of the series, which says what belongs to a lesson; `jobs` is the
-    number of notebooks that run at a time.
-    """
-    series = read_lessons(lessons)
-    with ThreadPoolExecutor(jobs) as pool:
-        yield from pool.map(
-            lambda path: grade(path, series, seconds, memory), submissions(paths)
-        )
-
-
-def submissions(paths):
-    """The notebooks meant: a folder stands for all those below it."""
-    found = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            inside = sorted(path.rglob("*.ipynb"))
-            hidden = [
-                any(p.startswith(".") for p in one.relative_to(path).parts)
-                for one in inside
-            ]
-            found += [one for one, out in zip(inside, hidden, strict=True) if not out]
-        elif path.exists():
-            found.append(path)
-        else:
-            raise FileNotFoundError(f"no file or folder at {path}")
-    return found
-
-
-def system_limits():
-    """How this system holds a notebook to its limits, in one sentence."""
-    if sandbox.resource and sys.platform.startswith("linux"):
-        return "time and processes are watched, memory is capped by the system"
-    return (
-        "time, memory and processes are watched from outside; this system has no "
-        "cap on memory, so a sudden allocation may be seen late"
-    )
+            why = one.why.removeprefix("[x] ") if one.status in MARKS else one.status
+            if one.why and one.status not in MARKS:
+                why += f": {one.why}"
+            lines.append(f"  {mark:<4} {one.exercise:<{width}}  {one_line(why)}")
+        more = [*self.errors, *self.notes]
+        more += [f"stopped: {self.reason}"] if self.reason else []
+        return "\n".join(line.rstrip() for line in [*lines, *(f"  {m}" for m in more)])
 
 
 # ---- reading ----------------------------------------------------------------
 
 
-def read_cells(path):
-    """The cells of the notebook at `path`; a ValueError says why there are none."""
-    import nbformat
-    import nbformat.reader
-
-    size = path.stat().st_size
-    if size == 0:
-        raise ValueError("the file is empty")
-    if size > LARGEST * 1_000_000:
-        raise ValueError(f"{size / 1e6:.0f} MB, at most {LARGEST}; clear its outputs")
-    text = path.read_bytes().decode("utf-8-sig")
-    try:
-        raw = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"broken JSON in line {error.lineno}") from None
-    if not isinstance(raw, dict) or "nbformat" not in raw:
-        raise ValueError("JSON, but not a notebook")
-    for cell in raw.get("cells", []):  # a slip in the form is no reason not to grade
-        for key, value in (("metadata", {}), ("source", "")):
-            cell.setdefault(key, value)
-    return nbformat.convert(nbformat.reader.reads(json.dumps(raw)), 4).cells
-
-
-def heading(cells):
-    """The first heading of a notebook, or ""."""
-    for cell in cells:
-        found = re.match(r"#\s+(.*)", cell.source)
-        if cell.cell_type == "markdown" and found:
-            return found[1].strip()
-    return ""
+def submissions(paths):
+    """`(notebooks, others)`: the paths to grade, and `(path, reason)` of the rest."""
+    notebooks, others = [], []
+    for path in map(Path, paths):
+        if not path.exists():
+            raise FileNotFoundError(f"no file or folder at {path}")
+        if path.is_file():
+            notebooks.append(path)
+            continue
+        for one in sorted(file for file in path.rglob("*") if file.is_file()):
+            if any(part.startswith(".") for part in one.relative_to(path).parts):
+                others.append((one, "hidden, such as Jupyter's own checkpoints"))
+            elif one.suffix.lower() != ".ipynb":
+                others.append((one, "not a notebook (.ipynb)"))
+            else:
+                notebooks.append(one)
+    return notebooks, others
 
 
 def calls(cell):
@@ -186,40 +158,45 @@ def calls(cell):
     return [name for name in CALL.findall(cell.source) if name in known]
 
 
-def to_run(cells):
+def code_cells(notebook):
     """Pairs of number and code cell, without the cells of solutions."""
     return [
         (number, cell)
-        for number, cell in enumerate(cells, 1)
+        for number, cell in enumerate(notebook.cells, 1)
         if cell.cell_type == "code"
-        and "solution" not in cell.metadata.get("tags", [])
-        and "solution" not in cell.get("id", "")
+        and "solution" not in tags(cell)
+        and "solution" not in cell.id
     ]
+
+
+def title(notebook):
+    """The first heading of a notebook, or ""."""
+    return next((found[1] for cell in notebook.cells if (found := heading(cell))), "")
 
 
 def read_lessons(folder):
     """The lessons in the folder of the series, by number."""
     series = {}
     for path in sorted(Path(folder).glob("[0-9][0-9]_*.ipynb")):
-        cells = read_cells(path)
-        named = dict.fromkeys(n for _, cell in to_run(cells) for n in calls(cell))
+        notebook = read(path)
+        names = [name for _, cell in code_cells(notebook) for name in calls(cell)]
         number = int(path.stem[:2])
-        series[number] = Lesson(number, heading(cells), path.stem, tuple(named))
+        exercises = tuple(dict.fromkeys(names))
+        series[number] = Lesson(number, title(notebook), path.stem, exercises)
     return series
 
 
-def which_lesson(path, cells, series):
+def which_lesson(path, notebook, series):
     """The lesson that a submission belongs to, or None.
 
     Known by the exercises in it, else by its title, else by its file's name.
     """
     homes = {one.name: one.lesson for one in check.exercises()}
-    named = [name for _, cell in to_run(cells) for name in calls(cell)]
-    numbers = Counter(homes[name] for name in dict.fromkeys(named))
-    for number, _ in numbers.most_common(1):
-        return series.get(number, Lesson(number, exercises=tuple(dict.fromkeys(named))))
+    names = {name for _, cell in code_cells(notebook) for name in calls(cell)}
+    for number, _ in Counter(homes[name] for name in sorted(names)).most_common(1):
+        return series.get(number)
     for lesson in series.values():
-        if lesson.title == heading(cells) or lesson.stem == path.stem:
+        if title(notebook) == lesson.title or path.stem == lesson.stem:
             return lesson
     return None
 
@@ -227,196 +204,291 @@ def which_lesson(path, cells, series):
 # ---- grading ----------------------------------------------------------------
 
 
-def grade(path, series, seconds=SECONDS, memory=MEMORY):
-    """The `Report` on one submission. Raises nothing, whatever is in the file."""
-    found = Report(str(path))
+def grade(path, series, seconds=300, memory=4096, asked=None, whole=False):
+    """The `Report` on one submission. Raises nothing, whatever is in the file.
+
+    `series` is what `read_lessons` returns, `seconds` and `memory` (MiB) are the
+    limits, `asked` is the number of the lesson that was to be handed in.
+    """
+    report = Report(str(path))
     try:
-        cells = read_cells(path)
-        code = to_run(cells)
-        lesson = which_lesson(path, cells, series)
-    except (Exception, RecursionError) as error:
-        found.ended, found.reason = "unread", plain(str(error) or brief(error))
-        return found
+        if path.stat().st_size > LARGEST * 1_000_000:
+            raise Unreadable(f"more than {LARGEST} MB; clear its outputs")
+        notebook = read(path)
+    except (OSError, Unreadable) as error:
+        report.ended, report.reason = "unread", one_line(error)
+        return report
+    lesson = which_lesson(path, notebook, series)
     if lesson is None:
-        found.ended = "foreign"
-        found.reason = "it checks no exercise and has the title of no lesson"
-        return found
-    found.lesson = lesson.number
-    work = [(number, cell.source) for number, cell in code]
-    said, found.seconds, found.ended, found.reason = run_apart(work, seconds, memory)
-    names = {number: cell.get("id", number) for number, cell in code}
-    found.errors = told_errors(code, said, names)
-    found.exercises = results(lesson, code, said, found)
-    return found
+        report.ended = "foreign"
+        report.reason = "it checks no exercise and has the title of no lesson"
+        return report
+    report.lesson = lesson.number
+    report.maximum = len(series[asked].exercises if asked else lesson.exercises)
+    if asked not in (None, lesson.number):
+        report.ended = "other lesson"
+        report.reason = f"this is lesson {lesson.number:02}, not {asked:02}"
+        return report
+    code = code_cells(notebook)
+    chosen = code if whole else cells_to_run(code)
+    for number, cell in chosen:
+        cell.source = without_installing(number, cell.source, report.notes)
+    run = Run(chosen, seconds, memory)
+    start = time.monotonic()
+    report.ended, report.reason = run.run()
+    report.seconds = round(time.monotonic() - start, 1)
+    report.errors = raised(code, run.errors)
+    report.exercises = results(lesson, code, run, report.ended)
+    report.points = sum(one.status == "passed" for one in report.exercises)
+    return report
 
 
-def run_apart(cells, seconds, memory):
-    """`(record, seconds, ended, reason)` of the cells in a process of their own."""
-    key = secrets.token_bytes(32)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        place = Path(folder, "work")
-        place.mkdir()
-        record = Path(folder, "record")
-        record.touch()
-        arguments = (cells, str(place), str(record), key, memory * 2**20)
-        process = nursery().Process(target=sandbox.run, args=arguments, daemon=True)
-        process.start()
-        start = time.monotonic()
-        ended, reason = watch(process, seconds, memory)
-        took = round(time.monotonic() - start, 1)
-        said = sandbox.read_record(record, key)
-    if not ended and not any(line.get("done") for line in said):
-        ended = "died"
-        reason = f"the process ended itself ({how_it_ended(process.exitcode)})"
-    if ended and said:
-        reason += f", in cell {[one['cell'] for one in said if 'cell' in one][-1]}"
-    return said, took, ended or "finished", reason
+def cells_to_run(code):
+    """Those of the pairs of number and cell that the exercises need."""
+    cells, needed = [cell for _, cell in code], set()
+    for index, cell in enumerate(cells):
+        if calls(cell) or re.search(r"\bcheck\b", cell.source):
+            needed |= {one.id for one in required(cells, index)}
+    return [(number, cell) for number, cell in code if cell.id in needed]
 
 
-def nursery():
-    """Where processes come from: forked from one that has imported torch already."""
-    if sys.platform.startswith("linux"):
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(list(sandbox.PRELOAD))
-        return context
-    return multiprocessing.get_context("spawn")
+def without_installing(number, source, notes):
+    """The source without commands that install packages, each of them noted."""
+
+    def left_out(match):
+        notes.append(one_line(f"cell {number}: {match[0].strip()!r} was left out"))
+        return f"{match[0][: -len(match[0].lstrip())]}pass"
+
+    return PIP.sub(left_out, source)
 
 
-def watch(process, seconds, memory):
-    """`("", "")`, or which limit was broken and why, once the process has ended."""
-    import psutil
+class Run(NotebookClient):
+    """One submission in its kernel: `.verdicts`, `.errors` and `.begun` cells."""
 
-    family, ended, start = {}, ("", ""), time.monotonic()
-    while not ended[0]:
-        process.join(LOOK_EVERY)
-        if process.exitcode is not None:
-            break
-        with suppress(psutil.Error):
-            one = psutil.Process(process.pid)
-            family |= {p.pid: p for p in [one, *one.children(recursive=True)]}
-        living = [p for p in family.values() if p.is_running()]
-        held = 0
-        for one in living:
-            with suppress(psutil.Error):
-                held += held_alone(one, one.pid != process.pid)
-        if time.monotonic() - start > seconds:
-            ended = "time", f"still running after {seconds:g} s"
-        elif len(living) > 1 + PROCESSES:
-            ended = "processes", f"more than {PROCESSES} processes started"
-        elif held > memory * 2**20:
-            ended = "memory", f"more than {memory:,} MiB of memory"
-    end(process, family)
-    return ended
+    def __init__(self, cells, seconds, memory):
+        self.key, self.memory = secrets.token_hex(16), memory * 2**20
+        self.verdicts, self.errors, self.begun = {}, {}, []
+        self.numbers = [number for number, _ in cells]
+        self.seconds, self.deadline = seconds, time.monotonic() + START + seconds
+        notebook = v4.new_notebook(cells=[cell for _, cell in cells])
+        super().__init__(notebook, allow_errors=True, startup_timeout=START)
+        self.timeout_func = lambda cell: max(1, self.deadline - time.monotonic())
+
+    def output(self, outs, msg, display_id, cell_index):
+        """Keep verdicts and errors; nobody reads what else a submission shows."""
+        content, number = msg["content"], self.begun[-1] if self.begun else 0
+        verdict = content.get("data", {}).get(MIME)
+        if isinstance(verdict, dict) and verdict.get("key") == self.key:
+            self.verdicts.setdefault(verdict["exercise"], []).append(verdict)
+        if msg["msg_type"] == "error":
+            self.errors[number] = one_line(f"{content['ename']}: {content['evalue']}")
+
+    def run(self):
+        """`(ended, reason)` of running all the cells."""
+        with tempfile.TemporaryDirectory(
+            prefix="grade-", dir=short_folder(), ignore_cleanup_errors=True
+        ) as folder:
+            command, _ = sandbox()
+            if command and command[0] == "bwrap":
+                command = (*command, "--bind", folder, folder)
+            ipc = {"transport": "ipc"} if command else {}
+            connection = str(Path(folder, "kernel.json"))
+            self.km = own_kernel(command, connection_file=connection, **ipc)
+            self.resources = {"metadata": {"path": folder}}
+            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            options = {"env": surroundings(folder), **quiet}
+            try:
+                with self.setup_kernel(cleanup_kc=True, **options):
+                    self.run_cells()
+            except CellTimeoutError:
+                return "time", f"still running after {self.seconds:g} s{self.where()}"
+            except Exception as error:  # garbled messages among them
+                return "died", f"the kernel ended{self.where()} ({one_line(error)})"
+        return "finished", ""
+
+    def run_cells(self):
+        begin = f"import tools.judge\ntools.judge.start({self.key!r}, {self.memory})"
+        first = v4.new_code_cell(f"{begin}\ndel tools")
+        self.nb.cells.append(first)
+        self.execute_cell(first, len(self.nb.cells) - 1, store_history=False)
+        if self.errors:
+            raise RuntimeError(f"the grader could not start: {self.errors.popitem()}")
+        self.deadline = time.monotonic() + self.seconds
+        for index, number in enumerate(self.numbers):
+            self.begun.append(number)
+            self.execute_cell(self.nb.cells[index], index)
+
+    def where(self):
+        return f", in cell {self.begun[-1]}" if self.begun else ", before its cells"
 
 
-def held_alone(process, forked):
-    """Bytes that a process holds; of a forked one, those it does not share."""
-    import psutil
-
-    if forked:
-        with suppress(psutil.AccessDenied):
-            return process.memory_full_info().uss
-    return process.memory_info().rss
+def short_folder():
+    """Where to put a run: the path of a Unix socket has at most 107 characters."""
+    long = len(tempfile.gettempdir()) > 50
+    return "/tmp" if long and os.path.isdir("/tmp") else None
 
 
-def end(process, family):
-    """End the process and whatever it has started."""
-    import psutil
-
-    with suppress(AttributeError, ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    for one in family.values():
-        with suppress(psutil.Error):
-            one.kill()
-    process.kill()
-    process.join()
+def surroundings(folder):
+    """The environment variables of a submission's kernel."""
+    places = ("HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP", "MPLCONFIGDIR")
+    places += ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "JUPYTER_RUNTIME_DIR")
+    mine = dict.fromkeys(places, folder) | kernel_environment(folder)
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    mine |= {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {k: v for k, v in (os.environ | mine).items() if v is not None}
 
 
-def how_it_ended(code):
-    if code is not None and code < 0:
-        with suppress(ValueError):
-            return signal.Signals(-code).name
-    return f"exit code {code}"
+@cache
+def sandbox():
+    """`(command, sentence)` of the system's own sandbox, tried once."""
+    for sentence, command in SANDBOXES.items():
+        try:
+            subprocess.run([*command, "true"], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return command, sentence
+    return (), NO_SANDBOX
 
 
-def results(lesson, code, said, found):
+def limits(seconds, memory):
+    """How a notebook is held within limits on this system, in one line."""
+    capped = f"{memory:,} MiB" if os.name == "posix" else "no limit on memory here"
+    return f"{seconds} s, {capped}; {sandbox()[1]}"
+
+
+def results(lesson, code, run, ended):
     """The `Result` of every exercise of the lesson, in its order."""
-    checked = {}
-    for line in said:
-        if "exercise" in line:
-            checked.setdefault(line["exercise"], []).append(line)
     homes = {}
     for number, cell in code:
         for name in calls(cell):
             homes.setdefault(name, number)
-    begun = [line["cell"] for line in said if "cell" in line]
-    raised = {line["cell"]: line["error"] for line in said if "error" in line}
 
     def result(name):
-        if lines := checked.get(name):
-            last = ([one for one in lines if one["attempted"]] or lines)[-1]
-            if any(one["passed"] for one in lines):
-                return Result(name, "passed")
-            if last["attempted"]:
-                return Result(name, "failed", last["why"])
-            return Result(name, "not attempted")
+        if verdicts := run.verdicts.get(name):
+            passed = [one for one in verdicts if one["status"] == "passed"]
+            tried = [one for one in verdicts if one["status"] != "not attempted"]
+            best = (passed or tried or verdicts)[-1]
+            return Result(name, best["status"], best["why"])
         home = homes.get(name)
         if home is None:
             return Result(name, "missing", "no cell checks it")
-        if home in raised:
-            return Result(name, "failed", f"cell {home} raised {raised[home]}")
-        if home not in begun:
-            return Result(name, "not reached", "the run ended before its cell")
-        if found.ended != "finished" and home == begun[-1]:
-            return Result(name, "not reached", "the run ended in its cell")
+        if home in run.errors:
+            return Result(name, "failed", f"cell {home} raised {run.errors[home]}")
+        if ended != "finished" and home not in run.begun[:-1]:
+            return Result(name, "not reached", "the run ended before its check")
         return Result(name, "not checked", "its cell ran without the package's check")
 
     return [result(name) for name in lesson.exercises]
 
 
-def told_errors(code, said, names):
+def raised(code, errors):
     """One line for every cell that raised, other than on purpose."""
-    meant = {
-        n for n, cell in code if "raises-exception" in cell.metadata.get("tags", [])
-    }
-    told = [
-        f"cell {line['cell']} ({names[line['cell']]}) raised {line['error']}"
-        for line in said
-        if "error" in line and line["cell"] not in meant
+    lines = [
+        f"cell {number} ({cell.id}) raised {errors[number]}"
+        for number, cell in code
+        if number in errors and "raises-exception" not in tags(cell)
     ]
-    if len(told) > ERRORS:
-        return [*told[:ERRORS], f"and {len(told) - ERRORS} cells more raised errors"]
-    return told
+    rest = len(lines) - ERRORS
+    return lines[:ERRORS] + [f"and {rest} more cells raised"] * (rest > 0)
 
 
-# ---- telling ----------------------------------------------------------------
+# ---- output -----------------------------------------------------------------
 
 
-def plain(text, most=300):
+def one_line(text, most=300):
     """The text on one line, without what could move a terminal's cursor."""
     text = "".join(c if c.isprintable() else " " for c in str(text))
     text = " ".join(text.split())
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
-def as_json(reports, seconds, memory):
-    """The reports as JSON text, with the limits that held."""
-    limits = {"seconds": seconds, "memory_mib": memory, "how": system_limits()}
-    graded = [{**asdict(one), "passed": one.passed} for one in reports]
-    return json.dumps({"limits": limits, "submissions": graded}, indent=2) + "\n"
+def write_json(path, reports, others, how):
+    with atomic_write(path) as part:
+        content = {
+            "limits": how,
+            "submissions": [asdict(one) for one in reports],
+            "not_graded": [{"path": str(p), "reason": why} for p, why in others],
+        }
+        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def summary(reports):
-    """The last line: how many submissions, and what came of them."""
+def write_csv(path, reports):
+    """One line a submission, one column an exercise; with a mark for Excel."""
+    names = dict.fromkeys(r.exercise for one in reports for r in one.exercises)
+    head = ["path", "lesson", "points", "maximum", "ended", "reason", *names]
+    with (
+        atomic_write(path) as part,
+        part.open("w", newline="", encoding="utf-8-sig") as file,
+    ):
+        table = csv.DictWriter(file, head, restval="", extrasaction="ignore")
+        table.writeheader()
+        for one in reports:
+            statuses = {r.exercise: r.status for r in one.exercises}
+            table.writerow(asdict(one) | statuses)
+
+
+def main(arguments=None):
+    """The exit status: 0 when every notebook ran to its end, 1 otherwise."""
+    parser = argparse.ArgumentParser(prog="python -m tools.grade")
+    add = parser.add_argument
+    add("notebooks", nargs="+", help="notebooks, or folders of them")
+    add("--json", type=Path, metavar="FILE", help="the report, for programs")
+    add("--csv", type=Path, metavar="FILE", help="the points, for a spreadsheet")
+    add("--lesson", type=int, help="the lesson that was to be handed in")
+    add("--whole", action="store_true", help="run every cell")
+    add("--jobs", type=int, default=os.cpu_count(), help="notebooks at a time")
+    add("--seconds", type=int, default=300, help="for one notebook")
+    add("--memory", type=int, default=4096, help="MiB for one notebook")
+    add("--lessons", type=Path, default=LESSONS, help="the folder of the series")
+    chosen = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a console may know few letters
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        paths, others = submissions(chosen.notebooks)
+    except FileNotFoundError as error:
+        sys.exit(str(error))
+    refuse(parser, chosen)
+    series = read_lessons(chosen.lessons)
+    if not series or chosen.lesson not in (None, *series):
+        sys.exit(f"no lesson {chosen.lesson or ''} in {chosen.lessons}")
+    if not paths:
+        sys.exit(f"no notebook in {', '.join(chosen.notebooks)}")
+    how = limits(chosen.seconds, chosen.memory)
+    options = chosen.seconds, chosen.memory, chosen.lesson, chosen.whole
+    work = (joblib.delayed(grade)(path, series, *options) for path in paths)
+    reports = joblib.Parallel(chosen.jobs, prefer="threads")(work)
+    if chosen.json:
+        write_json(chosen.json, reports, others, how)
+    if chosen.csv:
+        write_csv(chosen.csv, reports)
+    print(f"limits: {how}")
+    print(*reports, sep="\n")
+    for path, reason in others:
+        print(one_line(f"{path}: not graded: {reason}"))
+    print(summary(reports, others))
+    return int(any(one.ended != "finished" for one in reports))
+
+
+def refuse(parser, chosen):
+    """Exit in words on options that would fail after the work."""
+    for name in ("jobs", "seconds", "memory"):
+        if getattr(chosen, name) < 1:
+            parser.error(f"--{name} must be at least 1")
+    for path, suffix in ((chosen.json, ".json"), (chosen.csv, ".csv")):
+        if path and (path.is_dir() or not path.parent.is_dir()):
+            sys.exit(f"--{suffix[1:]} {path} must be a file in a folder that exists")
+        if path and path.suffix != suffix:  # it may be a submission
+            sys.exit(f"{path} would be overwritten; name a file {suffix}")
+
+
+def summary(reports, others):
+    """The last line: how many submissions, and how they ended."""
     ends = Counter(one.ended for one in reports)
-    words = {
-        "finished": "ran to the end",
-        "time": "ran out of time",
-        "memory": "took too much memory",
-        "processes": "started too many processes",
-        "died": "ended themselves",
-        "unread": "could not be read",
-        "foreign": "are not of the series",
-    }
-    parts = [f"{ends[key]} {words[key]}" for key in words if ends[key]]
-    return f"{len(reports)} submissions: {', '.join(parts)}"
+    parts = [f"{count} {end}" for end, count in ends.most_common()]
+    rest = f"; {len(others)} other files" if others else ""
+    return f"{len(reports)} submissions: {', '.join(parts)}{rest}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -54,10 +54,14 @@ class Explorers(Preprocessor):
             fresh = states.get(cell.get("id"), [])
             for output in explorers(cell):
                 if not fresh:
-                    raise ValueError(f"cell {cell.id!r} did not show its explorer again")
+                    raise ValueError(
+                        f"cell {cell.id!r} did not show its explorer again"
+                    )
                 output.data = {"text/html": self.place(fresh.pop(0), resources)}
             if "outputs" in cell:
-                cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
+                cell.outputs = [
+                    o for o in cell.outputs if WIDGET not in o.get("data", {})
+                ]
         return notebook, resources
 
     def place(self, state, resources):
@@ -76,9 +80,14 @@ def explorers(cell):
     return [
         output
         for output in cell.get("outputs", [])
-        if WIDGET in output.get("data", {})
+        if WIDGET in data_of(output)
         and output.data.get("text/plain", "").startswith("<Explorer")
     ]
+
+
+def data_of(output):
+    """What an output holds, by MIME type."""
+    return output.get("data", {})
 
 
 def widget_states(cells, folder):

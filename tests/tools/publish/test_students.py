@@ -9,10 +9,10 @@ from zipfile import ZipFile
 
 import pytest
 
+from tools.dependencies import names
+from tools.notebooks import read
 from tools.publish import violations
-from tools.publish.execute import read
 from tools.publish.handout import exercises, homework, weeks
-from tools.publish.needed import names
 from tools.publish.students import NAME, students, without
 
 ROOT = Path(__file__).parents[3]
