@@ -45,8 +45,8 @@ NETWORKS_AND_COSTS = """
 import inception_edu as ie
 model = ie.create_model("mini_v4")
 seen = ie.trace(model, (1, 3, 48, 48))
-seen.at((1, 3, 64, 64)).by_module()
-repr(seen), seen.count("fvcore")
+seen.by_module()
+repr(seen)
 """
 
 

@@ -72,10 +72,11 @@ const ghost = (before, after) => {
       const ends = numbers(to);
       return numbers(from).some((start, i) => Math.abs(start - (ends[i] ?? start)) >= 3);
     });
-    const ground = [old.getAttribute("fill"), old.getAttribute("stroke")].some((is) => /--ie-(grid|panel)/.test(is));
+    const paints = [old.getAttribute("fill"), old.getAttribute("stroke")];
+    const ground = old.hasAttribute("opacity") || paints.some((is) => /--ie-(grid|panel|line)/.test(is));
     if (!far || ground || old.tagName === "text" || old.closest("[data-pick]")) continue;
     const twin = old.cloneNode(false);
-    for (const name of ["opacity", "data-key"]) twin.removeAttribute(name);
+    twin.removeAttribute("data-key");
     outline.append(twin);
   }
   return outline.childNodes.length ? outline : null;

@@ -1,50 +1,51 @@
 """The module explorer: what do I pay for each branch?
 
-The numbers are a trace of the real module, built anew for every state on the
-meta device, where weights have a shape and no memory.
+Two modules side by side: the naive one and the one with 1x1 reductions, or two
+modules of GoogLeNet (Szegedy et al., Going Deeper with Convolutions, arXiv
+1409.4842, figure 2 and table 1). The numbers are closed forms, so the page can
+compute them; a test holds them against a trace of the real modules.
 """
 
 from dataclasses import dataclass
 
-import torch
-
-from inception_edu.cost import trace
 from inception_edu.explorers.controls import Choice, Picture, Range
-from inception_edu.figures.plot import LABEL, NOTE, SHEET, bar_row, short, times
-from inception_edu.figures.svg import Drawing, text_width
-from inception_edu.figures.theme import kernel_name, on_color
-from inception_edu.networks.googlenet import (
-    COLUMNS,
-    TABLE_1,
-    InceptionModule,
-    NaiveModule,
+from inception_edu.figures.plot import (
+    LABEL,
+    NOTE,
+    SHEET,
+    Plot,
+    round_up,
+    short,
+    stacked_bar,
+    times,
 )
+from inception_edu.figures.svg import Drawing
 
-VERSIONS = {"naive": NaiveModule, "reduced": InceptionModule}
-OTHER = {"naive": "reduced", "reduced": "naive"}  # what each is compared with
-
-# Table 1: what comes into each module, and the grid it works on at 224x224.
-INPUTS = {
-    "3a": (192, 28),
-    "3b": (256, 28),
-    "4a": (480, 14),
-    "4b": (512, 14),
-    "4c": (512, 14),
-    "4d": (512, 14),
-    "4e": (528, 14),
-    "5a": (832, 7),
-    "5b": (832, 7),
+COLUMNS = ("1x1", "3x3 reduce", "3x3", "5x5 reduce", "5x5", "pool proj")
+VERSIONS = ("naive", "reduced")
+# Table 1: the input of each module, its grid at 224x224, and its widths.
+TABLE_1 = {
+    "3a": (192, 28, 64, 96, 128, 16, 32, 32),
+    "3b": (256, 28, 128, 128, 192, 32, 96, 64),
+    "4a": (480, 14, 192, 96, 208, 16, 48, 64),
+    "4b": (512, 14, 160, 112, 224, 24, 64, 64),
+    "4c": (512, 14, 128, 128, 256, 24, 64, 64),
+    "4d": (512, 14, 112, 144, 288, 32, 64, 64),
+    "4e": (528, 14, 256, 160, 320, 32, 128, 128),
+    "5a": (832, 7, 256, 160, 320, 32, 128, 128),
+    "5b": (832, 7, 384, 192, 384, 48, 128, 128),
 }
 PRESETS = {
-    name: {"in_channels": channels, "grid": grid} | TABLE_1[name]
-    for name, (channels, grid) in INPUTS.items()
+    name: dict(zip(("in_channels", "grid", *COLUMNS), widths, strict=True))
+    for name, widths in TABLE_1.items()
 }
-OWN = "own widths"
+OWN, OTHER, NOTHING = "own widths", "the other version", "nothing"
 
 QUESTION = "What do I pay for each branch?"
 CONTROLS = [
-    Choice("version", "module", list(VERSIONS), "reduced"),
+    Choice("version", "module", VERSIONS, "reduced"),
     Choice("preset", "widths of", [*PRESETS, OWN], "3a"),
+    Choice("beside", "beside it", [OTHER, *PRESETS, NOTHING], OTHER),
     Range("in_channels", "input channels", 16, 1024, 16, 192),
     Range("1x1", "1x1", 8, 512, 8, 64),
     Range("3x3 reduce", "3x3 reduce", 8, 512, 8, 96),
@@ -61,38 +62,67 @@ SWEEP = {"version": list(VERSIONS), "preset": list(PRESETS)}
 
 @dataclass(frozen=True)
 class Block:
-    """One operation of a branch, as it is drawn."""
+    """One operation of a branch."""
 
     name: str
-    in_channels: int
     channels: int
-    weights: int
-    macs: int
+    weights: int = 0
 
 
-def branches(state, version=None):
-    """Every branch of the module as a list of `Block`, by name, from a trace."""
-    channels, grid = state["in_channels"], state["grid"]
-    widths = {column: state[column] for column in COLUMNS}
-    with torch.device("meta"):
-        module = VERSIONS[version or state["version"]](channels, widths)
-    found = {name: [] for name in module}
-    for op in trace(module, (1, channels, grid, grid)).ops:
-        if op.kind == "conv" or op.kind.endswith("pool"):
-            block = Block(
-                kernel_name(op),
-                op.in_shapes[0][1],
-                op.out_shape[1],
-                op.macs // grid**2,  # every weight works once a pixel
-                op.macs,
-            )
-            found[op.path.split(".")[0]].append(block)
-    return found
+@dataclass(frozen=True)
+class Module:
+    """A module as it is drawn: branches by name, each a list of blocks."""
+
+    version: str
+    widths: str
+    in_channels: int
+    grid: int
+    branches: dict
+
+    @property
+    def out_channels(self):
+        return sum(blocks[-1].channels for blocks in self.branches.values())
+
+    def cost(self, amount, branch=None):
+        """MACs or weights of a branch, or of all; each weight works once a position."""
+        names = [branch] if branch else self.branches
+        weights = sum(b.weights for name in names for b in self.branches[name])
+        return weights * self.grid**2 if amount == "macs" else weights
 
 
-def total(table, amount):
-    """The sum of "macs" or "weights" over all branches."""
-    return sum(getattr(block, amount) for blocks in table.values() for block in blocks)
+def module_of(version, widths, values):
+    """The `Module` with the channels, grid and widths in `values`."""
+    channels = values["in_channels"]
+    one, three, five, project = (values[c] for c in ("1x1", "3x3", "5x5", "pool proj"))
+    branches = {"1x1": [Block("1x1", one, channels * one)]}
+    if version == "naive":
+        branches["3x3"] = [Block("3x3", three, 9 * channels * three)]
+        branches["5x5"] = [Block("5x5", five, 25 * channels * five)]
+        branches["pool"] = [Block("pool", channels)]
+    else:
+        for name, out, taps in (("3x3", three, 9), ("5x5", five, 25)):
+            narrow = values[f"{name} reduce"]
+            branches[name] = [
+                Block("1x1", narrow, channels * narrow),
+                Block(name, out, taps * narrow * out),
+            ]
+        branches["pool"] = [
+            Block("pool", channels),
+            Block("1x1", project, channels * project),
+        ]
+    return Module(version, widths, channels, values["grid"], branches)
+
+
+def modules(state):
+    """The module that a state describes and, where one is asked for, that beside it."""
+    version, beside = state["version"], state["beside"]
+    here = module_of(version, state["preset"], state)
+    if beside == NOTHING:
+        return [here]
+    if beside == OTHER:
+        other = "naive" if version == "reduced" else "reduced"
+        return [here, module_of(other, state["preset"], state)]
+    return [here, module_of(version, beside, PRESETS[beside])]
 
 
 def adjust(values, changed, named):
@@ -100,144 +130,146 @@ def adjust(values, changed, named):
     if "preset" in changed and values["preset"] in PRESETS:
         widths = PRESETS[values["preset"]]
         values |= {name: v for name, v in widths.items() if name not in named}
-    fits = (
+    matching = [
         name
         for name, preset in PRESETS.items()
         if all(values[control] == value for control, value in preset.items())
-    )
-    matching = list(fits)
+    ]
     if values["preset"] not in matching:
         values["preset"] = matching[0] if matching else OWN
     return values
 
 
+def inactive(values):
+    """The reduce sliders of a naive module alone, and the budget of weights."""
+    found = {}
+    if values["version"] == "naive" and values["beside"] != OTHER:
+        reason = "the naive module has no 1x1 reduction"
+        found = dict.fromkeys(("3x3 reduce", "5x5 reduce", "pool proj"), reason)
+    if values["show"] == "weights":
+        found["budget"] = "the budget is one of MACs"
+    return found
+
+
 def draw(state):
-    """The picture of a state, with its cost in the summary."""
-    here = branches(state)
-    other = branches(state, OTHER[state["version"]])
-    macs, weights = total(here, "macs"), total(here, "weights")
-    out_channels = sum(blocks[-1].channels for blocks in here.values())
-    summary = f"{macs:,} MACs, {weights:,} weights, {out_channels} channels out; "
-    if state["version"] == "naive":
-        summary += f"{times(macs / total(other, 'macs'))} the reduced module"
-    else:
-        summary += f"the naive module costs {times(total(other, 'macs') / macs)} that"
+    """The picture of a state; the summary says what its module costs."""
+    pair = modules(state)
+    sheet = Drawing(SHEET, 452)
+    widest = max(b.channels for m in pair for bs in m.branches.values() for b in bs)
+    tallest = max(max(m.in_channels, m.out_channels) for m in pair)
+    scales = SLOT / round_up(widest), ROWS * ROW / round_up(tallest)
+    for module, left in zip(pair, (0, SHEET - PANEL), strict=False):
+        draw_module(sheet, module, left, *scales)
+    draw_costs(sheet, state, pair)
+    summary = in_words(state, pair)
+    amount = state["show"]
+    rows = "; ".join(
+        f"{module.version} {module.widths}: "
+        + ", ".join(f"{b} {short(module.cost(amount, b))}" for b in module.branches)
+        for module in pair
+    )
+    return Picture(sheet.svg(summary, f"{amount} by branch: {rows}"), summary)
+
+
+def in_words(state, pair):
+    """The summary: cost, comparison and budget in two sentences."""
+    here, *others = pair
+    macs = here.cost("macs")
+    summary = (
+        f"{name_of(here).capitalize()} costs {short(macs)} MACs: "
+        f"{here.cost('weights'):,} weights, {here.out_channels} channels out"
+    )
+    for other in others:
+        cost = other.cost("macs")
+        compared = "as much"
+        if cost < macs:
+            compared = f"{times(macs / cost)} less"
+        elif cost > macs:
+            compared = f"{times(cost / macs)} as much"
+        summary += f"; {name_of(other)} costs {short(cost)}, {compared}"
     if state["budget"]:
-        left = state["budget"] - macs / 1e6
+        left = state["budget"] * 1e6 - macs
         side = "within" if left >= 0 else "over"
-        summary += f"; {abs(left):.1f} M {side} the budget"
-    sheet = Drawing(SHEET, 436)
-    bottom = draw_module(sheet, state, here)
-    draw_costs(sheet, bottom + 34, state, here, total(other, state["show"]))
-    rows = ", ".join(
-        f"{name} {short(sum(getattr(b, state['show']) for b in blocks))}"
-        for name, blocks in here.items()
-    )
-    title = f"{state['version']} Inception module: {summary}"
-    return Picture(sheet.svg(title, f"{state['show']} by branch: {rows}"), summary)
+        summary += f". It is {short(abs(left))} {side} the budget"
+    return summary + "."
 
 
-def draw_module(sheet, state, table):
-    """The branches side by side, every width to scale; returns the lower edge."""
-    widest = [max(block.channels for block in blocks) for blocks in table.values()]
-    gap, room = 4, 72  # between columns; for the text beside a block
-    free = SHEET - len(table) * room - (len(table) - 1) * gap
-    out_channels = sum(blocks[-1].channels for blocks in table.values())
-    most = max(state["in_channels"], out_channels)
-    scale = min(free / sum(widest), SHEET / most)
-    columns, x = [], (SHEET - len(table) * (room + gap) + gap - scale * sum(widest)) / 2
-    for width in widest:
-        columns.append(x + scale * width / 2)
-        x += room + scale * width + gap
-    depth = max(2, *(len(blocks) for blocks in table.values()))
-    high, pitch, top = 28, 54, 64
-    end = top + depth * pitch
+def name_of(module):
+    """A module in words: "the naive 3a", "the naive module"."""
+    widths = "module" if module.widths == OWN else module.widths
+    return f"the {module.version} {widths}"
 
-    grid = f"{state['grid']}x{state['grid']}"
-    wide = scale * state["in_channels"]
-    left, right = (SHEET - wide) / 2, (SHEET + wide) / 2
-    sheet.text(
-        SHEET / 2,
-        16,
-        f"in: {state['in_channels']} channels, {grid}",
-        LABEL,
-        anchor="middle",
-    )
-    sheet.rect(left, 24, wide, 12, "ink")
-    segment = (SHEET - scale * out_channels) / 2
-    for blocks, x in zip(table.values(), columns, strict=True):
-        y = top + (depth - len(blocks)) * pitch / 2
-        sheet.line((min(max(x, left + 2), right - 2), 36), (x, y), arrow=True)
-        before = None
+
+PANEL, SLOT = 266, 86  # pixels: one module, the widest of its blocks
+TOP, ROW, ROWS = 50, 40, 4  # of the branches
+
+
+def draw_module(sheet, module, left, wide, high):
+    """A module from left to right; blocks and bars are to scale.
+
+    `wide` and `high` are the pixels of a channel along a block and up a bar.
+    """
+    right, middle = left + PANEL, TOP + ROWS * ROW / 2
+    widths = "" if module.widths == OWN else f" {module.widths}"
+    macs = f"{short(module.cost('macs'))} MACs"
+    sheet.text(left, 16, f"{module.version}{widths}", LABEL, bold=True)
+    sheet.text(right, 16, macs, LABEL, bold=True, anchor="end")
+    grid = f"{module.grid}x{module.grid}"
+    sheet.text(left, 38, f"{module.in_channels} in, {grid}", NOTE)
+    sheet.text(right, 38, f"{module.out_channels} out", NOTE, anchor="end")
+    tall = high * module.in_channels
+    sheet.rect(left, middle - tall / 2, 10, tall, "ink")
+    segment = middle - high * module.out_channels / 2
+    for i, blocks in enumerate(module.branches.values()):
+        x, y = left + 36, TOP + i * ROW
+        start = min(max(y + 28, middle - tall / 2 + 1), middle + tall / 2 - 1)
+        before = (left + 11, start)
         for block in blocks:
-            half = scale * block.channels / 2
-            if before:
-                funnel(sheet, before, (x - half, x + half, y), block.name)
-            draw_block(sheet, block, x, y, half, high, room)
-            before = (x - half, x + half, y + high)
-            y += pitch
-        part = scale * blocks[-1].channels
-        funnel(sheet, before, (segment, segment + part, end), blocks[-1].name)
-        sheet.rect(segment, end, part, 12, blocks[-1].name, stroke="paper")
+            sheet.line(before, (x - 2, y + 28), arrow=True, head=6, width=1)
+            length = max(1, wide * block.channels)
+            tip = f"{block.name}: {block.weights:,} weights"
+            sheet.rect(x, y + 20, length, 16, block.name, tip=tip)
+            sheet.text(x, y + 15, f"{block.name}: {block.channels}", NOTE)
+            before = (x + length + 2, y + 28)
+            x += SLOT + 14
+        part = high * block.channels
+        corners = ((before[0] - 2, y + 20), (right - 12, segment))
+        corners += ((right - 12, segment + part), (before[0] - 2, y + 36))
+        sheet.polygon(*corners, fill=block.name, opacity=0.25)
+        sheet.rect(right - 12, segment, 12, part, block.name, stroke="paper")
         segment += part
-    sheet.text(
-        SHEET / 2,
-        end + 28,
-        f"out: {out_channels} channels, {grid}",
-        LABEL,
-        anchor="middle",
-    )
-    return end + 28
 
 
-def draw_block(sheet, block, x, y, half, high, room):
-    """A block to scale; its text inside if that fits, else on a plate beside it."""
-    label = block.name if block.name == "pool" else f"{block.name}: {block.channels}"
-    tip = f"{label} from {block.in_channels} channels: {block.macs:,} MACs"
-    sheet.rect(x - half, y, max(2 * half, 1), high, block.name, tip=tip)
-    if text_width(label, LABEL, bold=True) <= 2 * half - 4:
-        ink = on_color(block.name)
-        sheet.text(x, y + 20, label, LABEL, anchor="middle", fill=ink, bold=True)
-    else:
-        sheet.text(x + half + 4, y + 20, label, NOTE)
-
-
-def funnel(sheet, above, below, fill):
-    """The channels on their way from one bar `(left, right, y)` to the next."""
-    (left, right, y), (low_left, low_right, low) = above, below
-    corners = ((left, y), (right, y), (low_right, low), (low_left, low))
-    sheet.polygon(*corners, fill=fill, opacity=0.25)
-
-
-def draw_costs(sheet, y, state, table, other_total):
-    """A bar for each branch, the sum below, and what the other version costs."""
+def draw_costs(sheet, state, pair):
+    """The cost of every branch, one bar for each module, and the sums below."""
     amount = state["show"]
     unit = "MACs" if amount == "macs" else "weights"
-    whole = total(table, amount)
     budget = state["budget"] * 1e6 if amount == "macs" else 0
-    left = 64
-    scale = (SHEET - left - 110) / max(whole, other_total, budget)
-    sheet.text(0, y, f"{unit} of each branch", LABEL, bold=True)
-    y += 12
-    everything = []
-    for name, blocks in table.items():
-        parts = [
-            (getattr(b, amount), b.name, f"{b.name}: {getattr(b, amount):,} {unit}")
-            for b in blocks
-        ]
-        cost = sum(part[0] for part in parts)
-        bar_row(sheet, y, name, f"{short(cost)} ({cost / whole:.0%})", parts, scale)
-        everything += parts
-        y += 24
-    y += 6
-    bar_row(sheet, y, "sum", short(whole), everything, scale, bold=True)
-    y += 26
-    bar_row(sheet, y, OTHER[state["version"]], short(other_total), [], scale)
-    sheet.rect(left, y, other_total * scale, 18, stroke="ink", dash="4 3")
+    group, names = 34, [*pair[0].branches, "sum"]
+    sums = [module.cost(amount) for module in pair]
+    box = (44, 240, SHEET - 44 - 188, group * len(names))
+    plot = Plot(sheet, box, (0, round_up(max(*sums, budget))), (len(names), 0))
+    plot.axes(unit, grid="x")
+    scale = plot.width / plot.x_range[1]
+    for i, name in enumerate(names):
+        bold, y = name == "sum", plot.y + i * group + 3
+        sheet.text(0, y + 18, name, NOTE, bold=bold)
+        for module in pair:
+            keys = [name] if name in module.branches else list(module.branches)
+            blocks = [b for key in keys for b in module.branches[key]]
+            each = module.grid**2 if amount == "macs" else 1
+            parts = [
+                (b.weights * each, b.name, f"{b.name}: {b.weights * each:,} {unit}")
+                for b in blocks
+            ]
+            stacked_bar(sheet, plot.x, y, 13, scale, parts)
+            cost, whole = sum(part[0] for part in parts), module.cost(amount)
+            value = short(cost) if bold else f"{short(cost)} ({cost / whole:.0%})"
+            tag = module.version
+            if state["beside"] in PRESETS:
+                tag = "own" if module.widths == OWN else module.widths
+            sheet.text(plot.right + 14, y + 12, tag, NOTE, fill="muted")
+            sheet.text(SHEET, y + 12, value, NOTE, anchor="end", bold=bold)
+            y += 15
     if budget:
-        x = left + budget * scale
-        sheet.line((x, y - 32), (x, y + 24), stroke="accent", width=3)
-        anchor = "start" if x < SHEET - 120 else "end"
-        label = f"budget {state['budget']} M"
-        style = {"anchor": anchor, "fill": "accent", "bold": True}
-        sheet.text(x, y + 38, label, NOTE, **style)
+        plot.limit(budget, f"budget {state['budget']} M")

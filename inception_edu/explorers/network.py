@@ -1,9 +1,11 @@
-"""The network explorer: where do the parameters, the work and the memory lie?
+"""The network explorer: where do parameters, MACs and memory lie?
 
-The strip shows every module to scale; the rows below it open the network down to
-a convolution. `network_modules.py` has the numbers.
+Every module is a block as wide as its cost; below, the network opens stage by stage
+down to a convolution. `network_modules.py` has the numbers, `network_picture.py`
+draws them.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -18,12 +20,13 @@ from inception_edu.explorers.controls import (
 )
 from inception_edu.explorers.network_modules import (
     COUNTS,
-    FAMILY,
     LETTERS,
     NAMES,
+    PRINTED,
     SIZES,
     Own,
     compose,
+    counts_of,
     grid_name,
     published,
     receptive_field,
@@ -31,278 +34,256 @@ from inception_edu.explorers.network_modules import (
     stored,
     total,
 )
-from inception_edu.figures.plot import NOTE, SHEET, short, stacked_bar, times
-from inception_edu.figures.svg import Drawing, Strokes, text_width
-from inception_edu.figures.theme import PALETTE
+from inception_edu.explorers.network_picture import (
+    ROW,
+    SHOWN,
+    Inside,
+    draw_blocks,
+    draw_inside,
+    draw_legend,
+    draw_tables,
+    shortened,
+    words,
+)
+from inception_edu.figures.plot import NOTE, SHEET, round_up, times
+from inception_edu.figures.svg import Drawing
 
 OWN, NOTHING = "yours", "nothing"
-SHOWN = {"macs": "MACs", "params": "parameters", "memory": "activation memory"}
 LARGEST = "largest first"
-MOST_ROWS = 24
-ROW = 22  # pixels from row to row
-SWEEP = {"network": FAMILY, "show": list(SHOWN)}
+STEPS = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)  # of an axis's end
+QUESTION = "Where do parameters, MACs and memory lie, and how many A, B, C?"
+LABELS = {name: name for name in NAMES}
+LABELS |= {"inception_resnet_v2": "inception_resnet_v2 (release)"}
+LABELS |= {PRINTED: "inception_resnet_v2 (paper)"}
+SWEEP = {
+    "network": [n for n in NAMES if not n.startswith("mini") and n != PRINTED],
+    "show": list(SHOWN),
+}
 
-QUESTION = "Where do parameters, work and memory lie, and how many A, B, C?"
 CONTROLS = [
-    Choice("network", "network", NAMES, "inception_v4"),
+    Choice("network", "network", LABELS, "inception_v4"),
     Range("a", "A modules", 0, 20, 1, 4),
     Range("b", "B modules", 0, 40, 1, 7),
     Range("c", "C modules", 0, 20, 1, 3),
-    Steps("size", "input (side)", SIZES, 299),
-    Choice("beside", "beside it", [NOTHING, *NAMES], NOTHING),
+    Steps("size", "input (side)", SIZES, 299, unit="px"),
+    Choice("beside", "compare with", {NOTHING: NOTHING} | LABELS, NOTHING),
     Choice("show", "show", SHOWN, "macs"),
     Choice("order", "rows", ["as they run", LARGEST], "as they run"),
     Range("stage", "open stage", 0, 16, 1, 0),
     Range("module", "open module", 0, 24, 1, 0),
-    Check("same_scale", "strips on one scale", True),
+    Check("same_scale", "both on one scale", True),
 ]
 
 
-class Table(NamedTuple):
-    """Rows of one network; a row is `(label, short label, modules, pick)`."""
+class Network(NamedTuple):
+    """A network as it is shown: how many A, B and C, on an input of which side."""
 
-    of: str
-    room: int  # for the short labels
+    name: str
+    size: int
+    counts: tuple
+    modules: list
+
+    @property
+    def title(self):
+        """Such as "inception_v4 at 299x299"."""
+        return f"{LABELS.get(self.name, self.name)} at {self.size}x{self.size}"
+
+
+class Row(NamedTuple):
+    """Modules under a long label and a short one, and what a click on them opens."""
+
+    label: str
+    brief: str
+    modules: list
+    pick: str | None = None
+
+
+class Table(NamedTuple):
+    """Rows of one network, their title, and the pixels that short labels need."""
+
+    title: str
+    room: int
     rows: list
 
 
-def opened(name, modules, state):
+def opened(network, state):
     """The `Table` of all stages, of one stage's modules or of one module's layers.
 
     ValueError in words where there is no stage or module of that number.
     """
-    runs = stages(modules)
-    if not state["stage"]:
+    runs, stage, number = stages(network.modules), state["stage"], state["module"]
+    if not stage:
         rows = []
-        for number, (grid, run) in enumerate(runs, 1):
+        for place, (grid, run) in enumerate(runs, 1):
             side, names = grid_name(grid), ", ".join(module.label for module in run)
-            rows.append((f"{side}: {names}", side, run, f"stage={number};module=0"))
+            label = f"{side}: {names}"
+            rows.append(Row(label, side, run, f"stage={place};module=0"))
         return Table("by grid: pick one to open it", 76, rows)
-    if state["stage"] > len(runs):
+    if stage > len(runs):
         raise ValueError(
-            f"{name} has {len(runs)} stages: open 1 to {len(runs)}, or 0 for all"
+            f"{network.name} has {len(runs)} stages: open 1 to {len(runs)}, or 0 for "
+            "all"
         )
-    grid, run = runs[state["stage"] - 1]
-    if not state["module"]:
+    grid, run = runs[stage - 1]
+    if not number:
         rows = [
-            (module.label, module.label, [module], f"module={number}")
-            for number, module in enumerate(run, 1)
+            Row(module.label, module.label, [module], f"module={place}")
+            for place, module in enumerate(run, 1)
         ]
-        return Table(f"of {grid_name(grid)}, by module", 150, rows)
-    if state["module"] > len(run):
+        return Table(f"on {grid_name(grid)}, by module: pick one", 150, rows)
+    if number > len(run):
         raise ValueError(
-            f"the {grid_name(grid)} stage of {name} has {len(run)} kinds of module: "
-            f"open 1 to {len(run)}, or 0 for all"
+            f"the {grid_name(grid)} stage of {network.name} has {len(run)} kinds of "
+            f"module: open 1 to {len(run)}, or 0 for all"
         )
-    module = run[state["module"] - 1]
+    module = run[number - 1]
     rows = [
-        (layer.label, layer.what, [replace(module, count=1, layers=(layer,))], None)
+        Row(layer.label, layer.what, [replace(module, count=1, layers=(layer,))])
         for layer in module.layers
     ]
     return Table(f"of one {module.name}, by layer", 134, rows)
 
 
 def networks(state, own=None):
-    """`[(name, modules)]` of the one or two networks that a state shows."""
+    """The one or two `Network`s that a state shows.
+
+    The second has its published counts, and its own input size unless the first was
+    given another one than its own and the second can take it.
+    """
+    name, size = state["network"], state["size"]
     counts = tuple(state[letter] for letter in LETTERS)
-    asked = [(state["network"], counts)]
-    if state["beside"] != NOTHING:
-        asked.append((state["beside"], COUNTS.get(state["beside"], (0, 0, 0))))
-    found = []
-    for name, counts in asked:
-        size = state["size"]
-        modules = own.modules(size) if name == OWN else published(name, size)
-        found.append((name, compose(name, modules, counts)))
+    found = [network_of(name, size, counts, own)]
+    other = state["beside"]
+    if other != NOTHING:
+        counts, side = counts_of(other), side_of(other, own)
+        if size == side_of(name, own):
+            size = side
+        try:
+            found.append(network_of(other, size, counts, own))
+        except ValueError:
+            found.append(network_of(other, side, counts, own))
     return found
 
 
-def shown(number, amount):
-    """An amount in few letters, with the B of bytes."""
-    return short(number) + ("B" if amount == "memory" else "")
+def network_of(name, size, counts, own):
+    modules = own.modules(size) if name == OWN else published(name, size)
+    return Network(name, size, counts, compose(name, modules, counts))
 
 
-def summary_of(state, pair):
-    """The headline: totals of the first, and how many times that is the second."""
-    (name, modules), *others = pair
-    params, macs = total(modules, "params"), total(modules, "macs")
-    counts = "/".join(str(state[letter]) for letter in LETTERS)
-    line = f"{name} {counts}" if name in COUNTS else name
-    line += f" at {state['size']}: {params:,} parameters, {macs:,} MACs"
-    line += f", {shown(total(modules, 'memory'), 'memory')} of activations"
-    field = receptive_field(modules)
+def side_of(name, own):
+    """The input size that a network starts on."""
+    return own.start if name == OWN else stored()[name]["input_size"]
+
+
+def summary_of(pair):
+    """The totals of the first network, and how many times that the second has."""
+    first, *others = pair
+    params, macs, memory = (
+        words(total(first.modules, x), x) for x in ("params", "macs", "memory")
+    )
+    line = first.title
+    if any(first.counts):
+        line += " with " + ", ".join(
+            f"{count} {letter.upper()}"
+            for count, letter in zip(first.counts, LETTERS, strict=True)
+        )
+    line += f": {params} parameters, {macs} MACs, {memory} of activations"
+    field = receptive_field(first.modules)
     if field:
-        sees = field[0] if field[0] == field[1] else grid_name(field)
-        line += f", receptive field {sees}"
-    for other, its in others:
+        wide = f"{field[0]:,}" if field[0] == field[1] else grid_name(field)
+        line += f", receptive field {wide} pixels"
+    for other in others:
         ratios = [
-            f"{times(total(its, amount) / total(modules, amount))} the {SHOWN[amount]}"
+            f"{times(total(other.modules, amount) / total(first.modules, amount))} the "
+            f"{SHOWN[amount]}"
             for amount in ("params", "macs")
-            if total(modules, amount)
+            if total(first.modules, amount)
         ]
-        line += f"; {other} has {' and '.join(ratios)}"
-    return line
+        line += f"; {other.title} has {' and '.join(ratios)}"
+    return f"{line}."
 
 
 def tables_of(state, pair):
     """The `Table` of each network; the second shows its stages if it has no such."""
     tables = []
-    for name, modules in pair:
+    for network in pair:
         try:
-            table = opened(name, modules, state)
+            table = opened(network, state)
         except ValueError:
             if not tables:
                 raise
-            table = opened(name, modules, state | {"stage": 0})
+            table = opened(network, state | {"stage": 0})
         if state["order"] == LARGEST:
-            table.rows.sort(key=lambda row: -total(row[2], state["show"]))
+            table.rows.sort(key=lambda row: -total(row.modules, state["show"]))
         tables.append(table)
     return tables
+
+
+def as_published(network):
+    """The same network with its own counts, which every axis has room for."""
+    if network.name not in COUNTS:
+        return network
+    return network_of(network.name, network.size, counts_of(network.name), None)
+
+
+def axis_end(groups, amount):
+    """A round number that the amount of every group of modules is below."""
+    return round_up(max(total(modules, amount) for modules in groups), STEPS)
+
+
+def open_module(state, pair):
+    """`(module, its input's channels)` of an open module that fits, else None."""
+    if not state["module"] or len(pair) > 1:
+        return None
+    modules = pair[0].modules
+    module = stages(modules)[state["stage"] - 1][1][state["module"] - 1]
+    place = modules.index(module)
+    entering = modules[place - 1].channels if place else 3
+    return (module, entering) if Inside(module).fits else None
 
 
 def draw(state, own=None):
     """The picture of a state, with its totals in the summary."""
     amount, pair = state["show"], networks(state, own)
-    line, tables = summary_of(state, pair), tables_of(state, pair)
-    strip, pitch = (92, 136) if len(pair) == 1 else (62, 102)
-    under = 44 + len(pair) * pitch + 12
-    longest = min(MOST_ROWS, max(len(table.rows) for table in tables))
-    foot = under + (14 if len(pair) == 1 else 32) + longest * ROW
-    sheet = Drawing(SHEET, max(430, foot + 24))
-    scale = "" if state["same_scale"] else " (each strip its own scale)"
-    words = f"A block is as high as its grid, as wide as its channels{scale},"
-    sheet.text(0, 14, words, NOTE)
-    words = f"and the stronger its shade, the more {SHOWN[amount]}."
-    sheet.text(0, 31, words, NOTE)
-    most = max(module.each(amount) for _, modules in pair for module in modules)
-    wide = max(width_of(modules) for _, modules in pair)
-    high = max(module.grid[0] for _, modules in pair for module in modules)
-    for number, (name, modules) in enumerate(pair):
-        if not state["same_scale"]:
-            wide = width_of(modules)
-        sheet.text(0, 54 + number * pitch, name, NOTE, bold=True)
-        box = 62 + number * pitch, strip, (SHEET - 8) / wide, strip / high
-        draw_strip(sheet, box, stages(modules), state["stage"], (amount, most))
-    draw_tables(sheet, under, pair, tables, amount)
-    draw_legend(sheet, foot + 16, tables, amount)
-    words = "; ".join(
-        f"{name}, {SHOWN[amount]} {table.of}: "
+    usual = [as_published(network) for network in pair]
+    line, tables = summary_of(pair), tables_of(state, pair)
+    sheet = Drawing(SHEET, 0)
+    note = "A block is as wide as its cost, as high as its grid (log), its side above."
+    sheet.fitted_text(0, 14, note, SHEET, NOTE, fill="muted")
+    ends = [
+        axis_end([network.modules, whole.modules], amount)
+        for network, whole in zip(pair, usual, strict=True)
+    ]
+    high, top = (84, 22) if len(pair) == 1 else (60, 22)
+    for network, end in zip(pair, ends, strict=True):
+        end = max(ends) if state["same_scale"] else end
+        draw_blocks(sheet, top, network, end, state["stage"], amount, high)
+        top += high + 82
+    foot = top + 14
+    inside = open_module(state, pair)
+    if inside:
+        module, entering = inside
+        each = words(module.each(amount), amount)
+        title = f"one {module.name} of {module.count}: {each} {SHOWN[amount]}"
+        sheet.text(0, foot - 14, title, NOTE, bold=True)
+        foot = draw_inside(sheet, foot + 4, module, entering, amount)
+    else:
+        rows = [row.modules for table in tables for row in table.rows]
+        with suppress(ValueError):  # it has no such stage
+            rows += [row.modules for row in opened(usual[0], state).rows]
+        draw_tables(sheet, foot - 14, pair, tables, amount, axis_end(rows, amount))
+        foot += max(len(shortened(table.rows)) for table in tables) * ROW
+    draw_legend(sheet, foot + 16, pair, amount)
+    sheet.height = max(400, foot + 24)
+    listed = "; ".join(
+        f"{network.name}, {SHOWN[amount]} {table.title}: "
         + ", ".join(
-            f"{row[0]} {shown(total(row[2], amount), amount)}" for row in table.rows
+            f"{row.label} {words(total(row.modules, amount), amount)}"
+            for row in table.rows
         )
-        for (name, _), table in zip(pair, tables, strict=True)
+        for network, table in zip(pair, tables, strict=True)
     )
-    return Picture(sheet.svg(f"Network to scale: {line}", words), line)
-
-
-def width_of(modules):
-    return sum(module.count * module.channels for module in modules)
-
-
-def draw_strip(sheet, box, runs, chosen, strongest):
-    """Every module as a block to scale; a stage can be picked.
-
-    `box` is top, height, pixels a channel, pixels a grid cell; `strongest` the amount
-    that shades a block, and what the module with most has of it.
-    """
-    (top, high, across, along), (amount, most) = box, strongest
-    middle, x, free = top + high / 2, 0.0, 0.0
-    for number, (grid, run) in enumerate(runs, 1):
-        start = x
-        for module in run:
-            width = max(1.0, module.count * module.channels * across)
-            tall = max(2.0, module.grid[0] * along)
-            share = module.each(amount) / most if most else 0
-            shade = round(0.3 + 0.7 * share, 2)
-            sheet.rect(x, middle - tall / 2, width, tall, "muted", opacity=shade)
-            if module.channels * across > 2:
-                draw_cuts(sheet, x, middle, module, across, tall)
-            x += width
-        if number == chosen:
-            tall = max(grid[0] * along, 2) + 6
-            style = {"stroke": "accent", "stroke_width": 2}
-            sheet.rect(start, middle - tall / 2, x - start, tall, **style)
-        label = grid_name(grid)
-        long, place = text_width(label, NOTE), (start + x) / 2
-        if long <= min(x - start, 2 * (place - free)):
-            style = {"anchor": "middle", "fill": "muted"}
-            sheet.text(place, top + high + 16, label, NOTE, **style)
-            free = place + long / 2
-        pick(sheet, start, top, x - start, high, f"stage={number};module=0")
-
-
-def draw_cuts(sheet, x, middle, module, across, tall):
-    """Lines between the blocks of identical modules."""
-    places = (x + i * module.channels * across for i in range(module.count))
-    lines = tuple(((p, middle - tall / 2), (p, middle + tall / 2)) for p in places)
-    sheet.add(Strokes(lines, "paper"))
-
-
-def pick(sheet, x, y, width, height, what):
-    """An unseen rectangle that sets controls when it is clicked."""
-    sheet.raw(
-        f'<rect x="{x:.1f}" y="{y:.0f}" width="{width:.1f}" height="{height:.0f}" '
-        f'fill-opacity="0" data-pick="{what}"/>'
-    )
-
-
-def draw_tables(sheet, y, pair, tables, amount):
-    """The rows of each network as bars on one scale, side by side."""
-    alone, gap = len(pair) == 1, 16
-    column = (SHEET - gap * (len(pair) - 1)) / len(pair)
-    room = 268 if alone else max(table.room for table in tables)
-    top = max(total(row[2], amount) for table in tables for row in table.rows)
-    scale = (column - room - (118 if alone else 66)) / (top or 1)
-    for number, ((name, modules), table) in enumerate(zip(pair, tables, strict=True)):
-        left, above = number * (column + gap), y
-        title = f"{SHOWN[amount]} {table.of}"
-        if not alone:
-            sheet.fitted_text(left, y, name, column, NOTE, bold=True)
-            above += 18
-        sheet.fitted_text(left, above, title, column, NOTE, bold=alone)
-        whole = total(modules, amount) if alone else 0
-        for label, brief, found, target in shortened(table.rows):
-            cost, base = total(found, amount), above + 22
-            text = label if alone else brief
-            sheet.fitted_text(left, base, text, room - 8, NOTE)
-            bars = parts(found, amount)
-            stacked_bar(sheet, left + room, base - 14, 17, scale, bars)
-            value = shown(cost, amount)
-            if whole:
-                value += f" ({cost / whole:.1%})"
-            sheet.text(left + column, base, value, NOTE, anchor="end")
-            if target:
-                pick(sheet, left, base - 15, column, ROW - 2, target)
-            above += ROW
-
-
-def shortened(rows):
-    """The rows, the last ones as one where there are more than `MOST_ROWS`."""
-    if len(rows) <= MOST_ROWS:
-        return rows
-    rest = [module for row in rows[MOST_ROWS - 1 :] for module in row[2]]
-    label = f"and {len(rows) - MOST_ROWS + 1} more"
-    return [*rows[: MOST_ROWS - 1], (label, label, rest, None)]
-
-
-def parts(modules, amount):
-    """The amounts of `modules` by kernel, as the parts of a bar."""
-    found = dict.fromkeys(PALETTE, 0)
-    for module in modules:
-        for layer in module.layers:
-            found[layer.kernel] += module.count * getattr(layer, amount)
-    return [(n, kernel, f"{kernel}: {n:,}") for kernel, n in found.items() if n]
-
-
-def draw_legend(sheet, y, tables, amount):
-    """The colours of the bars, in the palette's order."""
-    rows = [row for table in tables for row in table.rows]
-    used = {part[1] for row in rows for part in parts(row[2], amount)}
-    x = 0
-    for kernel in PALETTE:
-        if kernel in used:
-            sheet.rect(x, y - 11, 12, 12, kernel)
-            sheet.text(x + 17, y, kernel, NOTE)
-            x += 30 + text_width(kernel, NOTE)
+    return Picture(sheet.svg(f"Network to scale: {line}", listed), line)
 
 
 def adjust(values, changed, named, own=None):
@@ -312,21 +293,33 @@ def adjust(values, changed, named, own=None):
     """
     if "network" in changed:
         name = values["network"]
-        fresh = dict(zip(LETTERS, COUNTS.get(name, (0, 0, 0)), strict=True))
-        fresh["size"] = own.start if name == OWN else stored()[name]["input_size"]
-        fresh |= {"stage": 0, "module": 0}
+        fresh = dict(zip(LETTERS, counts_of(name), strict=True))
+        fresh |= {"size": side_of(name, own), "stage": 0, "module": 0}
         values |= {key: value for key, value in fresh.items() if key not in named}
     if "stage" in changed and "module" not in named:
         values["module"] = 0
     try:
-        ((_, modules),) = networks(values | {"beside": NOTHING}, own)
+        (network,) = networks(values | {"beside": NOTHING}, own)
     except ValueError:
         return values  # draw says why there is no such network
-    runs = stages(modules)
+    runs = stages(network.modules)
     values["stage"] = min(values["stage"], len(runs))
     kinds = len(runs[values["stage"] - 1][1]) if values["stage"] else 0
     values["module"] = min(values["module"], kinds)
     return values
+
+
+def inactive(values):
+    """The controls that change nothing in this state, each with the reason."""
+    found = {}
+    if values["network"] not in COUNTS:
+        reason = f"{values['network']} has no A, B, C"
+        found |= dict.fromkeys(LETTERS, reason)
+    if values["beside"] == NOTHING:
+        found["same_scale"] = "only one network is shown"
+    if not values["stage"]:
+        found["module"] = "open a stage first"
+    return found
 
 
 def controls_for(own):
@@ -334,17 +327,15 @@ def controls_for(own):
     runs = stages(own.modules(own.start))
     sizes = sorted({*SIZES, own.start})
     deep, many = max(16, len(runs)), max(24, *(len(run) for _, run in runs))
+    yours = {OWN: OWN}
     fresh = {
-        "network": Choice("network", "network", [OWN, *NAMES], OWN),
-        "beside": Choice("beside", "beside it", [NOTHING, OWN, *NAMES], NOTHING),
-        "size": Steps("size", "input (side)", sizes, own.start),
-        "stage": Range("stage", "open stage", 0, deep, 1, 0),
-        "module": Range("module", "open module", 0, many, 1, 0),
-    }
-    for control in CONTROLS:
-        if control.name in LETTERS:
-            fresh[control.name] = replace(control, value=0)
-    return [fresh.get(control.name, control) for control in CONTROLS]
+        "network": {"values": yours | LABELS, "value": OWN},
+        "beside": {"values": {NOTHING: NOTHING} | yours | LABELS},
+        "size": {"values": sizes, "value": own.start},
+        "stage": {"maximum": deep},
+        "module": {"maximum": many},
+    } | {letter: {"value": 0} for letter in LETTERS}
+    return [replace(control, **fresh.get(control.name, {})) for control in CONTROLS]
 
 
 def network(model=None, input_shape=None, **options):
@@ -354,8 +345,11 @@ def network(model=None, input_shape=None, **options):
     shown first; `input_shape` is what the model takes, (1, 3, 224, 224) unless it
     knows better. `options` are those of `Explorer`: start, sweep, frames, compact.
     """
-    own = None if model is None else Own(model, input_shape)
-    if own is None:
-        return make("network", **options)
-    changed = {"draw": partial(draw, own=own), "adjust": partial(adjust, own=own)}
-    return make("network", controls=controls_for(own), **changed, **options)
+    if model is not None:
+        own = Own(model, input_shape)
+        options |= {
+            "controls": controls_for(own),
+            "draw": partial(draw, own=own),
+            "adjust": partial(adjust, own=own),
+        }
+    return make("network", **options)

@@ -42,6 +42,8 @@ class Layer:
     params: int
     macs: int
     memory: int
+    channels: int  # of its output
+    inputs: tuple  # numbers of the layers that it reads; -1 is the module's input
 
     @property
     def label(self):
@@ -159,14 +161,18 @@ def published(name, size):
             channels,
             tuple(grid),
             field and tuple(field),
-            tuple(Layer(*layer) for layer in layers),
+            tuple(Layer(*layer[:-1], tuple(layer[-1])) for layer in layers),
         )
         for name, count, channels, grid, field, layers in network["sizes"][str(size)]
     ]
 
 
 NAMES = list(stored())
-FAMILY = [name for name in NAMES if not name.startswith("mini") and name != PRINTED]
+
+
+def counts_of(name):
+    """How many A, B and C a network has as published; (0, 0, 0) without them."""
+    return COUNTS.get(name, (0, 0, 0))
 
 
 def compose(name, modules, counts):
@@ -240,7 +246,11 @@ def layers_of(row):
             place = len(found)
             path = op.path.removeprefix(row.path).strip(".")
             path = re.sub(r"(\.|^)(conv|pool)$", "", path)
-            found.append([path, layer_name(op), kernel_name(op), 0, 0, 0])
+            inputs = tuple(sorted({home.get(source, -1) for source in op.inputs}))
+            shape = op.out_shape
+            channels = shape[1] if len(shape) == 4 else shape[-1] if shape else 0
+            what = [path, layer_name(op), kernel_name(op)]
+            found.append([*what, 0, 0, 0, channels, inputs])
         home[op.index] = place
         for column, amount in enumerate((op.params, op.macs, op.activation_bytes), 3):
             found[place][column] += amount

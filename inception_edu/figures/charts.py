@@ -8,6 +8,7 @@ so that a cell shows one once: as its last expression.
 
 from math import isfinite
 
+from inception_edu.figures.labels import spread
 from inception_edu.figures.theme import HATCH, LIGHT, MARKERS, PALETTE, kernel_name
 from inception_edu.text import number
 
@@ -267,15 +268,7 @@ def _label_ends(axes, ends):
         return
     low, high = axes.get_ylim()
     room = (high - low) * 0.075
-    ends = sorted(ends)
-    levels = [end[0] for end in ends]
-    for i in range(1, len(levels)):
-        levels[i] = max(levels[i], levels[i - 1] + room)
-    over = levels[-1] - high
-    if over > 0:
-        levels[-1] = high
-        for i in range(len(levels) - 2, -1, -1):
-            levels[i] = min(levels[i], levels[i + 1] - room)
+    levels = spread([end[0] for end in ends], low, high, room)
     for level, (value, x, name, tone) in zip(levels, ends, strict=True):
         axes.annotate(
             name,

@@ -63,10 +63,7 @@ def from_file(path):
     if not path.exists():
         raise FileNotFoundError(f"no picture at {path}")
     if not path.is_file():
-        kind = "a folder" if path.is_dir() else "no ordinary file"
-        raise ValueError(f"{path} is {kind}; give the path of a picture")
-    if not path.stat().st_size:
-        raise ValueError(f"{path} is empty: 0 bytes; save or copy it again")
+        raise ValueError(f"{path} is no ordinary file; give the path of a picture")
     with warnings.catch_warnings():
         # Pillow has limits of its own, for which it warns; ours is lower.
         warnings.simplefilter("ignore")
@@ -133,46 +130,35 @@ def to_rgb(image, name):
     """An RGB image from one of any mode, and a remark."""
     from PIL import Image
 
-    mode = image.mode
-    if mode == "RGB":
-        return image, ""
-    if mode.startswith("I") or mode == "F":  # 16 or 32 bits a pixel: grey
+    if image.mode.startswith("I") or image.mode == "F":  # grey, 16 or 32 bits a pixel
         values = np.asarray(image)
-        if mode == "F":
+        if image.mode == "F":
             return from_array(values, name).image, "grey"
-        most = int(values.max())
-        if int(values.min()) < 0 or most > 65_535:
-            raise ValueError(
-                f"{name} has grey values from {values.min()} to {most}; expected 0 to "
-                "65,535: save a copy with 8 or 16 bits"
-            )
-        grey = Image.fromarray((values.astype(np.uint32) // 257).astype(np.uint8))
-        return grey.convert("RGB"), "grey, 16 bits"
-    if mode.endswith(("A", "a")) or "transparency" in image.info:  # LAB has none
+        return from_array(values, name, most=65_535).image, "grey, 16 bits"
+    if image.mode.endswith(("A", "a")) or "transparency" in image.info:
         image = image.convert("RGBA")
-        if image.getextrema()[3][0] == 255:
-            return image.convert("RGB"), ""
         ground = Image.new("RGBA", image.size, "white")
         ground.alpha_composite(image)
-        return ground.convert("RGB"), "transparent parts on white"
+        is_opaque = image.getextrema()[3][0] == 255
+        return ground.convert("RGB"), "" if is_opaque else "transparent parts on white"
     words = {"L": "grey", "1": "black and white", "CMYK": "from CMYK"}
-    return image.convert("RGB"), words.get(mode, "")
+    return image.convert("RGB"), words.get(image.mode, "")
 
 
-def from_array(values, name="this array"):
-    """The `Photograph` in an array, see `read_picture`."""
+def from_array(values, name="this array", most=None):
+    """The `Photograph` in an array, see `read_picture`; white is `most`."""
     from PIL import Image
 
     try:
         values = np.asarray(values)
     except ValueError:
         values = np.empty(0, object)  # rows of different lengths
-    if values.dtype.kind not in "buif":
+    kind, shape = values.dtype.kind, values.shape
+    if kind not in "buif":
         raise ValueError(
-            f"{name} of type {values.dtype} holds no numbers; expected "
-            "uint8, or floats from 0 to 1"
+            f"{name} of type {values.dtype} holds no numbers; expected uint8, or "
+            "floats from 0 to 1"
         )
-    shape = values.shape
     if values.ndim == 4 and shape[0] == 1:
         values = values[0]
     if values.ndim == 3 and values.shape[2] not in CHANNELS:
@@ -185,23 +171,15 @@ def from_array(values, name="this array"):
             "(height, width, 3) or (3, height, width)"
         )
     check_size(values.shape[1], values.shape[0], name)
-    kind = values.dtype.kind
-    if kind == "f" and not np.isfinite(values).all():
-        raise ValueError(
-            f"{name} has {np.count_nonzero(~np.isfinite(values)):,} values that are "
-            "not finite (NaN or infinity); a picture has none"
-        )
+    most = most or (1 if kind in "fb" else 65_535 if values.dtype == np.uint16 else 255)
     low, high = values.min(), values.max()
-    most = {"f": 1, "b": 1}.get(kind, 65_535 if values.dtype == np.uint16 else 255)
-    if low < 0 or high > most:
-        mend = "scale it to that"
-        if low < 0:
-            mend = "undo the normalisation first"
-        elif kind == "f" and high <= 255:
-            mend = "divide it by 255"
+    if not (low >= 0 and high <= most):  # NaN is refused too
+        mend = "some are not finite"
+        if np.isfinite(values).all():
+            mend = "undo the normalization, or divide by 255"
         raise ValueError(
-            f"{name} has values from {low:.4g} to {high:.4g}; expected 0 to "
-            f"{most:,}: {mend}"
+            f"{name} has values from {low:.4g} to {high:.4g}; expected 0 to {most:,}: "
+            f"{mend}"
         )
     if most != 255:
         values = np.round(values.astype(np.float32) * np.float32(255 / most))

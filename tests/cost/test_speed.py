@@ -48,8 +48,6 @@ def test_a_trace_is_far_faster_than_torchs_counter(v4):
     assert count_with_torch(v4) == seen.flops  # and warms up
     ours, theirs = least(5, lambda: trace(v4, IMAGE), lambda: count_with_torch(v4))
     assert theirs / ours > 15  # 30 where nothing else runs
-    replay, ours = least(5, lambda: seen.at((1, 3, 331, 331)), lambda: trace(v4, IMAGE))
-    assert ours / replay > 1.5  # 2.5
 
 
 def test_a_trace_is_far_faster_than_torchinfo(v4):

@@ -162,8 +162,6 @@ def test_what_is_computed_without_the_image_counts_too():
     assert seen.output_shape == tuple(answer.shape)
     assert seen.params == seen.params_built - 5  # its length alone is read
     assert "table.unread" not in [op.path for op in seen.ops]
-    again, fresh = seen.at((3, 4, 8)), trace(model, (3, 4, 8))
-    assert again.macs == fresh.macs and again.output_shape == fresh.output_shape
     assert sum(row.params for row in seen.by_module()) == seen.params
     assert sum(row.macs for row in seen.by_module()) == seen.macs
 
@@ -180,7 +178,6 @@ def test_recurrent_layers_count_every_step(layer, both):
     output, state = model(torch.randn(shape))
     state = state if isinstance(state, tuple) else (state,)
     assert seen.output_shapes == [tuple(t.shape) for t in (output, *state)]
-    assert seen.at((4, 9, 6)).macs == trace(model, (4, 9, 6)).macs
 
 
 @pytest.mark.parametrize("name", ["mixed", "transformer"])
@@ -467,9 +464,10 @@ def test_a_model_that_looks_at_values_is_told_so():
 @pytest.mark.parametrize(
     ("work", "words"),
     [
-        (lambda x: x[x > 0], "a mask as an index"),
-        (lambda x: torch.fft.rfft(x).real, "cannot give a tensor's .real"),
-        (lambda x: x.repeat_interleave(torch.tensor([1, 2]), 0), "by a tensor"),
+        (lambda x: x[x > 0], "looks at values.*getitem of 2x8"),
+        (lambda x: x.repeat_interleave(torch.tensor([1, 2]), 0), "looks at values"),
+        (lambda x: x * x.sum().item(), "looks at values"),
+        (lambda x: x.view(3, 5), "view does not take 2x8"),
     ],
 )
 def test_what_a_shape_cannot_tell_is_refused_in_words(work, words):

@@ -11,11 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import inception_edu as ie
-from inception_edu.explorers import NAMES, bottleneck, module
-from inception_edu.explorers.controls import MOST_FRAMES, Range
+from inception_edu.explorers import NAMES, bottleneck, description, module
+from inception_edu.explorers.controls import MOST_FRAMES, Panel, Range
 from inception_edu.figures.svg import text_width
-from inception_edu.networks.googlenet import COLUMNS, InceptionModule, NaiveModule
+from inception_edu.networks.googlenet import (
+    COLUMNS,
+    TABLE_1,
+    InceptionModule,
+    NaiveModule,
+)
 from inception_edu.networks.layers import ConvUnit
+from inception_edu.text import short
 
 DATA = Path(__file__).parents[1] / "data" / "module_costs.csv"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -113,6 +119,36 @@ def test_the_picture_depends_on_the_state_alone(name, data):
     assert (first.svg, first.summary) == (second.svg, second.summary)
 
 
+ALIVE = ("module", "bottleneck", "kernels", "grid_reduction")
+ALIVE += ("label_smoothing", "optimizers")
+
+
+def drawn(panel):
+    """What is seen of a picture: its marks, without title and description."""
+    return [
+        (node.tag, sorted(node.attrib.items()), node.text)
+        for node in ElementTree.fromstring(panel.svg).iter()
+        if not node.tag.endswith(("svg", "title", "desc"))
+    ]
+
+
+@pytest.mark.parametrize("name", ALIVE)
+@given(data=st.data())
+def test_a_control_changes_the_picture_or_is_inactive(name, data):
+    panel = Panel(**description(name))
+    state = data.draw(states(panel))
+    try:
+        panel.values = state
+        control = data.draw(st.sampled_from(list(panel.controls.values())))
+        before = drawn(panel)
+        is_idle = control.name in panel.inactive
+        others = [v for v in control.values if v != panel.values[control.name]]
+        panel.values = {control.name: data.draw(st.sampled_from(others))}
+    except ValueError:
+        return  # refused in words, which is seen
+    assert is_idle == (drawn(panel) == before), control.name
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_frame_of_the_sweep_draws(name):
     explorer = getattr(ie.explore, name)(frames=True)
@@ -144,16 +180,26 @@ def widths_of(state):
 
 
 @given(state=states(ie.explore.module()))
-def test_the_module_explorer_agrees_with_a_count_of_the_real_weights(state):
-    """Counted from the weights that torch allocates, times the pixels."""
+def test_the_module_explorer_agrees_with_a_trace_of_the_real_modules(state):
+    channels, grid = state["in_channels"], state["grid"]
     for version, build in (("reduced", InceptionModule), ("naive", NaiveModule)):
         with torch.device("meta"):
-            real = build(state["in_channels"], widths_of(state), norm="none")
+            real = build(channels, widths_of(state), norm="none")
+        found = module.module_of(version, "own", state)
+        traced = ie.trace(real, (1, channels, grid, grid))
+        assert found.cost("macs") == traced.macs
+        assert found.out_channels == real.out_channels
         weights = sum(p.numel() for p in real.parameters() if p.dim() == 4)
-        table = module.branches(state | {"version": version})
-        assert module.total(table, "weights") == weights
-        assert module.total(table, "macs") == weights * state["grid"] ** 2
-        assert sum(b[-1].channels for b in table.values()) == real.out_channels
+        assert found.cost("weights") == weights
+        for branch, blocks in found.branches.items():
+            ops = [op for op in traced.ops if op.path.split(".")[0] == branch]
+            macs = [op.macs for op in ops if op.kind == "conv"]
+            assert [b.weights * grid**2 for b in blocks if b.weights] == macs
+
+
+def test_the_module_explorer_has_the_widths_of_table_1():
+    for name, widths in TABLE_1.items():
+        assert module.PRESETS[name].items() >= widths.items()
 
 
 def published():
@@ -171,11 +217,12 @@ def published():
 @pytest.mark.parametrize(("name", "row"), published())
 def test_a_preset_is_that_module_of_googlenet(name, row):
     explorer = ie.explore.module(start={"preset": name})
-    expected = (
-        f"{int(row['macs']):,} MACs, {int(row['weights_only']):,} weights, "
-        f"{row['out_channels']} channels out"
+    assert explorer.summary.startswith(
+        f"The reduced {name} costs {short(int(row['macs']))} MACs: "
+        f"{int(row['weights_only']):,} weights, {row['out_channels']} channels out"
     )
-    assert explorer.summary.startswith(expected)
+    here, _ = module.modules(explorer.state)
+    assert here.cost("macs") == int(row["macs"])
 
 
 # Naive module on Table 1's widths, same input, by arithmetic:
@@ -187,7 +234,7 @@ def test_a_preset_is_that_module_of_googlenet(name, row):
 def test_the_naive_module_costs_what_arithmetic_says(name, weights, ratio):
     explorer = ie.explore.module(start={"preset": name, "version": "naive"})
     assert f" {weights:,} weights" in explorer.summary
-    assert f"{ratio} times the reduced module" in explorer.summary
+    assert f"{ratio} times less" in explorer.summary
 
 
 def test_moving_a_width_leaves_the_preset_and_moving_it_back_returns():
@@ -211,9 +258,9 @@ def test_a_preset_with_a_width_of_ones_own_keeps_that_width():
 
 def test_the_budget_says_which_side_the_module_is_on():
     explorer = ie.explore.module(start={"budget": 100})
-    assert explorer.summary.endswith("28.0 M over the budget")
+    assert explorer.summary.endswith("It is 28.0 M over the budget.")
     explorer.values = {"budget": 130}
-    assert explorer.summary.endswith("2.0 M within the budget")
+    assert explorer.summary.endswith("It is 1.95 M within the budget.")
     explorer.values = {"budget": 0}
     assert "budget" not in explorer.summary
 

@@ -313,7 +313,14 @@ def heavy_after(code):
     return run.stdout.split()
 
 
-PURE = ("bottleneck", "kernels", "grid_reduction", "label_smoothing", "optimizers")
+PURE = (
+    "module",
+    "bottleneck",
+    "kernels",
+    "grid_reduction",
+    "label_smoothing",
+    "optimizers",
+)
 
 
 def test_naming_the_explorers_imports_nothing_heavy():

@@ -20,7 +20,14 @@ from inception_edu.explorers.network import (
     opened,
     total,
 )
-from inception_edu.explorers.network_modules import COUNTS, PRINTED, receptive_field
+from inception_edu.explorers.network_modules import (
+    COUNTS,
+    PRINTED,
+    Own,
+    receptive_field,
+)
+from inception_edu.explorers.network_picture import Inside
+from inception_edu.text import short
 
 DATA = Path(__file__).parents[1] / "data" / "module_costs.csv"
 START = {control.name: control.value for control in CONTROLS}
@@ -65,7 +72,7 @@ def state(**values):
 
 
 def shown(**values):
-    return networks(state(**values))[0][1]
+    return networks(state(**values))[0].modules
 
 
 @pytest.mark.parametrize("name", GOLDEN)
@@ -123,43 +130,70 @@ def test_parameters_of_a_composed_v4_by_hand():
     """Stem, two reductions, classifier; 2 A, 10 B, 5 C."""
     by_hand = 605_728 + 2_306_112 + 2_747_392 + 1_537_000
     by_hand += 2 * 317_632 + 10 * 2_936_256 + 5 * 4_553_088
-    explorer = ie.explore.network(start={"a": 2, "b": 10, "c": 5})
-    assert explorer.summary.startswith(
-        f"inception_v4 2/10/5 at 299: {by_hand:,} parameters"
+    counts = {"a": 2, "b": 10, "c": 5}
+    assert total(shown(**counts), "params") == by_hand
+    assert ie.explore.network(start=counts).summary.startswith(
+        "inception_v4 at 299x299 with 2 A, 10 B, 5 C: 60.0 M parameters"
     )
 
 
 @pytest.mark.parametrize("name", [*GOLDEN, "mini_v4", "mini_v3"])
 def test_the_rows_of_every_depth_add_up(name):
-    size = GOLDEN.get(name, (None, 48))[1]
-    modules = shown(network=name, size=size)
-    closed = state(network=name, size=size)
+    closed = state(network=name, size=GOLDEN.get(name, (None, 48))[1])
+    (network,) = networks(closed)
+
+    def rows(**numbers):
+        return opened(network, closed | numbers).rows
+
     for amount in SHOWN:
-        rows = opened(name, modules, closed).rows
-        assert sum(total(row[2], amount) for row in rows) == total(modules, amount)
-    for stage, (_, _, run, _) in enumerate(rows, 1):
-        inner = opened(name, modules, closed | {"stage": stage}).rows
-        assert sum(total(r[2], "macs") for r in inner) == total(run, "macs")
-        for number, row in enumerate(inner, 1):
-            numbers = {"stage": stage, "module": number}
-            layers = opened(name, modules, closed | numbers).rows
-            for amount in SHOWN:
-                one = row[2][0].each(amount)
-                assert sum(total(r[2], amount) for r in layers) == one
+        whole = total(network.modules, amount)
+        assert sum(total(row.modules, amount) for row in rows()) == whole
+        for stage, row in enumerate(rows(), 1):
+            inner = rows(stage=stage)
+            run = total(row.modules, amount)
+            assert sum(total(one.modules, amount) for one in inner) == run
+            for number, one in enumerate(inner, 1):
+                layers = rows(stage=stage, module=number)
+                each = one.modules[0].each(amount)
+                assert sum(total(layer.modules, amount) for layer in layers) == each
 
 
 def test_inception_b_opens_to_its_convolutions():
-    """Figure 5 in the released order."""
+    """Figure 5 in the released order: four branches, as they are joined."""
     explorer = ie.explore.network(start={"stage": 6, "module": 2})
+    module = networks(explorer.state)[0].modules[-7 + 1]
+    labels = [layer.label for layer in module.layers]
     for text in (
         "7x7.reduce: 1x1, 1024 to 192",
         "7x7.1x7: 1x7, 192 to 224",
         "7x7.7x1: 7x1, 224 to 256",
         "double_7x7.1x7_b: 1x7, 224 to 256",
         "pool: 3x3 avg pool",
-        "concatenation",
     ):
-        assert f">{text}</text>" in explorer.svg
+        assert text in labels
+        assert f"<title>{text}: " in explorer.svg
+    inside = Inside(module)
+    assert inside.fits
+    assert inside.lanes == 4
+    assert inside.columns[-1] == 6  # the concatenation, after five convolutions
+    assert [channels_into(module, i) for i in (4, -1)] == [[1024], [384, 256, 256, 128]]
+
+
+def channels_into(module, number):
+    """Channels that a layer reads, by the layers that it reads from; by hand."""
+    sources = module.layers[number].inputs
+    return [1024 if s < 0 else module.layers[s].channels for s in sources]
+
+
+def test_a_module_with_a_shortcut_adds_its_input():
+    """Figure 16: three branches, 1x1 up to 320 channels, and the input past them."""
+    (network,) = networks(state(network="inception_resnet_v2"))
+    (module,) = (m for m in network.modules if m.name == "inception_resnet_a")
+    inside = Inside(module)
+    assert module.layers[-1].what == "addition"
+    assert -1 in module.layers[-1].inputs
+    assert inside.skips and inside.lanes == 4
+    assert not any(Inside(m).skips for m in shown(network="inception_v4"))
 
 
 def test_rows_can_be_put_largest_first():
@@ -168,16 +202,33 @@ def test_rows_can_be_put_largest_first():
     assert words.index("17x17") < words.index("35x35") < words.index("8x8:")
 
 
-def test_two_networks_side_by_side_on_one_input():
-    """55,843,464 / 42,679,816 and 13,155.8 / 12,254.0."""
+def test_two_networks_are_compared_each_at_its_own_input_size():
+    """55,843,464 / 42,679,816; 13,155.8 / 12,254.0; GoogLeNet's 1,582.7 at 224."""
     explorer = ie.explore.network(start={"beside": "inception_resnet_v2"})
     assert explorer.summary.endswith(
-        "inception_resnet_v2 has 1.31 times the parameters and 1.07 times the MACs"
+        "inception_resnet_v2 (release) at 299x299 has 1.31 times the parameters and "
+        "1.07 times the MACs."
     )
-    assert explorer.svg.count("35x35</text>") == 2
-    explorer.values = {"beside": "googlenet"}  # has no 9th or 8th stage
-    explorer.values = {"stage": 8}
-    assert "by grid" in explorer.svg.split("<desc>")[1]
+    explorer.values = {"beside": "googlenet"}
+    assert "googlenet at 224x224" in explorer.summary
+    assert explorer.summary.endswith("0.129 times the MACs.")
+    explorer.values = {"beside": "bn_inception"}
+    assert "bn_inception at 224x224" in explorer.summary
+    explorer.values = {"size": 448}  # moved: both on the same input
+    assert "bn_inception at 448x448" in explorer.summary
+    explorer.values = {"stage": 8}  # the second has no eighth stage, and shows all
+    assert "bn_inception, MACs by grid" in explorer.svg.split("<desc>")[1]
+
+
+def test_the_axis_stands_still_below_the_published_counts():
+    """So that taking B away shortens the strip; above, it grows in round steps."""
+    explorer = ie.explore.network()
+    axis = 'data-key="axis MACs of inception_v4 0 to 15 G"'
+    for count in range(8):
+        explorer.values = {"b": count}
+        assert axis in explorer.svg
+    explorer.values = {"b": 40}
+    assert 'data-key="axis MACs of inception_v4 0 to 50 G"' in explorer.svg
 
 
 def test_the_stored_networks_are_what_the_tracer_finds():
@@ -201,10 +252,28 @@ def test_what_cannot_be_is_refused_in_words(moves, words):
     assert explorer.values == before
 
 
-def test_a_network_too_small_for_the_one_beside_it_is_refused():
-    explorer = ie.explore.network(start={"network": "mini_v4"})
-    with pytest.raises(ValueError, match="48x48 is too small for inception_v3"):
-        explorer.values = {"beside": "inception_v3"}
+def test_a_size_that_the_other_cannot_take_leaves_it_at_its_own():
+    explorer = ie.explore.network(start={"network": "mini_v4", "size": 64})
+    explorer.values = {"beside": "inception_v3"}
+    assert "inception_v3 at 299x299" in explorer.summary
+
+
+@pytest.mark.parametrize(
+    ("moves", "controls"),
+    [
+        ({}, {"module", "same_scale"}),
+        ({"stage": 3}, {"same_scale"}),
+        ({"network": "googlenet", "beside": "inception_v4"}, {"a", "b", "c", "module"}),
+    ],
+)
+def test_controls_that_change_nothing_say_why(moves, controls):
+    explorer = ie.explore.network(start=moves)
+    assert set(explorer.inactive) == controls
+    before = explorer.svg
+    for name in controls - {"a", "b", "c"}:
+        control = explorer.controls[name]
+        explorer.values = {name: next(v for v in control.values if v != control.value)}
+        assert explorer.svg == before
 
 
 def test_a_network_brings_its_counts_and_size():
@@ -231,19 +300,21 @@ def test_a_slider_beyond_the_last_stage_or_module_opens_the_last():
 
 
 def test_a_stage_that_is_not_there_is_named_in_words():
-    modules = shown()
+    (network,) = networks(state())
     with pytest.raises(ValueError, match="inception_v4 has 8 stages: open 1 to 8"):
-        opened("inception_v4", modules, state(stage=9))
+        opened(network, state(stage=9))
     with pytest.raises(ValueError, match="17x17 stage of inception_v4 has 2 kinds"):
-        opened("inception_v4", modules, state(stage=6, module=3))
+        opened(network, state(stage=6, module=3))
 
 
-def test_every_control_changes_the_picture():
-    explorer = ie.explore.network()
-    for move in ({"same_scale": False}, {"order": "largest first"}, {"stage": 6}):
-        before = explorer.svg
-        explorer.values = move
-        assert explorer.svg != before
+@pytest.mark.parametrize(
+    "move", [{"same_scale": False}, {"order": "largest first"}, {"stage": 6}]
+)
+def test_every_control_changes_the_picture(move):
+    explorer = ie.explore.network(start={"beside": "googlenet"})
+    before = explorer.svg
+    explorer.values = move
+    assert explorer.svg != before
 
 
 def test_another_stage_closes_the_module():
@@ -255,7 +326,7 @@ def test_another_stage_closes_the_module():
 def test_a_frame_is_stored_for_every_network():
     explorer = ie.explore.network(frames=True)
     assert len(explorer._frames) == 21 <= MOST_FRAMES
-    assert sum(len(frame[1]) for frame in explorer._frames) < 240_000
+    assert sum(len(frame[1]) for frame in explorer._frames) < 400_000
 
 
 # A model of the reader's own.
@@ -277,20 +348,21 @@ def test_a_model_of_ones_own_by_hand():
     """224 = 3x8x9 + 8, twice 584 = 8x8x9 + 8, 90; weights x 32x32, 16x16 twice."""
     explorer = ie.explore.network(small(), (1, 3, 64, 64))
     macs = 32 * 32 * (216 + 2 * 576) + 80
-    assert explorer.summary.startswith(
-        f"yours at 64: {224 + 2 * 584 + 90:,} parameters, {macs:,} MACs"
-    )
+    (yours,) = networks(explorer.state, Own(small(), (1, 3, 64, 64)))
+    assert total(yours.modules, "macs") == macs
+    assert total(yours.modules, "params") == 224 + 2 * 584 + 90
+    assert explorer.summary.startswith("yours at 64x64: 1.48 k parameters, 1.40 M MACs")
     assert "2 to 3" in explorer.svg  # the two equal layers, as one run
     explorer.values = {"size": 32}
-    assert f"{16 * 16 * (216 + 2 * 576) + 80:,} MACs" in explorer.summary
+    assert "350.3 k MACs" in explorer.summary  # 16 x 16 x (216 + 2 x 576) + 80
     explorer.values = {"beside": "googlenet", "size": 224}
-    assert "googlenet has" in explorer.summary
+    assert "googlenet at 224x224 has" in explorer.summary
 
 
 def test_a_trace_of_ones_own_keeps_its_shape():
     trace = ie.trace(small(), (1, 3, 40, 70))
     explorer = ie.explore.network(trace)
-    assert f"{trace.macs:,} MACs" in explorer.summary
+    assert f"{short(trace.macs)} MACs" in explorer.summary
     assert "20x35" in explorer.svg
     with pytest.raises(ValueError, match="1x3x40x70 only"):
         explorer.values = {"size": 128}
@@ -306,7 +378,7 @@ def test_a_model_changed_since_is_measured_anew():
 def test_a_model_without_images_and_one_of_many_layers():
     words = nn.Sequential(nn.Embedding(50, 16), nn.Linear(16, 16), nn.Linear(16, 4))
     trace = ie.trace(words, (1, 12), dtype=torch.long)
-    assert f"{trace.macs:,} MACs" in ie.explore.network(trace).summary
+    assert f"{short(trace.macs)} MACs" in ie.explore.network(trace).summary
     long = nn.Sequential(
         *(nn.Conv2d(3, 3, 1 + 2 * (i % 2), 1, i % 2) for i in range(60))
     )

@@ -12,7 +12,6 @@ import inception_edu as ie
 from inception_edu.figures import charts
 from inception_edu.figures.notebook import describe, png_of
 from inception_edu.networks.googlenet import TABLE_1, InceptionModule, NaiveModule
-from inception_edu.text import number
 
 RESULTS = {
     "3x3 only": {10: (0.70, 0.03), 24: (0.92, 0.01), 40: (0.95, 0.01)},
@@ -157,15 +156,6 @@ def test_what_cannot_be_drawn_is_refused_in_words(call, words):
     with pytest.raises(ValueError) as problem:
         call()
     assert words in str(problem.value)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(128_049_152, "128 M"), (1_582_671_872, "1.58 G"), (0.8342, "0.834"), (10, "10"),
-     (999.7, "1 k"), (0, "0"), (-2500, "-2.5 k"), (float("nan"), "nan")],
-)  # fmt: skip
-def test_numbers_have_three_digits(value, text):
-    assert number(value) == text
 
 
 def test_pictures_stay_small():

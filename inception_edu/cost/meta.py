@@ -1,0 +1,160 @@
+"""Every operation without a rule: torch itself says what it gives and costs.
+
+The function runs on the meta device, where tensors have shapes and no data, with
+torch's own semantics. The aten operations that it comes down to are watched: those
+tell the MACs (by the formulas of torch's flop counter), what is a view, and whether
+the result still lies on the grid of its inputs.
+"""
+
+import re
+from typing import NamedTuple
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from inception_edu.cost.rules import reduced
+from inception_edu.cost.shapes import ShapeValue, join
+
+# Arithmetic that torch's counter has no formula for: 0 would be wrong.
+NOT_COUNTED = re.compile(
+    "fft|linalg_(?!vector_norm)|cdist|cholesky|_lu|lu_|qr|svd|solve|trilinear|mv|dot|addr|tbc|rnn"
+)
+VALUES = {"item", "tolist", "numpy", "bool", "int", "float", "index", "array"}
+REDUCTIONS = {"sum", "amax", "amin", "max", "min", "prod", "std", "var", "all", "any"}
+REORDERING = {"permute", "transpose", "t", "movedim", "numpy_T"}
+
+
+class AtenCalls(TorchDispatchMode):
+    """The aten operations that run inside, and the MACs of those with a formula."""
+
+    def __init__(self):
+        super().__init__()
+        from torch.utils.flop_counter import flop_registry
+
+        self.formulas, self.calls, self.macs = flop_registry, [], 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        packet = function._overloadpacket
+        if packet not in self.formulas:
+            with self:
+                answer = function.decompose(*args, **kwargs)
+            if answer is not NotImplemented:
+                return answer
+        answer = function(*args, **kwargs)
+        self.calls.append(function)
+        if packet in self.formulas:
+            self.macs += self.formulas[packet](*args, **kwargs, out_val=answer) // 2
+        return answer
+
+    @property
+    def names(self):
+        return {call._overloadpacket.__name__ for call in self.calls}
+
+    @property
+    def known(self):
+        """Whether `macs` is all there is to count."""
+        return all(
+            call.namespace in ("aten", "prims", "prim")
+            and (
+                call._overloadpacket in self.formulas
+                or not NOT_COUNTED.search(call._overloadpacket.__name__)
+            )
+            for call in self.calls
+        )
+
+
+class Answer(NamedTuple):
+    """What torch gave: the meta tensors stand in `tree` as it returned them."""
+
+    tree: object
+    calls: AtenCalls
+    sources: dict  # id of a meta tensor -> the tensor that it stood for
+
+
+def run_on_meta(function, name, args, kwargs):
+    """`Answer` of one call, every tensor of which is replaced by one on meta."""
+    stand_ins, sources = {}, {}
+
+    def to_meta(leaf):
+        if isinstance(leaf, torch.Tensor):
+            if id(leaf) not in stand_ins:
+                sizes = leaf.sizes if type(leaf) is ShapeValue else leaf.shape
+                meta = torch.empty(sizes, dtype=leaf.dtype, device="meta")
+                stand_ins[id(leaf)] = meta
+                sources[id(meta)] = leaf
+            return stand_ins[id(leaf)]
+        if isinstance(leaf, torch.device) or (name == "to" and isinstance(leaf, str)):
+            return torch.device("meta")
+        return leaf
+
+    calls = AtenCalls()
+    args, kwargs = map_leaves(to_meta, args), map_leaves(to_meta, kwargs)
+    if isinstance(kwargs.get("device"), str):
+        kwargs["device"] = "meta"
+    with torch._C.DisableTorchFunction(), calls:
+        tree = function(*args, **kwargs)
+    return Answer(tree, calls, sources | {0: list(stand_ins.values())})
+
+
+def map_leaves(change, tree):
+    """The same nest of tuples, lists and dicts, named tuples too, leaves changed."""
+    if isinstance(tree, tuple | list):
+        items = [map_leaves(change, item) for item in tree]
+        if type(tree) in (list, tuple):
+            return type(tree)(items)
+        if hasattr(tree, "_fields"):
+            return type(tree)(*items)
+        return tree if isinstance(tree, torch.Size) else type(tree)(items)
+    if isinstance(tree, dict):
+        return {key: map_leaves(change, item) for key, item in tree.items()}
+    if isinstance(tree, slice):
+        ends = (tree.start, tree.stop, tree.step)
+        return slice(*(map_leaves(change, end) for end in ends))
+    return change(tree)
+
+
+def tensors_in(tree):
+    """Every tensor in what a function returned, in order."""
+    found = []
+    map_leaves(found.append, tree)
+    return [leaf for leaf in found if isinstance(leaf, torch.Tensor)]
+
+
+def field_after(name, calls, values, args, kwargs, shape):
+    """The receptive field of a result that torch gave; None where it is unclear."""
+    if not values or values[0].field is None:
+        return None
+    x = values[0]
+    if name in REDUCTIONS and args and args[0] is x:
+        dims = kwargs.get("dim", kwargs.get("axis", args[1] if len(args) > 1 else None))
+        if isinstance(dims, int | tuple | list) and not isinstance(dims, bool):
+            dims = (dims,) if isinstance(dims, int) else dims
+            keepdim = len(shape) == x.dim()
+            return reduced(x.field, x.sizes, {d % x.dim() for d in dims}, keepdim)
+        return None
+    harmless = all(
+        torch.Tag.pointwise in call.tags
+        or call._overloadpacket.__name__ in ("cat", "clone", "copy_", "_to_copy")
+        or is_view(call)
+        for call in calls.calls
+    )
+    if not harmless or calls.names & REORDERING:
+        return None
+    fields = [value.field for value in values if value.dim() == len(shape)]
+    field = join(fields) if fields else None
+    sizes = [(v.sizes, v.field) for v in values if v.dim() == len(shape)]
+    if field is None or any(
+        span.dim >= 0 and own[span.dim] not in (1, shape[span.dim])
+        for own, spans in sizes
+        for span in spans
+    ):
+        return None
+    if any(s.dim >= 0 and x.sizes[s.dim] != shape[s.dim] for s in x.field):
+        return None
+    return field
+
+
+def is_view(call):
+    infos = [result.alias_info for result in call._schema.returns]
+    return bool(infos) and all(i is not None and not i.is_write for i in infos)

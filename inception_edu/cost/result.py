@@ -1,0 +1,155 @@
+"""What a trace shows: its operations, their totals, and rows by module."""
+
+from functools import cached_property
+from typing import NamedTuple
+
+from inception_edu.cost.shapes import text
+
+
+class Op(NamedTuple):
+    """One operation of a trace.
+
+    `index` is its place in `Trace.ops`; `path` names the module that ran it
+    ("" is the model itself). Shapes hold the batch; `kernel`, `stride`,
+    `padding`, `dilation` are per axis or None. `params` counts a shared weight
+    where it is used first, `weights` wherever it is used. `activation_bytes` is
+    the new memory of the output: 0 for views and in-place operations.
+    `receptive_field` is `(height, width)` in input pixels, None where the
+    operation left the grid. `inputs` are the indices of the operations it reads.
+    """
+
+    index: int
+    path: str
+    kind: str
+    kernel: tuple | None
+    stride: tuple | None
+    padding: tuple | None
+    dilation: tuple | None
+    groups: int
+    in_shapes: tuple
+    out_shape: tuple
+    params: int
+    macs: int
+    activation_bytes: int
+    receptive_field: tuple | None
+    inputs: tuple
+    known: bool = True
+    weights: int = 0
+
+    @property
+    def flops(self):
+        """2 x MACs: a multiply and an add."""
+        return 2 * self.macs
+
+
+class Row(NamedTuple):
+    """Operations of one module, added up; `out_shape` is the last one's."""
+
+    path: str
+    out_shape: tuple
+    params: int
+    macs: int
+    activation_bytes: int
+    receptive_field: tuple | None
+    ops: tuple
+
+
+class Trace:
+    """Every operation of a model in the order it runs, with what it costs.
+
+    `ops[0]` and on are the inputs. Totals are sums over `ops`: 1 MAC is one
+    multiply-add of a convolution, linear or matmul weight; bias, norm,
+    activation and pooling count 0; FLOPs = 2 x MACs.
+    """
+
+    def __init__(self, name, input_shapes, ops, params_built, outputs):
+        self.name, self.input_shapes, self.ops = name, input_shapes, ops
+        self.params_built = params_built
+        self.outputs = tuple(value.op for value in outputs)
+        self.output_shapes = [value.sizes for value in outputs]
+
+    @property
+    def input_shape(self):
+        return self.input_shapes[0]
+
+    @property
+    def output_shape(self):
+        return self.output_shapes[0] if self.output_shapes else ()
+
+    @cached_property
+    def params(self):
+        """Parameters that this run used; `params_built` counts all there are."""
+        return sum(op.params for op in self.ops)
+
+    @cached_property
+    def macs(self):
+        return sum(op.macs for op in self.ops)
+
+    @property
+    def flops(self):
+        return 2 * self.macs
+
+    @cached_property
+    def activation_bytes(self):
+        return sum(op.activation_bytes for op in self.ops)
+
+    @property
+    def receptive_field(self):
+        """(height, width) of the last grid before it is pooled away or left."""
+        grids = [op for op in self.ops if len(op.out_shape) == 4]
+        wide = [op for op in grids if max(op.out_shape[2:]) > 1]
+        last = (wide or grids)[-1:]
+        return last[0].receptive_field if last else None
+
+    @property
+    def unknown(self):
+        """Operations right in shape whose MACs nobody has a formula for."""
+        return [op for op in self.ops if not op.known]
+
+    def by_module(self, depth=1):
+        """One `Row` a module at that depth, in the order of its first operation."""
+        groups = {}
+        for op in self.ops:
+            if op.kind == "input":
+                continue
+            parts = op.path.split(".") if op.path else [f"({op.kind})"]
+            groups.setdefault(".".join(parts[:depth]), []).append(op)
+        return [
+            Row(
+                path,
+                ops[-1].out_shape,
+                sum(op.params for op in ops),
+                sum(op.macs for op in ops),
+                sum(op.activation_bytes for op in ops),
+                ops[-1].receptive_field,
+                tuple(ops),
+            )
+            for path, ops in groups.items()
+        ]
+
+    def table(self, depth=1):
+        """A pandas DataFrame of `by_module`: output, parameters, MACs, field."""
+        import pandas
+
+        return pandas.DataFrame(
+            {
+                "module": row.path,
+                "output": text(row.out_shape[1:]),
+                "parameters": row.params,
+                "MACs": row.macs,
+                "activations (KB)": round(row.activation_bytes / 1000),
+                "receptive field": text(row.receptive_field or "-"),
+            }
+            for row in self.by_module(depth)
+        )
+
+    def __repr__(self):
+        shapes = ", ".join(text(shape) for shape in self.input_shapes)
+        line = (
+            f"<Trace {self.name} on {shapes}: {self.params:,} parameters, "
+            f"{self.macs:,} MACs, {len(self.ops)} operations"
+        )
+        if self.unknown:
+            names = sorted({op.kind for op in self.unknown})
+            line += f"; no rule for {', '.join(names)} (counted as 0 MACs)"
+        return line + ">"
