@@ -6,7 +6,6 @@ this machine when its button is pressed, needs torch.
 
 from dataclasses import dataclass
 from itertools import pairwise
-from threading import Thread
 
 from inception_edu.explorers import make
 from inception_edu.explorers.controls import (
@@ -25,40 +24,38 @@ from inception_edu.explorers.family_figures import (
     network_key,
     published,
 )
+from inception_edu.explorers.family_latency import Stopwatch
 from inception_edu.figures.plot import (
-    LABEL,
     NOTE,
     SHEET,
     Plot,
+    number,
     place_labels,
     short,
     ticks,
 )
-from inception_edu.figures.svg import Drawing
+from inception_edu.figures.svg import Drawing, text_width
 
 QUESTION = "What does a cost buy?"
 COSTS = {
     "macs": "MACs",
     "params": "parameters",
-    "activations": "activations, all layers (bytes)",
+    "activations": "activations of all layers (bytes)",
     "field": "receptive field (pixels)",
-    "latency": "latency here (ms, 1 thread)",
 }
-AGAINST = {
-    "top-1": "top-1 error (%)",
-    "top-5": "top-5 error (%)",
-    "latency": "latency here (ms, 1 thread)",
-}
+AGAINST = {"top-1": "top-1 error (%)", "top-5": "top-5 error (%)"}
+LATENCY = {"latency": "latency on this machine (ms, 1 thread)"}
+AXES = COSTS | AGAINST | LATENCY
 UNITS = {"macs": "MACs", "params": "parameters", "activations": "B", "field": "pixels"}
 UNITS |= {"top-1": "% top-1 error", "top-5": "% top-5 error", "latency": "ms"}
 CONTROLS = [
     Choice("cost", "cost", COSTS, "macs"),
     Choice("against", "against", AGAINST, "top-1"),
-    Choice("figures", "figures", SET_NAMES, "released"),
-    Range("budget", "budget of dearest", 5, 100, 5, 100, unit="%"),
+    Choice("figures", "errors of", SET_NAMES, "released"),
+    Range("budget", "budget (% of the most expensive)", 5, 100, 5, 100, unit="%"),
     Check("log", "logarithmic cost", False),
-    Check("front", "line of the best", True),
-    Choice("look", "look at", NAMES, "Inception-v4"),
+    Check("front", "Pareto front", True),
+    Choice("look", "details of", NAMES, "Inception-v4"),
 ]
 SWEEP = {
     "cost": ["macs", "params", "activations", "field"],
@@ -111,7 +108,7 @@ def points(state, times):
 
 
 def frontier(members):
-    """Those that no other beats or equals on both axes, from cheap to dear."""
+    """The Pareto front: who has no better or equal on both axes, cheapest first."""
     best, front = float("inf"), []
     for point in sorted(members, key=lambda p: (p.x, p.y)):
         if point.y < best:
@@ -130,15 +127,21 @@ def amount(value, what):
     return text + UNITS[what] if what == "activations" else f"{text} {UNITS[what]}"
 
 
-def draw_with(state, times, problem=""):
-    """The picture of a state, with what was timed on this machine."""
-    if "latency" in (state["cost"], state["against"]) and not times:
+def draw_with(state, times, progress=None, problem=""):
+    """The picture of a state, with what was timed on this machine.
+
+    `progress` is `(share, words)` of a measurement that runs, `problem` why the last
+    one failed.
+    """
+    axes = state["cost"], state["against"]
+    if "latency" in axes and not times:
         raise ValueError(
-            problem
+            (progress and f"{progress[1]}; the picture follows")
+            or problem
             or "nothing was timed on this machine yet: press Measure latency (about "
             "half a minute), or choose another cost"
         )
-    if state["cost"] == state["against"]:
+    if axes[0] == axes[1]:
         raise ValueError("latency against itself is a straight line; choose a cost")
     members, missing = points(state, times)
     limit = state["budget"] / 100 * max(point.x for point in members)
@@ -147,15 +150,14 @@ def draw_with(state, times, problem=""):
     sheet = Drawing(SHEET, 436)
     draw_points(sheet, state, members, inside, limit)
     draw_notes(sheet, state, members, missing, times)
-    title = (
-        f"{AGAINST[state['against']]} against {COSTS[state['cost']]}, "
-        f"{SET_NAMES[state['figures']]}: {summary}"
-    )
+    if progress:
+        draw_progress(sheet, *progress)
+    title = f"{AXES[axes[1]]} against {AXES[axes[0]]}, {SET_NAMES[state['figures']]}"
     listed = "; ".join(
-        f"{p.name} {amount(p.x, state['cost'])}, {amount(p.y, state['against'])}"
+        f"{p.name} {amount(p.x, axes[0])}, {amount(p.y, axes[1])}"
         for p in sorted(members, key=lambda p: p.x)
     )
-    return Picture(sheet.svg(title, listed), summary)
+    return Picture(sheet.svg(f"{title}: {summary}", listed), summary)
 
 
 def draw(state):
@@ -164,16 +166,26 @@ def draw(state):
 
 
 def sentence(state, members, inside, limit):
-    """The headline: the best within the budget, and the line of the best."""
+    """The headline: the best within the budget, and the Pareto front."""
+    budget = amount(limit, state["cost"])
     if not inside:
-        return f"no network costs less than {amount(limit, state['cost'])}"
+        return f"No network costs less than {budget}."
     best = min(inside, key=lambda point: (point.y, point.x))
-    front = ", ".join(point.name for point in frontier(members))
-    return (
-        f"best within {amount(limit, state['cost'])}: {best.name}, "
-        f"{amount(best.y, state['against'])} for {amount(best.x, state['cost'])}; "
-        f"nothing beats {front}"
+    front = ", ".join(
+        shown_name(point.name, state["figures"]) for point in frontier(members)
     )
+    name = shown_name(best.name, state["figures"])
+    return (
+        f"Best within {budget}: {name} with {amount(best.y, state['against'])} "
+        f"for {amount(best.x, state['cost'])}. Pareto-optimal: {front}."
+    )
+
+
+def shown_name(name, figures):
+    """A network's name; Inception-ResNet-v2's says which of the two is meant."""
+    if name != "Inception-ResNet-v2":
+        return name
+    return f"{name} ({'release' if figures == 'released' else 'paper'})"
 
 
 BOX = (52, 34, SHEET - 62, 290)  # x, y, width, height of the axes
@@ -193,19 +205,22 @@ def plot_of(sheet, members, log):
 
 
 def draw_points(sheet, state, members, inside, limit):
-    """Axes, the budget, the line of the best, a mark and a label for each network."""
+    """Axes, the budget, the Pareto front, a mark and a label for each network."""
     plot = plot_of(sheet, members, state["log"])
-    x_ticks = None if state["log"] else ticks(*plot.x_range, 6)
-    plot.axes(x_ticks=x_ticks, y_ticks=ticks(*plot.y_range, 5))
-    sheet.text(0, 16, AGAINST[state["against"]], LABEL, bold=True)
-    better = "down" if state["cost"] == "field" else "down and left"
-    words = f"{COSTS[state['cost']]}; {better} is better"
-    sheet.text(SHEET, plot.bottom + 40, words, LABEL, anchor="end", bold=True)
     if state["budget"] < 100:
         draw_budget(plot, limit, f"budget {amount(limit, state['cost'])}")
+    better = "down" if state["cost"] == "field" else "down and left"
+    plot.axes(
+        f"{AXES[state['cost']]}; {better} is better",
+        AXES[state["against"]],
+        number,
+        number,
+        x_ticks=None if state["log"] else ticks(*plot.x_range, 6),
+        y_ticks=ticks(*plot.y_range, 5),
+    )
     stairs = staircase(plot, frontier(members)) if state["front"] else []
     if stairs:
-        sheet.line(*stairs, stroke="good", width=2, dash="6 4")
+        sheet.line(*stairs, stroke="ink", width=2, dash="6 4", key="front")
     for point in members:
         for ends in (
             [(x, point.y) for x in point.x_spread or ()],
@@ -214,12 +229,26 @@ def draw_points(sheet, state, members, inside, limit):
             if ends:
                 sheet.line(*(plot.at(*end) for end in ends), stroke="ink", width=2)
         draw_mark(sheet, state, point, *plot.at(point.x, point.y), point in inside)
-    spots = {p.name: tuple(round(v, 1) for v in plot.at(p.x, p.y)) for p in members}
+    label_points(plot, state, members, stairs)
+
+
+def label_points(plot, state, members, stairs):
+    """Names beside the marks, on a ground that keeps lines off the letters."""
+    sheet, spots = plot.drawing, {}
+    for point in members:
+        x, y = plot.at(point.x, point.y)
+        spots[shown_name(point.name, state["figures"])] = round(x, 1), round(y, 1)
     marks = tuple((name, *spot) for name, spot in spots.items())
-    for name, (x, y, end) in place_labels(marks, BOX, tuple(pairwise(stairs))).items():
+    placed = place_labels(marks, BOX, tuple(pairwise(stairs)))
+    for name, (_, _, end) in placed.items():
         if end:
             sheet.line(spots[name], end, stroke="muted", width=1)
-        sheet.text(x, y, name, NOTE, bold=name == state["look"])
+    for name, (x, y, end) in placed.items():
+        bold = name == shown_name(state["look"], state["figures"])
+        wide = text_width(name, NOTE, bold)
+        x = max(x, end[0] - wide) if end else x  # places are made for bold letters
+        sheet.rect(x - 1, y - 11, wide + 2, 14, "paper", opacity=0.85)
+        sheet.text(x, y, name, NOTE, bold=bold)
 
 
 def draw_budget(plot, limit, label):
@@ -227,20 +256,21 @@ def draw_budget(plot, limit, label):
     x, _ = plot.at(limit, plot.y_range[0])
     if plot.x <= x <= plot.right:
         plot.drawing.rect(x, plot.y, plot.right - x, plot.height, "panel")
-        plot.drawing.line((x, plot.y), (x, plot.bottom), stroke="accent", width=3)
+        ends = (x, plot.y), (x, plot.bottom)
+        plot.drawing.line(*ends, stroke="accent", width=3, key="budget")
     style = {"anchor": "end", "fill": "accent", "bold": True}
     plot.drawing.text(SHEET, 16, label, NOTE, **style)
 
 
 def draw_mark(sheet, state, point, x, y, is_inside):
     """A dot for the family, a square for a reference; hollow beyond the budget."""
-    name = "1x1" if point.is_ours else "3x3"
-    fill, edge = (name, "paper") if is_inside else ("paper", name)
+    role = "good" if point.is_ours else "line"
+    fill, edge = (role, "paper") if is_inside else ("paper", role)
     tip = (
         f"{point.name}: {amount(point.x, state['cost'])}, "
         f"{amount(point.y, state['against'])}"
     )
-    style = {"stroke": edge, "stroke_width": 2, "tip": tip}
+    style = {"stroke": edge, "stroke_width": 2, "tip": tip, "key": point.name}
     if point.name == state["look"]:
         sheet.circle(x, y, 11, "none", stroke="accent", stroke_width=3)
     if point.is_ours:
@@ -264,17 +294,20 @@ def staircase(plot, front):
 def draw_notes(sheet, state, members, missing, times):
     """Below the axes: what is looked at with its sources, and who is missing."""
     name, figures = state["look"], state["figures"]
-    lines = [looked_at(name, figures, times), source_of(name, state)]
+    last = f"{len(members)} networks; round: Inception, square: a reference"
     if missing:
-        axes = [state["cost"], state["against"]]
-        what = "latency here" if "latency" in axes else "both figures"
-        lines.append(f"without {what}: {', '.join(missing)}")
-    else:
-        lines.append(f"{len(members)} networks; round: Inception, square: a reference")
-    for row, line in enumerate(lines):
-        sheet.fitted_text(
-            0, 396 + 18 * row, line, SHEET, NOTE, smallest=NOTE, fill="muted"
-        )
+        last = f"not shown, one of the two figures is missing: {', '.join(missing)}"
+    lines = (looked_at(name, figures, times), source_of(name, state), last)
+    for y, line in zip((396, 414, 432), lines, strict=True):
+        sheet.fitted_text(0, y, line, SHEET, NOTE, smallest=NOTE, fill="muted")
+
+
+def draw_progress(sheet, share, words):
+    """A bar that fills while latencies are measured."""
+    sheet.height = 462
+    sheet.rect(0, 444, 160, 12, stroke="line")
+    sheet.rect(0, 444, 160 * share, 12, "accent")
+    sheet.text(170, 455, words, NOTE)
 
 
 def looked_at(name, figures, times):
@@ -282,13 +315,13 @@ def looked_at(name, figures, times):
     if name not in SETS[figures]:
         return f"{name}: not among the {SET_NAMES[figures]}"
     parts = []
-    for what in COSTS:
+    for what in [*COSTS, "latency"]:
         found = axis_value(figures, name, what, times)
         if found:
             text = amount(found[0], what)
             text = text.replace("parameters", "params").replace("pixels", "px")
-            parts.append(f"sees {text}" if what == "field" else text)
-    return f"{name}: {', '.join(parts)}"
+            parts.append(f"receptive field {text}" if what == "field" else text)
+    return f"{shown_name(name, figures)}: {', '.join(parts)}"
 
 
 def source_of(name, state):
@@ -304,48 +337,6 @@ def source_of(name, state):
     return f"{error:.4g} % {top} error: {where}; {crops}, {images} images"
 
 
-class Stopwatch:
-    """The latencies of one explorer, by what a network is built with."""
-
-    def __init__(self, rounds):
-        self.times, self.rounds, self.problem = {}, rounds, ""
-        self.thread, self.changed = None, lambda: None
-
-    @property
-    def words(self):
-        """Why there is no time to show, "" where nobody has asked for one."""
-        if self.thread and self.thread.is_alive():
-            return "measuring; choose latency again in half a minute or so"
-        return self.problem
-
-    def start(self, values):
-        """Time the networks of the chosen figures in a thread; ValueError if one is."""
-        if self.thread and self.thread.is_alive():
-            raise ValueError("still measuring; the picture changes when it is done")
-        self.thread = Thread(target=self.run, args=(values["figures"],), daemon=True)
-        self.thread.start()
-
-    def run(self, figures):
-        """Measure, keep what went wrong, and have the picture drawn again."""
-        try:
-            self.measure(figures)
-            self.problem = ""
-        except Exception as error:
-            self.problem = f"the measurement failed: {error}"
-        self.changed()
-
-    def measure(self, figures):
-        """Time every network of these figures, in turns."""
-        from inception_edu.cost import latency
-        from inception_edu.networks import create_model
-
-        keys = filter(None, (network_key(figures, name) for name in SETS[figures]))
-        models = {key: create_model(key[0], **dict(key[1])) for key in keys}
-        self.times = self.times | latency(
-            models, rounds=self.rounds, warm_up=1, threads=1
-        )
-
-
 def family(*, rounds=5, **options):
     """The family explorer; it opens on released weights, error against MACs.
 
@@ -354,9 +345,14 @@ def family(*, rounds=5, **options):
     latency. `options` are those of `Explorer`: start, frames, compact.
     """
     watch = Stopwatch(rounds)
+    latency = {
+        "cost": Choice("cost", "cost", COSTS | LATENCY, "macs"),
+        "against": Choice("against", "against", AGAINST | LATENCY, "top-1"),
+    }
     explorer = make(
         "family",
-        draw=lambda state: draw_with(state, watch.times, watch.words),
+        controls=[latency.get(control.name, control) for control in CONTROLS],
+        draw=lambda state: draw_with(state, watch.times, watch.progress, watch.problem),
         buttons=[Button("measure", "Measure latency", watch.start)],
         **options,
     )

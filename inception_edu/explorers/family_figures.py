@@ -80,9 +80,9 @@ SETS = {
     },
 }
 SET_NAMES = {
-    "released": "released, 1 crop",
-    "one crop": "papers, 1 crop",
-    "ten crops": "papers, 10-12 crops",
+    "released": "released weights, 1 crop",
+    "one crop": "the papers, 1 crop",
+    "ten crops": "the papers, 10 or 12 crops",
 }
 NAMES = list(dict.fromkeys(name for members in SETS.values() for name in members))
 

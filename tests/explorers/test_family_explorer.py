@@ -34,11 +34,12 @@ def label_boxes(svg):
     left, top, width, height = family.BOX
     for text in ElementTree.fromstring(svg).iter(f"{SVG}text"):
         y = float(text.get("y"))
-        if text.text in family.NAMES and top <= y <= top + height:
+        name = text.text.partition(" (")[0]
+        if name in family.NAMES and top <= y <= top + height:
             x = float(text.get("x"))
             bold = text.get("font-weight") is not None
             wide = text_width(text.text, float(text.get("font-size")), bold)
-            yield text.text, (x, y - 12, x + wide, y + 3)
+            yield name, (x, y - 12, x + wide, y + 3)
 
 
 def overlap(one, other):
@@ -52,7 +53,13 @@ def overlap(one, other):
 
 
 EVERY = list(
-    product(family.COSTS, family.AGAINST, family.SETS, (False, True), (False, True))
+    product(
+        [*family.COSTS, "latency"],
+        [*family.AGAINST, "latency"],
+        family.SETS,
+        (False, True),
+        (False, True),
+    )
 )
 
 
@@ -134,7 +141,7 @@ def test_receptive_fields_are_the_published_ones():
         assert family.cost("released", label, "field") == papers.figure(id).value
 
 
-def test_the_line_of_the_best_is_beaten_by_nobody():
+def test_the_pareto_front_is_beaten_by_nobody():
     members, _ = family.points(START, {})
     front = family.frontier(members)
     for one, other in pairwise(front):
@@ -148,7 +155,7 @@ def test_the_budget_names_the_best_that_fits():
     explorer = ie.explore.family(start={"budget": 40})
     # 40 % of VGG-16's 15.47 G MACs: v3 (5.71) fits, ResNet-101 (7.80) does not.
     assert explorer.summary.startswith(
-        "best within 6.19 G MACs: Inception-v3, 22 % top-1 error for 5.71 G MACs"
+        "Best within 6.19 G MACs: Inception-v3 with 22 % top-1 error for 5.71 G MACs."
     )
     explorer.values = {"cost": "params", "budget": 5}
     assert "6.92 M parameters: GoogLeNet" in explorer.summary
@@ -161,30 +168,40 @@ def test_latency_is_refused_until_it_was_measured_and_then_shown():
     explorer.watch.times = timed("released")
     explorer.values = {"cost": "latency"}
     assert " ms" in explorer.summary
-    assert "without latency here: AlexNet" in explorer.svg
+    assert "one of the two figures is missing: AlexNet" in explorer.svg
     with pytest.raises(ValueError, match="against itself"):
         explorer.values = {"against": "latency"}
 
 
-def test_measuring_times_the_networks_in_a_thread_and_redraws(monkeypatch):
-    asked, go_on = {}, Event()
+def test_measuring_shows_how_far_it_is_and_then_the_latencies(monkeypatch):
+    order, go_on, seen = [], Event(), []
 
     def pretend(models, **options):
-        asked.update(models)
+        order.append(list(models))
         go_on.wait(10)
-        return {key: timed("ten crops")[key] for key in models}
+        return {
+            key: Latency(key[0], timed("ten crops")[key].times[:1], "cpu", 1)
+            for key in models
+        }
 
-    explorer = ie.explore.family(start={"figures": "ten crops"})  # which traces
+    explorer = ie.explore.family(start={"figures": "ten crops"}, rounds=3)
     monkeypatch.setattr("inception_edu.cost.latency", pretend)
     monkeypatch.setattr("inception_edu.networks.create_model", lambda n, **_: n)
+    explorer.observe(lambda change: seen.append(explorer.svg), "_shown")
     explorer.press("measure")
     with pytest.raises(ValueError, match="still measuring"):
         explorer.press("measure")
-    with pytest.raises(ValueError, match="measuring; choose latency again"):
+    with pytest.raises(ValueError, match="; the picture follows"):
         explorer.values = {"against": "latency"}
     go_on.set()
     explorer.watch.thread.join(60)
-    assert len(asked) == 5
+    words = "".join(seen)
+    assert "building inception_v3" in words
+    assert "measuring latency, round 2 of 3" in words
+    assert "round" not in explorer.svg.split("</desc>")[1].replace("round: ", "")
+    assert len(order) == 3
+    assert len(set(order[0])) == 5
+    assert [keys[0] for keys in order] == order[0][:3]  # each round another is first
     explorer.values = {"against": "latency"}
     assert " ms for " in explorer.summary
 
@@ -200,6 +217,12 @@ def test_a_measurement_that_fails_says_so(monkeypatch):
     explorer.watch.thread.join(60)
     with pytest.raises(ValueError, match="failed: no memory"):
         explorer.values = {"cost": "latency"}
+
+
+def test_both_inception_resnet_v2_say_which_they_are():
+    assert "Inception-ResNet-v2 (release)" in ie.explore.family().summary
+    paper = ie.explore.family(start={"figures": "ten crops"})
+    assert "Inception-ResNet-v2 (paper)" in paper.summary
 
 
 def test_the_text_twin_lists_every_network_with_both_numbers():
