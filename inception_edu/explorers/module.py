@@ -232,10 +232,10 @@ def draw_module(sheet, module, left, wide, high):
             sheet.text(x, y + 15, f"{block.name}: {block.channels}", NOTE)
             before = (x + length + 2, y + 28)
             x += SLOT + 14
-        part = high * block.channels
-        corners = ((before[0] - 2, y + 20), (right - 12, segment))
-        corners += ((right - 12, segment + part), (before[0] - 2, y + 36))
-        sheet.polygon(*corners, fill=block.name, opacity=0.25)
+        part, start, turn = high * block.channels, before[0] - 2, left + 36 + 2 * SLOT
+        upper = ((start, y + 20), (turn, y + 20), (right - 12, segment))
+        lower = ((right - 12, segment + part), (turn, y + 36), (start, y + 36))
+        sheet.polygon(*upper, *lower, fill=block.name, opacity=0.25)
         sheet.rect(right - 12, segment, 12, part, block.name, stroke="paper")
         segment += part
 

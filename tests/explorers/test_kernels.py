@@ -12,6 +12,7 @@ from torch import nn
 import inception_edu as ie
 from inception_edu.explorers import kernels
 from inception_edu.networks.layers import Branches
+from inception_edu.text import short
 
 SVG = "{http://www.w3.org/2000/svg}"
 SIDE = 17
@@ -88,12 +89,12 @@ def test_random_weights_pull_as_the_square_root_of_the_paths(plan):
         total += gradient(net, channels, 8, 8, torch.randn_like).square().mean(0)
     middle = total[8, 8].sqrt()
     counts = kernels.paths(plan, 8, 8)
-    most = kernels.pull(counts[8, 8], "random")
+    most = kernels.influence(counts[8, 8], "random")
     assert {tuple(pixel) for pixel in total.nonzero().tolist()} == set(counts)
     for pixel, count in counts.items():
-        expected = kernels.pull(count, "random") / most
+        expected = kernels.influence(count, "random") / most
         assert total[pixel].sqrt() / middle == pytest.approx(expected, rel=0.2)
-    assert kernels.pull(49, "random") == sqrt(49)
+    assert kernels.influence(49, "random") == sqrt(49)
 
 
 @pytest.mark.parametrize("plan", kernels.PLANS)
@@ -104,7 +105,7 @@ def test_weights_macs_and_span_are_those_of_a_trace(plan, channels):
     assert kernels.weights_of(plan, channels) == trace.params
     assert trace.ops[-1].receptive_field == (kernels.PLANS[plan].side,) * 2
     summary = kernels.draw(START | {"plan": plan, "channels": channels}).summary
-    assert f" {trace.params:,} weights, {trace.macs:,} MACs" in summary
+    assert f" {trace.params:,} weights, {short(trace.macs)} MACs" in summary
     with torch.device("meta"):
         side, twice = kernels.PLANS[plan].side, "beside" in plan
         wide = nn.Conv2d(channels, channels * (1 + twice), side, bias=False)
@@ -129,14 +130,14 @@ def test_weights_macs_and_span_are_those_of_a_trace(plan, channels):
 def test_the_savings_are_the_papers(plan, words):
     for channels in (8, 512):
         summary = kernels.draw(START | {"plan": plan, "channels": channels}).summary
-        assert summary.endswith(words)
+        assert summary.endswith(f"{words}.")
 
 
 def test_side_by_side_sees_a_cross_and_no_square():
     for n in (3, 5, 7):
         cross = kernels.draw(START | {"plan": f"1x{n} beside {n}x1"})
         assert f"sees a cross, {2 * n - 1} pixels of {n}x{n};" in cross.summary
-        assert cross.summary.endswith("with as many outputs")
+        assert cross.summary.endswith("with as many outputs.")
         square = kernels.draw(START | {"plan": f"1x{n} then {n}x1"})
         assert f"sees {n}x{n} = {n * n} pixels;" in square.summary
 
@@ -150,7 +151,7 @@ def test_the_field_is_cut_at_the_border_and_the_lost_paths_are_counted():
     # neighbour, 2 to itself, as the way out through the padding is closed: 5 of 9.
     stacked = kernels.draw(corner)
     assert (
-        "two 3x3 at (1, 1) see 5x5 = 25 pixels, 16 of them padding;" in stacked.summary
+        "Two 3x3 at (1, 1) see 5x5 = 25 pixels, 16 of them padding;" in stacked.summary
     )
     assert "56 of 81 paths are lost in the padding." in stacked.svg
 
@@ -159,20 +160,22 @@ def test_every_pixel_can_be_picked_once():
     root = ElementTree.fromstring(kernels.draw(START).svg)
     picks = [e.get("data-pick") for e in root.iter() if e.get("data-pick")]
     wanted = [f"row={r};column={c}" for r in range(1, 18) for c in range(1, 18)]
-    assert picks == wanted
+    assert picks == 2 * wanted  # on the input, and on the output
 
 
 def drawn(svg):
-    """The cells of each picture of pixels: `[{(row, column): opacity}, ...]`."""
+    """Where pixels have the accent's colour: `{(row, column): shade}` of each map."""
     pictures = []
     for group in ElementTree.fromstring(svg).iter(f"{SVG}g"):
-        if group.get("fill-opacity"):
-            continue
-        pictures.append({})
-        for path in group:
+        paths = [path for path in group if "ink" not in path.get("fill", "ink")]
+        if paths:
+            pictures.append({})
+        for path in paths:
+            is_padding = "muted" in path.get("fill")
             for way in path.get("d").strip("M").split("M"):
                 column, row = (floor(float(n)) for n in way.split("h")[0].split())
-                pictures[-1][row, column] = float(path.get("opacity", "0"))
+                shade = 0 if is_padding else float(path.get("opacity"))
+                pictures[-1][row, column] = shade
     return pictures
 
 
@@ -198,9 +201,15 @@ def test_the_picture_shows_every_pixel_that_counts(plan, row, column, weights):
 
 
 @pytest.mark.parametrize("plan", kernels.PLANS)
-def test_every_control_changes_the_picture(plan):
-    """Even the kind of weights where all pixels pull alike."""
-    here = START | {"plan": plan}
-    other = {"plan": "5x5" if plan != "5x5" else "3x3", "row": 8, "column": 8}
-    for name, value in (other | {"channels": 8, "weights": "random"}).items():
-        assert kernels.draw(here | {name: value}).svg != kernels.draw(here).svg, name
+def test_the_sum_is_what_a_network_of_ones_makes_of_the_input(plan):
+    net = network(plan, 1)
+    for weight in net.parameters():
+        nn.init.ones_(weight)
+    x = torch.tensor(kernels.PIXELS, dtype=torch.float32)
+    assert kernels.sums(plan) == net(x[None, None])[0].int().tolist()
+
+
+def test_the_output_is_filled_up_to_the_position():
+    svg = kernels.draw(START | {"row": 2, "column": 3}).svg
+    assert "position 20 of 289" in svg
+    assert f">{kernels.sums('two 3x3')[0][1][2]}</text>" in svg
