@@ -1,0 +1,37 @@
+"""What lesson 01 says of its stored runs, with the test statistics it names."""
+
+import pytest
+
+from inception_edu.training import results
+
+CRITICAL_T = 2.776  # two-sided, 5 %, four degrees of freedom
+
+
+def matched(model):
+    runs = results("modules")
+    runs = runs[(runs.model == model) & runs.matched]
+    return runs.sort_values("seed").reset_index()
+
+
+def paired_t(differences):
+    n = len(differences)
+    return differences.mean() / (differences.std() / n**0.5)
+
+
+@pytest.mark.parametrize(
+    ("scale", "points", "t"), [("10-15", 3.7, 2.05), ("32-40", -2.4, -2.50)]
+)
+def test_no_kernel_size_is_significantly_better_on_any_size(scale, points, t):
+    differences = matched("mini_3x3")[scale] - matched("mini_5x5")[scale]
+    assert len(differences) == 5
+    assert 100 * differences.mean() == pytest.approx(points, abs=0.05)
+    assert paired_t(differences) == pytest.approx(t, abs=0.01)
+    assert abs(paired_t(differences)) < CRITICAL_T
+
+
+def test_the_naive_network_has_not_learned_its_training_images():
+    naive, best = matched("mini_naive"), matched("mini_3x3")
+    differences = best.accuracy - naive.accuracy
+    assert round(100 * differences.mean()) == 22
+    assert paired_t(differences) > CRITICAL_T
+    assert naive.train_accuracy.mean() < 0.6 < best.train_accuracy.mean()
