@@ -38,8 +38,10 @@ def test_readme_lists_exactly_the_notebooks_that_are_there():
 # --- each rule refuses a notebook that breaks it ------------------------------
 
 
-def code(source, ident, *outputs, tags=(), count=1):
+def code(source, ident, *outputs, tags=(), count=1, hidden=False):
     metadata = {**SLIDE, "tags": list(tags)} if tags else dict(SLIDE)
+    if hidden:
+        metadata["jupyter"] = {"source_hidden": True}
     return new_code_cell(
         source,
         id=ident,
@@ -78,7 +80,9 @@ def big_picture(kilobytes):
     return shown(text_html=page, text_plain="Map\n  two roads")
 
 
-def solution(collapsed=True, heading_tags=("solution",), code_tags=("solution",)):
+def solution(
+    collapsed=True, heading_tags=("solution",), code_tags=("solution",), hidden=True
+):
     return notebook(
         text("### Build", "build"),
         text(
@@ -87,7 +91,8 @@ def solution(collapsed=True, heading_tags=("solution",), code_tags=("solution",)
             heading_tags,
             **{"jp-MarkdownHeadingCollapsed": collapsed},
         ),
-        code("1 + 1", "build-code", tags=code_tags),
+        code("1 + 1", "build-code", tags=code_tags, hidden=hidden),
+        text("<details>\nSolution: 2\n</details>", "why-solution", ["solution"]),
         text("### Measure", "measure"),
     )
 
@@ -190,12 +195,12 @@ BAD = {
         notebook(text("a", "one", ["lecturer"])),
         "slide_type must be 'notes'",
     ),
-    "solution code untagged": (solution(code_tags=()), "tag it 'solution'"),
+    "solution code open": (solution(hidden=False), "hide its source"),
     "solution heading untagged": (solution(heading_tags=()), "tag it 'solution'"),
     "solution open": (solution(collapsed=False), "heading is open"),
-    "solution under no heading": (
-        notebook(code("1", "one", tags=["solution"])),
-        "under no heading",
+    "solution text open": (
+        notebook(text("It is 2.", "one", ["solution"])),
+        "put it into <details>",
     ),
     "solution id untagged": (notebook(code("1", "macs-solution")), "tag it 'solution'"),
 }

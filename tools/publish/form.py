@@ -253,27 +253,25 @@ def slide_marks(notebook):
             yield f"{name(cell)}: tagged lecturer, so slide_type must be 'notes'"
 
 
-def solutions_tagged(notebook):
-    """What a collapsed Solution heading hides is what student copies leave out."""
-    level = None  # of the Solution heading that the cell stands under
+def solutions_closed(notebook):
+    """Shift+Enter from the first cell to the last shows no solution."""
     for cell in notebook.cells:
         heading = HEADING.match(cell.source) if cell.cell_type == "markdown" else None
-        solution_heading = heading and heading[2].lower().startswith("solution")
-        if heading and (level is None or len(heading[1]) <= level):
-            level = len(heading[1]) if solution_heading else None
-        inside = level is not None or "solution" in cell.get("id", "")
-        if inside and "solution" not in tags(cell):
-            yield f"{name(cell)}: part of a solution, so tag it 'solution'"
-        if solution_heading and not cell.metadata.get("jp-MarkdownHeadingCollapsed"):
-            yield (
-                f"{name(cell)}: solution heading is open; set its metadata "
-                "jp-MarkdownHeadingCollapsed to true"
-            )
-        if "solution" in tags(cell) and level is None:
-            yield (
-                f"{name(cell)}: tagged solution, but under no heading that starts "
-                "with 'Solution'"
-            )
+        is_heading = bool(heading and heading[2].lower().startswith("solution"))
+        if "solution" not in tags(cell):
+            if is_heading or "solution" in cell.get("id", ""):
+                yield f"{name(cell)}: part of a solution, so tag it 'solution'"
+        elif cell.cell_type == "code":
+            if not cell.metadata.get("jupyter", {}).get("source_hidden"):
+                yield f"{name(cell)}: solution is open; hide its source"
+        elif is_heading:
+            if not cell.metadata.get("jp-MarkdownHeadingCollapsed"):
+                yield (
+                    f"{name(cell)}: solution heading is open; set its metadata "
+                    "jp-MarkdownHeadingCollapsed to true"
+                )
+        elif not cell.source.startswith("<details>"):
+            yield f"{name(cell)}: solution is open; put it into <details>"
 
 
 RULES = (
@@ -290,5 +288,5 @@ RULES = (
     small_cells,
     few_ignored,
     slide_marks,
-    solutions_tagged,
+    solutions_closed,
 )

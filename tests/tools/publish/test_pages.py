@@ -147,7 +147,7 @@ def test_pages_hold_every_text_and_no_lecturer_notes(site):
                 assert not kept, cell.id
             elif not ("solution" in tags and cell.cell_type == "markdown"):
                 assert kept, cell.id
-        assert page.count('class="solution"') == page.count("<summary>Solution")
+        assert page.count('class="solution"') <= page.count("<summary>Solution")
         assert "<details" in page or "00_" in path.name
         assert "$$" not in re.sub(r"<(script|pre)\b.*?</\1>", "", page, flags=re.S)
 
