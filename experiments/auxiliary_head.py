@@ -19,7 +19,6 @@ from inception_edu.explorers.auxiliary_head import (
     STAGES,
     STEPS,
     TABLE,
-    TRAINED_WITH,
     Gradient,
 )
 from inception_edu.networks import create_model
@@ -29,6 +28,7 @@ from inception_edu.training import as_input, digits_at_scale
 
 SEEDS = (0, 1, 2)
 BATCH = 32  # images a step
+TRAINED_WITH = 0.4  # the weight of the head's loss
 
 
 def build(norm, place, head_norm, seed):

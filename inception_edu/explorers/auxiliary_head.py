@@ -10,16 +10,16 @@ same images; only the loss differs.
 measures them again (mini_v3 on digits at every scale, at the start and after 200
 steps, three seeds; some minutes) and writes auxiliary_head.csv.
 
-What it shows: with batch normalisation in the network the head adds less than half
+What it shows: with batch normalization in the network the head adds less than half
 to the gradient below it (weight 0.4), and the main losses with and without it overlap
 over the seeds. Without, the gradient starts 450 to 2,600 times smaller; a head with
-normalisation inside multiplies it by 5 to 25, a head without by 0.9 to 1.6; and in
+normalization inside multiplies it by 5 to 25, a head without by 0.9 to 1.6; and in
 200 steps neither helps to learn.
 
 What the papers say: Szegedy et al., Going deeper with convolutions, arXiv 1409.4842,
 section 5, added the heads for the gradients of the lower layers; Szegedy et al.,
 Rethinking the Inception Architecture, arXiv 1512.00567, section 4, found no faster
-start with them, took that motive back, and argues that they regularise.
+start with them, took that motive back, and argues that they regularize.
 """
 
 import csv
@@ -29,14 +29,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inception_edu.explorers.controls import Check, Choice, Picture, Range
-from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, times
+from inception_edu.figures.plot import NOTE, SHEET, Plot, legend, times
 from inception_edu.figures.svg import Drawing
 
 TABLE = Path(__file__).with_suffix(".csv")
 STAGES = ("stem", "mixed_a", "reduction_a", "mixed_b", "reduction_b", "mixed_c", "fc")
 PLACES = ("mixed_a", "reduction_a", "mixed_b")  # on 5x5 the head has no room
 STEPS = 200
-TRAINED_WITH = 0.4  # the weight of the head's loss in the 200 steps
 MEASURED = 256  # images for one gradient
 
 
@@ -123,17 +122,18 @@ def main_losses(state):
 
 
 @cache
-def limits():
-    """Powers of ten that hold every norm of the table, at every weight up to 1."""
+def limits(norm):
+    """Powers of ten that hold every gradient with or without batch norm."""
     found = [
         gradient.norm(weight)
-        for seeds in measured().values()
+        for (key, *_), seeds in measured().items()
+        if key == norm
         for table, _ in seeds
         for gradient in table.values()
         for weight in (0, 0.5, 1)
     ]
     least = min(value for value in found if value)
-    return floor(log10(least)), ceil(log10(max(found)))
+    return 10.0 ** floor(log10(least)), 10.0 ** ceil(log10(max(found)))
 
 
 def draw(state):
@@ -142,22 +142,22 @@ def draw(state):
     alone, both = (middle(norms(state, "stem", w)) for w in (0, weight))
     ours, theirs = main_losses(state)
     summary = (
-        f"gradient at the stem {both:.3g} with the head, {alone:.3g} without: "
-        f"{times(both / alone)}; main loss after {STEPS} steps {mean(ours):.2f} with, "
-        f"{mean(theirs):.2f} without"
+        f"The gradient at the stem is {times(both / alone)} as large with the head as "
+        f"without; the main loss after {STEPS} steps is {mean(ours):.2f} with it, "
+        f"{mean(theirs):.2f} without."
     )
-    sheet = Drawing(SHEET, 436)
+    sheet = Drawing(SHEET, 420)
     draw_gradients(sheet, state)
     lines = (
-        f"Main loss on {MEASURED} test images after {STEPS} steps, {len(ours)} seeds:",
-        f"{span(ours)} with the head (weight {TRAINED_WITH}), {span(theirs)} without",
-        "Going deeper, section 5: heads bring gradient to the lower layers",
-        "Rethinking, section 4: no faster start; the heads regularise",
+        f"Main loss after {STEPS} steps, {len(ours)} seeds: {span(ours)} with the "
+        f"head, {span(theirs)} without.",
+        "Going deeper, section 5: the heads bring gradient to the lower layers.",
+        "Rethinking, section 4: no faster start; the heads regularize.",
     )
     for i, line in enumerate(lines):
-        sheet.text(0, 368 + 21 * i, line, NOTE, bold=i == 1)
+        sheet.fitted_text(0, 374 + 20 * i, line, SHEET, NOTE, fill="muted")
     title = f"Gradient by depth in mini_v3, head after {state['place']}: {summary}"
-    return Picture(sheet.svg(title, "; ".join(lines)), summary)
+    return Picture(sheet.svg(title, " ".join(lines)), summary)
 
 
 def span(values):
@@ -166,47 +166,54 @@ def span(values):
 
 def draw_gradients(sheet, state):
     """Both losses' gradients from the stem to the last layer, seed by seed."""
-    weight, place = state["weight"], STAGES.index(state["place"])
-    low, high = limits()
-    plot = Plot(
-        sheet, (48, 58, SHEET - 62, 238), (-0.5, len(STAGES) - 0.5), (low, high)
+    place, last = STAGES.index(state["place"]), len(STAGES) - 1
+    box, y_range = (56, 60, SHEET - 62, 230), limits(state["norm"])
+    plot = Plot(sheet, box, (-0.5, last + 0.5), y_range, log_y=True)
+    edge, _ = plot.at(place + 0.5, y_range[0])
+    sheet.rect(plot.x, plot.y, edge - plot.x, plot.height, "panel")
+    plot.axes(
+        "", "norm of the gradient of a stage's weights", x_ticks={}, format_y=power
     )
-    left, right = plot.x, plot.x + plot.width
-    sheet.text(0, 16, "gradient of a stage's weights (norm)", LABEL, bold=True)
     keys = (
-        (0, "main loss alone", "ink", 2, "7 4"),
-        (weight, f"main + {weight:g} x auxiliary", "accent", 3, None),
+        (0, "main loss alone", "ink", "7 4"),
+        (state["weight"], f"main + {state['weight']:g} x auxiliary", "accent", None),
     )
-    edge, _ = plot.at(place + 0.5, low)
-    sheet.rect(left, plot.y, edge - left, plot.height, "panel")
-    for power in range(low, high + 1):
-        _, y = plot.at(0, power)
-        sheet.line((left, y), (right, y), stroke="grid", width=1)
-        text = f"{10.0**power:g}" if power > -3 else f"1e{power}"
-        sheet.text(left - 6, y + 5, text, NOTE, anchor="end", fill="muted")
-    for i, stage in enumerate(STAGES):
-        x, y = plot.at(i, low)
-        short = stage.replace("reduction", "red.")
-        sheet.text(x, y + 20, short, NOTE, anchor="middle")
-        ratio = middle(norms(state, stage, weight)) / middle(norms(state, stage, 0))
-        bold = abs(ratio - 1) >= 0.005
-        text = f"x {ratio:.2f}"
-        sheet.text(x, y + 40, text, NOTE, anchor="middle", fill="accent", bold=bold)
-    x = 48
-    for share, name, stroke, width, dash in keys:
-        sheet.line((x, 36), (x + 26, 36), stroke=stroke, width=width, dash=dash)
-        sheet.text(x + 32, 41, name, NOTE)
-        x += 180
-        found = [norms(state, stage, share) for stage in STAGES]
+    legend(sheet, 56, 20, [(name, stroke, dash) for _, name, stroke, dash in keys])
+    for share, _, stroke, dash in keys:
         shift = 0.06 if share else -0.06
-        points = [(i + shift, log10(middle(values))) for i, values in enumerate(found)]
-        plot.curve(points, stroke, width, dash)
-        for (i, _), values in zip(points, found, strict=True):
-            ends = [
-                plot.at(i, log10(max(v, 1e-30))) for v in (min(values), max(values))
-            ]
-            sheet.line(*ends, stroke=stroke, width=1)
+        points = []
+        for i, stage in enumerate(STAGES):
+            values = [max(value, 1e-30) for value in norms(state, stage, share)]
+            points.append((i + shift, middle(values)))
+            plot.curve([(i + shift, min(values)), (i + shift, max(values))], stroke, 1)
+        plot.curve(points, stroke, 3 if share else 2, dash)
         for point in points:
             plot.mark(*point, stroke, 4)
-    note = f"the head reads {state['place']}"
-    sheet.text(edge + 6, plot.y + 17, note, NOTE, fill="muted")
+    for i, stage in enumerate(STAGES):
+        x, _ = plot.at(i, y_range[0])
+        ratio = middle(norms(state, stage, state["weight"]))
+        ratio /= middle(norms(state, stage, 0))
+        draw_stage(sheet, x, plot.bottom + 6, stage, ratio, i == place)
+    sheet.line(
+        (edge, plot.y), (edge, plot.bottom), stroke="accent", width=2, key="head"
+    )
+    sheet.rect(edge - 2, plot.y, 56, 24, "accent", radius=3, key="box")
+    sheet.text(edge + 26, plot.y + 17, "head", NOTE, anchor="middle", fill="paper")
+
+
+def draw_stage(sheet, x, y, stage, ratio, is_place):
+    """A stage of the network as a box, and how many times larger its gradient is."""
+    stroke = "accent" if is_place else "line"
+    wide = (SHEET - 62) / len(STAGES) - 6
+    sheet.rect(x - wide / 2, y, wide, 24, "paper", stroke=stroke, radius=3)
+    name = stage.replace("reduction", "red.")
+    sheet.fitted_text(x, y + 17, name, wide - 4, NOTE, anchor="middle")
+    bold = abs(ratio - 1) >= 0.005
+    fill = "accent" if bold else "muted"
+    style = {"anchor": "middle", "fill": fill, "bold": bold}
+    sheet.text(x, y + 43, f"x {ratio:.2f}", NOTE, **style)
+
+
+def power(value):
+    """A power of ten as an axis writes it: 10, 0.01, 1e-5."""
+    return f"{value:g}" if value > 1e-4 else f"{value:.0e}".replace("e-0", "e-")

@@ -29,6 +29,7 @@ from inception_edu.figures.plot import (
     NOTE,
     SHEET,
     Plot,
+    label,
     number,
     place_labels,
     short,
@@ -247,8 +248,7 @@ def label_points(plot, state, members, stairs):
         bold = name == shown_name(state["look"], state["figures"])
         wide = text_width(name, NOTE, bold)
         x = max(x, end[0] - wide) if end else x  # places are made for bold letters
-        sheet.rect(x - 1, y - 11, wide + 2, 14, "paper", opacity=0.85)
-        sheet.text(x, y, name, NOTE, bold=bold)
+        label(sheet, x, y, name, bold=bold)
 
 
 def draw_budget(plot, limit, label):

@@ -1,13 +1,14 @@
-"""The residual explorer: what does the scale do to signal and gradient?
+"""The residual explorer: what does the scale do to activations and gradients?
 
 A stack of Inception-ResNet blocks, `relu(x + scale * up(branches(x)))`, at its first
-weights: how large is the signal after n blocks, how large the gradient that comes
-back through them? Two laws to hold against what was measured:
+weights: how large are the activations after n blocks, how large the gradient that
+comes back through them, as root mean squares (RMS)? Two predictions to hold against
+what was measured:
 
-- batch normalisation in the branches gives every branch the same power, whatever
-  comes in, so each block *adds*: the power grows to 1 + n scale^2;
-- without it a branch is as strong as its input, so each block *multiplies*:
-  (1 + scale^2)^n, and the gradient's power likewise.
+- batch normalization gives every branch the variance 1, whatever comes in, so each
+  block *adds*: the mean square grows to 1 + n scale^2;
+- without it a branch is as large as its input, so each block *multiplies*:
+  (1 + scale^2)^n, and the gradient's mean square likewise.
 
     python -m experiments residual
 
@@ -23,16 +24,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inception_edu.explorers.controls import Check, Picture, Range, Steps
-from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, times
+from inception_edu.figures.plot import NOTE, SHEET, Plot, label, number, times
 from inception_edu.figures.svg import Drawing
 
 TABLE = Path(__file__).with_suffix(".csv")
 SCALES = [0.0, 0.05, 0.1, 0.17, 0.2, 0.3, 0.5, 1.0]
 DEPTH = 20
 CHANNELS, INNER, GRID, BATCH = 64, 16, 8, 16
-LOW = -0.3  # of the axes, in powers of ten: a gradient may shrink a little
+LOW = 0.5  # of the axes: a gradient may shrink a little
 
-QUESTION = "What does the scale do to signal and gradient through 5, 10, 20 blocks?"
+QUESTION = "What does the residual scale do to activations and gradients?"
 CONTROLS = [
     Steps("scale", "residual scale", SCALES, 0.1),
     Range("depth", "blocks", 1, DEPTH, 1, 10),
@@ -46,8 +47,8 @@ SWEEP = {
 
 
 class Measured(NamedTuple):
-    """After n blocks: the signal's size over that of the input, the gradient's at
-    the input over that at the end (root mean squares), and the share of zeros."""
+    """After n blocks: the RMS of the activations over that of the input, the RMS of
+    the gradient at the input over that at the end, and the share of zeros."""
 
     signal: float
     gradient: float
@@ -118,68 +119,63 @@ def measured():
 
 
 def law(scale, norm, depth):
-    """Size of the signal if every branch has the power 1 (or that of its input)."""
-    power = 1 + depth * scale**2 if norm else (1 + scale**2) ** depth
-    return sqrt(power)
+    """Predicted RMS of the activations: branches of variance 1, or of their input's."""
+    square = 1 + depth * scale**2 if norm else (1 + scale**2) ** depth
+    return sqrt(square)
 
 
 def draw(state):
-    """The picture of a state: signal and gradient at the chosen depth in its line."""
+    """The picture of a state: both root mean squares at the chosen depth."""
     scale, depth, norm = state["scale"], state["depth"], state["norm"]
     now, unscaled = (measured()[norm, s][depth] for s in (scale, 1.0))
     summary = (
-        f"after {depth} block{'s' if depth > 1 else ''} at scale {scale:g}: signal "
-        f"{times(now.signal)}, gradient {times(now.gradient)} as large; unscaled "
-        f"{times(unscaled.signal)} and {times(unscaled.gradient)}"
+        f"After {depth} block{'s' * (depth > 1)} at scale {scale:g} the activations "
+        f"are {times(now.signal)} as large as the input, the gradient "
+        f"{times(now.gradient)} as large as at the end"
     )
-    sheet = Drawing(SHEET, 440)
-    draw_depths(sheet, 30, state, "signal", "signal after n blocks, input = 1")
-    draw_depths(sheet, 232, state, "gradient", "gradient at the input, end = 1")
+    if scale != 1:
+        summary += (
+            f"; at scale 1, {times(unscaled.signal)} and {times(unscaled.gradient)}"
+        )
+    sheet = Drawing(SHEET, 420)
+    draw_depths(sheet, 30, state, "signal", "RMS of the activations; input = 1")
+    draw_depths(
+        sheet, 212, state, "gradient", "RMS of the gradient at the input; end = 1"
+    )
+    formula = "root of 1 + n scale²" if norm else "root of (1 + scale²) to the n"
     words = (
-        f"the law says {law(scale, norm, depth):,.4g} for the signal; "
-        f"{now.zeros:.0%} of the activations are zero"
+        f"Predicted: {law(scale, norm, depth):,.4g}, the {formula}. "
+        f"{now.zeros:.0%} of the activations are 0."
     )
-    sheet.text(0, 434, words, NOTE, bold=True)
+    sheet.text(0, 412, words, NOTE)
     title = f"Residual scale, norm {'on' if norm else 'off'}: {summary}"
-    return Picture(sheet.svg(title, words), summary)
-
-
-def height(value):
-    """Where a size stands on the axis of powers of ten."""
-    return max(log10(max(value, 1e-9)), LOW)
+    return Picture(sheet.svg(title, words), f"{summary}.")
 
 
 def draw_depths(sheet, top, state, what, name):
-    """One quantity over the depth, on a scale of powers: chosen, unscaled, law."""
+    """One quantity over the depth on a log axis: as chosen, at scale 1, predicted."""
     scale, depth, norm = state["scale"], state["depth"], state["norm"]
-    high = max(1.0, *(ceil(log10(getattr(m, what))) for m in measured()[norm, 1.0][1:]))
-    plot = Plot(sheet, (58, top, SHEET - 70, 138), (0, DEPTH), (LOW, high))
-    sheet.text(0, top - 12, name, LABEL, bold=True)
-    for power in range(int(high) + 1):
-        (x, y), (end, _) = plot.at(0, power), plot.at(DEPTH, power)
-        sheet.line((x, y), (end, y), stroke="grid", width=1)
-        sheet.text(x - 6, y + 5, f"{10**power:,}", NOTE, anchor="end", fill="muted")
-    for n in range(0, DEPTH + 1, 5):
-        x, y = plot.at(n, LOW)
-        label = f"{n} blocks" if n == 10 else str(n)
-        sheet.text(x, y + 18, label, NOTE, anchor="middle", fill="muted")
-
-    def curve(values, *style):
-        plot.curve([(n, height(v)) for n, v in enumerate(values)], *style)
-
-    depths = range(DEPTH + 1)
-    curve([getattr(m, what) for m in measured()[norm, 1.0]], "ink", 2, "7 5")
-    lawful = what == "signal" or not norm
-    if lawful:
-        curve([law(scale, norm, n) for n in depths], "muted", 2, "2 4")
-    values = [getattr(m, what) for m in measured()[norm, scale]]
-    curve(values, "accent", 3)
-    plot.mark(depth, height(values[depth]))
-    keys = [("scale 1", "ink", "7 5"), (f"scale {scale:g}", "accent", None)]
-    if lawful:
-        keys.insert(1, ("law", "muted", "2 4"))
-    x = SHEET - 190 - 62 * lawful
-    for label, stroke, dash in keys:
-        sheet.line((x, top - 16), (x + 22, top - 16), stroke=stroke, width=3, dash=dash)
-        sheet.text(x + 26, top - 11, label, NOTE)
-        x += 84 if label != "law" else 62
+    curves = {s: [getattr(m, what) for m in measured()[norm, s]] for s in (scale, 1.0)}
+    high = 10.0 ** max(1, ceil(log10(max(curves[1.0]))))
+    box = (58, top, SHEET - 58 - 112, 130)
+    plot = Plot(sheet, box, (0, DEPTH), (LOW, high), log_y=True)
+    below = "blocks" if what == "gradient" else ""
+    plot.axes(below, name, number, lambda value: f"{value:,g}")
+    ends = []
+    if scale != 1:
+        plot.curve(enumerate(curves[1.0]), "ink", 2, "7 5")
+        ends.append((DEPTH, curves[1.0][-1], "scale 1", "ink"))
+    if what == "signal" or not norm:
+        predicted = [law(scale, norm, n) for n in range(DEPTH + 1)]
+        plot.curve(enumerate(predicted), "muted", 2, "2 4")
+        ends.append((DEPTH, predicted[-1], "predicted", "muted"))
+    values = curves[scale]
+    plot.curve(enumerate(values), "accent", 3).mark(depth, values[depth])
+    ends.append((DEPTH, values[-1], f"scale {scale:g}", "accent"))
+    plot.name_ends(ends)
+    x, y = plot.at(depth, values[depth])
+    x = min(max(x, plot.x + 22), plot.right - 22)  # clear of the numbers and names
+    y += -12 if y > plot.y + 24 else 24
+    value = values[depth]
+    text = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    label(sheet, x, y, text, anchor="middle", bold=True, fill="accent")

@@ -289,7 +289,15 @@ def clip(points, box):
     return [*pieces, piece] if piece else pieces
 
 
-# ---- legends ------------------------------------------------------
+# ---- legends and labels -------------------------------------------
+
+
+def label(drawing, x, y, text, *, anchor="start", bold=False, fill="ink"):
+    """A text on a ground of paper, which keeps lines off its letters."""
+    wide = text_width(text, NOTE, bold)
+    left = x - wide * {"start": 0, "middle": 0.5, "end": 1}[anchor]
+    drawing.rect(left - 1, y - 11, wide + 2, 14, "paper", opacity=0.85)
+    drawing.text(x, y, text, NOTE, anchor=anchor, bold=bold, fill=fill)
 
 
 def legend(drawing, x, y, entries):
