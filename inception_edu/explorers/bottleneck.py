@@ -7,7 +7,7 @@ numbers, so the k x k reads at most r independent mixtures of the in channels.
 """
 
 from inception_edu.explorers.controls import Choice, Picture, Range, Steps
-from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, short, times
+from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, round_up, short, times
 from inception_edu.figures.svg import Drawing
 
 # Close together where the question is decided, and neighbours on the slider.
@@ -48,35 +48,34 @@ def widest_that_pays(state):
 def draw(state):
     """The picture of a state, with both costs in the summary."""
     direct, reduced = direct_macs(state), reduced_macs(state)
-    width, channels = state["reduce"], state["in_channels"]
-    pays = widest_that_pays(state)
+    width, kernel = state["reduce"], f"{state['kernel']}x{state['kernel']}"
     if reduced < direct:
-        verdict = f"{times(direct / reduced)} less"
+        verdict = f"{times(direct / reduced)} less than"
     elif reduced > direct:
-        verdict = f"{times(reduced / direct)} more"
+        verdict = f"{times(reduced / direct)} as much as"
     else:
-        verdict = "the same"
+        verdict = "the same as"
     summary = (
-        f"{reduced:,} MACs through a 1x1 of {width}, {direct:,} without: {verdict}; "
-        f"it pays up to width {pays}"
+        f"Behind a 1x1 of width {width} the {kernel} costs {short(reduced)} MACs, "
+        f"{verdict} the {short(direct)} without it; it saves MACs up to width "
+        f"{widest_that_pays(state)}."
     )
     sheet = Drawing(SHEET, 436)
+    passing = what_passes(width, state["in_channels"])
     draw_ways(sheet, state, direct, reduced)
-    draw_curve(sheet, state, direct, reduced, pays)
-    sheet.text(0, 430, what_passes(width, channels), NOTE)
-    size = f"{state['kernel']}x{state['kernel']}"
-    title = f"Cost of a {size} with and without a 1x1 before it: {summary}"
-    return Picture(sheet.svg(title, what_passes(width, channels)), summary)
+    draw_curve(sheet, state, direct, reduced)
+    sheet.text(0, 430, passing, NOTE)
+    return Picture(sheet.svg(summary, passing), summary)
 
 
 def what_passes(width, channels):
     """What a 1x1 of `width` lets through of `channels`, in words."""
     if width >= channels:
-        return f"all {channels} directions of the input can pass: nothing is lost"
+        return f"All {channels} directions of the input can pass: nothing is lost."
     share = width / channels
     return (
-        f"at most {width} of {channels} independent directions pass at each pixel "
-        f"({share:.0%})"
+        f"At most {width} of {channels} independent directions pass at each position "
+        f"({share:.0%})."
     )
 
 
@@ -84,51 +83,49 @@ def draw_ways(sheet, state, direct, reduced):
     """Both ways from left to right, heights to scale, each with its cost."""
     kernel = f"{state['kernel']}x{state['kernel']}"
     channels, out, width = state["in_channels"], state["out_channels"], state["reduce"]
-    scale = 74 / max(channels, out, width)
+    scale, middle = 80 / round_up(max(channels, out, width)), 68
     straight = [(channels, "ink", "in"), (out, kernel, kernel)]
     narrow = [(channels, "ink", "in"), (width, "1x1", "1x1"), (out, kernel, kernel)]
     half = SHEET / 2
     ways = ((0, "direct", direct, straight), (half + 14, "reduced", reduced, narrow))
     for left, name, macs, stages in ways:
         sheet.text(left, 16, name, LABEL, bold=True)
-        sheet.text(left + half - 14, 16, f"{short(macs)} MACs", LABEL, anchor="end")
+        end = left + half - 14
+        sheet.text(end, 16, f"{short(macs)} MACs", LABEL, anchor="end", bold=True)
         before = None
         for i, (amount, fill, label) in enumerate(stages):
             x = left + 4 + i * 216 / (len(stages) - 1)
             arm = max(scale * amount, 1) / 2
             if before:
-                corners = (
-                    (before[0], 66 - before[1]),
-                    (x, 66 - arm),
-                    (x, 66 + arm),
-                    (before[0], 66 + before[1]),
-                )
-                sheet.polygon(*corners, fill=fill, opacity=0.25)
-            sheet.rect(x, 66 - arm, 16, 2 * arm, fill)
-            middle = x + 8 if i else x
-            anchor = "middle" if i else "start"
-            sheet.text(middle, 122, f"{label}: {amount}", NOTE, anchor=anchor)
+                edge, its = before
+                upper = ((edge, middle - its), (x, middle - arm))
+                lower = ((x, middle + arm), (edge, middle + its))
+                sheet.polygon(*upper, *lower, fill=fill, opacity=0.25)
+            sheet.rect(x, middle - arm, 16, 2 * arm, fill)
+            place = (x + 8, "middle") if i else (x, "start")
+            sheet.text(place[0], 126, f"{label}: {amount}", NOTE, anchor=place[1])
             before = (x + 16, arm)
 
 
-def draw_curve(sheet, state, direct, reduced, pays):
+def draw_curve(sheet, state, direct, reduced):
     """Cost against the width of the 1x1, with the present width as a dot."""
-    kernel = f"{state['kernel']}x{state['kernel']}"
-    most = max(state["in_channels"], state["reduce"], pays * 1.25)
-    top = max(direct * 1.25, reduced * 1.05)
-    plot = Plot(sheet, (66, 172, SHEET - 84, 190), (0, most), (0, top))
-    x, _ = plot.at(pays, 0)
-    sheet.rect(66, 172, x - 66, 190, "panel")
-    plot.axes("width of the 1x1", "MACs", format_x=str)
-    end = min(most, top / reduced_macs(state, 1))
-    plot.curve([(0, direct), (most, direct)], kernel, dash="7 5")
-    plot.curve([(0, 0), (end, reduced_macs(state, end))], "1x1")
-    low = pays < most / 2  # then the curve is high on the right, and room below
-    place = (SHEET - 24, "end") if low else (70, "start")
+    kernel, pays = f"{state['kernel']}x{state['kernel']}", widest_that_pays(state)
+    widest = round_up(max(state["in_channels"], state["reduce"]))
+    top = round_up(1.05 * max(direct, reduced))
+    plot = Plot(sheet, (66, 176, SHEET - 90, 190), (0, widest), (0, top))
+    x, _ = plot.at(min(pays, widest), 0)
+    sheet.rect(plot.x, plot.y, x - plot.x, plot.height, "panel")
+    plot.axes("width of the 1x1", "MACs")
+    plot.curve([(0, direct), (widest, direct)], kernel, dash="7 5")
+    plot.curve([(0, 0), (widest, reduced_macs(state, widest))], "1x1")
+    # Names where neither line is: left of the crossing above the dashed line, or far
+    # right of it; and below the slope, on the wider side of the crossing.
     _, y = plot.at(0, direct)
-    sheet.text(place[0], y - 8, f"{kernel} direct", NOTE, anchor=place[1])
-    sheet.line((x, 166), (x, 362), stroke="accent", width=2, dash="2 3")
-    anchor = "middle" if x < SHEET - 60 else "end"
-    style = {"anchor": anchor, "fill": "accent", "bold": True}
-    sheet.text(max(x, 130), 160, f"pays up to {pays}", NOTE, **style)
+    is_left, style = x > plot.x + 120, {"bold": True, "fill": kernel}
+    place = (plot.x + 8, "start") if is_left else (plot.right - 4, "end")
+    sheet.text(place[0], y - 8, f"{kernel} direct", NOTE, anchor=place[1], **style)
+    end = plot.right if x < plot.right - 130 else x
+    style = {"anchor": "end", "bold": True, "fill": "1x1"}
+    sheet.text(end - 8, plot.bottom - 10, f"1x1, then {kernel}", NOTE, **style)
+    plot.limit(min(pays, widest), f"saves up to {pays}")
     plot.mark(state["reduce"], reduced)

@@ -436,6 +436,6 @@ def draw_costs(sheet, state):
         value = short(weights_of(plan, channels))
         end = stacked_bar(sheet, left, y + 17, 10, plot.width / most, parts)
         if len(PLANS[plan].branches) > 1:
-            sheet.text(end + 8, y + 27, f"{2 * channels} channels out", NOTE)
+            sheet.text(end + 8, y + 27, f"{2 * channels} out", NOTE)
         sheet.text(left, y + 13, plan, NOTE, bold=bold)
         sheet.text(SHEET, y + 13, value, NOTE, anchor="end", bold=bold)

@@ -292,11 +292,11 @@ def test_the_five_by_five_of_module_3a():
     """192 x 32 x 25 x 28^2 direct; 16 x (192 + 25 x 32) x 28^2 behind the 1x1."""
     explorer = ie.explore.bottleneck()
     assert explorer.summary == (
-        "12,443,648 MACs through a 1x1 of 16, 120,422,400 without: "
-        "9.68 times less; it pays up to width 154"
+        "Behind a 1x1 of width 16 the 5x5 costs 12.4 M MACs, 9.68 times less than "
+        "the 120.4 M without it; it saves MACs up to width 154."
     )
-    assert "at most 16 of 192 independent directions" in explorer.svg
+    assert "At most 16 of 192 independent directions" in explorer.svg
     explorer.values = {"reduce": 160}
-    assert "1.03 times more" in explorer.summary
+    assert "1.03 times as much as" in explorer.summary
     explorer.values = {"reduce": 192}
     assert "nothing is lost" in explorer.svg
