@@ -1,64 +1,48 @@
 """The trained minis that come with the package: `ie.load_pretrained("mini_v4")`.
 
-    python -m experiments.minis
-
-trains each on digits at every scale and writes networks/trained: a .safetensors
-file a network, in half precision, and a row in minis.csv with what made it, its
-hash, and the accuracy of the weights as stored. Interrupt it and start it again: it
-goes on after the last whole epoch, and networks that are in the table are skipped.
-Take a row out of the table to train that network anew.
+Trains each on digits at every scale and writes networks/trained: a .safetensors file
+a network, in half precision, and a row in minis.csv with the command, the hash, and
+the accuracy of the weights as stored. An interrupted training continues after its
+last epoch. Take a row out of the table to train that network anew.
 """
 
-import argparse
-from pathlib import Path
-
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
-from experiments.runner import run_all
+from experiments.runner import Experiment
 from inception_edu.files import atomic_write
-from inception_edu.networks import create_model, load_weights
+from inception_edu.networks import create_model
 from inception_edu.networks.pretrained import TRAINED, digest
 from inception_edu.training import recipes
-from inception_edu.training.data import cache_folder, digits_at_scale
-from inception_edu.training.loop import evaluate, fit
+from inception_edu.training.cache import cache_folder
+from inception_edu.training.data import digits_at_scale
+from inception_edu.training.evaluation import evaluate
+from inception_edu.training.loop import fit
 
-SHIPPED = ("mini_reduced", "mini_v3", "mini_v4", "mini_resnet")
+MODELS = ("mini_reduced", "mini_v3", "mini_v4", "mini_resnet")
 RECIPE = recipes.quick
-EPOCHS, IMAGES, SEED = 8, 6000, 0
-KEY = ("model", "seed", "epochs", "images")
 
 
-def plan(models=SHIPPED, seed=SEED, epochs=EPOCHS, images=IMAGES):
-    """Every run as a dict, one a network."""
+def runs(seeds, epochs, images):
+    """One run a network and seed."""
     return [
         {"model": model, "seed": seed, "epochs": epochs, "images": images}
-        for model in models
+        for seed in seeds
+        for model in MODELS
     ]
 
 
-def save_halved(model, path):
-    """Write the model's weights to a .safetensors file, floats in half precision.
-
-    The file is the new one whole, or the old one.
-    """
-    weights = {
+def halved(weights):
+    """A state dict in half precision; counters stay whole numbers."""
+    return {
         key: (value.half() if value.is_floating_point() else value).contiguous()
-        for key, value in model.state_dict().items()
+        for key, value in weights.items()
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as part:
-        save_file(weights, part)
-        part.chmod(0o644)  # for every reader of a shared installation
-    return path
 
 
-def train(run, folder):
-    """Train and store one network: its row, or None when it was interrupted.
-
-    The accuracy is that of a new network which read the stored file.
-    """
-    model, seed, epochs, images = (run[name] for name in KEY)
+def measure(run):
+    """The row of one training, with the content of its weights file under "file"."""
+    model, seed, epochs, images = run.values()
     data = digits_at_scale(images)
     checkpoint = cache_folder() / f"{model}-{seed}-{epochs}-{images}.pt"
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
@@ -67,42 +51,46 @@ def train(run, folder):
     )
     if history.interrupted:
         return None
-    path = save_halved(history.model, folder / f"{model}.safetensors")
+    weights = halved(history.model.state_dict())
     stored = create_model(model)
-    load_weights(stored, path)
+    stored.load_state_dict(weights)
     accuracy, by_scale = evaluate(stored, data)
     checkpoint.unlink()
     return {
         **run,
         "recipe": RECIPE.name,
-        "command": "python -m experiments.minis "
-        f"--models {model} --seed {seed} --epochs {epochs} --images {images}",
+        "command": f"python -m experiments minis --only model={model} "
+        f"--seeds {seed} --epochs {epochs} --images {images}",
         "accuracy": round(accuracy, 4),
         **{scale: round(share, 4) for scale, share in by_scale.items()},
         "params": sum(p.numel() for p in stored.parameters()),
-        "bytes": path.stat().st_size,
-        "sha256": digest(path),
         "seconds": round(history.seconds[-1], 1),
         "torch": torch.__version__,
+        "file": save(weights),
     }
 
 
-def main(argv=None):
-    """The command: True when every network is in the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--models", nargs="+", choices=SHIPPED, default=SHIPPED)
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
-    parser.add_argument("--images", type=int, default=IMAGES, help="training images")
-    parser.add_argument("--out", type=Path, default=TRAINED, help="the folder")
-    given = parser.parse_args(argv)
-    runs = plan(given.models, given.seed, given.epochs, given.images)
-    return run_all(
-        runs, given.out / "minis.csv", KEY, lambda run: train(run, given.out)
-    )
+def store(rows, folder):
+    """Write the weights of the row beside the table: the row, with size and hash."""
+    (row,) = rows
+    row = dict(row)
+    content = row.pop("file")
+    path = folder / f"{row['model']}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as part:
+        part.write_bytes(content)
+        part.chmod(0o644)  # for every reader of a shared installation
+    seconds, version = row.pop("seconds"), row.pop("torch")
+    row |= {"bytes": len(content), "sha256": digest(path)}
+    return [row | {"seconds": seconds, "torch": version}]
 
 
-if __name__ == "__main__":
-    raise SystemExit(0 if main() else 1)
+EXPERIMENT = Experiment(
+    table=TRAINED / "minis.csv",
+    runs=runs,
+    key=("model", "seed", "epochs", "images"),
+    measure=measure,
+    store=store,
+    seeds=(0,),
+    epochs=8,
+)

@@ -1,45 +1,45 @@
-"""Which branch answers to small digits, which to large ones? Lesson 6, measured.
+"""Lesson 6: which branch responds to small digits, which to large ones?
 
-    python -m experiments.responses
-
-A branch answers to the photograph behind a digit as well. So every picture is drawn
+A branch responds to the photograph behind a digit as well. So every picture is drawn
 twice, with its digit and without; the difference, after the ReLU, summed over
-channels and grid, is what the digit does, and its share of the layer's whole
+channels and grid, is what the digit causes, and its share of the layer's whole
 difference is the branch's part. 1,000 pictures with handwriting and places that no
-training saw, for every mini that comes along, and for the same network untrained:
-what shows there too is the work of windows and widths, not of learning. The shares
-are written to results/responses.csv; it takes less than a minute.
+training saw, for every trained mini and for the same network untrained: what shows
+there too is the work of windows and widths, not of learning.
 """
-
-import csv
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from experiments.minis import SHIPPED as MODELS
-from experiments.runner import FOLDER
+from experiments.minis import MODELS
+from experiments.runner import Experiment, table_path
 from inception_edu.networks import Branches, create_model, load_pretrained
 from inception_edu.training.data import (
     BINS,
     as_input,
     compose,
-    split_handwriting,
+    handwritten_digits,
+    photographs,
 )
-from inception_edu.training.loop import own_state
 
-IMAGES, SEED, BATCH = 1000, 7, 250
+SIZE, BATCH, IMAGES, SEED = 48, 250, 1000, 7
+
+
+def runs(seeds, epochs, images):
+    """Every mini, trained and untrained; epochs do not matter."""
+    return [
+        {"model": model, "trained": trained, "images": images, "seed": seed}
+        for seed in seeds
+        for model in MODELS
+        for trained in (True, False)
+    ]
 
 
 def pairs(n=IMAGES, seed=SEED):
     """`(with digits, without, scales)`: uint8 `(n, 3, 48, 48)` twice, and `(n,)`."""
-    from sklearn.datasets import load_digits, load_sample_images
-
-    handwriting, photographs = load_digits(), load_sample_images().images
-    _, test = split_handwriting(handwriting.target, np.random.RandomState([0, 2]))
-    digits = handwriting.images[test].astype(np.int32)
+    digits, _ = handwritten_digits("test")
     drawn, bare = (
-        compose(ink, photographs, np.random.RandomState([seed, 3]), n, 48)
+        compose(ink, photographs(), np.random.RandomState([seed, 3]), n, SIZE)
         for ink in (digits, digits * 0)
     )
     return torch.from_numpy(drawn[0]), torch.from_numpy(bare[0]), drawn[2]
@@ -109,26 +109,28 @@ def shares(model, drawn, bare, scales):
     return rows
 
 
-def networks(name):
-    """`(trained, model)` twice: as it comes along, and with first weights of seed 0."""
-    with own_state(torch.device("cpu")):
+def network(name, trained):
+    """The mini as it comes with the package, or with the first weights of seed 0."""
+    if trained:
+        return load_pretrained(name)
+    with torch.random.fork_rng([]):
         torch.manual_seed(0)
-        return (True, load_pretrained(name)), (False, create_model(name).eval())
+        return create_model(name).eval()
 
 
-def main(out=FOLDER / "responses.csv"):
-    """Measure every network and write the table."""
-    data, rows = pairs(), []
-    for name in MODELS:
-        for trained, model in networks(name):
-            first = {"model": name, "trained": trained}
-            rows += [first | row for row in shares(model, *data)]
-            print(f"{name}, {'trained' if trained else 'untrained'}", flush=True)
-    with open(Path(out), "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+def measure(run):
+    """The rows of one network."""
+    first = {"model": run["model"], "trained": run["trained"]}
+    model = network(run["model"], run["trained"])
+    rows = shares(model, *pairs(run["images"], run["seed"]))
+    return [first | row for row in rows]
 
 
-if __name__ == "__main__":
-    main()
+EXPERIMENT = Experiment(
+    table=table_path("responses"),
+    runs=runs,
+    key=("model", "trained"),
+    measure=measure,
+    seeds=(SEED,),
+    images=IMAGES,
+)

@@ -1,141 +1,152 @@
-"""Many trainings, one row each, in a CSV that grows and can be gone on with.
+"""Many runs, a table: `python -m experiments NAME --jobs N`.
 
-`results("modules")`, "ladder", "responses", "residual_scaling" and the like are the
-stored tables; the command `python -m experiments.modules`, or the like of
-the others, adds to its own.
+A table is a CSV with the rows of every finished run. The command measures the runs
+that its table lacks, so an interrupted experiment continues where it stopped. Runs
+are distributed by joblib: over the cores of this machine with `--jobs`, over a Dask
+cluster with `--backend dask --scheduler ADDRESS` (docs/experiments.md).
 """
 
 import argparse
 import csv
 import io
-import os
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+
+from joblib import Parallel, delayed, parallel_config
 
 from inception_edu.files import atomic_write
 from inception_edu.training.stored import FOLDER
 
 SEEDS = (0, 1, 2, 3, 4)
-SEARCH_SEEDS, SEARCH_DATA = (100,), 1  # for learning rates; never shown
+SEARCH_SEEDS = (100, 101, 102)  # disjoint from those of every table that is shown
 
 
-def count(model, input_shape=(1, 3, 48, 48)):
-    """`(macs, parameters)` of what runs at inference, by hooks on a forward pass.
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """What one table holds, and how it is measured.
 
-    Convolution and linear weights only, one image, no auxiliary head; for the
-    tables here, so that they stand without the tracer that they are tested against.
+    `table`: the CSV. `runs(seeds, epochs, images)` lists the runs as dicts; the
+    columns `key` identify one. `measure(run)` returns its row, or a list of rows, or
+    None when it was interrupted; it runs in a worker process, perhaps on another
+    machine. `store(rows, folder)`, if given, runs here before the rows are written
+    and returns them; it writes what does not belong in a CSV.
     """
-    import torch
-    from torch import nn
 
-    macs, parameters = 0, 0
-    hooks = []
-
-    def add(layer, _, output):
-        nonlocal macs, parameters
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            macs += layer.weight.numel() * output[0, 0].numel()
-        parameters += sum(p.numel() for p in layer.parameters(recurse=False))
-
-    was_training = model.training
-    try:
-        hooks = [layer.register_forward_hook(add) for layer in model.modules()]
-        with torch.no_grad():
-            model.eval()(torch.zeros(input_shape))
-    finally:
-        for hook in hooks:
-            hook.remove()
-        model.train(was_training)
-    return macs, parameters
+    table: Path
+    runs: Callable
+    key: tuple
+    measure: Callable
+    store: Callable | None = None
+    seeds: tuple = SEEDS
+    epochs: int = 1
+    images: int = 6000
 
 
-def done(path, key):
-    """The keys of the rows in `path`, as tuples of strings; whole rows only.
+def table_path(name):
+    """Where the table of that name is stored with the package."""
+    return FOLDER / f"{name}.csv"
 
-    A last row without an end was cut off while it was being written: it is taken
-    out, and run again. Raises ValueError, and changes nothing, for a file that is
-    no table of such runs.
+
+def names():
+    """The experiments: the files here that define `EXPERIMENT`."""
+    files = {file.stem for file in Path(__file__).parent.glob("*.py")}
+    return sorted(files - {"__init__", "__main__", "runner"})
+
+
+def read_table(path):
+    """`(columns, rows)` of a CSV, rows as dicts of strings.
+
+    A last row without its line end was cut off while it was written: left out.
     """
-    if not path.exists() or (path.is_file() and not path.stat().st_size):
-        return set()
-    try:
-        text = path.read_text(encoding="utf-8")
-        columns = next(csv.reader(io.StringIO(text)), [])
-    except (OSError, ValueError, csv.Error):
-        columns = []
-    if not set(key) <= set(columns):
+    text = path.read_text("utf-8") if path.exists() else ""
+    columns = next(csv.reader(text.splitlines()[:1]), [])
+    complete = text[: text.rfind("\n") + 1]
+    return columns, list(csv.DictReader(io.StringIO(complete)))
+
+
+def add_rows(path, rows):
+    """Append rows to a table, atomically; ValueError when the columns differ."""
+    columns, known = read_table(path)
+    if columns and columns != list(rows[0]):
         raise ValueError(
-            f"{path} is no table of these runs, with the columns {', '.join(key)}; "
-            "name another file with --out"
+            f"{path} has the columns {', '.join(columns)}, this run has "
+            f"{', '.join(rows[0])}; name another file with --out"
         )
-    if not text.endswith("\n"):
-        text = text[: text.rfind("\n") + 1]
-        print(f"the last row of {path.name} has no end: that run is done again")
-        with atomic_write(path) as part:
-            part.write_text(text, encoding="utf-8")
-    return {tuple(row[k] for k in key) for row in csv.DictReader(io.StringIO(text))}
-
-
-def append(path, row):
-    """Add one row in a single write, under a header if the file is new."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, row, lineterminator="\n")
-    if not path.exists() or not path.stat().st_size:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        atomic_write(path) as part,
+        open(part, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
-    else:
-        with open(path, encoding="utf-8") as file:
-            header = next(csv.reader(file))
-        if header != list(row):
-            raise ValueError(
-                f"{path} has the columns {', '.join(header)}, this run has "
-                f"{', '.join(row)}; name another file with --out"
-            )
-    writer.writerow(row)
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        writer.writerows([*known, *rows])
+
+
+def missing_runs(runs, path, key):
+    """The runs whose key is in no row of the table; ValueError for another table."""
     try:
-        os.write(handle, text.getvalue().encode())
-    finally:
-        os.close(handle)
+        columns, rows = read_table(path)
+    except (OSError, UnicodeDecodeError, csv.Error):
+        columns, rows = ["not a table"], []
+    if columns and not set(key) <= set(columns):
+        raise ValueError(
+            f"{path} is not a table of these runs, with the columns "
+            f"{', '.join(key)}; name another file with --out"
+        )
+    done = {tuple(row[column] for column in key) for row in rows}
+    return [run for run in runs if tuple(str(run[c]) for c in key) not in done]
 
 
-def run_all(plan, path, key, train):
-    """`train(run)` for every run of the plan that `path` does not hold yet.
+def run_all(experiment, runs, path, jobs=1):
+    """Measure the runs that the table at `path` lacks and append their rows.
 
-    `plan` is a list of dicts whose entries `key` name a run; `train` returns the
-    whole row, or None when it was interrupted. Prints a line for each. Returns
-    False when it was interrupted: start it again, and it goes on.
+    Returns False when interrupted: the finished runs are in the table.
     """
-    known = done(path, key)
-    missing = [run for run in plan if tuple(str(run[k]) for k in key) not in known]
-    print(f"{len(plan) - len(missing)} of {len(plan)} runs are in {path.name}")
+    missing = missing_runs(runs, path, experiment.key)
+    print(f"{len(runs) - len(missing)} of {len(runs)} runs are in {path.name}")
+    results = Parallel(jobs, batch_size=1, return_as="generator_unordered")(
+        delayed(measured)(experiment.measure, run) for run in missing
+    )
     try:
-        for number, run in enumerate(missing, 1):
-            row = train(run)
-            if row is None:
+        for number, (run, rows) in enumerate(results, 1):
+            if rows is None:
                 raise KeyboardInterrupt
-            append(path, row)
-            name = ", ".join(f"{k} {run[k]}" for k in key)
-            print(
-                f"{number} of {len(missing)}: {name}: accuracy {row['accuracy']:.1%}, "
-                f"{row['seconds']:.0f} s",
-                flush=True,
-            )
+            if experiment.store:
+                rows = experiment.store(rows, path.parent)
+            add_rows(path, rows)
+            name = ", ".join(f"{column} {run[column]}" for column in experiment.key)
+            found = [
+                f", {column} {rows[0][column]}"
+                for column in ("accuracy", "seconds")
+                if column in rows[0]
+            ]
+            print(f"{number} of {len(missing)}: {name}{''.join(found)}", flush=True)
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+        print("interrupted; the same command continues from here", file=sys.stderr)
         return False
     return True
 
 
-def measure(history, first, input_shape=(1, 3, 48, 48)):
-    """The row of a run: `first`, then what its history holds."""
+def measured(measure, run):
+    """`(run, list of rows)`; None for the rows of an interrupted run."""
+    rows = measure(run)
+    return run, [rows] if isinstance(rows, dict) else rows
+
+
+def training_row(run, history, input_shape=(1, 3, 48, 48)):
+    """The row of a training: `run`, the network's cost, what its history holds."""
     import torch
 
-    macs, parameters = count(history.model, input_shape)
+    from inception_edu.cost import trace
+
+    cost = trace(history.model, input_shape)
     return {
-        **first,
-        "macs": macs,
-        "params": parameters,
+        **run,
+        "macs": cost.macs,
+        "params": cost.params,
         "loss": round(history.loss[-1], 4),
         "train_accuracy": round(history.train_accuracy[-1], 4),
         "accuracy": round(history.accuracy[-1], 4),
@@ -145,30 +156,45 @@ def measure(history, first, input_shape=(1, 3, 48, 48)):
     }
 
 
-def command(
-    argv, *, about, name, epochs, plan, key, train, search_plan=None, images=6000
-):
-    """An experiment's command line: True when every run is in its file.
-
-    `plan(seeds, epochs, images)` and `search_plan`, of the same form, list the
-    runs; `train(run, data_seed)` makes a row. The search has data and seeds of its
-    own, so that the numbers shown come from no picture that chose a setting; None
-    where the experiment chooses none.
-    """
-    parser = argparse.ArgumentParser(
-        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--seeds", type=int, nargs="+", help="default 0 1 2 3 4")
-    parser.add_argument("--epochs", type=int, default=epochs)
-    parser.add_argument("--images", type=int, default=images, help="training images")
-    if search_plan:
-        parser.add_argument("--search", action="store_true", help="learning rates")
+def parse(argv):
+    """The command's options, the experiment's own defaults filled in."""
+    parser = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("name", choices=names())
+    parser.add_argument("--search", action="store_true", help="its search for settings")
+    parser.add_argument("--only", metavar="COLUMN=VALUE", help="some of the runs")
+    parser.add_argument("--seeds", type=int, nargs="+")
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--images", type=int, help="training images")
     parser.add_argument("--out", type=Path, help="the CSV to add to")
+    parser.add_argument("--jobs", type=int, help="runs at a time; -1: one a core")
+    parser.add_argument("--backend", default="loky", help="joblib's: loky, dask, ray")
+    parser.add_argument("--scheduler", help="address of the Dask scheduler")
     given = parser.parse_args(argv)
-    if search_plan and given.search:
-        runs = search_plan(given.seeds or SEARCH_SEEDS, given.epochs, given.images)
-        out = given.out or FOLDER / f"{name}_search.csv"
-        key = (*key, "learning_rate")
-        return run_all(runs, out, key, lambda run: train(run, SEARCH_DATA))
-    runs = plan(given.seeds or SEEDS, given.epochs, given.images)
-    return run_all(runs, given.out or FOLDER / f"{name}.csv", key, train)
+    module = import_module(f"experiments.{given.name}")
+    if given.search and not hasattr(module, "SEARCH"):
+        parser.error(f"{given.name} has no search")
+    given.experiment = module.SEARCH if given.search else module.EXPERIMENT
+    for option in ("seeds", "epochs", "images"):
+        if getattr(given, option) is None:
+            setattr(given, option, getattr(given.experiment, option))
+    return parser, given
+
+
+def main(argv=None):
+    """The command: True when every run is in its table."""
+    parser, given = parse(argv)
+    experiment = given.experiment
+    runs = experiment.runs(given.seeds, given.epochs, given.images)
+    if given.only:
+        column, _, value = given.only.partition("=")
+        runs = [run for run in runs if str(run.get(column)) == value]
+        if not runs:
+            parser.error(f"no run has {given.only}")
+    jobs, options = given.jobs or 1, {}
+    if given.backend == "dask":
+        from dask.distributed import Client
+
+        jobs, options["client"] = given.jobs or -1, Client(given.scheduler)
+    with parallel_config(given.backend, **options):
+        return run_all(experiment, runs, given.out or experiment.table, jobs)

@@ -21,9 +21,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 import inception_edu as ie
-from experiments.runner import append, run_all
+from experiments.runner import add_rows, missing_runs
 from inception_edu.figures.images import read_picture
-from inception_edu.training import loop, results
+from inception_edu.training import checkpoint, results
 from inception_edu.training.contest import Contest
 from inception_edu.training.data import Data, Split, as_input, load_data
 from inception_edu.training.history import History
@@ -85,13 +85,6 @@ def fit(given=None, data_=None, recipe=ie.recipes.quick, **options):
     options = {"epochs": 1, "progress": False} | options
     given = model() if given is None else given
     return ie.fit(given, data() if data_ is None else data_, recipe, **options)
-
-
-def two_trainings(folder):
-    path = fit(epochs=2).save(folder / "one.csv")
-    header, first, second = path.read_bytes().splitlines()
-    path.unlink()
-    return b"\n".join([header, first, second.replace(b"mini_reduced", b"mini_v2")])
 
 
 class Bomb:
@@ -646,7 +639,7 @@ TRAININGS = {
     "a batch of none to be evaluated": (
         lambda _: ie.training.evaluate(model(), data(), batch_size=0),
         ValueError,
-        "batch_size=0 must be a whole number above 0",
+        "batch_size=0 must be a whole number from 1",
     ),
     "one image where a batch is asked": (
         lambda _: as_input(torch.zeros(3, 48, 48, dtype=torch.uint8)),
@@ -694,19 +687,19 @@ TRAININGS = {
         "shift=1.5 must be a whole number",
     ),
     "a table that is none of runs": (
-        file("x.csv", b"a,b\n1,2", lambda path: run_all(PLAN, path, KEY, None)),
+        file("x.csv", b"a,b\n1,2", lambda path: missing_runs(PLAN, path, KEY)),
         ValueError,
-        "x.csv is no table of these runs",
+        "x.csv is not a table of these runs",
     ),
     "a file of another kind for a table of runs": (
-        file("x.json", b'{"a": 1}', lambda path: run_all(PLAN, path, KEY, None)),
+        file("x.json", b'{"a": 1}', lambda path: missing_runs(PLAN, path, KEY)),
         ValueError,
-        "x.json is no table of these runs",
+        "x.json is not a table of these runs",
     ),
     "bytes for a table of runs": (
-        file("x.csv", b"\xff\xfe\x00", lambda path: run_all(PLAN, path, KEY, None)),
+        file("x.csv", b"\xff\xfe\x00", lambda path: missing_runs(PLAN, path, KEY)),
         ValueError,
-        "x.csv is no table of these runs",
+        "x.csv is not a table of these runs",
     ),
     "a network that answers in words": (
         lambda _: ie.explore.feature_maps(Wordy()),
@@ -725,7 +718,7 @@ TRAININGS = {
     ),
     "a checkpoint of nobody": (
         lambda folder: (
-            loop.save_whole({"identity": None}, folder / "run.pt"),
+            checkpoint.save_checkpoint({"identity": None}, folder / "run.pt"),
             fit(checkpoint=folder / "run.pt"),
         ),
         ValueError,
@@ -806,7 +799,7 @@ TRAININGS = {
     ),
     "another network's checkpoint": (
         lambda folder: (
-            loop.save_whole({"identity": {"seed": 7}}, folder / "run.pt"),
+            checkpoint.save_checkpoint({"identity": {"seed": 7}}, folder / "run.pt"),
             fit(checkpoint=folder / "run.pt"),
         ),
         ValueError,
@@ -845,37 +838,27 @@ TRAININGS = {
     "a history of nothing": (
         file("run.json", b"", History.load),
         ValueError,
-        "run.json is no history",
+        "run.json is not a history",
     ),
     "a history that is a list": (
         file("run.json", b"[1, 2]", History.load),
         ValueError,
-        "run.json is no history",
+        "run.json is not a history",
     ),
     "a history that is not UTF-8": (
-        file("run.csv", "mod\u00e8le".encode("latin-1"), History.load),
+        file("run.json", "mod\u00e8le".encode("latin-1"), History.load),
         ValueError,
-        "run.csv is no history",
-    ),
-    "two trainings in one history": (
-        file("run.csv", two_trainings, History.load),
-        ValueError,
-        "rows of more than one training",
-    ),
-    "a history with other columns": (
-        file("run.csv", b"a,b\n1,2\n", History.load),
-        ValueError,
-        "run.csv is no history",
+        "run.json is not a history",
     ),
     "a history saved as .doc": (
         lambda folder: History("m").save(folder / "run.doc"),
         ValueError,
-        "save as .json or .csv",
+        "save as .json",
     ),
     "a row of other columns": (
         lambda folder: (
-            append(folder / "x.csv", {"a": 1}),
-            append(folder / "x.csv", {"b": 1}),
+            add_rows(folder / "x.csv", [{"a": 1}]),
+            add_rows(folder / "x.csv", [{"b": 1}]),
         ),
         ValueError,
         "name another file with --out",
@@ -987,8 +970,7 @@ def full(*args, **options):
     ("name", "save"),
     [
         ("run.json", lambda path: History("m").save(path)),
-        ("run.csv", lambda path: History("m").save(path)),
-        ("run.pt", lambda path: loop.save_whole({"a": 1}, path)),
+        ("run.pt", lambda path: checkpoint.save_checkpoint({"a": 1}, path)),
         ("x.svg", lambda path: ie.diagram(model()).save(path)),
         ("x.png", lambda path: ie.diagram(model()).save(path)),
         ("x.pdf", lambda path: ie.diagram(model()).save(path)),
@@ -1060,7 +1042,7 @@ def test_a_folder_that_takes_no_checkpoint_is_told_of_before_the_work(
     tmp_path, monkeypatch
 ):
     """Root may write anywhere, so the refusal is played."""
-    monkeypatch.setattr(loop.tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(checkpoint.tempfile, "TemporaryFile", full)
     network = model()
     before = {key: value.clone() for key, value in network.state_dict().items()}
     with pytest.raises(PermissionError, match="its folder takes no files"):

@@ -36,16 +36,11 @@ STAND_INS = {
 @cache
 def handwriting():
     """`{digit: (8, 8) ink}`: the first of each among those of the test images."""
-    import numpy as np
-    from sklearn.datasets import load_digits
+    from inception_edu.training.data import handwritten_digits
 
-    from inception_edu.training.data import split_handwriting
-
-    found = load_digits()
-    _, test = split_handwriting(found.target, np.random.RandomState([0, 2]))
     first = {}
-    for index in test:
-        first.setdefault(int(found.target[index]), found.images[index].astype(np.int32))
+    for ink, digit in zip(*handwritten_digits("test"), strict=True):
+        first.setdefault(int(digit), ink)
     return first
 
 
@@ -63,21 +58,14 @@ def digit_picture(digit, size):
     Drawn as in `digits_at_scale`, without its chance: always the middle of the same
     crop, contrast 170 of 255, opacity 90 %, no tint.
     """
-    import numpy as np
     from PIL import Image
 
-    from inception_edu.training.data import enlarge
+    from inception_edu.training.data import paint_digit
 
     pixels = photograph("china")[150 : 150 + SIDE, 430 : 430 + SIDE].copy()
-    rows = enlarge(size)
-    ink = np.minimum(rows @ handwriting()[digit] @ rows.T * 3 // 2, 1 << 20)
-    ink = ink * 230 >> 12
     start = (SIDE - size) // 2
     window = pixels[start : start + size, start : start + size]
-    mean = int(window.sum(dtype=np.int64)) // window.size
-    colour = np.clip(mean + (170 if mean < 128 else -170), 0, 255)
-    mixed = window + ((colour - window.astype(np.int32)) * ink[..., None] >> 16)
-    window[:] = np.clip(mixed, 0, 255)
+    paint_digit(window, handwriting()[digit])
     return Image.fromarray(pixels)
 
 

@@ -1,4 +1,4 @@
-"""What you train: data, recipes, the loop, the experiments."""
+"""What you train: data, recipes, the loop, its history, stored results."""
 
 from importlib import import_module
 
@@ -7,9 +7,11 @@ _HOMES = {
     "Split": "data",
     "as_input": "data",
     "digits_at_scale": "data",
-    "load_data": "data",
+    "load_data": "downloads",
+    "plain_digits": "data",
     "Diverged": "loop",
-    "evaluate": "loop",
+    "dead_channels": "evaluation",
+    "evaluate": "evaluation",
     "fit": "loop",
     "History": "history",
     "Recipe": "recipes",

@@ -1,7 +1,5 @@
-"""What a training leaves behind: plain data, one row an epoch."""
+"""The history of a training: plain data, one row an epoch."""
 
-import csv
-import io
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,8 +17,9 @@ class History:
     `epoch`, `loss`, `train_accuracy`, `accuracy` (of the test images) and `seconds`
     (since the start) are lists of equal length; `by_scale` holds a dict for each,
     such as {"10-15": 0.77}. Accuracies are shares, 0 to 1. After an interrupt the
-    last epoch may be a part of one, such as 2.4. `model` is the trained network,
-    in eval mode; it is not saved.
+    last epoch may be a part of one, such as 2.4. `notes`: what the device made
+    different, such as a batch computed in parts for want of memory. `model` is the
+    trained network, in eval mode; it is not saved.
     """
 
     model_name: str
@@ -35,6 +34,7 @@ class History:
     by_scale: list = field(default_factory=list)
     seconds: list = field(default_factory=list)
     interrupted: bool = False
+    notes: list = field(default_factory=list)
     model: object = field(default=None, repr=False, compare=False)
 
     def add(self, *, by_scale, **row):
@@ -74,7 +74,7 @@ class History:
         )
 
     def __repr__(self):
-        return f"<History {self.summary}>"
+        return f"<History {'; '.join((self.summary, *self.notes))}>"
 
     def as_dict(self):
         """Everything but the model, as dicts, lists, numbers and strings."""
@@ -88,71 +88,35 @@ class History:
     @classmethod
     def from_dict(cls, plain):
         """The history that `as_dict` took apart."""
-        recipe = plain.get("recipe")
-        if recipe:
-            recipe = dict(recipe)
-            recipe["changes"] = tuple(
-                Change(**c) if isinstance(c, dict) else Change(*c)
-                for c in recipe["changes"]
-            )
-            recipe["model_options"] = dict(recipe["model_options"])
-            recipe = Recipe(**recipe)
-        return cls(**{**plain, "recipe": recipe or None})
+        recipe = plain["recipe"]
+        if recipe is not None:
+            changes = tuple(Change(*change) for change in recipe["changes"])
+            options = dict(recipe["model_options"])
+            recipe = Recipe(**recipe | {"changes": changes, "model_options": options})
+        return cls(**plain | {"recipe": recipe})
 
     def save(self, path):
-        """Write `path`: .json holds everything, .csv one row an epoch."""
+        """Write everything but the model to a .json file; returns its path."""
         path = Path(path)
-        if path.suffix == ".json":
-            text = json.dumps(self.as_dict(), indent=1)
-        elif path.suffix == ".csv":
-            file = io.StringIO()
-            scales = self.accuracy_by_scale
-            writer = csv.DictWriter(file, ["model", "seed", *COLUMNS, *scales])
-            writer.writeheader()
-            for row in self.rows:
-                writer.writerow({"model": self.model_name, "seed": self.seed} | row)
-            text = file.getvalue()
-        else:
-            raise ValueError(f"{path.name}: save as .json or .csv")
+        if path.suffix != ".json":
+            raise ValueError(f"{path.name}: save as .json")
         with atomic_write(path) as part:
-            part.write_bytes(text.encode())
+            part.write_text(json.dumps(self.as_dict(), indent=1), encoding="utf-8")
         return path
 
     @classmethod
     def load(cls, path):
-        """The history in a .json or .csv that `save` wrote; a .csv has no recipe."""
+        """The history in a .json file that `save` wrote."""
         path = Path(path)
-        if path.suffix not in (".json", ".csv"):
-            raise ValueError(f"{path.name}: load a .json or a .csv")
-        if path.exists() and not path.is_file():  # a pipe would be waited for
+        if path.suffix != ".json":
+            raise ValueError(f"{path.name}: load a .json")
+        if path.exists() and not path.is_file():  # a pipe would block
             raise ValueError(f"{path.name} is a folder or a pipe; load a file")
         try:
-            text = path.read_text(encoding="utf-8-sig")  # Excel marks its UTF-8
-            read = cls.from_json if path.suffix == ".json" else cls.from_csv
-            history = read(text)
+            history = cls.from_dict(json.loads(path.read_text(encoding="utf-8-sig")))
             list(history.rows), str(history)  # what is shown of it can be made
             return history
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as problem:
             raise ValueError(
-                f"{path.name} is no history that save wrote ({problem!r})"
+                f"{path.name} is not a history that save wrote ({problem!r})"
             ) from None
-
-    @classmethod
-    def from_json(cls, text):
-        return cls.from_dict(json.loads(text))
-
-    @classmethod
-    def from_csv(cls, text):
-        rows = list(csv.DictReader(io.StringIO(text)))
-        if not rows:
-            raise ValueError("no epoch")
-        if len({(row["model"], row["seed"]) for row in rows}) > 1:
-            raise ValueError("rows of more than one training")
-        history = cls(rows[0].pop("model"), seed=int(rows[0].pop("seed")))
-        for row in rows:
-            row.pop("model", None), row.pop("seed", None)
-            values = {column: float(value) for column, value in row.items()}
-            known = {column: values.pop(column) for column in COLUMNS}
-            history.add(by_scale=values, **known)
-        history.epochs = history.epoch[-1]
-        return history

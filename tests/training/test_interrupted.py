@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from experiments.runner import run_all
+from experiments.runner import Experiment, run_all
 from inception_edu.networks.pretrained import Preprocessing, Published, fetch
 from inception_edu.networks.weights import read_weights
 from inception_edu.training.loop import fit
@@ -160,8 +160,10 @@ def row(run):
 def test_a_ladder_killed_again_and_again_holds_every_run_once(tmp_path, capfd):
     path = tmp_path / "ladder.csv"
 
+    experiment = Experiment(table=path, runs=None, key=("model", "seed"), measure=row)
+
     def climb():
-        return run_all(PLAN, path, ("model", "seed"), row)
+        return run_all(experiment, PLAN, path)
 
     for at in points(climb):
         path.unlink(missing_ok=True)

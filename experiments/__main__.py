@@ -1,0 +1,6 @@
+"""The command `python -m experiments NAME`."""
+
+from experiments.runner import main
+
+if __name__ == "__main__":
+    raise SystemExit(0 if main() else 1)

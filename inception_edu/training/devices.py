@@ -1,0 +1,139 @@
+"""What a device decides: where and in which precision a training runs.
+
+The decisions are functions of plain values; what asks torch stands below them.
+"""
+
+from contextlib import contextmanager, nullcontext
+
+import torch
+
+SMALL = 64  # pixels a side: at most this, one CPU thread is as fast as two
+
+# torch 2.5 gave the error its general name.
+OutOfMemoryError = getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)
+
+
+def half_precision(kind, native_bfloat16):
+    """The dtype of autocast on a kind of device, or None for float32.
+
+    Tensor cores pay on CUDA (ROCm included) and XPU; on a CPU bfloat16 is slower than
+    float32 at these sizes, and on MPS autocast gains nothing.
+    """
+    if kind not in ("cuda", "xpu"):
+        return None
+    return torch.bfloat16 if native_bfloat16 else torch.float16
+
+
+def thread_count(kind, height, width, threads):
+    """How many CPU threads to use, or None to leave them: one for small images."""
+    if threads is not None or kind != "cpu":
+        return threads
+    return 1 if max(height, width) <= SMALL else None
+
+
+def fits(size, free):
+    """Whether `size` bytes of images may move to a device with `free` bytes left.
+
+    A quarter of it, so that the network has room. `free` None: unknown, so no.
+    """
+    return free is not None and 4 * size <= free
+
+
+def available_accelerator():
+    """The type of this machine's accelerator, such as "cuda" or "mps", or None."""
+    accelerator = getattr(torch, "accelerator", None)  # torch 2.6 on
+    if accelerator is not None:
+        return accelerator.current_accelerator().type if usable(accelerator) else None
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else None
+
+
+def usable(accelerator):
+    """Whether torch was built for an accelerator and one is there."""
+    return accelerator.is_available() and accelerator.device_count() > 0
+
+
+def choose_device(device="auto"):
+    """The torch.device meant; "auto" is the accelerator, or the CPU without one."""
+    if device == "auto":
+        device = available_accelerator() or "cpu"
+    try:
+        probe = torch.zeros(1, device=device)
+        probe.item()  # "meta" has no memory; a network sent there would lose its own
+        return probe.device
+    except Exception as problem:  # torch raises half a dozen kinds
+        raise ValueError(
+            f"device={device!r} cannot be used here ({problem}); choose 'auto', "
+            "'cpu', or 'cuda' or 'mps' where there is one"
+        ) from None
+
+
+def native_bfloat16(device):
+    """Whether the device computes in bfloat16 itself; older ones only emulate it."""
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            return torch.cuda.is_bf16_supported(including_emulation=False)
+    return True
+
+
+def autocast(device):
+    """A context for the forward pass in the device's half precision, if it has one."""
+    dtype = half_precision(device.type, native_bfloat16(device))
+    return torch.autocast(device.type, dtype) if dtype else nullcontext()
+
+
+def gradient_scaler(device):
+    """The scaler that float16 needs; disabled for every other precision."""
+    dtype = half_precision(device.type, native_bfloat16(device))
+    if dtype is torch.float16:
+        return torch.amp.GradScaler(device.type)
+    return torch.amp.GradScaler(enabled=False)
+
+
+def free_memory(device):
+    """Bytes free on an accelerator; None where torch does not say."""
+    module = getattr(torch, device.type, None)
+    if device.type in ("cuda", "xpu") and hasattr(module, "mem_get_info"):
+        return module.mem_get_info(device)[0]
+    if device.type == "mps":
+        return module.recommended_max_memory() - module.current_allocated_memory()
+    return None
+
+
+def empty_cache(device):
+    """Return the memory that torch holds back after an error to the device."""
+    module = getattr(torch, device.type, None)
+    if hasattr(module, "empty_cache"):
+        module.empty_cache()
+
+
+@contextmanager
+def cpu_threads(count):
+    """Use `count` CPU threads inside; None leaves them as they are."""
+    before = torch.get_num_threads()
+    try:
+        if count is not None:
+            torch.set_num_threads(count)
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def isolated(device):
+    """Leave random state, gradient mode and cuDNN's choice as they were found.
+
+    An interrupt inside torch's own `no_grad` leaves gradients switched off.
+    """
+    gradients, benchmark = torch.is_grad_enabled(), torch.backends.cudnn.benchmark
+    accelerators = [] if device.type == "cpu" else [device.index or 0]
+    kind = "cuda" if device.type == "cpu" else device.type
+    with torch.random.fork_rng(accelerators, device_type=kind):
+        try:
+            torch.set_grad_enabled(True)
+            torch.backends.cudnn.benchmark = True  # every batch has the same shape
+            yield
+        finally:
+            torch.set_grad_enabled(gradients)
+            torch.backends.cudnn.benchmark = benchmark

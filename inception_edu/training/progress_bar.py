@@ -1,0 +1,32 @@
+"""The bar of a training, with its time: never in a stored output."""
+
+import sys
+
+
+def in_notebook():
+    """Whether this runs in a kernel with a front end, where a widget can show."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")
+
+
+def progress_bar(total, name, wanted):
+    """A tqdm bar: a widget in a notebook, text in a terminal, else silent.
+
+    Nothing is ever written where it would be stored: a log or a notebook's
+    standard error.
+    """
+    from tqdm import tqdm
+
+    if wanted and in_notebook():
+        try:
+            import ipywidgets  # noqa: F401 - tqdm's bar needs it
+            from tqdm.notebook import tqdm as notebook_tqdm
+        except ImportError:
+            return tqdm(disable=True)
+        return notebook_tqdm(total=total, desc=name)
+    return tqdm(
+        total=total,
+        desc=name,
+        dynamic_ncols=True,
+        disable=not (wanted and sys.stderr.isatty()),
+    )

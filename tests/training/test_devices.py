@@ -1,0 +1,283 @@
+"""What a device decides, as tables; and a training on a device that runs out."""
+
+import pytest
+import torch
+from torch import nn
+
+from inception_edu.training import devices, evaluation, loop
+from inception_edu.training.data import Data, Split
+from inception_edu.training.devices import fits, half_precision, thread_count
+from inception_edu.training.evaluation import evaluate
+from inception_edu.training.loop import fit
+from inception_edu.training.recipes import Recipe
+
+RECIPE = Recipe(name="test", learning_rate=0.05, batch_size=16, epochs=2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "native_bfloat16", "expected"),
+    [
+        ("cuda", True, torch.bfloat16),  # Ampere and later; ROCm
+        ("cuda", False, torch.float16),  # T4, V100: bfloat16 is emulated there
+        ("xpu", True, torch.bfloat16),
+        ("mps", True, None),
+        ("cpu", True, None),
+    ],
+)
+def test_half_precision_is_used_where_it_pays(kind, native_bfloat16, expected):
+    assert half_precision(kind, native_bfloat16) is expected
+
+
+def test_bfloat16_is_asked_for_without_emulation(monkeypatch):
+    """A T4 says True with emulation, and is several times slower with it."""
+
+    def supported(including_emulation=True):
+        return including_emulation
+
+    class NoDevice:
+        def __init__(self, device):
+            pass
+
+        __enter__ = __exit__ = lambda *_: None
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    monkeypatch.setattr(torch.cuda, "device", NoDevice)
+    assert not devices.native_bfloat16(torch.device("cuda"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "side", "asked", "expected"),
+    [
+        ("cpu", 48, None, 1),
+        ("cpu", 64, None, 1),
+        ("cpu", 65, None, None),
+        ("cpu", 48, 2, 2),
+        ("cpu", 299, 2, 2),
+        ("cuda", 48, None, None),
+    ],
+)
+def test_small_images_take_one_cpu_thread_unless_asked(kind, side, asked, expected):
+    assert thread_count(kind, side, 8, asked) == expected
+
+
+def test_the_data_set_moves_to_the_device_when_it_takes_a_quarter_at_most():
+    assert fits(41, 164) and not fits(42, 164)
+    assert not fits(1, None)  # a CPU, or a device that does not say
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "cuda", "mps", "expected"),
+    [
+        ("xpu", False, False, "xpu"),
+        ("cuda", True, False, "cuda"),
+        (None, True, False, None),  # torch's own answer is taken
+        ("missing", True, True, "cuda"),  # torch before 2.6
+        ("missing", False, True, "mps"),
+        ("missing", False, False, None),
+    ],
+)
+def test_the_accelerator_is_torchs(monkeypatch, accelerator, cuda, mps, expected):
+    class Accelerator:
+        is_available = staticmethod(lambda: accelerator is not None)
+        device_count = staticmethod(lambda: 1)
+        current_accelerator = staticmethod(lambda: torch.device(accelerator))
+
+    given = None if accelerator == "missing" else Accelerator
+    monkeypatch.setattr(torch, "accelerator", given, raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert devices.available_accelerator() == expected
+
+
+def test_an_unusable_device_is_refused_in_words():
+    for device in ("meta", "gpu", 99):
+        with pytest.raises(ValueError, match="cannot be used here"):
+            devices.choose_device(device)
+
+
+def test_threads_are_restored_and_one_is_used_inside(data, network):
+    class Watching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.seen = network(), set()
+
+        def forward(self, x):
+            self.seen.add(torch.get_num_threads())
+            return self.inner(x)
+
+    torch.set_num_threads(2)
+    model = Watching()
+    fit(model, data, RECIPE, progress=False)
+    evaluate(model, data)
+    assert (model.seen, torch.get_num_threads()) == ({1}, 2)
+    evaluate(model, data, threads=2)
+    assert (model.seen, torch.get_num_threads()) == ({1, 2}, 2)
+
+
+class Small(nn.Module):
+    """A network on a device that has memory for `room` images at a time."""
+
+    def __init__(self, network, room):
+        super().__init__()
+        self.inner, self.room, self.refused = network, room, 0
+
+    def forward(self, x):
+        if len(x) > self.room:
+            self.refused += 1
+            raise devices.OutOfMemoryError("out of memory. Tried to allocate 2 GiB")
+        return self.inner(x)
+
+
+def without_dropout(network):
+    model = network()
+    model[4] = nn.Identity()
+    model[1] = nn.GroupNorm(2, 4)  # the same alone as in a batch
+    return model
+
+
+def test_out_of_memory_halves_the_batch_and_the_weights_stay_the_same(data, network):
+    full = fit(without_dropout(network), data, RECIPE, progress=False)
+    small = Small(without_dropout(network), 5)
+    halved = fit(small, data, RECIPE, progress=False)
+    assert small.refused > 0
+    assert halved.notes == [
+        f"out of memory in epoch 1: each batch is computed in {parts} parts"
+        for parts in (2, 4)
+    ]
+    assert halved.loss == pytest.approx(full.loss, abs=1e-4)
+    assert halved.accuracy == full.accuracy
+    for one, other in zip(
+        small.inner.parameters(), full.model.parameters(), strict=True
+    ):
+        assert torch.allclose(one, other, atol=1e-4)
+
+
+def test_a_device_without_room_for_two_images_says_so(data, network):
+    class Hungry(Small):  # only in training
+        def forward(self, x):
+            return super().forward(x) if self.training else self.inner(x)
+
+    with pytest.raises(devices.OutOfMemoryError, match="no memory for two images"):
+        fit(Hungry(network(), 1), data, RECIPE, progress=False)
+    with pytest.raises(devices.OutOfMemoryError, match="Tried to allocate"):
+        fit(Small(network(), 0), data, RECIPE, progress=False)
+
+
+def test_evaluation_halves_its_batch_too(data, network):
+    small = Small(network(), 3)
+    assert evaluate(small, data).accuracy == evaluate(small.inner, data).accuracy
+    assert small.refused > 0
+    with pytest.raises(devices.OutOfMemoryError):
+        evaluate(Small(network(), 0), data)
+
+
+def test_the_model_returns_home_whatever_happens(data, network, monkeypatch):
+    """The moves are watched, since there is one device here."""
+    moves, model = [], network()
+    monkeypatch.setattr(model, "to", lambda device: moves.append(device) or model)
+
+    def broken(*args):
+        raise KeyError("broken")
+
+    monkeypatch.setattr(loop.Training, "run", broken)
+    with pytest.raises(KeyError):
+        fit(model, data, RECIPE, progress=False)
+    assert moves == [torch.device("cpu")] * 2
+    assert not model.training
+
+
+def test_the_loss_is_read_every_ten_batches_on_an_accelerator(data, network):
+    """A bar asks for nothing more often, and the numbers are the same."""
+    tally = loop.Tally()
+    for value in range(25):
+        tally.add(torch.tensor(float(value)), torch.tensor(3), 4)
+    assert tally.read() == (12.0, 0.75)
+    assert tally.read() == (12.0, 0.75)  # nothing is counted twice
+    tally.add(torch.tensor(float("nan")), torch.tensor(0), 4)
+    assert tally.read()[0] != tally.read()[0]
+
+
+def strided(x):
+    return x.view(len(x), -1)
+
+
+@pytest.mark.parametrize("where", ["everywhere", "in training", "in evaluation"])
+def test_a_model_that_reads_strides_is_trained_in_the_contiguous_layout(data, where):
+    class Viewing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(144, 2)
+
+        def forward(self, x):
+            x = self.conv(x).relu()
+            usual = where == "in evaluation" if self.training else where != "everywhere"
+            usual = usual and not (where == "in evaluation" and not self.training)
+            return self.fc(x.flatten(1) if usual else strided(x))
+
+    history = fit(Viewing(), data, RECIPE, progress=False)
+    assert history.notes == ["images are contiguous on cpu"]
+    assert evaluate(history.model, data).accuracy == history.accuracy[-1]
+
+
+def test_volumes_inside_a_network_are_trained(data):
+    class Volumes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.fc = nn.Conv3d(1, 4, 3), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.fc(self.conv(x[:, None]).relu().mean((2, 3, 4)))
+
+    history = fit(Volumes(), data, RECIPE, progress=False)
+    assert len(history.loss) == 2
+
+
+@pytest.mark.parametrize("call", [fit, evaluate])
+def test_lazy_layers_are_refused_in_words(data, call):
+    model = nn.Sequential(nn.Flatten(), nn.LazyLinear(2))
+    with pytest.raises(ValueError, match=r"1\.weight belongs to a lazy layer"):
+        call(model, data)
+    model(evaluation.as_input(data.test.images[:2]))
+    assert evaluate(model, data)
+
+
+@pytest.mark.parametrize("mode", ["always", "in training"])
+def test_features_beside_the_logits_are_refused_in_words(data, mode):
+    class Features(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(192, 2)
+
+        def forward(self, x):
+            features = x.flatten(1)
+            if mode == "in training" and not self.training:
+                return self.fc(features)
+            return self.fc(features), features
+
+    with pytest.raises(ValueError, match=r"\(\d+, 2\) and \(\d+, 192\)"):
+        fit(Features(), data, RECIPE, progress=False)
+
+
+def test_random_state_gradients_and_cudnn_are_left_as_found(data, network):
+    model = network()
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    torch.backends.cudnn.benchmark = False
+    with torch.no_grad():
+        fit(model, data, RECIPE, epochs=1, progress=False)
+        assert not torch.is_grad_enabled()
+    assert not torch.backends.cudnn.benchmark
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.skipif(
+    devices.available_accelerator() is None, reason="no accelerator here"
+)
+def test_an_accelerator_learns_what_the_cpu_learns(data, network):
+    history = fit(network(), data, RECIPE.but(epochs=4), progress=False)
+    assert history.accuracy[-1] > 0.9
+    assert {p.device.type for p in history.model.parameters()} == {"cpu"}
+    on_device = network().to(devices.choose_device())
+    assert evaluate(on_device, Data(data.train, data.test, "x")).by_scale == {}
+    assert isinstance(data.test, Split)
