@@ -17,7 +17,7 @@ from inception_edu.training.data import Data, Split, plain_digits
 from inception_edu.training.evaluation import evaluate
 from inception_edu.training.loop import fit
 
-RATES = (0.0125, 0.025, 0.05, 0.1, 0.2)
+RATES = (0.025, 0.05, 0.1, 0.2)
 LEARNING_RATES = {"sgd": 0.05, "rmsprop_tf": 0.05}
 SIZE, WATCHED = 48, 100  # of the test images, those that are evaluated every epoch
 

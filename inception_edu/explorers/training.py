@@ -41,6 +41,7 @@ STORED = {
     "modules": "modules at equal MACs",
     "ladder": "v3's ladder",
 }
+TABLES = {"ladder": "ladder_short"}  # with accuracy by scale
 SCALES = {s: s for s in ("10-15", "16-23", "24-31", "32-40")}  # columns by scale
 SCALES["all"] = "accuracy"
 
@@ -87,7 +88,7 @@ class Group:
 @cache
 def stored(experiment):
     """The groups of a stored experiment, best last; none where nothing is stored."""
-    path = FOLDER / f"{experiment}.csv"
+    path = FOLDER / f"{TABLES.get(experiment, experiment)}.csv"
     if not path.exists():
         return ()
     with open(path, newline="", encoding="utf-8") as file:

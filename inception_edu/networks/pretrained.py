@@ -195,7 +195,7 @@ def load_mini(name, sha256, aux=False):
         raise ValueError(
             f"{path} is missing or not the file that was shipped; install "
             f"inception_edu again, or train it: python -m "
-            f"experiments.minis --models {name}"
+            f"experiments minis --only model={name}"
         )
     model = create_model(name)
     load_weights(model, path)

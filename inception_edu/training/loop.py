@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from inception_edu.networks import create_model
 from inception_edu.networks.memory_format import lay_out
 from inception_edu.training import recipes
+from inception_edu.training.average import Average
 from inception_edu.training.batches import batch_count, batches
 from inception_edu.training.checkpoint import (
     identity_of,
@@ -252,13 +252,7 @@ class Training:
         self.train = self.on_device(data.train)
         self.test = self.on_device(data.test)
         self.optimizer = make_optimizer(recipe, model)
-        self.average = None
-        if recipe.average:
-            self.average = AveragedModel(
-                model,
-                multi_avg_fn=get_ema_multi_avg_fn(recipe.average),
-                use_buffers=True,
-            )
+        self.average = Average(model, recipe.average) if recipe.average else None
         self.scaler = gradient_scaler(device)
         self.batches = batch_count(data.train, recipe)
         self.parts = 1  # of a batch, computed one after the other
@@ -368,7 +362,7 @@ class Training:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.average:
-            self.average.update_parameters(self.model)
+            self.average.update()
         return loss, right
 
     def gradients(self, images, labels):
@@ -421,7 +415,7 @@ class Training:
 
     def record(self, tally, start):
         """Evaluate, and append a row for the epoch or the part of it done."""
-        model = self.average.module if self.average else self.model
+        model = self.average.model if self.average else self.model
         right = correct(model.eval(), self.test, self.device, self.layout)
         loss, accuracy = tally.read()
         self.history.add(
@@ -436,7 +430,7 @@ class Training:
     def keep_average(self):
         """Give the model the averaged weights, which are the ones evaluated."""
         if self.average and self.history.epoch:
-            self.model.load_state_dict(self.average.module.state_dict())
+            self.model.load_state_dict(self.average.model.state_dict())
 
 
 def is_false(answer):

@@ -9,7 +9,7 @@ import inception_edu as ie
 from experiments import responses
 from inception_edu.networks.layers import Branches
 from inception_edu.training import results
-from inception_edu.training.data import BINS
+from inception_edu.training.data import BINS, as_input
 
 TABLE = results("responses")
 
@@ -56,7 +56,7 @@ def test_the_difference_is_that_of_the_concatenated_outputs():
     model.inception_a.register_forward_hook(lambda _, i, output: outputs.append(output))
     with torch.no_grad():
         for images in (drawn, bare):
-            model(responses.as_input(images))
+            model(as_input(images))
     expected = (outputs[0] - outputs[1]).abs().sum((1, 2, 3))
     ours = sum(change for (layer, _), change in found.items() if layer == "inception_a")
     assert np.allclose(ours, expected, rtol=1e-4)
@@ -66,7 +66,8 @@ def test_the_difference_is_that_of_the_concatenated_outputs():
 def test_the_stored_table_is_what_the_command_measures():
     name = "mini_reduced"
     data = responses.pairs()
-    for trained, model in responses.networks(name):
+    for trained in (True, False):
+        model = responses.network(name, trained)
         stored = TABLE[(TABLE["model"] == name) & (TABLE["trained"] == trained)]
         rows = responses.shares(model, *data)
         assert [(r["layer"], r["branch"], r["scale"], r["images"]) for r in rows] == [

@@ -7,11 +7,10 @@ import torch
 from safetensors.torch import load_file
 
 import inception_edu as ie
-from experiments import minis
-from experiments.runner import count
+from experiments import minis, runner
 from inception_edu.networks import pretrained as weights
 from inception_edu.training.data import BINS, digits_at_scale
-from inception_edu.training.loop import evaluate
+from inception_edu.training.evaluation import evaluate
 
 ROWS = weights.trained_minis()
 MARGIN = 0.01  # 20 of 2,000 images: processors round differently
@@ -23,17 +22,17 @@ def digits():
 
 
 def test_every_mini_of_the_plan_is_there_with_its_command():
-    assert set(ROWS) == set(minis.SHIPPED)
-    for run in minis.plan():
+    assert set(ROWS) == set(minis.MODELS)
+    for run in minis.runs((0,), 8, 6000):
         row = ROWS[run["model"]]
         assert {key: row[key] for key in run} == {k: str(v) for k, v in run.items()}
-        for option in ("model", "seed", "epochs", "images"):
-            name = option.replace("model", "models")
-            assert f"--{name} {run[option]}" in row["command"]
-        assert row["command"].startswith("python -m inception_edu.training.minis ")
+        assert row["command"] == (
+            f"python -m experiments minis --only model={run['model']} "
+            "--seeds 0 --epochs 8 --images 6000"
+        )
 
 
-@pytest.mark.parametrize("name", minis.SHIPPED)
+@pytest.mark.parametrize("name", minis.MODELS)
 def test_the_stored_accuracy_is_that_of_the_stored_weights(name, digits):
     model, row = ie.load_pretrained(name), ROWS[name]
     accuracy, by_scale = evaluate(model, digits)
@@ -42,7 +41,7 @@ def test_the_stored_accuracy_is_that_of_the_stored_weights(name, digits):
     for scale, share in by_scale.items():
         assert share == pytest.approx(float(row[scale]), abs=3 * MARGIN)
     assert accuracy > 0.85
-    assert count(model)[1] == int(row["params"])
+    assert sum(p.numel() for p in model.parameters()) == int(row["params"])
 
 
 def test_small_digits_are_the_hard_ones_for_every_mini():
@@ -50,7 +49,7 @@ def test_small_digits_are_the_hard_ones_for_every_mini():
         assert float(row["10-15"]) < min(float(row[s]) for s in list(BINS)[1:])
 
 
-TINY = ["--models", "mini_reduced", "--epochs", "1", "--images", "100"]
+TINY = ["minis", "--only", "model=mini_reduced", "--epochs", "1", "--images", "100"]
 
 
 @pytest.fixture
@@ -61,7 +60,8 @@ def few_images(monkeypatch):
 
 
 def test_the_command_stores_what_it_measured(tmp_path, few_images, capsys):
-    assert minis.main([*TINY, "--out", str(tmp_path)])
+    given = [*TINY, "--out", str(tmp_path / "minis.csv")]
+    assert runner.main(given)
     path = tmp_path / "mini_reduced.safetensors"
     with open(tmp_path / "minis.csv", newline="") as file:
         (row,) = csv.DictReader(file)
@@ -76,47 +76,23 @@ def test_the_command_stores_what_it_measured(tmp_path, few_images, capsys):
     assert row["accuracy"] == f"{accuracy:.4g}"
     assert list(row) == list(ROWS["mini_reduced"])
     before = path.read_bytes()
-    assert minis.main([*TINY, "--out", str(tmp_path)])
+    assert runner.main(given)
     assert "1 of 1 runs are in minis.csv" in capsys.readouterr().out
     assert path.read_bytes() == before
 
 
-def test_the_same_seed_gives_the_same_file_and_a_break_changes_nothing(
-    tmp_path, few_images, monkeypatch
-):
-    (run,) = minis.plan(["mini_reduced"], epochs=2, images=100)
-    first = minis.train(run, tmp_path / "a")
-    whole, resumed = minis.fit, []
+def test_an_interrupted_training_writes_no_row_and_is_resumed(few_images, monkeypatch):
+    run = minis.runs((0,), 2, 100)[0]
+    first, fit, epochs = minis.measure(run), minis.fit, []
 
     def broken(*args, **options):
-        return whole(*args, **options, callback=lambda history: False)
+        return fit(*args, **options, callback=lambda history: False)
 
     def watched(*args, **options):
-        return whole(*args, **options, callback=lambda h: resumed.append(h.epoch[-1]))
+        return fit(*args, **options, callback=lambda h: epochs.append(h.epoch[-1]))
 
     monkeypatch.setattr(minis, "fit", broken)
-    assert minis.train(run, tmp_path / "b") is None  # one epoch of two
+    assert minis.measure(run) is None  # one epoch of two
     monkeypatch.setattr(minis, "fit", watched)
-    again = minis.train(run, tmp_path / "b")
-    assert resumed == [2]
-    assert again["sha256"] == first["sha256"]
-
-
-def test_an_interrupted_training_writes_no_row(tmp_path, few_images, monkeypatch):
-    def stopped(*args, **options):
-        def interrupt(history):
-            raise KeyboardInterrupt
-
-        return fit(*args, **options, callback=interrupt)
-
-    fit = minis.fit
-    monkeypatch.setattr(minis, "fit", stopped)
-    assert not minis.main([*TINY, "--out", str(tmp_path)])
-    assert not (tmp_path / "minis.csv").exists()
-    monkeypatch.setattr(minis, "fit", fit)
-    assert minis.main([*TINY, "--out", str(tmp_path)])
-
-
-def test_an_unknown_mini_is_refused():
-    with pytest.raises(SystemExit):
-        minis.main(["--models", "mini_naive"])
+    assert minis.measure(run)["file"] == first["file"]
+    assert epochs == [2]

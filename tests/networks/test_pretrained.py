@@ -195,7 +195,7 @@ def test_a_damaged_mini_is_refused(tmp_path, monkeypatch, harm):
         )
     with pytest.raises(ValueError, match="not the file that was shipped") as words:
         load_pretrained("mini_v4")
-    assert "experiments.minis --models mini_v4" in str(words.value)
+    assert "experiments minis --only model=mini_v4" in str(words.value)
 
 
 def test_a_mini_comes_without_auxiliary_heads():

@@ -1,0 +1,221 @@
+"""The runner: resumable without loss, parallel, and what each experiment measures."""
+
+import csv
+
+import pytest
+import torch
+
+import inception_edu as ie
+from experiments import ladder, modules, residual_scaling, runner
+from experiments.runner import Experiment, add_rows, missing_runs, read_table, run_all
+from inception_edu.networks.minis import MATCHED_WIDTH
+from inception_edu.training import Diverged, History, dead_channels, recipes, results
+from inception_edu.training.data import plain_digits
+
+PLAN = [{"model": m, "seed": s} for s in (0, 1) for m in ("a", "b")]
+
+
+def row(run):
+    return {**run, "accuracy": 0.5, "seconds": 1.0}
+
+
+def two_rows(run):
+    return [row(run) | {"layer": layer} for layer in ("first", "second")]
+
+
+def experiment(path, measure=row, **options):
+    return Experiment(
+        table=path, runs=None, key=("model", "seed"), measure=measure, **options
+    )
+
+
+def read(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "x.csv"
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_runs_in_the_table_are_skipped(path, capsys, jobs):
+    assert run_all(experiment(path), PLAN[:3], path, jobs)
+    assert run_all(experiment(path), PLAN, path, jobs)
+    rows = read(path)
+    assert sorted((r["model"], int(r["seed"])) for r in rows) == sorted(
+        tuple(run.values()) for run in PLAN
+    )
+    assert "3 of 4 runs are in x.csv" in capsys.readouterr().out
+
+
+def test_an_interrupt_loses_no_finished_run(path, capsys):
+    def interrupted(run):
+        if run == PLAN[2]:
+            raise KeyboardInterrupt
+        return row(run)
+
+    assert not run_all(experiment(path, interrupted), PLAN, path)
+    assert len(read(path)) == 2
+    assert "the same command continues from here" in capsys.readouterr().err
+    # fit caught the Ctrl-C
+    assert not run_all(experiment(path, lambda run: None), PLAN, path)
+    assert run_all(experiment(path), PLAN, path)
+    assert len(read(path)) == 4
+
+
+def test_a_run_may_have_several_rows_and_files_of_its_own(path):
+    def store(rows, folder):
+        (folder / "beside.txt").write_text(rows[0]["model"])
+        return rows
+
+    assert run_all(experiment(path, two_rows, store=store), PLAN[:1], path)
+    assert [r["layer"] for r in read(path)] == ["first", "second"]
+    assert (path.parent / "beside.txt").read_text() == "a"
+    assert missing_runs(PLAN, path, ("model", "seed")) == PLAN[1:]
+
+
+def test_a_row_that_was_cut_off_is_measured_again(path):
+    add_rows(path, [row(run) for run in PLAN[:2]])
+    path.write_text(path.read_text()[:-6])
+    assert missing_runs(PLAN, path, ("model", "seed")) == PLAN[1:]
+    assert run_all(experiment(path), PLAN, path)
+    assert len(read(path)) == 4
+
+
+def test_other_columns_are_refused(path):
+    add_rows(path, [{"a": 1}])
+    with pytest.raises(ValueError, match="columns a, this run has b"):
+        add_rows(path, [{"b": 1}])
+    with pytest.raises(ValueError, match="not a table of these runs"):
+        missing_runs(PLAN, path, ("model",))
+    assert read_table(path) == (["a"], [{"a": "1"}])
+
+
+@pytest.mark.parametrize("name", runner.names())
+def test_every_experiment_is_complete(name):
+    module = __import__(f"experiments.{name}", fromlist=["EXPERIMENT"])
+    for found in (module.EXPERIMENT, getattr(module, "SEARCH", module.EXPERIMENT)):
+        runs = found.runs(found.seeds[:1], found.epochs, found.images)
+        assert runs and all(set(found.key) <= set(run) for run in runs)
+        keys = [tuple(run[column] for column in found.key) for run in runs]
+        assert len(set(keys)) == len(keys)
+        assert module.__doc__.startswith(("Lesson", "The"))
+    if hasattr(module, "SEARCH"):
+        assert not set(module.SEARCH.seeds) & set(module.EXPERIMENT.seeds)
+
+
+@pytest.mark.parametrize(
+    ("argv", "only", "seeds"),
+    [
+        (["modules"], "model=mini_reduced", ["0", "1"]),
+        (["residual_scaling"], "network=narrow, no addition", ["0"]),
+        (["modules", "--search"], "model=mini_3x3", ["100"]),
+    ],
+)
+def test_the_command_trains_and_continues(tmp_path, monkeypatch, argv, only, seeds):
+    monkeypatch.setattr(modules, "RATES", (0.01,))
+    path = tmp_path / "m.csv"
+    given = [*argv, "--images", "64", "--epochs", "1", "--only", only]
+    for some in (seeds[:1], seeds):
+        assert runner.main([*given, "--out", str(path), "--seeds", *some])
+    rows = read(path)
+    assert {r["seed"] for r in rows} == set(seeds)
+    assert {r["torch"] for r in rows} == {torch.__version__}
+    column, _, value = only.partition("=")
+    assert {r[column] for r in rows} == {value}
+
+
+def test_what_the_command_does_not_know_is_refused(capsys):
+    for argv in (["nothing"], ["minis", "--search"], ["modules", "--only", "model=x"]):
+        with pytest.raises(SystemExit):
+            runner.main(argv)
+    assert "no run has model=x" in capsys.readouterr().err
+
+
+# The stored tables.
+
+
+def test_an_unknown_table_names_the_stored():
+    with pytest.raises(ValueError, match="modules"):
+        results("nothing")
+
+
+@pytest.mark.parametrize("module", [modules, residual_scaling, ladder])
+def test_the_stored_table_holds_every_run_once(module):
+    found = module.EXPERIMENT
+    table = results(found.table.stem)
+    runs = found.runs(found.seeds, found.epochs, found.images)
+    expected = {tuple(run[column] for column in found.key) for run in runs}
+    stored = list(table[list(found.key)].itertuples(index=False, name=None))
+    assert set(stored) == expected and len(stored) == len(expected)
+
+
+def test_the_scales_of_the_modules_add_up():
+    table = results("modules")
+    scales = table[["10-15", "16-23", "24-31", "32-40"]]
+    assert ((scales > 0.1) & (scales <= 1)).all().all()
+    # 31 scales, equally often: the accuracy is near the scales' weighted mean.
+    weighted = scales.mul([6 / 31, 8 / 31, 8 / 31, 9 / 31]).sum(axis=1)
+    assert (weighted - table["accuracy"]).abs().max() < 0.02
+
+
+def test_the_stored_costs_are_the_networks():
+    for _, row in results("modules").drop_duplicates(["model", "width"]).iterrows():
+        model = ie.create_model(row["model"], width=row["width"])
+        trace = ie.trace(model, (1, 3, 48, 48))
+        assert (trace.macs, trace.params) == (row["macs"], row["params"])
+        assert row["matched"] == (MATCHED_WIDTH[row["model"]] == row["width"])
+    table = results("residual_scaling")
+    for _, row in table.drop_duplicates(["network", "scale"]).iterrows():
+        model = residual_scaling.build(row["network"], row["scale"], 0)
+        trace = ie.trace(model, (1, 3, residual_scaling.SIZE, residual_scaling.SIZE))
+        assert (trace.macs, trace.params) == (row["macs"], row["params"])
+    macs = table.groupby("network")["macs"].first()
+    assert abs(macs["v4"] / macs["residual"] - 1) < 0.02
+    last = table["by_epoch"].str.split().str[-1].astype(float)
+    assert (last == table["accuracy"]).all()
+    assert ((table["dead"] >= 0) & (table["dead"] <= table["zeros"] + 1e-9)).all()
+
+
+def test_the_ladder_is_trained_until_its_losses_are_flat():
+    """The last quarter of the epochs lowers the loss by less than 0.05."""
+    table = results("ladder")
+    assert (table["train_accuracy"] > 0.97).all()
+    assert ((table["loss_before"] - table["loss"]).abs() < 0.05).all()
+    steps = table["epochs"] * (table["images"] / 16)
+    assert steps.max() / steps.min() < 1.05
+    assert set(table["rung"]) == {*recipes.ladder, "fewer images"}
+
+
+# What they measure.
+
+
+def test_zeros_and_dead_channels_by_hand():
+    model = residual_scaling.build("narrow", 1.0, seed=0)
+    with torch.no_grad():
+        model.c5.up.bias[:24] = -1000.0
+        model.c5.up.bias[24:] = 1000.0
+    images = plain_digits(2).test.images[:20]
+    assert dead_channels(model, images) == (0.25, 0.25)
+    assert not model.avgpool._forward_pre_hooks
+
+
+def test_a_run_that_diverges_at_once_is_a_row_too(monkeypatch):
+    def explode(*_, **__):
+        raise Diverged("the loss became nan", History("mini_resnet"))
+
+    monkeypatch.setattr(residual_scaling, "fit", explode)
+    run = {"network": "narrow", "scale": 1.0, "learning_rate": 9.0, "seed": 0}
+    row = residual_scaling.measure({**run, "epochs": 1, "images": 64})
+    assert row["loss"] != row["loss"]  # not a number
+    assert row["by_epoch"] == f"{row['accuracy']:.4f}"
+    assert row["accuracy"] < 0.3
+
+
+def test_the_ladders_control_has_fewer_images_and_as_many_steps():
+    runs = {run["rung"]: run for run in ladder.runs([0], 32, 200)}
+    baseline, control = runs["baseline"], runs["fewer images"]
+    assert control["images"] == 150 < baseline["images"]
+    assert abs(control["epochs"] * 150 / (baseline["epochs"] * 200) - 1) < 0.02
