@@ -1,5 +1,5 @@
-"""The experiments behind the stored tables: `python -m experiments NAME`.
+"""What makes the stored tables: `python -m experiments NAME`.
 
-A file here that defines `EXPERIMENT` is one, under the file's name; `SEARCH`, where
-there is one, is its search for a setting, which `--search` runs.
+Every other file here is an experiment. It defines `EXPERIMENT`, and `SEARCH` where a
+setting was searched first; or, where there is nothing to resume, `main()`.
 """

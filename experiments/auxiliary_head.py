@@ -1,18 +1,15 @@
-"""Gradients of mini_v3's main and auxiliary losses, the auxiliary head explorer's.
+"""The auxiliary head explorer's gradients: of mini_v3's main and auxiliary losses.
 
-    python -m experiments auxiliary_head
-
-measures mini_v3 on digits at every scale, at its first weights and after 200 steps,
+Measures mini_v3 on digits at every scale, at its first weights and after 200 steps,
 with a head at each of three places and without one, with and without batch
 normalization; three seeds, some minutes. Writes explorers/auxiliary_head.csv.
 """
-
-import csv
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from experiments.runner import Experiment
 from inception_edu.explorers.auxiliary_head import (
     MEASURED,
     PLACES,
@@ -26,20 +23,19 @@ from inception_edu.networks.layers import ConvUnit
 from inception_edu.networks.minis import AuxiliaryHead
 from inception_edu.training import as_input, digits_at_scale
 
-SEEDS = (0, 1, 2)
 BATCH = 32  # images a step
 TRAINED_WITH = 0.4  # the weight of the head's loss
 
 
 def build(norm, place, head_norm, seed):
-    """mini_v3 with its head at `place` (None: no head), first weights from `seed`.
+    """mini_v3 with its head at `place` ("none": no head), first weights from `seed`.
 
     `norm=False` takes batch normalisation out of the network and the head's 1x1;
     `head_norm` decides for the head's "fully connected" layer alone.
     """
     torch.manual_seed(seed)
     model = create_model("mini_v3", num_classes=10)
-    if place:
+    if place != "none":
         widths = {"mixed_a": 30, "reduction_a": 52, "mixed_b": 64}
         head = AuxiliaryHead(widths[place], 10, bn_aux=head_norm)
         model.aux_heads = nn.ModuleDict({place: head})
@@ -100,53 +96,49 @@ def train(model, split, seed):
         optimizer.step()
 
 
-def plan():
-    """`(norm, place, head_norm, seed)` of every network measured."""
-    heads = [(None, False)]
-    heads += [(place, head_norm) for place in PLACES for head_norm in (False, True)]
+def runs(seeds, epochs, images):
+    """Every place of the head, none among them, in every kind of network."""
+    heads = [("none", 0)]
+    heads += [(place, head_norm) for place in PLACES for head_norm in (0, 1)]
     return [
-        (norm, *head, seed)
-        for seed in SEEDS
-        for norm in (True, False)
-        for head in heads
+        {
+            "norm": norm,
+            "place": place,
+            "head_norm": head_norm,
+            "seed": seed,
+            "images": images,
+        }
+        for seed in seeds
+        for norm in (1, 0)
+        for place, head_norm in heads
     ]
 
 
-def rows(norm, place, head_norm, seed, data):
-    """The table's rows for one network: every stage, before and after training."""
-    model = build(norm, place, head_norm, seed)
+def measure_network(run):
+    """The rows of one network: every stage, before and after training."""
+    run = dict(run)
+    data = digits_at_scale(run.pop("images"))
     images = as_input(data.test.images[:MEASURED])
     labels = data.test.labels[:MEASURED]
-    for steps in (0, STEPS):
-        if steps:
-            train(model, data.train, seed)
-        table, main = measure(model, images, labels)
-        for stage, gradient in table.items():
-            yield {
-                "norm": int(norm),
-                "place": place or "none",
-                "head_norm": int(head_norm),
-                "seed": seed,
-                "steps": steps,
-                "stage": stage,
-                **{name: f"{v:.6g}" for name, v in gradient._asdict().items()},
-                "main_loss": f"{main:.4f}",
-            }
-
-
-def main(out=TABLE):
-    """Measure every network of the plan and write the table."""
+    norm, place, head_norm, seed = run.values()
+    found = []
     with torch.random.fork_rng():
-        data = digits_at_scale(6000)
-        found = []
-        for number, network in enumerate(plan(), 1):
-            found += rows(*network, data)
-            print(f"{number} of {len(plan())}: {network}", flush=True)
-    with open(out, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, found[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(found)
+        model = build(norm, place, head_norm, seed)
+        for steps in (0, STEPS):
+            if steps:
+                train(model, data.train, seed)
+            table, main = measure(model, images, labels)
+            for stage, gradient in table.items():
+                row = run | {"steps": steps, "stage": stage}
+                row |= {name: f"{v:.6g}" for name, v in gradient._asdict().items()}
+                found.append(row | {"main_loss": f"{main:.4f}"})
+    return found
 
 
-if __name__ == "__main__":
-    main()
+EXPERIMENT = Experiment(
+    table=TABLE,
+    runs=runs,
+    key=("norm", "place", "head_norm", "seed"),
+    measure=measure_network,
+    seeds=(0, 1, 2),
+)

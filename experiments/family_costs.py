@@ -1,8 +1,6 @@
-"""Costs of the Inception family at its own image sizes, the family explorer's.
+"""The family explorer's costs: every network at its own image size.
 
-    python -m experiments family_costs
-
-traces every network that the explorer shows and writes explorers/family_figures.csv.
+Traces every network that the explorer shows and writes explorers/family_figures.csv.
 """
 
 import csv
@@ -34,7 +32,3 @@ def main(out=TABLE):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["network", "options", *COLUMNS])
         writer.writerows(rows())
-
-
-if __name__ == "__main__":
-    main()

@@ -1,8 +1,6 @@
-"""The modules of every network at every input size, the network explorer's.
+"""The network explorer's modules: of every network at every input size.
 
-    python -m experiments network_tables
-
-traces each network that the explorer names at each size that its slider has, with
+Traces each network that the explorer names at each size that its slider has, with
 one A, one B and one C, in a few seconds, and writes explorers/networks.json.gz, so
 that the explorer draws without torch.
 """
@@ -69,7 +67,3 @@ def main(out=TABLES):
     text = json.dumps(tables(), separators=(",", ":"))
     out.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
     print(f"{out.name}: {out.stat().st_size:,} bytes")
-
-
-if __name__ == "__main__":
-    main()

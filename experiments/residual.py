@@ -1,34 +1,34 @@
-"""Signal and gradient through stacks of residual blocks, the residual explorer's.
+"""The residual explorer's stacks: signal and gradient through residual blocks.
 
-    python -m experiments residual
-
-measures the stacks of `explorers.residual` at their first weights, three seeds, in
-about a minute, and writes explorers/residual.csv.
+Measures the stacks of `explorers.residual` at their first weights, three seeds, in
+about a minute, and writes explorers/residual.csv: the mean over the seeds.
 """
 
-import csv
-
+from experiments.runner import Experiment
 from inception_edu.explorers.residual import SCALES, TABLE, Measured, measure, stack
 
 SEEDS = (0, 1, 2)
 
 
-def main(out=TABLE):
-    """Measure every stack and write the table: the mean over the seeds."""
+def runs(seeds, epochs, images):
+    """Every scale, with and without batch normalization."""
+    return [{"norm": norm, "scale": scale} for norm in (1, 0) for scale in SCALES]
+
+
+def measure_stack(run):
+    """A row for each depth of one stack."""
+    norm, scale = run.values()
+    found = [measure(stack(scale, bool(norm), seed), seed) for seed in SEEDS]
     rows = []
-    for norm in (True, False):
-        for scale in SCALES:
-            runs = [measure(stack(scale, norm, seed), seed) for seed in SEEDS]
-            for depth, seeds in enumerate(zip(*runs, strict=True)):
-                means = [
-                    sum(column) / len(SEEDS) for column in zip(*seeds, strict=True)
-                ]
-                rows.append([int(norm), scale, depth, *(f"{m:.5g}" for m in means)])
-    with open(out, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["norm", "scale", "depth", *Measured._fields])
-        writer.writerows(rows)
+    for depth, seeds in enumerate(zip(*found, strict=True)):
+        means = [sum(column) / len(SEEDS) for column in zip(*seeds, strict=True)]
+        texts = (f"{mean:.5g}" for mean in means)
+        rows.append(
+            {**run, "depth": depth} | dict(zip(Measured._fields, texts, strict=True))
+        )
+    return rows
 
 
-if __name__ == "__main__":
-    main()
+EXPERIMENT = Experiment(
+    table=TABLE, runs=runs, key=("norm", "scale"), measure=measure_stack
+)

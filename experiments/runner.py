@@ -51,7 +51,7 @@ def table_path(name):
 
 
 def names():
-    """The experiments: the files here that define `EXPERIMENT`."""
+    """The experiments: the other files here."""
     files = {file.stem for file in Path(__file__).parent.glob("*.py")}
     return sorted(files - {"__init__", "__main__", "runner"})
 
@@ -172,6 +172,9 @@ def parse(argv):
     parser.add_argument("--scheduler", help="address of the Dask scheduler")
     given = parser.parse_args(argv)
     module = import_module(f"experiments.{given.name}")
+    if not hasattr(module, "EXPERIMENT"):  # a table made at once
+        given.experiment = module.main
+        return parser, given
     if given.search and not hasattr(module, "SEARCH"):
         parser.error(f"{given.name} has no search")
     given.experiment = module.SEARCH if given.search else module.EXPERIMENT
@@ -185,6 +188,9 @@ def main(argv=None):
     """The command: True when every run is in its table."""
     parser, given = parse(argv)
     experiment = given.experiment
+    if not isinstance(experiment, Experiment):
+        experiment()
+        return True
     runs = experiment.runs(given.seeds, given.epochs, given.images)
     if given.only:
         column, _, value = given.only.partition("=")

@@ -25,7 +25,8 @@ from experiments.runner import add_rows, missing_runs
 from inception_edu.figures.images import read_picture
 from inception_edu.training import checkpoint, results
 from inception_edu.training.contest import Contest
-from inception_edu.training.data import Data, Split, as_input, load_data
+from inception_edu.training.data import Data, Split, as_input
+from inception_edu.training.downloads import load_data
 from inception_edu.training.history import History
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -775,17 +776,17 @@ TRAININGS = {
     "a checkpoint in no folder": (
         lambda folder: fit(checkpoint=folder / "no" / "run.pt"),
         FileNotFoundError,
-        "must be a file in a folder that is there",
+        "must be a file in an existing folder",
     ),
     "a folder for a checkpoint": (
         lambda folder: fit(checkpoint=folder),
         FileNotFoundError,
-        "must be a file in a folder that is there",
+        "must be a file in an existing folder",
     ),
     "a pipe for a checkpoint": (
         lambda folder: fit(checkpoint=pipe(folder / "run.pt")),
         FileNotFoundError,
-        "must be a file in a folder that is there",
+        "must be a file in an existing folder",
     ),
     "a pipe for a history": (
         lambda folder: History.load(pipe(folder / "run.json")),
@@ -1045,7 +1046,7 @@ def test_a_folder_that_takes_no_checkpoint_is_told_of_before_the_work(
     monkeypatch.setattr(checkpoint.tempfile, "TemporaryFile", full)
     network = model()
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    with pytest.raises(PermissionError, match="its folder takes no files"):
+    with pytest.raises(PermissionError, match="no file can be written to its folder"):
         fit(network, checkpoint=tmp_path / "run.pt")
     assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())
 

@@ -1,4 +1,4 @@
-"""Arrays that are made once and kept in the user's cache folder."""
+"""The user's folders, and arrays that are made once and kept there."""
 
 import os
 import zlib
@@ -13,6 +13,11 @@ from inception_edu.files import atomic_write
 def cache_folder():
     """Where generated data is kept: INCEPTION_EDU_CACHE, or the user's cache."""
     return own_folder("INCEPTION_EDU_CACHE", "XDG_CACHE_HOME", "~/.cache")
+
+
+def data_folder():
+    """Where the reader's results are kept: INCEPTION_EDU_DATA, or their data folder."""
+    return own_folder("INCEPTION_EDU_DATA", "XDG_DATA_HOME", "~/.local/share")
 
 
 def own_folder(ours, systems, usual):

@@ -8,14 +8,15 @@ weigh as much as the large. Your entries stay on disk, one small file each.
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields
-from math import isfinite
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from inception_edu.cost import trace
 from inception_edu.files import atomic_write
-from inception_edu.training.data import digits_at_scale, own_folder
+from inception_edu.training.cache import data_folder
+from inception_edu.training.data import digits_at_scale
 from inception_edu.training.loop import fit
 from inception_edu.training.recipes import quick
 
@@ -53,33 +54,29 @@ class Entry:
     seed: int
     rules: dict = field(default_factory=lambda: asdict(RULES))
 
-    def __post_init__(self):
-        right = (
-            isinstance(self.name, str)
-            and isinstance(self.macs, int)
-            and isinstance(self.params, int)
-            and isinstance(self.seed, int)
-            and isinstance(self.rules, dict)
-            and isinstance(self.by_scale, dict)
-            and self.by_scale
-            and all(is_share(v) for v in (self.accuracy, *self.by_scale.values()))
-        )
-        if not right:
-            raise ValueError("not an entry of the contest")
-
     @property
     def score(self):
         """Mean accuracy over the sizes, in percent."""
         return 100 * sum(self.by_scale.values()) / len(self.by_scale)
 
+    def __str__(self):
+        shares = "".join(f"{share:8.0%}" for share in self.by_scale.values())
+        return (
+            f"{self.name[:21]:22}{self.score:7.1f}{self.macs / 1e6:8.2f}{shares}"
+            f"{self.seed:6}"
+        )
 
-def is_share(value):
-    return isinstance(value, int | float) and isfinite(value) and 0 <= value <= 1
 
-
-def data_folder():
-    """Where your results are kept: INCEPTION_EDU_DATA, or your data folder."""
-    return own_folder("INCEPTION_EDU_DATA", "XDG_DATA_HOME", "~/.local/share")
+def read_entry(path):
+    """The entry in a file; raises, in many ways, where there is none."""
+    if not path.is_file():  # a pipe would block
+        raise ValueError(f"{path.name} is not a file")
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    entry = Entry(**{column.name: stored[column.name] for column in fields(Entry)})
+    if not all(0 <= share <= 1 for share in (entry.accuracy, *entry.by_scale.values())):
+        raise ValueError(f"{path.name} has an accuracy outside 0 to 1")
+    str(entry)  # what is shown of it can be made
+    return entry
 
 
 class Contest:
@@ -96,7 +93,7 @@ class Contest:
         self.unsaved = []  # entries for which there is no room or no right to write
 
     def check(self, build):
-        """`(model, trace)` of a design, or ValueError naming what is over the rules."""
+        """`(model, trace)` of a design, or ValueError naming what breaks the rules."""
         if isinstance(build, nn.Module) or not callable(build):
             raise TypeError(
                 f"build is a {type(build).__name__}; pass the function or the class "
@@ -125,16 +122,15 @@ class Contest:
         seed again replace their entry. Raises ValueError for a design over budget,
         before anything is trained.
         """
-        import torch
-
         if not isinstance(name, str) or not name.strip():
             raise ValueError(f"name={name!r} must be a text that is not empty")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model, run = self.check(build)
         data = digits_at_scale(self.rules.images)
-        epochs = self.rules.epochs
-        history = fit(model, data, quick, epochs, seed=seed, progress=progress)
+        history = fit(
+            model, data, quick, self.rules.epochs, seed=seed, progress=progress
+        )
         if history.interrupted:
             raise ValueError("the training was stopped, so there is no entry")
         entry = Entry(
@@ -142,7 +138,7 @@ class Contest:
             run.macs,
             run.params,
             history.accuracy[-1],
-            dict(history.by_scale[-1]),
+            history.accuracy_by_scale,
             seed,
             asdict(self.rules),
         )
@@ -156,7 +152,7 @@ class Contest:
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
 
     def keep(self, entry):
-        """Write an entry, whole or not at all; without a disk it lasts as you do."""
+        """Write an entry; where that is impossible, keep it as long as this object."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with atomic_write(self.path(entry)) as part:
@@ -167,19 +163,12 @@ class Contest:
     def read(self):
         """`(entries, damaged files)` of this folder, under these rules."""
         entries, damaged = list(self.unsaved), []
-        try:
-            paths = sorted(self.folder.glob("*.json"))
-            paths = [path for path in paths if not path.stem.endswith(".part")]
-        except OSError:
-            paths = []
-        names = {column.name for column in fields(Entry)}
-        for path in paths:
+        for path in sorted(self.folder.glob("*.json")) if self.folder.is_dir() else ():
+            if path.stem.endswith(".part"):  # another process is writing it
+                continue
             try:
-                if not path.is_file():  # a pipe would be waited for
-                    raise ValueError("no file")
-                stored = json.loads(path.read_text(encoding="utf-8"))
-                entry = Entry(**{key: stored[key] for key in names})
-            except Exception:  # cut off, no JSON, of another shape, not readable
+                entry = read_entry(path)
+            except Exception:  # cut off, not JSON, of another shape, not readable
                 damaged.append(path)
                 continue
             if entry.rules == asdict(self.rules):
@@ -199,28 +188,18 @@ class Contest:
     def __str__(self):
         entries, damaged = self.read()
         lines = [str(self.rules)]
-        if not entries:
-            lines.append("no entry yet: contest.enter('my design', build)")
+        if entries:
+            scales = "".join(f"{label:>8}" for label in entries[0].by_scale)
+            lines.append(f"{'':4}{'design':22}{'score':>7}{'M MACs':>8}{scales}  seed")
         else:
-            bins = list(entries[0].by_scale)
-            lines.append(
-                f"{'':4}{'design':22}{'score':>7}{'M MACs':>8}"
-                + "".join(f"{label:>8}" for label in bins)
-                + f"{'seed':>6}"
-            )
-        for place, entry in enumerate(entries, 1):
-            shares = "".join(f"{share:8.0%}" for share in entry.by_scale.values())
-            lines.append(
-                f"{place:>2}. {entry.name[:21]:22}{entry.score:7.1f}"
-                f"{entry.macs / 1e6:8.2f}{shares}{entry.seed:6}"
-            )
+            lines.append("no entry yet: contest.enter('my design', build)")
+        lines += [f"{place:>2}. {entry}" for place, entry in enumerate(entries, 1)]
         if self.unsaved:
             lines.append(
                 f"{len(self.unsaved)} could not be written to {self.folder} and last "
                 "until this notebook is closed"
             )
-        for path in damaged:
-            lines.append(f"{path.name} cannot be read; it was left as it is")
+        lines += [f"{p.name} cannot be read; it was left as it is" for p in damaged]
         return "\n".join(lines)
 
     __repr__ = __str__
