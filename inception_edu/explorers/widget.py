@@ -7,6 +7,7 @@ import anywidget
 from traitlets import Dict, List, Unicode, observe
 
 from inception_edu.explorers.controls import Panel
+from inception_edu.figures.notebook import picture_html
 from inception_edu.figures.theme import css_variables
 
 _HERE = Path(__file__).parent
@@ -65,10 +66,10 @@ class Explorer(Panel, anywidget.AnyWidget):
     def _repr_mimebundle_(self, **kwargs):
         """The live view, with a line and a still picture where none can run.
 
-        nbval compares the line; GitHub and a notebook that has not been run
-        show the picture.
+        nbval compares the line. What is stored has the picture and no view, so that
+        GitHub and a notebook that has not been run show it.
         """
         data, metadata = super()._repr_mimebundle_(**kwargs)
         data["text/plain"] = f"{self!r} run this cell to use it"
-        data["image/svg+xml"] = self.svg
+        data["text/html"] = picture_html(self.svg, self.summary)
         return data, metadata

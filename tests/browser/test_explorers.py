@@ -6,6 +6,7 @@ import nbformat
 import pytest
 
 from inception_edu.explorers import NAMES
+from inception_edu.figures.notebook import picture_html
 from inception_edu.figures.theme import DARK, LIGHT
 
 LATENCY_GOAL = 40  # milliseconds from key to repaint, on an idle machine
@@ -157,7 +158,7 @@ def test_the_live_view_is_shown_and_a_still_picture_is_stored(lab_page):
         if cell.replace("-", "_") not in NAMES:
             continue
         (output,) = outputs
-        assert output["data"]["image/svg+xml"]
+        assert "<img alt=" in output["data"]["text/html"]
         assert "run this cell to use it" in output["data"]["text/plain"]
     assert lab_page.page.locator(".ie-explorer").count() == len(NAMES) + 1
     assert lab_page.page.locator(".jp-RenderedSVG").count() == 0
@@ -179,19 +180,19 @@ def test_a_theme_reaches_the_picture(lab_page):
                 lab_page.screenshot(explorer.locator, f"{explorer.name}_dark")
 
 
-def test_a_notebook_that_was_not_run_shows_the_line(
+def test_a_notebook_that_was_not_run_shows_the_picture(
     open_notebook, write_notebook, tmp_path
 ):
-    """Stored outputs are not trusted: text is what a reader sees first."""
+    """Stored outputs are not trusted, and hold no widget to wait for."""
     line = "<Explorer toy: 5 wide> run this cell to use it"
     path = write_notebook(tmp_path / "stored.ipynb", {"stored": "1"})
     book = nbformat.read(path, 4)
-    picture = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 9 9'></svg>"
-    data = {"text/plain": line, "image/svg+xml": picture}
+    svg = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 9 9'></svg>"
+    data = {"text/plain": line, "text/html": picture_html(svg, "5 wide")}
     book.cells[0].outputs = [nbformat.v4.new_output("display_data", data)]
     nbformat.write(book, path)
     page = open_notebook(path).page
-    page.get_by_text(line).wait_for()
+    page.get_by_alt_text("5 wide").wait_for()
 
 
 def test_a_second_run_of_a_cell_gives_a_second_life(

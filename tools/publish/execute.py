@@ -111,7 +111,15 @@ def tidy(notebook):
         for key in [key for key in cell.metadata if key not in CELL_METADATA]:
             del cell.metadata[key]
         for output in cell.get("outputs", []):
+            if is_explorer(output):  # its picture shows until the cell is run
+                output.data.pop(WIDGET, None)
             number_model(output, models)
+
+
+def is_explorer(output):
+    """Whether an output shows an explorer, live or as a stored picture."""
+    words = output.get("data", {}).get("text/plain", "")
+    return words.startswith("<Explorer ")
 
 
 def number_model(output, models):

@@ -25,7 +25,7 @@ from tools.publish.bundle import (
     npm_file,
     own_file,
 )
-from tools.publish.execute import WIDGET
+from tools.publish.execute import WIDGET, is_explorer
 
 STATE = ("_face", "_shown", "_frames")
 FORMULA = re.compile(
@@ -77,12 +77,7 @@ class Explorers(Preprocessor):
 
 def explorers(cell):
     """The outputs of a cell that are explorers."""
-    return [
-        output
-        for output in cell.get("outputs", [])
-        if WIDGET in data_of(output)
-        and output.data.get("text/plain", "").startswith("<Explorer")
-    ]
+    return [output for output in cell.get("outputs", []) if is_explorer(output)]
 
 
 def data_of(output):

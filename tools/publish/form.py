@@ -194,7 +194,9 @@ def described_pictures(notebook):
 def twin(output):
     """Whether an output says in words what its picture shows, not only its name."""
     words = output.data.get("text/plain", "").strip()
-    return len(words.splitlines()) > 1 and not words.startswith("<")
+    if words.startswith("<"):  # the name of an object; an explorer's has its summary
+        return words.startswith("<Explorer ")
+    return len(words.splitlines()) > 1
 
 
 def no_list_by_chance(notebook):
