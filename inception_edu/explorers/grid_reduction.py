@@ -10,7 +10,16 @@ stride 2 adds the rest; the released reductions add them in two branches.
 from dataclasses import dataclass
 
 from inception_edu.explorers.controls import Choice, Picture, Range
-from inception_edu.figures.plot import LABEL, NOTE, SHEET, bar_row, short, times
+from inception_edu.figures.plot import (
+    LABEL,
+    NOTE,
+    SHEET,
+    bar_plot,
+    round_up,
+    short,
+    tick,
+    times,
+)
 from inception_edu.figures.svg import Drawing
 
 WAY = 178  # pixels for each way
@@ -95,85 +104,86 @@ def draw(state):
     three = ways(state)
     pool, convolve, both = three
     summary = (
-        f"{short(pool.macs)} MACs pool first, through {pool.sizes[1]:,} values; "
-        f"{short(convolve.macs)} convolve first, "
-        f"{times(convolve.macs / pool.macs)} that; {short(both.macs)} in parallel"
+        f"Pooling first costs {short(pool.macs)} MACs and leaves {pool.sizes[1]:,} "
+        f"values to the convolution; convolving first costs {short(convolve.macs)}, "
+        f"{times(convolve.macs / pool.macs)} as much; in parallel it is "
+        f"{short(both.macs)}, {100 * both.macs / pool.macs:.3g}% of pooling first."
     )
-    sheet = Drawing(SHEET, 408)
-    scale = WAY / max(size for way in three for size in way.sizes)
+    sheet = Drawing(SHEET, 426)
+    most = round_up(max(size for way in three for size in way.sizes))
     kernel = f"{state['kernel']}x{state['kernel']}"
     for i, way in enumerate(three):
-        draw_way(sheet, WAY / 2 + i * (SHEET - WAY) / 2, scale, way, kernel)
+        draw_way(sheet, WAY / 2 + i * (SHEET - WAY) / 2, WAY / most, way, kernel)
+    sheet.line((0, 284), (WAY, 284), width=1, key=f"axis values 0 to {tick(most)}")
+    for x in (0, WAY):
+        sheet.line((x, 280), (x, 288), width=1)
+    sheet.text(WAY + 10, 289, f"{tick(most)} values (d x d x channels)", NOTE)
+    draw_costs(sheet, three, kernel)
     before, narrow, after = pool.sizes
     remark = f"Pool first: {narrow:,} values stand between {before:,} and {after:,}."
-    sheet.text(0, 304, "Every map is drawn as wide as it has values, d x d x k.", NOTE)
-    sheet.text(0, 324, remark, NOTE)
-    draw_costs(sheet, 340, three, kernel)
-    title = f"Three ways to halve a {state['grid']}x{state['grid']} grid: {summary}"
-    return Picture(sheet.svg(title, remark), summary)
+    return Picture(sheet.svg(summary, remark), summary)
+
+
+HIGH = 12  # pixels of a map
 
 
 def draw_way(sheet, middle, scale, way, kernel):
-    """One way from top to bottom, the width of every map to scale."""
+    """One way from top to bottom, the length of every map to scale."""
     sheet.text(middle, 16, way.name, LABEL, anchor="middle", bold=True)
-    tops = (30, 140, 250) if len(way.maps) == 3 else (30, 250)
-    places = [
-        (middle - scale * size / 2, top, scale * size)
-        for size, top in zip(way.sizes, tops, strict=True)
-    ]
-    left, top, wide = places[0]
-    sheet.rect(left, top, wide, 12, "ink")
-    for above, below, joined in zip(places, places[1:], way.joined, strict=False):
-        draw_step(sheet, above, below, joined, kernel)
+    sheet.text(middle, 36, f"{short(way.macs)} MACs", LABEL, anchor="middle")
+    tops = (46, 141, 236) if len(way.maps) == 3 else (46, 236)
+    widths = [scale * size for size in way.sizes]
+    sheet.rect(middle - widths[0] / 2, tops[0], widths[0], HIGH, "ink")
+    steps = zip(tops, tops[1:], widths, widths[1:], way.joined, strict=False)
+    for i, (top, below, wide, narrow, joined) in enumerate(steps):
+        lines = [in_words(part, kernel, len(joined)) for part in joined]
+        is_narrow = way.has_bottleneck and i == 1
+        ends = top + (52 if is_narrow else 36), below - 6 - 17 * len(lines)
+        draw_step(sheet, middle, ends, (wide, narrow), below, joined, kernel)
+        for line, text in enumerate(reversed(lines)):
+            sheet.text(middle, below - 7 - 17 * line, text, NOTE, anchor="middle")
     for (depth, side), size, top in zip(way.maps, way.sizes, tops, strict=True):
         values = f"{side}x{side}x{depth}: {short(size)}"
         sheet.fitted_text(middle, top + 28, values, WAY, NOTE, anchor="middle")
-    for top, below, joined in zip(tops, tops[1:], way.joined, strict=False):
-        lines = in_words(joined, way, kernel)
-        y = below - 10 if below - top < 200 else 172
-        for i, line in enumerate(reversed(lines)):
-            sheet.text(middle, y - 18 * i, line, NOTE, anchor="middle")
     if way.has_bottleneck:
-        left, top, wide = places[1]
-        sheet.rect(left - 3, top - 3, wide + 6, 18, stroke="bad", stroke_width=2)
+        place = (middle - widths[1] / 2 - 3, tops[1] - 3, widths[1] + 6, HIGH + 6)
+        sheet.rect(*place, stroke="bad", stroke_width=2)
         style = {"anchor": "middle", "fill": "bad", "bold": True}
-        sheet.text(middle, top + 46, "bottleneck", NOTE, **style)
+        sheet.text(middle, tops[1] + 45, "bottleneck", NOTE, **style)
 
 
-def draw_step(sheet, above, below, joined, kernel):
-    """From one map `(left, top, width)` to the parts that make the next."""
-    left, top, wide = above
-    upper = ((left, top + 12), (left + wide, top + 12))
-    start, top, wide = below
-    total = sum(channels for channels, _ in joined)
+def draw_step(sheet, middle, ends, widths, below, joined, kernel):
+    """Bands between the labels of two maps, and the parts of the lower map.
+
+    `ends` are the upper and lower edge of the bands, `widths` those of the maps.
+    """
+    (upper, lower), (wide, narrow) = ends, widths
+    start, total = middle - narrow / 2, sum(channels for channels, _ in joined)
     for channels, kind in joined:
-        fill = kernel if kind == "conv" else kind
-        part = wide * channels / total
-        sheet.polygon(
-            *upper, (start + part, top), (start, top), fill=fill, opacity=0.25
-        )
+        fill, part = kernel if kind == "conv" else kind, narrow * channels / total
+        corners = ((middle - wide / 2, upper), (middle + wide / 2, upper))
+        corners += ((start + part, lower), (start, lower))
+        sheet.polygon(*corners, fill=fill, opacity=0.25)
         edge = "paper" if part > 4 else "none"
-        sheet.rect(start, top, max(part, 0.5), 12, fill, stroke=edge)
+        sheet.rect(start, below, max(part, 0.5), HIGH, fill, stroke=edge)
         start += part
 
 
-def in_words(joined, way, kernel):
-    """The operations of a step with their channels, and the MACs if it has any."""
-    stride = "/2" if len(joined) > 1 else ""
-    names = {"pool": "pool 3x3/2", "conv": f"conv {kernel}{stride}"}
-    lines = [f"{names[kind]}: {channels}" for channels, kind in joined]
-    if any(kind == "conv" for _, kind in joined):
-        lines.append(f"{short(way.macs)} MACs")
-    return lines
+def in_words(part, kernel, parts):
+    """An operation with the channels it makes; in parallel both halve the grid."""
+    channels, kind = part
+    stride = "/2" if parts > 1 else ""
+    return f"{'pool 3x3/2' if kind == 'pool' else f'conv {kernel}{stride}'}: {channels}"
 
 
-def draw_costs(sheet, y, three, kernel):
+def draw_costs(sheet, three, kernel):
     """The MACs of the three ways, and how they compare with pool first."""
-    left, room = 116, 190
-    scale = (SHEET - left - room) / max(way.macs for way in three)
+    top = round_up(max(way.macs for way in three))
+    plot = bar_plot(sheet, (116, 306), rows=3, top=top, right=170)
+    plot.axes("MACs", grid="x")
     for i, way in enumerate(three):
-        value = f"{short(way.macs)} MACs"
-        if i:
-            value += f", {times(way.macs / three[0].macs)}"
+        ratio = way.macs / three[0].macs
+        compared = times(ratio) if ratio > 1 else f"{100 * ratio:.3g}%"
+        value = f"{short(way.macs)}, {compared}" if i else short(way.macs)
         parts = [(way.macs, kernel, f"{way.name}: {way.macs:,} MACs")]
-        bar_row(sheet, y + 22 * i, way.name, value, parts, scale, left=left)
+        plot.bar(i, parts, way.name, value)

@@ -74,8 +74,9 @@ def test_320_to_640_from_35_to_17():
     macs = [way.macs for way in grid_reduction.ways(START)]
     assert macs == [532_684_800, 2_257_920_000, 266_342_400]
     assert grid_reduction.draw(START).summary == (
-        "532.7 M MACs pool first, through 92,480 values; "
-        "2.26 G convolve first, 4.24 times that; 266.3 M in parallel"
+        "Pooling first costs 532.7 M MACs and leaves 92,480 values to the "
+        "convolution; convolving first costs 2.26 G, 4.24 times as much; in parallel "
+        "it is 266.3 M, 50% of pooling first."
     )
 
 
@@ -94,5 +95,6 @@ def test_the_parallel_way_needs_channels_to_add():
     with pytest.raises(ValueError, match="take at least 656 output channels"):
         explorer.values = {"in_channels": 640, "out_channels": 320}
     explorer.values = {"in_channels": 624}
-    assert explorer.summary.endswith("26.0 M in parallel")  # 17^2 x 9 x 624 x 16
+    # 17^2 x 9 x 624 x 16; 16 of 640 channels
+    assert explorer.summary.endswith("it is 26.0 M, 2.5% of pooling first.")
     assert "conv 3x3/2: 16" in explorer.svg
