@@ -38,6 +38,11 @@ def times(ratio):
     return f"{ratio:.0f} times" if ratio >= 100 else f"{ratio:.3g} times"
 
 
+def percent(share, digits=0):
+    """A share of 1 in percent: "28 %"."""
+    return f"{100 * share:.{digits}f} %"
+
+
 def dims(sizes):
     """A shape, grid or kernel: "192x28x28"."""
     return "x".join(map(str, sizes))

@@ -23,8 +23,9 @@ from inception_edu.explorers.training_runs import (
     Run,
     Trainer,
 )
-from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, spread, ticks
+from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, number, round_up
 from inception_edu.figures.svg import Drawing
+from inception_edu.text import percent
 from inception_edu.training.history import History
 from inception_edu.training.stored import FOLDER
 
@@ -55,7 +56,7 @@ CONTROLS = [
     Choice("curve", "curve", CURVES, "accuracy"),
     Choice("beside", "stored runs", STORED, "modules"),
 ]
-SWEEP = {"beside": list(STORED), "curve": list(CURVES)}
+SWEEP = {"beside": list(STORED)}
 
 
 def adjust(values, changed, named):
@@ -66,6 +67,11 @@ def adjust(values, changed, named):
         else:
             values["recipe"] = "quick"
     return values
+
+
+def inactive(values):
+    """Where nothing can train, as on a page, only the stored runs can be chosen."""
+    return dict.fromkeys((*SETTINGS, "curve"), "training runs in the notebook only")
 
 
 # Stored runs.
@@ -115,7 +121,7 @@ def stored(experiment):
 # Roles of the theme, since the colours of kernels belong to kernels.
 STYLES = [(role, dash) for dash in (None, "7 4") for role in ("accent", "good", "ink")]
 DASHES = ("2 3", "8 3", "5 2 1 2", "12 3", "3 5")
-LEFT, WIDE, ASIDE = 46, 320, 386  # of the plots; where their labels begin
+LEFT, WIDE = 52, 300  # of the plots; names stand right of them
 
 
 def headline(state, runs):
@@ -123,44 +129,58 @@ def headline(state, runs):
     active = next((run for run in runs if run.status == "training"), None)
     failed = next((run for run in runs[::-1] if run.status == "failed"), None)
     if active:
-        return f"training {active.name}: {active.done:.3g} of {active.epochs} epochs"
+        return f"Training {active.name}: {active.done:.3g} of {active.epochs} epochs"
     if failed:
         return f"{failed.name} failed: {failed.error}"
     settings = {name: state[name] for name in SETTINGS}
     known = next((run for run in runs if run.settings == settings), None)
     if known and known.status == "paused":
-        return f"paused: {known.name}; press Train to go on"
+        return f"{known.name} is paused: press Train to continue"
     return (
-        f"next: {state['model']} {state['recipe']} {state['seed']}, "
+        f"Next: {state['model']}, recipe {state['recipe']}, seed {state['seed']}, "
         f"{state['epochs']} epochs of {state['images']:,} images"
     )
 
 
 def summarise(state, runs, groups):
-    """One line: the runs so far, or else that there is none; the stored ones."""
-    live = [
-        f"{run.name} {run.status}"
-        + (f", {run.history.accuracy[-1]:.1%} after {run.done:.3g}" if run.done else "")
-        for run in runs
-    ]
-    words = "; ".join(live) or "no run yet: press Train"
+    """One line: the runs so far, or else that there is none; the best stored ones."""
+    live = []
+    for run in runs:
+        words = f"{run.name} is {run.status}"
+        if run.done:
+            accuracy = percent(run.history.accuracy[-1], 1)
+            words += f" with {accuracy} after {run.done:.3g} epochs"
+        live.append(words)
+    words = "; ".join(live) or "No run yet: press Train"
     if groups:
         best, seeds = groups[-1], len(groups[-1].accuracy["all"])
-        steps = {"ladder": "rungs"}.get(state["beside"], state["beside"])
+        kinds = {"ladder": "rungs"}.get(state["beside"], state["beside"])
         words += (
-            f"; stored: {best.name} leads {len(groups)} {steps} with "
-            f"{best.mean('all'):.1%} (mean of {seeds})"
+            f". Stored: {best.name} is the best of {len(groups)} {kinds} with "
+            f"{percent(best.mean('all'), 1)}, the mean of {seeds} "
+            f"seed{'s' * (seeds > 1)}"
         )
-    return words
+    return f"{words}."
 
 
 def draw_with(state, runs):
     """The picture of a state and the runs so far; pure."""
     groups = stored(state["beside"])
-    sheet = Drawing(SHEET, 436)
+    sheet = Drawing(SHEET, 440)
     sheet.fitted_text(0, 16, headline(state, runs), SHEET, LABEL, bold=True)
     draw_curves(sheet, state, runs)
-    draw_scales(sheet, state, runs, groups)
+    draw_scales(sheet, runs, groups)
+    if groups:
+        seeds = len(groups[-1].accuracy["all"])
+        note = (
+            f"Stored, in grey: {groups[-1].epochs} epochs of {groups[-1].images:,} "
+            f"images; mean and range of {seeds} seed{'s' * (seeds > 1)}."
+        )
+    elif state["beside"] != "nothing":
+        note = f"None stored: python -m experiments {state['beside']}"
+    else:
+        note = "No stored runs are shown."
+    sheet.fitted_text(0, 434, note, SHEET, NOTE, fill="muted")
     summary = summarise(state, runs, groups)
     return Picture(sheet.svg(f"Training: {summary}", headline(state, runs)), summary)
 
@@ -170,93 +190,65 @@ def draw(state):
     return draw_with(state, ())
 
 
-def percent(value):
-    return f"{value:.0%}"
-
-
 def draw_curves(sheet, state, runs):
-    """The chosen curve of every run, a point an epoch."""
-    name = state["curve"]
+    """The chosen curve of every run, a point an epoch, and where the next will end."""
+    name, epochs = state["curve"], state["epochs"]
     series = [getattr(run.history, name) if run.history else [] for run in runs]
-    epochs = max([state["epochs"], *(run.epochs for run in runs)])
-    loss = name == "loss"
-    most = max([2.5, *(value for values in series for value in values)]) if loss else 1
-    plot = Plot(sheet, (LEFT, 56, WIDE, 120), (0, epochs), (0, most))
-    form = {"format_y": percent} if not loss else {}
-    plot.axes("epochs", CURVES[name], **form)
-    for i, (run, values) in enumerate(zip(runs, series, strict=True)):
-        role, dash = STYLES[i]
+    most = max([2.5, *(v for values in series for v in values)])
+    form, top = (number, most) if name == "loss" else (percent, 1)
+    last = round_up(max([epochs, *(run.epochs for run in runs)]), (1, 2, 5, 10))
+    plot = Plot(sheet, (LEFT, 48, WIDE, 104), (0, max(last, 10)), (0, top))
+    x, _ = plot.at(epochs, 0)
+    sheet.rect(plot.x, plot.y, x - plot.x, plot.height, "panel", key="epochs")
+    plot.axes("epochs", CURVES[name], format_y=form)
+    ends = []
+    for run, values, (role, dash) in zip(runs, series, STYLES, strict=False):
         points = list(zip(run.history.epoch, values, strict=True)) if values else []
         if len(points) > 1:
             plot.curve(points, role, 2, dash)
         for point in points:
             plot.mark(*point, role, 4)
-        y = 62 + 20 * i
-        sheet.line((ASIDE, y), (ASIDE + 22, y), stroke=role, width=3, dash=dash)
-        sheet.fitted_text(ASIDE + 28, y + 5, run.name, SHEET - ASIDE - 28, NOTE)
+        ends.append((*(points[-1] if points else (0, 0)), run.name, role))
+    plot.name_ends(ends)
     if not runs:
-        sheet.text(ASIDE, 67, "no run yet:", NOTE, fill="muted")
-        sheet.text(ASIDE, 86, "press Train", NOTE, fill="muted")
+        middle = plot.x + plot.width / 2, plot.y + plot.height / 2
+        text = "no run yet: press Train"
+        sheet.text(*middle, text, NOTE, anchor="middle", fill="muted")
 
 
-def draw_scales(sheet, state, runs, groups):
+def draw_scales(sheet, runs, groups):
     """Accuracy by the digit's size, live runs and stored ones."""
     lines = [
         (group.name, {s: group.mean(s) for s in group.accuracy}, group)
         for group in groups
     ]
-    for i, run in enumerate(runs):
+    for run, style in zip(runs, STYLES, strict=False):
         if run.done and run.history.accuracy_by_scale:
             points = run.history.accuracy_by_scale | {"all": run.history.accuracy[-1]}
-            lines.append((run.name, points, STYLES[i]))
-    places = list(lines[0][1]) if lines else ["10-15", "16-23", "24-31", "32-40", "all"]
+            lines.append((run.name, points, style))
+    places = list(lines[0][1]) if lines else list(SCALES)
     lines = [line for line in lines if list(line[1]) == places]
-    top, high = 244, 138
-    drawn = [value for _, points, _ in lines for value in points.values()]
-    for _, _, kind in lines:
-        if isinstance(kind, Group):  # the bar from worst to best
-            drawn += [min(values) for values in kind.accuracy.values()]
-    lowest = min(drawn, default=0)
-    low = max(0, int(lowest * 10 - 0.5) / 10)
-    plot = Plot(sheet, (LEFT, top, WIDE, high), (-0.4, len(places) - 0.6), (low, 1))
-    for value in ticks(low, 1, 5):
-        _, y = plot.at(0, value)
-        sheet.line((LEFT, y), (LEFT + WIDE, y), stroke="grid", width=1)
-        sheet.text(LEFT - 6, y + 5, percent(value), NOTE, anchor="end", fill="muted")
-    sheet.text(0, top - 12, "test accuracy by size of the digit (pixels)", NOTE)
-    for i, scale in enumerate(places):
-        x, _ = plot.at(i, low)
-        sheet.text(x, top + high + 18, scale, NOTE, anchor="middle", fill="muted")
-    ends = [plot.at(len(places) - 1, points["all"])[1] for _, points, _ in lines]
-    labels = spread(ends, top - 14, top + high + 16, 17)
+    plot = Plot(sheet, (LEFT, 216, WIDE, 176), (-0.4, len(places) - 0.6), (0, 1))
+    y_label = "test accuracy by size of the digit (pixels)"
+    sizes, tenths = (
+        dict(enumerate(places)),
+        [tenth / 10 for tenth in (0, 2, 4, 6, 8, 10)],
+    )
+    plot.axes("", y_label, format_y=percent, x_ticks=sizes, y_ticks=tenths)
+    ends = []
     for i, (name, points, kind) in enumerate(lines):
         stroke, dash, width = "muted", DASHES[i % len(DASHES)], 2
-        shift = 0.07 * (i - len(lines) / 2)
+        shift = 0.5 * ((i + 0.5) / len(lines) - 0.5)
         if isinstance(kind, Group):
             for place, values in enumerate(kind.accuracy.values()):
-                bar = [plot.at(place + shift, v) for v in (min(values), max(values))]
-                sheet.line(*bar, stroke="muted", width=1)
+                ends_of_bar = [(place + shift, v) for v in (min(values), max(values))]
+                plot.curve(ends_of_bar, "muted", 1)
         else:
             (stroke, dash), width = kind, 3
-        plot.curve(
-            [(p + shift, v) for p, v in enumerate(points.values())], stroke, width, dash
-        )
-        x, y = plot.at(len(places) - 1 + shift, points["all"])
-        sheet.circle(x, y, 3, stroke)
-        sheet.line((x + 4, y), (ASIDE - 4, labels[i]), stroke="grid", width=1)
-        text = f"{name} {points['all']:.1%}"
-        sheet.fitted_text(ASIDE, labels[i] + 5, text, SHEET - ASIDE, NOTE, fill=stroke)
-    if groups:
-        seeds = len(groups[-1].accuracy["all"])
-        note = (
-            f"stored: {groups[-1].epochs} epochs of {groups[-1].images:,} images; mean "
-            f"and range of {seeds} seed{'s' * (seeds > 1)}"
-        )
-    elif state["beside"] != "nothing":
-        note = f"none stored: python -m experiments {state['beside']}"
-    else:
-        note = "no stored runs are shown"
-    sheet.fitted_text(0, 430, note, SHEET, NOTE, fill="muted")
+        curve = [(place + shift, value) for place, value in enumerate(points.values())]
+        plot.curve(curve, stroke, width, dash).mark(*curve[-1], stroke, 4)
+        ends.append((*curve[-1], f"{name} {percent(points['all'], 1)}", stroke))
+    plot.name_ends(ends, 16)
 
 
 def training(*histories, **options):
@@ -289,6 +281,7 @@ def training(*histories, **options):
     explorer = make(
         "training",
         draw=lambda state: draw_with(state, list(trainer.runs)),
+        inactive=lambda state: {} if trainer.runs else {"curve": "no run yet"},
         buttons=[
             Button("train", "Train", trainer.train),
             Button("pause", "Pause", trainer.pause),

@@ -25,7 +25,7 @@ SETTINGS = ("model", "recipe", "epochs", "images", "seed")  # of a run
 
 @dataclass
 class Run:
-    """One training: its settings, what it told so far, and how it stands."""
+    """One training: its settings, its history so far, and its status."""
 
     name: str
     epochs: int
@@ -59,30 +59,30 @@ CHILD = (
 
 
 def work():
-    """What the child does: `fit`, and a line of JSON after every epoch."""
+    """What the process does: `fit`, and a line of JSON after every epoch."""
     from inception_edu.training import digits_at_scale, fit
 
-    told, out = json.loads(sys.stdin.readline()), sys.stdout
+    settings, out = json.loads(sys.stdin.readline()), sys.stdout
     sys.stdout = sys.stderr  # nothing but JSON may go where the parent listens
 
-    def tell(message):
+    def report(message):
         print(json.dumps(message), file=out, flush=True)
 
     try:
         fit(
-            told["model"],
-            digits_at_scale(told["images"]),
-            RECIPES[told["recipe"]],
-            told["epochs"],
-            told["seed"],
+            settings["model"],
+            digits_at_scale(settings["images"]),
+            RECIPES[settings["recipe"]],
+            settings["epochs"],
+            settings["seed"],
             progress=False,
-            checkpoint=told["checkpoint"],
-            callback=lambda history: tell(history.as_dict()),
+            checkpoint=settings["checkpoint"],
+            callback=lambda history: report(history.as_dict()),
         )
     except BrokenPipeError:  # the notebook is gone
         pass
     except Exception as error:
-        tell({"error": str(error) or type(error).__name__})
+        report({"error": str(error) or type(error).__name__})
 
 
 def end(runs):
@@ -149,22 +149,22 @@ class Trainer:
         listener.start()
 
     def listen(self, run, process):
-        """Take in what the child tells, until it ends."""
+        """Take in what the process reports, until it ends."""
         with process:
             for line in process.stdout:
-                told = json.loads(line)
-                run.error = told.get("error", "")
+                report = json.loads(line)
+                run.error = report.get("error", "")
                 if not run.error:
-                    run.history = History.from_dict(told)
+                    run.history = History.from_dict(report)
                 self.changed()
-        if run.process is process:  # and not one that has gone on since
+        if run.process is process:  # and not one that was started since
             run.process = None
             if run.status == "paused" and not run.stopped:
                 run.error = f"it ended by itself (exit code {process.returncode})"
         self.changed()
 
     def pause(self, values=None):
-        """Stop the run; what its last whole epoch left is kept."""
+        """Stop the run; the checkpoint of its last complete epoch is kept."""
         if not self.active:
             raise ValueError("nothing is training; press Train first")
         end([self.active])

@@ -9,6 +9,7 @@ import pytest
 
 from inception_edu.explorers import training as explorer
 from inception_edu.explorers.training import Group, Run, Trainer
+from inception_edu.text import percent
 from inception_edu.training import digits_at_scale, fit, recipes
 from inception_edu.training.history import History
 
@@ -86,7 +87,9 @@ def test_a_paused_run_ends_where_one_without_a_pause_does(run):
 
 def test_what_was_trained_is_told_and_not_trained_again(run):
     accuracy = run.trainer.runs[0].history.accuracy[-1]
-    assert run.summary == f"mini_3x3 quick 0 done, {accuracy:.1%} after 3"
+    assert run.summary == (
+        f"mini_3x3 quick 0 is done with {percent(accuracy, 1)} after 3 epochs."
+    )
     with pytest.raises(ValueError, match="choose another seed, or press Clear"):
         run.press("train")
 
@@ -95,7 +98,7 @@ def test_nothing_starts_by_itself():
     shown = explorer.training(start={"beside": "nothing"})
     assert not shown.trainer.runs
     assert not shown.trainer.threads
-    assert repr(shown) == "<Explorer training: no run yet: press Train>"
+    assert repr(shown) == "<Explorer training: No run yet: press Train.>"
 
 
 def test_pause_with_nothing_to_pause_is_answered_in_words():
@@ -130,10 +133,11 @@ def test_a_child_that_dies_is_noticed(monkeypatch):
 def test_histories_stand_beside():
     shown = explorer.training(invented(0), invented(1), start={"beside": "nothing"})
     assert shown.summary == (
-        "mini_v2 quick 0 done, 70.0% after 3; mini_v2 quick 1 done, 70.0% after 3"
+        "mini_v2 quick 0 is done with 70.0 % after 3 epochs; "
+        "mini_v2 quick 1 is done with 70.0 % after 3 epochs."
     )
     shown.values = {"curve": "loss", "epochs": 20}
-    assert "mini_v2 quick 1 70.0%" in shown.svg
+    assert "mini_v2 quick 1 70.0 %" in shown.svg
     ElementTree.fromstring(shown.svg)
     with pytest.raises(ValueError, match="7 runs; at most 6"):
         explorer.training(*[invented()] * 7)
@@ -143,7 +147,7 @@ def test_a_part_of_an_epoch_and_no_epoch_draw_too():
     empty, part = invented(done=0), invented(done=1)
     part.epoch[-1] = 0.4
     shown = explorer.training(empty, part)
-    assert "mini_v2 quick 0 paused;" in shown.summary
+    assert "mini_v2 quick 0 is paused;" in shown.summary
     ElementTree.fromstring(shown.svg)
 
 
@@ -180,10 +184,10 @@ def test_stored_runs_are_grouped_by_what_they_differ_in(monkeypatch, tmp_path):
     try:
         shown = explorer.training(start={"beside": "modules"})
         assert shown.summary == (
-            "no run yet: press Train; stored: mini_v2 leads 2 modules with 90.5% "
-            "(mean of 2)"
+            "No run yet: press Train. Stored: mini_v2 is the best of 2 modules with "
+            "90.5 %, the mean of 2 seeds."
         )
-        assert "mini_3x3 80.5%" in shown.svg
+        assert "mini_3x3 80.5 %" in shown.svg
     finally:
         explorer.stored.cache_clear()
 
@@ -205,6 +209,13 @@ def test_a_missing_table_names_the_command_that_makes_it(monkeypatch):
         "python -m experiments ladder"
         in explorer.training(start={"beside": "ladder"}).svg
     )
+
+
+def test_what_needs_a_run_or_a_notebook_says_so():
+    shown = explorer.training()
+    assert set(shown.inactive) == {"curve"}
+    assert not explorer.training(invented()).inactive
+    assert set(explorer.inactive({})) == set(shown.controls) - {"beside"}
 
 
 def test_a_group_is_the_mean_of_its_seeds():
