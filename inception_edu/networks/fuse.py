@@ -1,10 +1,10 @@
 """An inference copy of a network: the same outputs from fewer operations.
 
-Five steps, each exact in real numbers and each to be had alone: batch
-normalisation folded into the convolution before it; an average pool moved behind
-the 1x1 that follows it, so that it reads fewer channels; 1x1 convolutions that
-read the same input merged into one; the channels of a pixel side by side in
-memory; weights laid out for the processor, with the ReLU in the same pass.
+Five steps, each exact in real numbers and each to be had alone: batch normalisation
+folded into the convolution before it; an average pool moved behind the 1x1 that follows
+it, so that it reads fewer channels; 1x1 convolutions that read the same input merged
+into one; channels last in memory; weights laid out for the processor, with the ReLU in
+the same pass.
 """
 
 import copy
@@ -13,12 +13,22 @@ from math import prod
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from inception_edu.networks.copies import independent_copy
 from inception_edu.networks.layers import Branches, ConvUnit, Network
+from inception_edu.networks.memory_format import (
+    image_for,
+    is_bare,
+    lay_out,
+    preferred_memory_format,
+    reads_no_strides,
+    same_outputs,
+)
+from inception_edu.networks.packed import PackedConv
 
 STEPS = ("fold", "exchange", "merge", "channels_last", "pack")
+CHANGE_STRIDES = {"merge", "channels_last", "pack"}
 
 
 def fuse(model, steps=STEPS):
@@ -27,59 +37,69 @@ def fuse(model, steps=STEPS):
     `steps` are those of `STEPS` to take: "fold" puts every batch normalisation
     into its convolution, "exchange" moves an average pool behind its 1x1, "merge"
     makes one of sibling 1x1 convolutions in every `Branches`, "channels_last" sets
-    the memory format, "pack" lays float32 weights out for the CPU at first use and
-    joins convolution and ReLU of a `ConvUnit` (elsewhere, and under torch.compile, it
-    does nothing). Auxiliary heads are dropped and weights frozen in any case.
+    the memory format where the device has it right, "pack" lays float32 weights out for
+    the CPU and joins convolution and ReLU of a `ConvUnit` (elsewhere, with gradients,
+    and in exports it does nothing). Auxiliary heads are dropped and weights frozen in
+    any case. Fuse on the device on which the copy will run.
 
     Outputs differ from `model.eval()` by rounding only. What it does not recognise
     it leaves alone, modules with hooks among it, so any module will do, but for one
     thing: a network that reads, elsewhere too, what a convolution in front of a norm
     puts out, or its weight, has to leave out "fold", and what one in front of a
-    `ConvUnit`'s ReLU puts out, "pack". `.refused` tells, by path, which
-    pools were not exchanged, and why. Raises ValueError for a step that it does not
-    know.
+    `ConvUnit`'s ReLU puts out, "pack". A forward of your own may read strides, as
+    `x.view(len(x), -1)` does: the copy is then tried on an image, and the last three
+    steps are left out where they change the output or nothing could be tried.
+    `.refused` tells, by path, which pools were not exchanged, and why. Raises
+    ValueError for a step that it does not know and for lazy layers without weights.
     """
     if not isinstance(model, nn.Module) or isinstance(model, torch.jit.ScriptModule):
         raise TypeError(
             f"fuse takes an nn.Module in Python, not {type(model).__name__}"
         )
-    steps = (steps,) if isinstance(steps, str) else tuple(steps)
-    unknown = [step for step in steps if step not in STEPS]
-    if unknown:
-        raise ValueError(f"no step is called {unknown[0]!r}; choose from {STEPS}")
-    fused = copy.deepcopy(model).eval().requires_grad_(False)
+    steps = {steps} if isinstance(steps, str) else set(steps)
+    if unknown := steps - set(STEPS):
+        raise ValueError(f"no step is called {unknown.pop()!r}; choose from {STEPS}")
+    plain = independent_copy(model).eval().requires_grad_(False)
+    device = next((p.device for p in plain.parameters()), torch.device("cpu"))
+    steps = steps_on(device, steps, preferred_memory_format(device))
+    fused = fused_copy(plain, steps)
+    if steps & CHANGE_STRIDES and not all(map(reads_no_strides, plain.modules())):
+        example = image_for(plain, device)
+        if example is None or not same_outputs(plain, fused, example):
+            fused = fused_copy(plain, steps - CHANGE_STRIDES)
+    return fused
+
+
+def steps_on(device, steps, layout):
+    """The steps that are right on `device`, where images should lie in `layout`.
+
+    Apple's MPS gets slices of channels wrong in pools and norms (pytorch#174345), and
+    "merge" makes them.
+    """
+    steps = steps - {"merge"} if device.type == "mps" else steps
+    return steps if layout is torch.channels_last else steps - {"channels_last"}
+
+
+def fused_copy(plain, steps):
+    """A copy of `plain` after these steps; `plain` is in eval mode and frozen."""
+    fused, refused = independent_copy(plain), {}
     if isinstance(fused, Network):
         fused.aux_heads = None
-    refused = {}
-    if "fold" in steps:
-        fused = rewrite(fused, fold_norms)
-    if "exchange" in steps:
-        refused = obstacles(fused)
-        fused = rewrite(fused, exchange_pools)
+    for step, rule in (("fold", fold_norms), ("exchange", exchange_pools)):
+        for path, module in list(fused.named_modules()) if step in steps else ():
+            rule(module, path, refused)
     if "merge" in steps:
-        fused = rewrite(fused, merge_siblings)
+        fused = merge_siblings(fused)
     if "pack" in steps and torch.backends.mkldnn.is_available():
-        fused = rewrite(fused, pack_convolutions)
+        for module in list(fused.modules()):
+            pack_convolutions(module)
     if "channels_last" in steps:
-        for tensor in (*fused.parameters(), *fused.buffers()):
-            if tensor.dim() == 4:
-                tensor.data = tensor.contiguous(memory_format=torch.channels_last)
+        packed = [m for m in fused.modules() if isinstance(m, PackedConv)]
+        lay_out(fused, torch.channels_last)
+        for conv in packed:  # its packed weight decides; torch's pruning reads strides
+            conv.weight.data = conv.weight.data.contiguous()
     fused.refused = refused
     return fused.eval().requires_grad_(False)
-
-
-def rewrite(module, rule):
-    """`rule(module)`, after the same for everything below it."""
-    for name, child in list(module._modules.items()):
-        if child is not None:
-            module._modules[name] = rewrite(child, rule)
-    return rule(module)
-
-
-def is_bare(module):
-    """Whether a call of `module` is its class's `forward` and nothing more."""
-    hooks = module._forward_hooks, module._forward_pre_hooks
-    return not any(hooks) and "forward" not in vars(module)
 
 
 def is_chain(module):
@@ -108,7 +128,7 @@ def take_out(module, name):
 # Step 1: fold.
 
 
-def fold_norms(module):
+def fold_norms(module, path, refused):
     """Fold each batch normalisation into the convolution just before it.
 
     In eval mode it is `gamma * (x - mean) / sqrt(variance + eps) + beta`, a scale
@@ -124,7 +144,6 @@ def fold_norms(module):
                 take_out(module, following)
     elif is_unit(module):
         fold_unit(module)
-    return module
 
 
 def is_foldable(conv, norm):
@@ -146,12 +165,10 @@ def folded(conv, norm):
 
 def norm_in_double(norm):
     """A plain float64 `nn.BatchNorm2d` that does what `norm` does before it acts."""
-    options = {"eps": norm.eps, "affine": norm.affine}
-    plain = nn.BatchNorm2d(
-        norm.num_features, **options, device=norm.running_mean.device
-    )
+    place = {"device": norm.running_mean.device, "dtype": torch.float64}
+    plain = nn.BatchNorm2d(norm.num_features, eps=norm.eps, affine=norm.affine, **place)
     plain.load_state_dict(norm.state_dict(), strict=False)
-    return plain.double().eval()
+    return plain.eval()
 
 
 def is_unit(module):
@@ -263,23 +280,13 @@ def pooled_units(module):
     ]
 
 
-def obstacles(model):
-    """By path, why a pool before a 1x1 unit has to stay where it is."""
-    found = {}
-    for path, module in model.named_modules():
-        for name, following in pooled_units(module):
-            pool, unit = module._modules[name], module._modules[following]
-            reason = exchange_obstacle(pool, unit)
-            if reason and starts_pointwise(unit):
-                found[f"{path}.{name}".strip(".")] = reason
-    return found
-
-
-def exchange_pools(module):
-    """Pool, 1x1, ReLU becomes 1x1, pool, ReLU wherever nothing forbids it."""
+def exchange_pools(module, path, refused):
+    """Pool, 1x1, ReLU becomes 1x1, pool, ReLU; `refused` gets the others, by path."""
     for name, following in pooled_units(module):
         pool, unit = module._modules[name], module._modules[following]
-        if exchange_obstacle(pool, unit):
+        if reason := exchange_obstacle(pool, unit):
+            if starts_pointwise(unit):
+                refused[f"{path}.{name}".strip(".")] = reason
             continue
         conv, *rest = unit
         linear = [conv]
@@ -287,7 +294,6 @@ def exchange_pools(module):
             linear.append(rest.pop(0))
         module._modules[name] = Steps(*linear)
         module._modules[following] = Steps(pool, *rest)
-    return module
 
 
 def is_constant_norm(module):
@@ -316,17 +322,17 @@ class MergedBranches(nn.Module):
     def __init__(self, leading, tails):
         super().__init__()
         convs = list(leading.values())
-        self.widths = {name: conv.out_channels for name, conv in leading.items()}
+        self.names = list(leading)
+        self.widths = [conv.out_channels for conv in convs]
         place = {"device": convs[0].weight.device, "dtype": convs[0].weight.dtype}
-        width = sum(self.widths.values())
-        self.conv = nn.Conv2d(convs[0].in_channels, width, 1, **place)
+        self.conv = nn.Conv2d(convs[0].in_channels, sum(self.widths), 1, **place)
         self.conv.weight.data = torch.cat([conv.weight for conv in convs]).detach()
         self.conv.bias.data = torch.cat([bias(conv) for conv in convs]).detach()
         self.tails = nn.ModuleDict(tails)
 
     def forward(self, x):
-        pieces = torch.split(self.conv(x), list(self.widths.values()), 1)
-        starts = dict(zip(self.widths, pieces, strict=True))
+        pieces = torch.split(self.conv(x), self.widths, 1)
+        starts = dict(zip(self.names, pieces, strict=True))
         return torch.cat(
             [tail(starts.get(name, x)) for name, tail in self.tails.items()], 1
         )
@@ -345,7 +351,10 @@ def flat(module):
 
 
 def merge_siblings(module):
-    """`Branches` with its leading 1x1 convolutions as one, anything else as it was."""
+    """`module` with the leading 1x1 convolutions of every `Branches` in it as one."""
+    for name, child in module._modules.items():
+        if child is not None:
+            module._modules[name] = merge_siblings(child)
     if type(module).forward is not Branches.forward or not is_bare(module):
         return module
     leading, tails = {}, {}
@@ -366,57 +375,6 @@ def merge_siblings(module):
 # Step 5: pack.
 
 
-class PackedConv(nn.Conv2d):
-    """A convolution on weights laid out for this CPU, with its ReLU in one pass.
-
-    The layout is made at the first image, whose size decides which one is best.
-    Only oneDNN on float32 images can use it: on anything else, for gradients and
-    under torch.compile, which does better by itself, this is the convolution it was.
-    """
-
-    def __init__(self, conv, relu=False):
-        nn.Module.__init__(self)
-        vars(self).update(vars(conv))  # the same weights and settings
-        self.with_relu, self.packed = relu, None
-
-    def forward(self, x):
-        if not self.is_packable(x):
-            y = super().forward(x)
-            return F.relu(y, inplace=True) if self.with_relu else y
-        place = self.padding, self.stride, self.dilation, self.groups
-        if self.packed is None:
-            self.packed = torch.ops.mkldnn._reorder_convolution_weight(
-                self.weight, *place, x.shape
-            )
-        act = "relu" if self.with_relu else "none"
-        return torch.ops.mkldnn._convolution_pointwise(
-            x, self.packed, self.bias, *place, act, [], ""
-        )
-
-    def is_packable(self, x):
-        return (
-            type(x) is torch.Tensor
-            and not torch.compiler.is_compiling()
-            and x.device.type == self.weight.device.type == "cpu"
-            and x.dtype == self.weight.dtype == torch.float32
-            and x.dim() == 4
-            and not (x.requires_grad and torch.is_grad_enabled())
-        )
-
-    # New weights, or a copy, make a new layout.
-
-    def _apply(self, *args, **kwargs):
-        self.packed = None
-        return super()._apply(*args, **kwargs)
-
-    def _load_from_state_dict(self, *args, **kwargs):
-        self.packed = None
-        return super()._load_from_state_dict(*args, **kwargs)
-
-    def __getstate__(self):
-        return vars(self) | {"packed": None}
-
-
 def pack_convolutions(module):
     """Every plain float32 convolution below `module` packed, a unit's with its ReLU.
 
@@ -431,7 +389,6 @@ def pack_convolutions(module):
             if type(conv) is PackedConv and type(relu) is nn.ReLU and is_bare(relu):
                 conv.with_relu = True
                 take_out(module, following)
-    return module
 
 
 def is_plain(conv):

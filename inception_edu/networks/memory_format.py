@@ -4,9 +4,12 @@ Channels last is faster on most processors, and was wrong, without an error, on 
 so an accelerator earns it by a small test, and a model by one run.
 """
 
+from contextlib import redirect_stdout
 from functools import cache
+from math import prod
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from inception_edu.networks.copies import independent_copy
@@ -14,6 +17,8 @@ from inception_edu.networks.copies import independent_copy
 # On CUDA, gradients through a padded average pool were wrong in channels last up to
 # here (pytorch#188344, fixed in July 2026).
 RIGHT_ON_CUDA_SINCE = (2, 13)
+
+SIZES = (96, 64, 48, 32, 28, 128, 160, 192, 224, 227, 256, 299)  # that networks take
 
 
 def preferred_memory_format(device, torch_version=torch.__version__):
@@ -80,23 +85,29 @@ def accepts_channels_last(model, example):
     if example.dim() != 4:
         return False
     try:
-        contiguous, last = (
-            trial(model, example, layout)
-            for layout in (torch.contiguous_format, torch.channels_last)
-        )
-    except Exception:  # whatever it raises: torch's own, or of an assert in its code
+        last = independent_copy(model)
+        lay_out(last, torch.channels_last)
+    except Exception:  # a model that cannot be copied
         return False
-    return len(contiguous) == len(last) and all(map(close, contiguous, last))
+    image = example.contiguous(memory_format=torch.channels_last)
+    return same_outputs(model, last, example, image)
 
 
 @torch.no_grad()
-def trial(model, example, layout):
-    """The tensors that a copy of `model`, in this layout, makes of `example`."""
-    model = independent_copy(model)
-    lay_out(model, layout)
+def same_outputs(model, other, example, others_example=None):
+    """Whether copies of the two give the same for the same images, random state too."""
+    images = example if others_example is None else others_example
     devices = [] if example.device.type == "cpu" else [example.device]
-    with torch.random.fork_rng(devices, device_type=example.device.type):
-        return tensors(model(example.contiguous(memory_format=layout)))
+    outputs = []
+    try:
+        for network, batch in ((model, example), (other, images)):
+            random = torch.random.fork_rng(devices, device_type=example.device.type)
+            with random, redirect_stdout(None):
+                outputs.append(tensors(independent_copy(network)(batch)))
+    except Exception:  # whatever it raises: torch's own, or of an assert in its code
+        return False
+    expected, found = outputs
+    return len(expected) == len(found) and all(map(close, expected, found))
 
 
 def lay_out(model, layout):
@@ -123,3 +134,35 @@ def close(one, other):
     if not one.is_floating_point() or not one.numel():
         return torch.equal(one, other)
     return bool((one - other).abs().max() <= 1e-2 * one.abs().max())
+
+
+def is_bare(module):
+    """Whether a call of `module` is its class's `forward` and nothing more."""
+    hooks = module._forward_hooks, module._forward_pre_hooks
+    return not any(hooks) and "forward" not in vars(module)
+
+
+def reads_no_strides(module):
+    """Whether the forward of `module` is torch's or ours, and no hook is called."""
+    home = getattr(type(module).forward, "__module__", "")
+    return is_bare(module) and home.startswith(("torch.nn.", "inception_edu."))
+
+
+def image_for(model, device):
+    """Two images that `model` takes, of the first size that it runs on; or None."""
+    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
+    if not convolutions or device.type == "meta":
+        return None
+    first = convolutions[0]
+    own = getattr(model, "input_size", None)
+    for size in (own, *SIZES) if isinstance(own, int) else SIZES:
+        shape = 2, first.in_channels, size, size
+        image = torch.arange(prod(shape)).sin().reshape(shape)
+        image = image.to(device, first.weight.dtype)
+        try:
+            with torch.no_grad(), redirect_stdout(None):
+                independent_copy(model)(image)
+        except Exception:  # a size that it does not take
+            continue
+        return image
+    return None

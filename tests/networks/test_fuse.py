@@ -1,11 +1,14 @@
 """The fused copy: the same outputs, fewer operations, the model untouched."""
 
 import copy
+import pickle
 import warnings
 
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrizations, prune
 
 import inception_edu as ie
 from inception_edu.networks.fuse import (
@@ -13,6 +16,7 @@ from inception_edu.networks.fuse import (
     MergedBranches,
     PackedConv,
     exchange_obstacle,
+    steps_on,
 )
 from inception_edu.networks.inception_v3 import AsymmetricModule, ExpandedModule
 from inception_edu.networks.layers import Branches, ConvUnit
@@ -219,22 +223,6 @@ def test_units_of_other_libraries_are_folded_where_a_run_shows_no_change():
         assert torch.allclose(fused(x), model(x), atol=1e-5)
         found = sum(isinstance(m, nn.BatchNorm2d) for m in fused.modules())
         assert found == norms
-
-
-@torch.no_grad()
-def test_packed_weights_follow_a_copy_another_type_and_new_weights():
-    model = live(AsymmetricModule(16, 4))
-    fused, x = ie.fuse(model), torch.randn(1, 16, 9, 9)
-    fused(x)
-    assert torch.equal(copy.deepcopy(fused)(x), fused(x))
-    state = {key: 2 * value for key, value in fused.state_dict().items()}
-    fresh = ie.fuse(model)
-    fresh.load_state_dict(state)
-    fused.load_state_dict(state)
-    assert torch.equal(fused(x), fresh(x))
-    other = torch.randn(3, 16, 12, 7)  # another size than the layout was made for
-    double = copy.deepcopy(fused).double()
-    assert torch.allclose(fused(other).double(), double(other.double()), atol=1e-4)
 
 
 @torch.no_grad()
@@ -487,20 +475,165 @@ def test_what_is_no_module_is_refused():
         ie.fuse("inception_v4")
 
 
-class Indexed(nn.Module):
-    """A network that reads its sequence in parts, as many do of VGG's features."""
+# --- weights that change after the first image -----------------------------------
 
-    def __init__(self):
+
+def small():
+    torch.manual_seed(0)
+    layers = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 1)
+    return live(nn.Sequential(*layers))
+
+
+IMAGES = torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(1))
+
+
+def by_hand(fused):
+    first, last = fused[0], fused[3]
+    y = F.relu(F.conv2d(IMAGES, first.weight, first.bias))
+    return F.conv2d(y, last.weight, last.bias)
+
+
+def train(fused):
+    fused.requires_grad_(True)
+    optimizer = torch.optim.SGD(fused.parameters(), 0.1)
+    with torch.enable_grad():
+        fused(IMAGES).square().mean().backward()
+    assert all(weight.grad.abs().sum() > 0 for weight in fused.parameters())
+    optimizer.step()
+
+
+def pruned(fused):
+    prune.l1_unstructured(fused[0], "weight", 0.5)
+    prune.remove(fused[0], "weight")
+
+
+CHANGES = {
+    "in place": lambda fused: fused[0].weight[2].zero_(),
+    "through .data": lambda fused: fused[0].weight.data[2].zero_(),
+    "through numpy": lambda fused: fused[0].weight.numpy()[2].fill(0),
+    "every parameter's data": lambda fused: [
+        p.data.mul_(2) for p in fused.parameters()
+    ],
+    "a new parameter": lambda fused: setattr(
+        fused[0], "weight", nn.Parameter(torch.randn(8, 3, 3, 3))
+    ),
+    "drawn anew": lambda fused: nn.init.normal_(fused[3].weight),
+    "a bias": lambda fused: fused[0].bias.data.add_(1),
+    "loaded": lambda fused: fused.load_state_dict(
+        {key: 2 * value for key, value in fused.state_dict().items()}
+    ),
+    "another type and back": lambda fused: fused.bfloat16().float(),
+    "masked": lambda fused: prune.l1_unstructured(fused[0], "weight", 0.5),
+    "pruned": pruned,
+    "normed": lambda fused: parametrizations.spectral_norm(fused[0]),
+    "trained": train,
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@torch.no_grad()
+def test_a_changed_weight_is_used(name):
+    fused = ie.fuse(small())
+    before = fused(IMAGES)
+    CHANGES[name](fused)
+    after = fused(IMAGES)
+    assert not torch.equal(before, after)
+    assert torch.allclose(after, by_hand(fused), atol=1e-4)
+
+
+EXPORTS = {
+    "a copy": lambda fused: copy.deepcopy(fused),
+    "a pickle": lambda fused: pickle.loads(pickle.dumps(fused)),
+    "torch.export": lambda fused: torch.export.export(fused, (IMAGES,)).module(),
+    "torch.jit.trace": lambda fused: torch.jit.trace(fused, IMAGES),
+    "torch.jit.script": torch.jit.script,
+    "torch.fx": torch.fx.symbolic_trace,
+    "torch.compile": lambda f: torch.compile(f, backend="eager", fullgraph=True),
+    "fused again": ie.fuse,
+}
+
+
+@pytest.mark.parametrize("way", EXPORTS)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@torch.no_grad()
+def test_a_fused_network_can_be_exported_after_its_first_image(way):
+    fused = ie.fuse(small())
+    expected = fused(IMAGES)
+    assert torch.allclose(EXPORTS[way](fused)(IMAGES), expected, atol=1e-5)
+
+
+def test_in_inference_mode_it_is_made_and_run():
+    with torch.inference_mode():
+        fused = ie.fuse(small())
+        assert torch.allclose(fused(IMAGES), by_hand(fused), atol=1e-5)
+
+
+def test_float64_stays_float64():
+    norm = small().double()
+    norm[1].running_mean.add_(1e-9)  # lost in float32
+    assert (ie.fuse(norm)(IMAGES.double()) - norm(IMAGES.double())).abs().max() < 1e-12
+
+
+# --- models of every kind ----------------------------------------------------------
+
+
+class Flattening(nn.Module):
+    """A network whose forward may read strides; keeps what it saw."""
+
+    def __init__(self, flatten, size=8):
         super().__init__()
-        self.steps = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU())
+        self.conv, self.flatten, self.kept = nn.Conv2d(3, 4, 3, padding=1), flatten, []
+        self.scale = nn.Parameter(torch.ones(1, 1, 1, 1, 2))
+        self.linear = nn.Linear(4 * size * size, 3)
 
     def forward(self, x):
-        before = self.steps[0](x)
-        return torch.cat([before, self.steps[1:](before), self.steps(x)], 1)
+        self.kept.append(self.conv(x))
+        return self.linear(self.flatten(self.kept[-1])) * self.scale.sum()
 
 
-@torch.no_grad()
-def test_a_sequence_that_is_read_in_parts_keeps_its_outputs():
-    torch.manual_seed(0)
-    model, x = Indexed().eval(), torch.randn(2, 3, 8, 8)
-    assert torch.allclose(ie.fuse(model)(x), model(x), atol=1e-5)
+@pytest.mark.parametrize("size", [8, 37])  # 37: nothing can be tried
+@pytest.mark.parametrize(
+    "flatten",
+    [
+        lambda x: x.view(len(x), -1),
+        lambda x: x.view_as(x.new_empty(len(x), x[0].numel())),
+        lambda x: x.as_strided((len(x), x[0].numel()), (x[0].numel(), 1)),
+        lambda x: x.flatten(1),
+    ],
+)
+def test_a_network_that_reads_strides_and_has_run_is_fused(flatten, size):
+    model, images = Flattening(flatten, size).eval(), torch.randn(2, 3, size, size)
+    expected = model(images)
+    assert torch.allclose(ie.fuse(model)(images), expected, atol=1e-5)
+    assert len(model.kept) == 1 and not model.kept[0].is_leaf
+
+
+class Rows(nn.Module):
+    def forward(self, x):
+        return x.view(len(x), -1).view(x.shape) * 2
+
+
+def test_a_branch_that_reads_strides_gets_no_slice():
+    branches = Branches({"a": [nn.Conv2d(3, 4, 1), Rows()], "b": nn.Conv2d(3, 4, 1)})
+    fused = ie.fuse(branches.eval())
+    assert torch.allclose(fused(IMAGES), branches(IMAGES), atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", [nn.LazyConv2d(3, 1), nn.LazyBatchNorm2d()])
+def test_lazy_layers_are_refused_in_words(layer):
+    with pytest.raises(ValueError, match="run the model once"):
+        ie.fuse(nn.Sequential(layer))
+
+
+@pytest.mark.parametrize(
+    ("device", "layout", "left_out"),
+    [
+        ("cpu", torch.channels_last, set()),
+        ("cuda", torch.channels_last, set()),
+        ("cuda", torch.contiguous_format, {"channels_last"}),
+        ("mps", torch.contiguous_format, {"channels_last", "merge"}),
+    ],
+)
+def test_a_device_gets_the_steps_that_are_right_there(device, layout, left_out):
+    steps = steps_on(torch.device(device), set(STEPS), layout)
+    assert set(STEPS) - steps == left_out
