@@ -5,6 +5,9 @@ from dataclasses import dataclass, field, replace
 from inception_edu.figures.theme import kernel_name
 from inception_edu.text import dims
 
+OPEN_BOXES = 20  # above this, modules are folded into one box each
+MOST_BOXES = 30  # of folded modules; above this, equal neighbours are merged
+
 # Operations that get a box of their own; any other is a note on the box before.
 _BOXES = {
     "input": "input",
@@ -64,6 +67,8 @@ class Node:
     folded: tuple = ()  # kernel names of what a folded module holds
     step: str = ""  # short, for the text: "3x3/2"
     times: int = 1  # equal modules in a row that this box stands for
+    op: object = None  # the operation that the box is named after
+    members: tuple = ()  # the nodes that a folded module holds
 
     @property
     def channels(self):
@@ -162,12 +167,30 @@ def _is_box(op, sources):
     return len(sources) > 1
 
 
-def nodes_of(trace, depth=None, expand=()):
+def views(nodes, depth=None, expand=()):
+    """Nodes to draw, from the most detailed view that may do to one box a stage.
+
+    With `depth` there is one view, in which modules of that depth are one box each;
+    those whose path is in `expand` stay open.
+    """
+    if depth is not None:
+        yield fold(nodes, depth, expand)
+        return
+    if len(nodes) <= OPEN_BOXES:
+        yield nodes
+    for fold_at in (4, 3, 2):
+        folded = fold(nodes, fold_at, expand)
+        if len(folded) <= OPEN_BOXES:
+            yield folded
+    folded = fold(nodes, 1, expand)
+    yield merge_repeats(folded) if len(folded) > MOST_BOXES else folded
+
+
+def nodes_of(trace):
     """The boxes of a trace, in the order they run.
 
     A normalisation, activation or other step with one input joins the box
-    before it when nothing else reads that box. With `depth`, modules of that
-    depth become one box each, apart from those whose path is in `expand`.
+    before it when nothing else reads that box.
     """
     readers, axes = {}, channel_axes(trace.ops)
     for op in trace.ops:
@@ -197,7 +220,7 @@ def nodes_of(trace, depth=None, expand=()):
             if kernel == "other" and op.kernel is None:
                 kernel = "none"
             node = Node(op.path, _kind(op), "", kernel, op.out_shape, axes[op.index])
-            node.inputs = sources
+            node.inputs, node.op = sources, op
             node.step, node.label, node.notes = _describe(op, node.channels)
             node.parts = _parts(op, made, node)
             nodes.append(node)
@@ -207,7 +230,7 @@ def nodes_of(trace, depth=None, expand=()):
     for node in nodes:  # a flatten after a pool changes what the bar shows
         if sum(width for width, _ in node.parts) != node.channels:
             node.parts = [(node.channels, node.kernel)]
-    return nodes if depth is None else fold(nodes, depth, expand)
+    return nodes
 
 
 def _parts(op, made, node):
@@ -247,6 +270,7 @@ def fold(nodes, depth, expand=()):
             node = Node(path, "module", path, "none", last.out_shape, last.axis)
             node.step = path
             node.parts, node.folded = last.parts, inside
+            node.members = tuple(group)
             node.macs = sum(n.macs for n in group)
             node.params = sum(n.params for n in group)
         sources = [new_of[id(s)] for n in group for s in n.inputs if id(s) in new_of]

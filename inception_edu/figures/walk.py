@@ -1,0 +1,144 @@
+"""A diagram that a reader walks into: every module and operation as a picture.
+
+`levels(diagram)` draws them all, equal ones once; `walkable` packs them into HTML
+beside the still picture, which stays where scripts do not run. `diagram.js` opens
+them; it needs neither a kernel nor a network.
+"""
+
+import gzip
+import json
+from base64 import b64encode
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from inception_edu.figures.boxes import PAD, WIDEST, draw
+from inception_edu.figures.branches import structure
+from inception_edu.figures.graph import Node, common_path, views
+from inception_edu.figures.operation import operation
+from inception_edu.figures.svg import escape
+from inception_edu.figures.theme import css_variables
+from inception_edu.text import printable
+
+MOST = 400  # levels of one diagram; what lies deeper stays closed
+
+
+def walkable(diagram, still):
+    """The HTML of a diagram: its still picture, and a script that opens it."""
+    found = levels(diagram)
+    if len(found) < 2:
+        return still
+    data = json.dumps(found, separators=(",", ":"), ensure_ascii=False).encode()
+    coded = b64encode(gzip.compress(data, 9, mtime=0)).decode()
+    title = escape(diagram.title)
+    return (
+        f'<div class="ie-diagram" data-title="{title}" '
+        f'data-levels="data:application/gzip;base64,{coded}">{still}</div>'
+        f"<script>{_script()}</script>"
+    )
+
+
+@cache
+def _script():
+    here = Path(__file__).parent
+    css = (here / "diagram.css").read_text(encoding="utf-8")
+    css = css.replace("/*light*/", css_variables())
+    css = css.replace("/*dark*/", css_variables(dark=True))
+    script = (here / "diagram.js").read_text(encoding="utf-8")
+    return script.replace("`/*css*/`", json.dumps(css))
+
+
+def levels(diagram):
+    """Every picture that can be opened, the diagram itself first.
+
+    A level is `{svg, boxes: [[x, y, width, height, name, words, level or None]],
+    edges: [[from, to, points, shape]]}`; boxes and edges are counted from 0.
+    """
+    found, known = [None], {}
+
+    def open_node(node):
+        key = _key(node)
+        if key is None or (key not in known and len(found) >= MOST):
+            return None
+        if key not in known:
+            known[key] = len(found)
+            found.append(None)
+            found[known[key]] = level_of(node)
+        return known[key]
+
+    def level_of(node):
+        if node.members:
+            return described(_inside(node), _words(node))
+        sheet, lines = operation(node)
+        words = "; ".join([_words(node), *lines])
+        return {"svg": sheet.svg(_words(node), words), "boxes": [], "edges": []}
+
+    def described(picture, words):
+        boxes = [
+            [*map(round, box), printable(_name(node)), _words(node), open_node(node)]
+            for node, box in zip(picture.nodes, picture.boxes, strict=True)
+        ]
+        edges = [
+            [*ends, [[round(x), round(y)] for x, y in points], picture.nodes[ends[0]]]
+            for ends, points in zip(picture.edges, picture.wires, strict=True)
+        ]
+        edges = [[*edge, node.shape] for *edge, node in edges]
+        return {"svg": picture.drawing.svg(words), "boxes": boxes, "edges": edges}
+
+    found[0] = described(diagram, diagram.text.splitlines()[0])
+    return found
+
+
+def _name(node):
+    """What a reader calls a box: the end of a module's path, or its label."""
+    return node.path.split(".")[-1] if node.kind == "module" else node.label
+
+
+def _words(node):
+    return printable(
+        f"{_name(node)}: {node.shape}, {node.params:,} parameters, {node.macs:,} MACs"
+    )
+
+
+def _key(node):
+    """What two boxes have in common that open into the same picture."""
+    if node.members:
+        place = {id(member): i for i, member in enumerate(node.members)}
+        start = common_path([member.path for member in node.members])
+        return tuple(
+            (
+                member.path[len(start) :],
+                _key(member),
+                tuple(place.get(id(s), s.out_shape) for s in member.inputs),
+            )
+            for member in node.members
+        )
+    if node.op is None or node.kind == "input":
+        return None
+    op = node.op
+    inputs, note = (tuple(op.in_shapes), tuple(op.out_shape)), node.note
+    sizes = (op.kernel, op.stride, op.padding, op.dilation, op.groups)
+    return (node.kind, node.label, *inputs, note, *sizes, node.params, node.macs)
+
+
+def _inside(module):
+    """The diagram of what a folded module holds, with an input for what it reads."""
+    start = common_path([node.path for node in module.members])
+    copies, outside, nodes = {}, {}, []
+    for node in module.members:
+        inputs = []
+        for source in node.inputs:
+            if id(source) not in copies:
+                fresh = Node("", "input", "input", "none", source.out_shape)
+                fresh.axis, fresh.parts = source.axis, [(source.channels, "none")]
+                copies[id(source)] = outside[id(source)] = fresh
+            inputs.append(copies[id(source)])
+        path = node.path[len(start) :].lstrip(".")
+        copies[id(node)] = replace(node, path=path, inputs=inputs)
+        nodes.append(copies[id(node)])
+    nodes = [*outside.values(), *nodes]
+    for view in views(nodes):
+        picture = draw(view, structure(view), "", "", "")
+        if picture.width <= WIDEST + 2 * PAD:
+            break
+    return picture

@@ -1,0 +1,153 @@
+"""What a diagram opens into: every level right, equal ones drawn once."""
+
+import gzip
+import json
+import re
+from base64 import b64decode
+from xml.etree import ElementTree
+
+import pytest
+import torch
+from torch import nn
+
+import inception_edu as ie
+from inception_edu.figures import diagram
+from inception_edu.figures.walk import levels
+from inception_edu.networks.googlenet import TABLE_1, InceptionModule
+
+
+def opened(found, *names):
+    """The level that boxes of these names lead to, one after the other."""
+    level = found[0]
+    for name in names:
+        (target, *_) = [box[6] for box in level["boxes"] if box[4] == name]
+        level = found[target]
+    return level
+
+
+def words_in(level):
+    return [text.text for text in ElementTree.fromstring(level["svg"]).iter()]
+
+
+def test_a_stage_opens_into_its_branches_and_those_into_their_arithmetic():
+    found = levels(diagram(ie.create_model("googlenet")))
+    module = opened(found, "inception_3a")
+    assert [box[4] for box in module["boxes"]] == [
+        *("input", "1x1, 64", "1x1, 96", "3x3, 128", "1x1, 16", "5x5, 32"),
+        *("max pool 3x3", "1x1, 32", "concat, 256"),
+    ]
+    words = words_in(opened(found, "inception_3a", "3x3, 128"))
+    assert "3 x 3 x 96 x 128 x 28 x 28 = 86,704,128 MACs" in words
+    assert "3 x 3 x 96 x 128 = 110,592 weights" in words
+    assert "64 + 128 + 32 + 32 = 256 channels, side by side; 0 MACs" in words_in(
+        opened(found, "inception_3a", "concat, 256")
+    )
+
+
+OPERATIONS = {
+    "strided": (
+        nn.Conv2d(3, 8, 7, stride=2, padding=3),
+        (1, 3, 30, 30),
+        ["7 x 7 x 3 x 8 x 15 x 15 = 264,600 MACs", "kernel 7x7, stride 2, padding 3"],
+    ),
+    "batch": (nn.Conv2d(3, 8, 1), (4, 3, 5, 5), ["4 x 1 x 1 x 3 x 8 x 5 x 5 = 2,400"]),
+    "groups": (
+        nn.Conv2d(8, 8, 3, groups=8, dilation=2, bias=False),
+        (1, 8, 9, 9),
+        ["3 x 3 x 1 x 8 x 5 x 5 = 1,800 MACs", "kernel 3x3, dilation 2, 8 groups"],
+    ),
+    "asymmetric": (
+        nn.Conv2d(4, 4, (1, 7), padding=(0, 3)),
+        (1, 4, 9, 9),
+        ["1 x 7 x 4 x 4 x 9 x 9 = 9,072 MACs", "kernel 1x7, padding 0x3"],
+    ),
+    "transposed": (
+        nn.ConvTranspose2d(4, 6, 2, stride=2),
+        (1, 4, 5, 5),
+        ["2 x 2 x 4 x 6 x 5 x 5 = 2,400 MACs"],
+    ),
+    "sequence": (nn.Conv1d(4, 6, 3), (1, 4, 10), ["3 x 4 x 6 x 8 = 576 MACs"]),
+    "volume": (nn.Conv3d(1, 2, 3), (1, 1, 5, 5, 5), ["3 x 3 x 3 x 1 x 2 x 3 x 3 x 3"]),
+    "linear": (nn.Linear(12, 5), (1, 12), ["12 x 5 = 60 MACs"]),
+    "pool": (nn.MaxPool2d(3, 2), (1, 4, 9, 9), ["kernel 3x3, stride 2"]),
+}
+
+
+@pytest.mark.parametrize("case", OPERATIONS)
+def test_an_operation_shows_the_product_that_its_trace_counts(case):
+    layer, shape, lines = OPERATIONS[case]
+    trace = ie.trace(layer, shape)
+    found = levels(diagram(trace))
+    assert len(found) == 2
+    words = "\n".join(filter(None, words_in(found[1])))
+    for line in lines:
+        assert line in words
+    if trace.macs and case != "linear":
+        assert f"= {trace.macs:,} MACs" in words
+
+
+@pytest.mark.parametrize("name", ie.list_models())
+def test_every_convolution_can_be_reached_and_states_its_macs(name):
+    trace = ie.trace(ie.create_model(name), shape_of(name))
+    found = levels(diagram(trace))
+    stated = set()
+    for level in found:
+        stated |= set(re.findall(r"= ([\d,]+) MACs", level["svg"]))
+    counted = {f"{op.macs:,}" for op in trace.ops if op.kind in ("conv", "linear")}
+    assert counted <= stated
+    assert len(found) < 100
+
+
+def shape_of(name):
+    size = ie.create_model(name).input_size
+    return (1, 3, size, size)
+
+
+def test_equal_modules_lead_to_one_picture():
+    found = levels(diagram(ie.create_model("inception_v4")))
+    targets = {box[4]: box[6] for box in found[0]["boxes"]}
+    assert targets["inception_b2"] == targets["inception_b7"]
+    assert targets["inception_b2"] != targets["inception_c1"]
+
+
+def test_edges_carry_the_shape_that_flows_along_them():
+    found = levels(diagram(InceptionModule(192, TABLE_1["3a"]), (1, 192, 28, 28)))
+    names = [box[4] for box in found[0]["boxes"]]
+    flows = {(names[a], names[b]): shape for a, b, _, shape in found[0]["edges"]}
+    assert flows["1x1, 96", "3x3, 128"] == "96 x 28 x 28"
+    assert flows["5x5, 32", "concat, 256"] == "32 x 28 x 28"
+
+
+class Odd(nn.Module):
+    """Modules in modules, a module used twice, two inputs, a functional part."""
+
+    def __init__(self):
+        super().__init__()
+        self.deep = nn.ModuleDict({"er": nn.Sequential(nn.Sequential(nn.ReLU()))})
+        self.twice = nn.Conv2d(3, 3, 1)
+
+    def forward(self, x, y):
+        x = self.deep["er"](self.twice(self.twice(x)))
+        return torch.nn.functional.avg_pool2d(x * y, 2).mean((2, 3))
+
+
+def test_any_module_can_be_walked_into():
+    trace = ie.trace(Odd(), (1, 3, 8, 8), (1, 3, 8, 8))
+    for level in levels(diagram(trace)):
+        ElementTree.fromstring(level["svg"])
+    for layer, shape in (
+        (nn.TransformerEncoderLayer(16, 2), (7, 1, 16)),
+        (nn.LSTM(5, 7), (2, 3, 5)),
+        (nn.Identity(), (1, 3, 4, 4)),
+    ):
+        diagram(layer, shape)._repr_mimebundle_()
+
+
+def test_the_html_holds_the_still_picture_first_and_every_level():
+    picture = diagram(InceptionModule(192, TABLE_1["3a"]), (1, 192, 28, 28))
+    html = picture.html
+    assert html == picture.html
+    coded = re.search(r'data-levels="data:application/gzip;base64,([^"]+)"', html)[1]
+    assert json.loads(gzip.decompress(b64decode(coded))) == levels(picture)
+    assert html.index("<img alt=") < html.index("<script>")
+    assert "</script" not in html[html.index("<script>") : -9]
