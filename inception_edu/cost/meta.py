@@ -17,9 +17,9 @@ from inception_edu.cost.shapes import ShapeValue, join
 
 # Arithmetic that torch's counter has no formula for: 0 would be wrong.
 NOT_COUNTED = re.compile(
-    "fft|linalg_(?!vector_norm)|cdist|cholesky|_lu|lu_|qr|svd|solve|trilinear|mv|dot|addr|tbc|rnn"
+    "_fft|linalg_(?!vector_norm)|cdist|cholesky|_lu_|triangular|_trilinear|conv_tbc"
+    "|^(addmv|mv|dot|vdot|addr|ger)$|rnn"
 )
-VALUES = {"item", "tolist", "numpy", "bool", "int", "float", "index", "array"}
 REDUCTIONS = {"sum", "amax", "amin", "max", "min", "prod", "std", "var", "all", "any"}
 REORDERING = {"permute", "transpose", "t", "movedim", "numpy_T"}
 
@@ -72,12 +72,18 @@ class Answer(NamedTuple):
     sources: dict  # id of a meta tensor -> the tensor that it stood for
 
 
-def run_on_meta(function, name, args, kwargs):
-    """`Answer` of one call, every tensor of which is replaced by one on meta."""
+def run_on_meta(function, name, args, kwargs, keep_indices=False):
+    """`Answer` of one call, every tensor of which is replaced by one on meta.
+
+    With `keep_indices` real tensors of whole numbers and masks stay what they are.
+    """
     stand_ins, sources = {}, {}
 
     def to_meta(leaf):
         if isinstance(leaf, torch.Tensor):
+            real = type(leaf) is not ShapeValue and not leaf.is_floating_point()
+            if keep_indices and real:
+                return leaf
             if id(leaf) not in stand_ins:
                 sizes = leaf.sizes if type(leaf) is ShapeValue else leaf.shape
                 meta = torch.empty(sizes, dtype=leaf.dtype, device="meta")
@@ -115,10 +121,10 @@ def map_leaves(change, tree):
 
 
 def tensors_in(tree):
-    """Every tensor in what a function returned, in order."""
+    """Every meta tensor in what a function returned, in order."""
     found = []
     map_leaves(found.append, tree)
-    return [leaf for leaf in found if isinstance(leaf, torch.Tensor)]
+    return [leaf for leaf in found if isinstance(leaf, torch.Tensor) and leaf.is_meta]
 
 
 def field_after(name, calls, values, args, kwargs, shape):

@@ -26,30 +26,36 @@ class Snapshot:
 
     def __init__(self, modules):
         self.modules, self.containers, self.seen = [], [], {}
-        self.changed = {}  # id -> tensor and its values before
+        self.changed = {}  # storage -> tensor and its values before
         for module in modules:
             self.keep_module(module, 0)
 
     def keep_module(self, module, depth):
         own = module.__dict__
-        if isinstance(module, torch.jit.ScriptModule):
+        of_torch = type(module).__module__.startswith("torch.nn.")
+        if not of_torch and isinstance(module, torch.jit.ScriptModule):
             return
-        tables = own["_parameters"], own["_buffers"], own["_modules"]
-        self.modules.append((module, own.copy(), *[table.copy() for table in tables]))
-        if not type(module).__module__.startswith("torch."):
-            for name in own.keys() - OWN:
-                self.keep(own[name], depth)
+        parameters, buffers = own["_parameters"].copy(), own["_buffers"].copy()
+        tables = parameters, buffers, own["_modules"].copy()
+        self.modules.append((module, of_torch, own.copy(), *tables))
         if own["_forward_hooks"] or own["_forward_pre_hooks"]:
             self.keep_all(own["_forward_hooks"].values(), depth)
             self.keep_all(own["_forward_pre_hooks"].values(), depth)
+        if not of_torch:
+            for name in own.keys() - OWN:
+                self.keep(own[name], depth)
 
     @cached_property
     def tensors(self):
-        """The ids of all tensors that the model had before the run."""
-        known = {own for own, value in self.seen.items() if torch.is_tensor(value)}
-        for _, _, parameters, buffers, _ in self.modules:
-            known |= {*map(id, parameters.values()), *map(id, buffers.values())}
-        return known
+        """Every tensor with memory that the model had before the run, by storage."""
+        known = [value for value in self.seen.values() if torch.is_tensor(value)]
+        for _, _, _, parameters, buffers, _ in self.modules:
+            known += [*parameters.values(), *buffers.values()]
+        return {
+            tensor.untyped_storage()._cdata: tensor
+            for tensor in known
+            if tensor is not None and tensor.layout is torch.strided
+        }
 
     def keep(self, value, depth):
         """Remember what a container holds, and the containers in it."""
@@ -98,9 +104,11 @@ class Snapshot:
 
     def before_change(self, tensor):
         """Call it before the values of a real tensor change."""
-        base = tensor if tensor._base is None else tensor._base
-        if id(base) in self.tensors and id(base) not in self.changed:
-            self.changed[id(base)] = base, base.clone()
+        if tensor.layout is torch.strided and not tensor.is_meta:
+            storage = tensor.untyped_storage()._cdata
+            if storage in self.tensors and storage not in self.changed:
+                known = self.tensors[storage]
+                self.changed[storage] = known, known.detach().clone()
 
     def restore(self):
         """Put everything back; whether layers or parameters have come along."""
@@ -118,12 +126,14 @@ class Snapshot:
         return grown
 
 
-def put_back(module, attributes, parameters, buffers, modules):
+def put_back(module, of_torch, attributes, parameters, buffers, modules):
     """One module as it was; whether its run has made layers or parameters."""
     now = module.__dict__
     attributes["_parameters"], attributes["_buffers"] = parameters, buffers
     attributes["_modules"] = modules
     object.__setattr__(module, "__dict__", attributes)
+    if of_torch and len(now["_modules"]) == len(modules):
+        return False  # torch's own layers make none
     grown = False
     for table, before in (("_parameters", parameters), ("_modules", modules)):
         for name, value in now[table].items():

@@ -417,8 +417,8 @@ def getitem(x, index):
 
 
 PRODUCTS = {  # those that MACs are counted of
-    "linear": linear, "matmul": matmul, "mm": matmul, "bmm": matmul, "mv": matmul,
-    "dot": matmul, "rmatmul": lambda b, a: matmul(a, b),
+    "linear": linear, "matmul": matmul, "mm": matmul, "bmm": matmul,
+    "rmatmul": lambda b, a: matmul(a, b),
     "scaled_dot_product_attention": attention,
 }  # fmt: skip
 RULES = {
@@ -432,7 +432,7 @@ for axes in (1, 2, 3):
     for kind in ("max_pool", "avg_pool"):
         RULES[f"{kind}{axes}d"] = pool(kind, axes)
         RULES[f"adaptive_{kind}{axes}d"] = adaptive_pool(kind, axes)
-RULES |= PRODUCTS
+RULES |= PRODUCTS | {"mv": matmul, "dot": matmul}
 ON_ONE_INPUT = (
     "relu relu6 leaky_relu elu gelu silu mish sigmoid tanh hardswish hardsigmoid "
     "hardtanh softmax log_softmax dropout dropout2d layer_norm group_norm "

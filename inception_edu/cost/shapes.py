@@ -83,7 +83,7 @@ class ShapeValue(torch.Tensor):
     grid; `base` the value that it is a view of, or None.
     """
 
-    __slots__ = ("base", "dtype", "field", "op", "sizes")
+    __slots__ = ("base", "device", "dtype", "field", "op", "sizes")
 
     @classmethod
     def __torch_function__(cls, function, types, args=(), kwargs=None):
@@ -128,9 +128,12 @@ new_value = torch.Tensor._make_wrapper_subclass
 
 def shape_value(sizes, op, field, dtype, device, base=None):
     """A new `ShapeValue`; no memory is taken for its elements."""
-    value = new_value(ShapeValue, sizes, dtype=dtype, device=device)
+    if dtype is torch.float32:  # torch's own default: half the time
+        value = new_value(ShapeValue, sizes)
+    else:
+        value = new_value(ShapeValue, sizes, dtype=dtype)
     value.sizes, value.op, value.field, value.base = sizes, op, field, base
-    value.dtype = dtype
+    value.dtype, value.device = dtype, device
     return value
 
 

@@ -71,6 +71,7 @@ class Tracer:
         if self.alive:
             self.device = self.alive[0].device
         self.written = {}  # id of a real tensor that was written to -> its ShapeValue
+        self.shortcuts = {} if hooks_of_all() else SHORTCUTS
         self.snapshot = Snapshot(self.paths)
 
     def visit(self, module, path):
@@ -102,17 +103,15 @@ class Tracer:
         kind, shape, field, macs, kernel, stride, padding, dilation, groups, _ = result
         if len(values) == 1:  # most there are
             x = values[0]
-            in_shapes, inputs = (x.sizes,), (x.op,)
+            in_shapes, inputs = (x.sizes,), (source(x),)
         else:
             in_shapes = tuple([value.sizes for value in values])
-            inputs = tuple([value.op for value in values])
-        if field is not self.field:
-            self.field = field
-            self.window = field and tuple([s.high - s.low + 1 for s in field])
+            inputs = tuple([source(value) for value in values])
         path = self.path if path is None else path
+        seen = self.extent(field)
         op = Op(
             len(self.ops), path, kind, kernel, stride, padding, dilation, groups,
-            in_shapes, shape, counts[0], macs, new_bytes, self.window, inputs, known,
+            in_shapes, shape, counts[0], macs, new_bytes, seen, inputs, known,
             counts[1],
         )  # fmt: skip
         self.ops.append(op)
@@ -122,7 +121,7 @@ class Tracer:
         x = values[0]
         if in_place:
             self.add_op(result, values, counts)
-            self.overwrite(x, result.field)
+            self.overwrite(x, len(self.ops) - 1, result.field)
             return x
         shape, dtype, base, new_bytes = result.shape, x.dtype, None, 0
         if result.view:
@@ -133,11 +132,35 @@ class Tracer:
         index = len(self.ops) - 1
         return shape_value(shape, index, result.field, dtype, self.device, base)
 
-    def overwrite(self, value, field=None):
-        """`value`, and what it is a view of, now come from the last operation."""
-        value.op, value.field = len(self.ops) - 1, field
+    def record_same(self, kind, x, counts=(0, 0), in_place=False):
+        """`record`, for what leaves its one input's shape and field: most there are."""
+        ops, sizes, dtype = self.ops, x.sizes, x.dtype
+        index, inputs = len(ops), (source(x),)
+        if in_place:
+            new_bytes = 0
+            self.overwrite(x, index, x.field)
+        else:
+            new_bytes = prod(sizes) * dtype.itemsize
+            x = shape_value(sizes, index, x.field, dtype, self.device)
+        op = Op(
+            index, self.path, kind, None, None, None, None, 1, (sizes,), sizes,
+            counts[0], 0, new_bytes, self.extent(x.field), inputs, True, counts[1],
+        )  # fmt: skip
+        ops.append(op)
+        return x
+
+    def extent(self, field):
+        """Height and width of a field in input pixels; the last answer is kept."""
+        if field is not self.field:
+            self.field = field
+            self.window = field and tuple([s.high - s.low + 1 for s in field])
+        return self.window
+
+    def overwrite(self, value, index, field=None):
+        """`value`, and what it is a view of, now come from operation `index`."""
+        value.op, value.field = index, field
         if value.base is not None:
-            value.base.op = value.op
+            value.base.op = index
 
     def count(self, *parameters):
         """`(params, weights)` of an operation: those new to the run, and all."""
@@ -167,7 +190,7 @@ class Tracer:
 
     def call(self, function, args, kwargs):
         """The answer to a torch function that was given a `ShapeValue`."""
-        name = function.__name__
+        name = getattr(function, "__name__", "")
         if name in ("__get__", "__set__") or isinstance(function, SCRIPTED):
             # A property such as `device`, or code without Python: what is an
             # operation in it comes back by `ShapeValue.__torch_dispatch__`.
@@ -202,8 +225,27 @@ class Tracer:
             return None
 
     def current(self, leaf):
-        """What stands for a real tensor since something was written into it."""
-        return self.written.get(id(leaf), leaf)
+        """What stands for a real tensor since a `ShapeValue` was written into it."""
+        value = self.written.get(id(leaf))
+        if value is None and self.is_written(leaf):
+            base = self.written[id(leaf._base)]
+            value = self.stand_in(leaf, base.op, base)
+        return leaf if value is None else value
+
+    def is_written(self, leaf):
+        if id(leaf) in self.written:
+            return True
+        is_real = isinstance(leaf, torch.Tensor) and type(leaf) is not ShapeValue
+        return is_real and leaf._base is not None and id(leaf._base) in self.written
+
+    def stand_in(self, real, index, base=None):
+        """A `ShapeValue` in the place of a real tensor from now on."""
+        value = shape_value(
+            tuple(real.shape), index, None, real.dtype, self.device, base
+        )
+        self.written[id(real)] = value
+        self.alive.append(real)
+        return value
 
     def ask_torch(self, function, args, kwargs):
         """The answer of a function without a rule, from torch's meta device."""
@@ -212,9 +254,13 @@ class Tracer:
         leaves = flatten_arguments(args, kwargs)
         values = [leaf for leaf in leaves if type(leaf) is ShapeValue]
         try:
-            tree, calls, sources = run_on_meta(function, name, args, kwargs)
+            answer = run_on_meta(function, name, args, kwargs)
         except Exception as problem:
-            raise self.refusal(name, values, problem) from problem
+            try:  # where a real index or mask tells the shape
+                answer = run_on_meta(function, name, args, kwargs, keep_indices=True)
+            except Exception:
+                raise self.refusal(name, values, problem) from problem
+        tree, calls, sources = answer
         made = tensors_in(tree)
         changed = [sources[id(t)] for t in made if id(t) in sources]
         written = any(call._schema.is_mutable for call in calls.calls)
@@ -261,15 +307,13 @@ class Tracer:
 
     def write(self, tensor, field):
         """`tensor` was changed in place by the last operation."""
+        index = len(self.ops) - 1
         if type(tensor) is ShapeValue:
-            self.overwrite(tensor, field)
-            return
-        for real in (tensor, tensor._base):
-            if real is not None:
-                self.alive.append(real)
-                self.written[id(real)] = shape_value(
-                    tuple(real.shape), len(self.ops) - 1, None, real.dtype, self.device
-                )
+            self.overwrite(tensor, index, field)
+        elif tensor._base is None:
+            self.stand_in(tensor, index)
+        else:
+            self.stand_in(tensor, index, self.stand_in(tensor._base, index))
 
     def refusal(self, name, values, problem):
         shapes = ", ".join(text(value.sizes) for value in values)
@@ -297,7 +341,7 @@ class Tracer:
         calls = nullcontext() if result or bare in FREE else AtenCalls()
         with calls:
             answer = function(*args, **kwargs)
-        made = tensors_in(answer)
+        made = [a for a in flatten_arguments((answer,)) if isinstance(a, torch.Tensor)]
         if not made:  # a size, a type: nothing is computed
             return answer
         if result is None:
@@ -333,7 +377,7 @@ class Tracer:
         before, self.path = self.path, self.path_of(module)
         own = module.__dict__
         try:
-            shortcut = SHORTCUTS.get(getattr(type(module), "forward", None))
+            shortcut = self.shortcuts.get(getattr(type(module), "forward", None))
             if shortcut and len(args) == 1 and not (kwargs or is_changed(own)):
                 answer = shortcut(self, module, args[0])
                 if answer is not None:
@@ -368,10 +412,18 @@ class Tracer:
 
     def count_rest(self, module):
         """The parameters no operation was given, such as a ViT's class token."""
-        for name, parameter in module._parameters.items():
+        own = module._parameters
+        if isinstance(module, torch.jit.ScriptModule):
+            own = dict(module.named_parameters())
+        for name, parameter in own.items():
             if parameter is not None and id(parameter) not in self.counted:
                 path = f"{self.path}.{name}" if self.path else name
                 self.add_parameter(parameter, path)
+
+
+def source(value):
+    """The operation that wrote a value last, through what it is a view of as well."""
+    return value.op if value.base is None else max(value.op, value.base.op)
 
 
 def changes_its_input(name):
@@ -391,10 +443,16 @@ class EveryCall(TorchFunctionMode):
         if ShapeValue in types:
             return tracer.call(function, args, kwargs)
         if tracer.written and any(
-            id(leaf) in tracer.written for leaf in flatten_arguments(args, kwargs)
+            map(tracer.is_written, flatten_arguments(args, kwargs))
         ):
             return tracer.call(function, args, kwargs)
         return tracer.without_input(function, args, kwargs)
+
+
+def hooks_of_all():
+    """Hooks that torch calls for every module there is."""
+    every = nn.modules.module
+    return every._global_forward_hooks or every._global_forward_pre_hooks
 
 
 # ---- the layers that networks are made of, without the way through torch ---------
@@ -408,13 +466,20 @@ def is_changed(own):
 def run_sequence(tracer, module, x):
     home, paths = tracer.path, tracer.paths
     for child in module._modules.values():
-        shortcut = LEAVES.get(getattr(type(child), "forward", None))
-        if shortcut and child in paths and not is_changed(child.__dict__):
-            tracer.path = paths[child]  # an error names it; `enter` puts it back
-            answer = shortcut(tracer, child, x)
-            if answer is not None:
-                x = answer
+        shortcut = tracer.shortcuts.get(getattr(type(child), "forward", None))
+        if shortcut and child in paths:
+            if shortcut is run_sequence:
+                x = tracer.enter(child, (x,), NOTHING)
                 continue
+            own = child.__dict__
+            if not (
+                own["_forward_hooks"] or own["_forward_pre_hooks"] or "forward" in own
+            ):
+                tracer.path = paths[child]  # an error names it; `enter` puts it back
+                answer = shortcut(tracer, child, x)
+                if answer is not None:
+                    x = answer
+                    continue
         tracer.path = home
         x = child(x)
     return x
@@ -445,24 +510,23 @@ def run_norm(tracer, module, x):
     own, sizes = module._parameters, x.sizes
     if own.keys() != AFFINE or len(sizes) != 4 or sizes[1] != module.num_features:
         return None  # torch and the rule say what is wrong
-    result = Result("batch_norm", sizes, x.field)
-    return tracer.record(result, (x,), tracer.count(own["weight"], own["bias"]))
+    return tracer.record_same("batch_norm", x, tracer.count(own["weight"], own["bias"]))
 
 
 def run_relu(tracer, module, x):
     if type(x) is not ShapeValue or module._parameters:
         return None
-    result = Result("relu", x.sizes, x.field)
-    return tracer.record(result, (x,), in_place=module.inplace)
+    return tracer.record_same("relu", x, in_place=module.inplace)
 
 
 AFFINE = {"weight", "bias"}  # what a leaf below counts itself
-LEAVES = {
+NOTHING = {}
+SHORTCUTS = {
+    nn.Sequential.forward: run_sequence,
     nn.Conv2d.forward: run_convolution,
     nn.BatchNorm2d.forward: run_norm,
     nn.ReLU.forward: run_relu,
 }
-SHORTCUTS = {nn.Sequential.forward: run_sequence, **LEAVES}
 
 
 # ---- the run -------------------------------------------------------------------------
@@ -543,23 +607,28 @@ def trace(model, input_shape, *more_shapes, aux=False, dtype=torch.float32):
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     shapes = [checked(shape) for shape in (input_shape, *more_shapes)]
     with LOCK, torch.no_grad(), no_collection(), no_compiling():
-        tracer, random = Tracer(model), torch.get_rng_state()
-        outer = getattr(ACTIVE, "tracer", None)
-        try:
-            for module in tracer.paths:  # past __setattr__: it is slow
-                own = module.__dict__
-                own["training"] = aux and not isinstance(module, KEEPS_EVAL)
-                own["_compiled_call_impl"] = None  # by `Module.compile`
-            nn.Module._call_impl = call_module
-            ACTIVE.tracer = tracer
-            inputs = [tracer.input(shape, dtype) for shape in shapes]
-            with EveryCall(tracer):
-                answer = model(*inputs)
-        finally:
-            ACTIVE.tracer = outer
-            nn.Module._call_impl = MODULE_CALL if outer is None else call_module
-            grown = tracer.snapshot.restore()
-            torch.set_rng_state(random)
+        return run(model, shapes, aux, dtype)
+
+
+def run(model, shapes, aux, dtype):
+    """The `Trace` of one call of the model, which is put back afterwards."""
+    tracer, random = Tracer(model), torch.get_rng_state()
+    outer = getattr(ACTIVE, "tracer", None)
+    try:
+        for module in tracer.paths:  # past __setattr__: it is slow
+            own = module.__dict__
+            own["training"] = aux and not isinstance(module, KEEPS_EVAL)
+            own["_compiled_call_impl"] = None  # by `Module.compile`
+        nn.Module._call_impl = call_module
+        ACTIVE.tracer = tracer
+        inputs = [tracer.input(shape, dtype) for shape in shapes]
+        with EveryCall(tracer):
+            answer = model(*inputs)
+    finally:
+        ACTIVE.tracer = outer
+        nn.Module._call_impl = MODULE_CALL if outer is None else call_module
+        grown = tracer.snapshot.restore()
+        torch.set_rng_state(random)
     built = tracer.built
     if grown:
         built = sum(parameter.numel() for parameter in model.parameters())
