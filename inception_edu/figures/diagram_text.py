@@ -38,7 +38,7 @@ def _series_lines(series, indent, common):
                 continue
             kind = "side head" if branch.ends else "branch"
             name = f"{branch.name} {kind}" if branch.name else f"{kind} {place}"
-            inner = list(_series_lines(branch.series, "", common))
+            inner = list(_series_lines(branch.series, "", common)) or ["an input"]
             if isinstance(branch.series[0], Split):
                 inner.insert(0, "")
             yield f"{indent}| {name}: {inner[0]}".rstrip()
