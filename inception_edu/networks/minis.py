@@ -9,7 +9,12 @@ from numbers import Real
 
 from torch import nn
 
-from inception_edu.networks.googlenet import COLUMNS, InceptionModule, NaiveModule
+from inception_edu.networks.googlenet import (
+    COLUMNS,
+    InceptionModule,
+    NaiveModule,
+    head,
+)
 from inception_edu.networks.inception_resnet import Residual
 from inception_edu.networks.inception_v3 import GridReduction, average_pool
 from inception_edu.networks.layers import Branches, ConvUnit, Network
@@ -47,27 +52,6 @@ def scaled(widths, width):
     return {column: max(1, round(width * n)) for column, n in widths.items()}
 
 
-def check_width(width):
-    """Refuse a width that leaves nothing of the network, or too much."""
-    if not isinstance(width, Real) or not 0.1 <= width <= 8:
-        raise ValueError(f"width={width!r} must lie between 0.1 and 8; 1 is as drawn")
-
-
-def plain_stem(out_channels):
-    """One 3x3/2: `(N, 3, 48, 48) -> (N, out, 24, 24)`."""
-    return ConvUnit(3, out_channels, 3, stride=2, padding=1)
-
-
-def classifier(in_channels, num_classes, dropout=0.0):
-    """Global average pool, linear: `(N, in, H, W) -> (N, num_classes)`."""
-    return {
-        "avgpool": nn.AdaptiveAvgPool2d(1),
-        "flatten": nn.Flatten(),
-        "dropout": nn.Dropout(dropout),
-        "fc": nn.Linear(in_channels, num_classes),
-    }
-
-
 def three_modules(name, build, num_classes, aux, width):
     """A stem, the three rows of `WIDTHS` as `build` makes them, a classifier.
 
@@ -75,15 +59,16 @@ def three_modules(name, build, num_classes, aux, width):
     stem stays as it is, so that the modules alone differ in width.
     """
     no_heads(aux, name, ", or mini_v3")
-    check_width(width)
+    if not isinstance(width, Real) or not 0.1 <= width <= 8:
+        raise ValueError(f"width={width!r} must lie between 0.1 and 8; 1 is as drawn")
     channels = 12
-    stages = {"stem": plain_stem(channels)}  # 12 x 24 x 24
+    stages = {"stem": ConvUnit(3, channels, 3, stride=2, padding=1)}  # 12 x 24 x 24
     for row, widths in WIDTHS.items():
         if row != "a":
             stages[f"maxpool_{row}"] = nn.MaxPool2d(3, stride=2, padding=1)
         module = build(channels, widths, width)
         stages[f"inception_{row}"], channels = module, module.out_channels
-    stages |= classifier(channels, num_classes)
+    stages |= head(channels, num_classes, dropout=0.0)
     return Network(stages, name=name, input_size=48, min_size=8)
 
 
@@ -294,7 +279,7 @@ def mini_v3(num_classes=CLASSES, aux=False, *, stem="factorized", bn_aux=True):
             64, reduce=16, single=24, double_reduce=16, double=20
         ),
         "mixed_c": ExpandedModule(108, inner=24, out=20),  # 120 x 5 x 5
-        **classifier(120, num_classes),
+        **head(120, num_classes, dropout=0.0),
     }
     heads = {"mixed_b": AuxiliaryHead(64, num_classes, bn_aux=bn_aux)} if aux else None
     return Network(
@@ -322,7 +307,7 @@ def mini_v4(num_classes=CLASSES, aux=False, *, a=1, b=2, c=1):
             56, reduce=14, single=20, double_reduce=14, double=20
         ),
         **numbered("c", c, lambda: ExpandedModule(96, inner=20, out=16)),
-        **classifier(96, num_classes),
+        **head(96, num_classes, dropout=0.0),
     }
     return Network(stages, name="mini_v4", input_size=48, min_size=13)
 
@@ -389,7 +374,7 @@ def mini_resnet(
             56, reduce=14, single=top - 76, double_reduce=14, double=20
         ),
         **numbered("c", c, block(top, 32, (1, 3), (3, 1))),
-        **classifier(top, num_classes),
+        **head(top, num_classes, dropout=0.0),
     }
     return Network(stages, name="mini_resnet", input_size=48, min_size=13)
 
