@@ -399,7 +399,7 @@ TRACES = {
     "the latency of a name": (
         lambda _: ie.latency("googlenet"),
         TypeError,
-        "latency takes a module, or a table of them by name, got 'googlenet'",
+        "latency takes a module, or a dict of them by name, got 'googlenet'",
     ),
 }
 

@@ -18,13 +18,15 @@ from torch import nn
 class Latency:
     """Seconds that one call took, in every round, on `device` with `threads` threads.
 
-    `median`, and `low` to `high`, between which the middle half of the rounds lies.
+    `precision` is the element type of the weights. `median`, and `low` to `high`,
+    between which the middle half of the rounds lies.
     """
 
     name: str
     times: tuple
     device: str
     threads: int
+    precision: str = "float32"
 
     @property
     def median(self):
@@ -37,11 +39,11 @@ class Latency:
 
     @property
     def low(self):
-        return middle_half(self.times)[0]
+        return quartiles(self.times)[0]
 
     @property
     def high(self):
-        return middle_half(self.times)[1]
+        return quartiles(self.times)[1]
 
     def speedup(self, other):
         """How many times faster than `other`, round by round: (median, low, high).
@@ -53,13 +55,12 @@ class Latency:
                 f"{self.name} and {other.name} were not timed together; compare what "
                 "one call of latency measured"
             )
-        pairs = zip(self.times, other.times, strict=True)
-        ratios = [theirs / ours for ours, theirs in pairs]
-        return median(ratios), *middle_half(ratios)
+        ratios = [b / a for a, b in zip(self.times, other.times, strict=True)]
+        return median(ratios), *quartiles(ratios)
 
     def __str__(self):
-        place = self.device
-        if place == "cpu":
+        place = f"{self.device}, {self.precision}"
+        if self.device == "cpu":
             place += f", {self.threads} thread{'s' * (self.threads > 1)}"
         return (
             f"{self.name}: {1e3 * self.median:.1f} ms (middle half of "
@@ -70,7 +71,7 @@ class Latency:
     __repr__ = __str__
 
 
-def middle_half(values):
+def quartiles(values):
     """Lower and upper quartile."""
     if len(values) < 2:
         return values[0], values[0]
@@ -79,69 +80,85 @@ def middle_half(values):
 
 
 def latency(models, input_shape=None, *, rounds=7, warm_up=2, threads=None):
-    """The `Latency` of a network, or a table of them by name.
+    """The `Latency` of a network, or a dict of them by name.
 
-    `models`: an `nn.Module`, or a table of modules by name, timed in turns, so that
+    `models`: an `nn.Module`, or a dict of modules by name, timed in turns, so that
     whatever else the machine does meets all of them; the order turns from round to
-    round. `input_shape`: one for all, a table by name, or None for one image of each
+    round. `input_shape`: one for all, a dict by name, or None for one image of each
     network's own size. `warm_up` calls come first and do not count. Each runs where
-    its weights are, in eval mode without gradients; a GPU is waited for. `threads`:
-    of the CPU, torch's own number unless given; one is what a busy machine disturbs
-    least, since several wait for each other. Modes and threads are left as they were.
+    its weights are and in their element type, in eval mode without gradients; an
+    accelerator is waited for. `threads`: of the CPU, torch's own number unless given;
+    one is what a busy machine disturbs least. Modes and threads are left as they were.
     """
     alone = isinstance(models, nn.Module)
-    if not alone and not isinstance(models, Mapping):
-        raise TypeError(
-            f"latency takes a module, or a table of them by name, got {models!r}; "
-            'such as latency(create_model("mini_v3"))'
-        )
-    models = {type(models).__name__: models} if alone else dict(models)
-    if not models:
-        raise ValueError("there is no network in the table to time")
-    unknown = set(input_shape) - set(models) if isinstance(input_shape, dict) else ()
-    if unknown:
-        raise ValueError(
-            f"input_shape names {', '.join(map(repr, sorted(unknown, key=str)))}, "
-            f"the networks are {', '.join(map(repr, models))}"
-        )
+    if alone:
+        models = {type(models).__name__: models}
     before = torch.get_num_threads()
     threads = before if threads is None else threads
-    counts = (("rounds", rounds, 1), ("warm_up", warm_up, 0), ("threads", threads, 1))
-    for label, count, least in counts:
-        if isinstance(count, bool) or not isinstance(count, int) or count < least:
-            raise ValueError(
-                f"{label}={count!r} must be a whole number, at least {least}"
-            )
-    inputs = {name: images(model, name, input_shape) for name, model in models.items()}
+    check(models, input_shape, rounds=rounds, warm_up=warm_up, threads=threads)
+    batches = {name: images(models[name], name, input_shape) for name in models}
     times, names = {name: [] for name in models}, list(models)
-    was_training = {name: model.training for name, model in models.items()}
+    modes = [(m, m.training) for model in models.values() for m in model.modules()]
     try:
         torch.set_num_threads(threads)
         with torch.inference_mode():
             for name, model in models.items():
                 model.eval()
                 for _ in range(warm_up):
-                    call(model, inputs[name])
+                    seconds(model, batches[name])
             for turn in range(rounds):
                 start = turn % len(names)
                 for name in names[start:] + names[:start]:
-                    times[name].append(call(models[name], inputs[name]))
+                    times[name].append(seconds(models[name], batches[name]))
     finally:
         torch.set_num_threads(before)
-        for name, model in models.items():
-            model.train(was_training[name])
-    found = {
-        name: Latency(name, tuple(times[name]), str(inputs[name].device), threads)
-        for name in names
-    }
+        for module, training in modes:
+            module.training = training
+    found = {}
+    for name, batch in batches.items():
+        kind = str(batch.dtype).removeprefix("torch.")
+        found[name] = Latency(
+            name, tuple(times[name]), str(batch.device), threads, kind
+        )
     return found[names[0]] if alone else found
 
 
+def check(models, input_shape, **counts):
+    """Refuse in words what cannot be timed."""
+    if not isinstance(models, Mapping):
+        raise TypeError(
+            f"latency takes a module, or a dict of them by name, got {models!r}; "
+            'such as latency(create_model("mini_v3"))'
+        )
+    if not models:
+        raise ValueError("there is no network to time")
+    for name, model in models.items():
+        if not isinstance(model, nn.Module):
+            raise TypeError(
+                f"latency takes modules; {name} is a {type(model).__name__}"
+            )
+        if any(weight.is_meta for weight in model.parameters()):
+            raise ValueError(
+                f"{name} has no weights (it is on the meta device); build it on a "
+                "real one to time it"
+            )
+    if isinstance(input_shape, Mapping) and not input_shape.keys() <= models.keys():
+        raise ValueError(
+            f"input_shape names {', '.join(map(repr, input_shape))}, "
+            f"the networks are {', '.join(map(repr, models))}"
+        )
+    for label, count in counts.items():
+        least = 0 if label == "warm_up" else 1
+        if isinstance(count, bool) or not isinstance(count, int) or count < least:
+            raise ValueError(
+                f"{label}={count!r} must be a whole number, at least {least}"
+            )
+
+
 def images(model, name, shape):
-    """One random batch of the asked shape, of the weights' type, where they are."""
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"latency takes modules; {name} is a {type(model).__name__}")
-    shape = shape.get(name) if isinstance(shape, dict) else shape
+    """One random batch of this shape, of the weights' type, where they are."""
+    if isinstance(shape, Mapping):
+        shape = shape.get(name)
     if shape is None:
         size = getattr(model, "input_size", None)
         if size is None:
@@ -155,28 +172,26 @@ def images(model, name, shape):
             "(images, channels, height, width)"
         )
     weight = next(model.parameters(), torch.empty(0))
-    if weight.is_meta:
-        raise ValueError(
-            f"{name} has no weights (it is on the meta device); build it on a real "
-            "one to time it"
-        )
-    generator = torch.Generator().manual_seed(0)
-    batch = torch.randn(shape, generator=generator)
+    batch = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     return batch.to(weight.device, weight.dtype)
 
 
-def call(model, batch):
+def seconds(model, batch):
     """Seconds of one call, the device's own work included."""
-    wait(batch.device)
+    wait_for(batch.device)
     start = perf_counter()
     model(batch)
-    wait(batch.device)
+    wait_for(batch.device)
     return perf_counter() - start
 
 
-def wait(device):
-    """Wait until the device has done what it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def wait_for(device):
+    """Return when the device has done what it was given; the CPU always has."""
+    if device.type == "cpu":
+        return
+    if hasattr(torch, "accelerator"):  # torch 2.6 and later: every kind of device
+        torch.accelerator.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
+    else:
+        getattr(torch, device.type).synchronize(device)

@@ -1,6 +1,7 @@
 """Latency: honest about rounds, order, modes and devices."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from torch import nn
 
 import inception_edu as ie
 from inception_edu.cost import Latency
+from inception_edu.cost.timing import wait_for
 
 
 class Sleeper(nn.Module):
@@ -72,7 +74,8 @@ def test_the_median_and_the_middle_half():
     assert one.best == 0.1
     assert (one.low, one.high) == (pytest.approx(0.2), pytest.approx(0.4))
     assert str(one) == (
-        "net: 300.0 ms (middle half of 5 rounds 200.0 to 400.0; cpu, 2 threads)"
+        "net: 300.0 ms (middle half of 5 rounds 200.0 to 400.0; "
+        "cpu, float32, 2 threads)"
     )
 
 
@@ -94,6 +97,35 @@ def test_a_network_is_timed_at_its_own_size():
 def test_what_cannot_be_timed_is_refused_in_words(models, options, error, words):
     with pytest.raises(error, match=words):
         ie.latency(models, **options)
+
+
+def test_the_precision_is_that_of_the_weights():
+    double = ie.latency(nn.Linear(3, 3).double(), (1, 3), rounds=1)
+    assert (double.device, double.precision) == ("cpu", "float64")
+    assert "cpu, float64" in str(double)
+
+
+@pytest.mark.parametrize("kind", ["cuda", "mps", "xpu"])
+@pytest.mark.parametrize("has_accelerator", [True, False])
+def test_every_accelerator_is_waited_for(kind, has_accelerator, monkeypatch):
+    waited = []
+    if has_accelerator:  # torch 2.6 and later
+        module = SimpleNamespace(synchronize=lambda device: waited.append(device.type))
+        monkeypatch.setattr(torch, "accelerator", module, raising=False)
+    else:
+        monkeypatch.delattr(torch, "accelerator", raising=False)
+        note = SimpleNamespace(synchronize=lambda *device: waited.append(kind))
+        monkeypatch.setattr(torch, kind, note)
+    wait_for(torch.device(kind))
+    wait_for(torch.device("cpu"))
+    assert waited == [kind]
+
+
+def test_modes_of_parts_are_put_back():
+    model = nn.Sequential(nn.Dropout(), nn.Linear(3, 3)).train()
+    model[0].eval()
+    ie.latency(model, (1, 3), rounds=1)
+    assert [m.training for m in model.modules()] == [True, False, True]
 
 
 def test_times_of_two_runs_are_not_compared():
