@@ -1,0 +1,365 @@
+"""Whatever people write in a forward is counted, and the model is as it was.
+
+MACs and shapes are compared with torch's FlopCounterMode around a real forward.
+"""
+
+import copy
+import gc
+from collections import deque
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+from torch.utils.flop_counter import FlopCounterMode
+
+import inception_edu as ie
+from inception_edu.cost import trace
+from inception_edu.cost.shapes import ShapeValue
+
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
+IMAGE = (1, 3, 8, 8)
+
+
+class Model(nn.Module):
+    """A convolution, what `setup` adds, and `forward(self, x)` of its own."""
+
+    def __init__(self, forward, setup=None):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.work = forward
+        if setup is not None:
+            setup(self)
+
+    def forward(self, x):
+        return self.work(self, x)
+
+
+def real(model, *shapes):
+    """`(MACs, output shape)` of a real forward, by torch's own counter."""
+    model = copy.deepcopy(model).eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        answer = model(*map(torch.randn, shapes))
+    return counter.get_total_flops() // 2, tuple(answer.shape)
+
+
+def assert_as_real(model, shape=IMAGE):
+    expected = real(model, shape)
+    seen = trace(model, shape)
+    assert (seen.macs, seen.output_shape) == expected
+    return seen
+
+
+def read_by_output(seen):
+    """Paths of the operations that the output depends on."""
+    found, waiting = set(), list(seen.outputs)
+    while waiting:
+        op = seen.ops[waiting.pop()]
+        found.add(op.path)
+        waiting += op.inputs
+    return found
+
+
+# ---- code that torch runs past Python ---------------------------------------------
+
+
+class Swish(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * torch.sigmoid(x)
+
+
+class Scaled(torch.autograd.Function):
+    """In torch's newer form, with several results."""
+
+    @staticmethod
+    def forward(x, weight, factor):
+        return F.conv2d(x, weight) * factor, x.clone()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.factor = inputs[2]
+
+
+class Doubled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.mark_dirty(x)
+        return x.mul_(2)
+
+
+PARTS = {
+    "function": lambda m, x: Swish.apply(m.conv(x)),
+    "newer function": lambda m, x: Scaled.apply(x, m.conv.weight, 2.0)[0],
+    "function in place": lambda m, x: Doubled.apply(m.conv(x)),
+    "reentrant": lambda m, x: checkpoint(m.conv, x, use_reentrant=True),
+    "not reentrant": lambda m, x: checkpoint(m.conv, x, use_reentrant=False),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_autograd_functions_and_checkpoints_are_counted(name):
+    seen = assert_as_real(Model(PARTS[name]))
+    assert len(read_by_output(seen)) > 0 and seen.outputs != ()
+
+
+@pytest.mark.parametrize("way", ["script", "trace"])
+def test_scripted_parts_are_counted(way):
+    layers = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten()
+    part = nn.Sequential(*layers, nn.Linear(144, 5)).eval()
+    scripted = (
+        torch.jit.script(part)
+        if way == "script"
+        else torch.jit.trace(part, torch.randn(IMAGE))
+    )
+    seen = trace(nn.Sequential(scripted), IMAGE)
+    assert (seen.macs, seen.output_shape) == real(part, IMAGE)
+    assert seen.params == seen.params_built == trace(part, IMAGE).params
+
+
+def test_compiled_parts_are_counted_under_their_own_path():
+    model = nn.Sequential(torch.compile(nn.Sequential(nn.Conv2d(3, 4, 3))), nn.ReLU())
+    seen = trace(model, IMAGE)
+    assert [op.path for op in seen.ops] == ["", "0.0", "1"]
+    twice = torch.compile(lambda x: F.relu(x) * 2)
+    assert trace(Model(lambda m, x: twice(m.conv(x))), IMAGE).macs == 4 * 27 * 64
+
+
+class Attends(nn.Module):
+    def __init__(self, **options):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(32, 4, **options)
+
+    def forward(self, x):
+        return self.attention(x, x, x)[0]
+
+
+class Packed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(6, 5)
+
+    def forward(self, x):
+        packed = nn.utils.rnn.pack_padded_sequence(x, torch.tensor([7, 3]))
+        return nn.utils.rnn.pad_packed_sequence(self.lstm(packed)[0])[0]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"bias": False}, {"add_bias_kv": True}, {"add_zero_attn": True}]
+)
+def test_attention_is_counted(options):
+    model = Attends(**options).to("meta")
+    with FlopCounterMode(display=False) as counter:
+        model(torch.empty(5, 2, 32, device="meta"))
+    seen = trace(model, (5, 2, 32))
+    assert seen.macs == counter.get_total_flops() // 2
+    assert seen.params == seen.params_built and not seen.unknown
+
+
+def test_a_packed_sequence_has_the_shape_that_torch_gives():
+    assert trace(Packed(), (7, 2, 6)).output_shape == (7, 2, 5)
+
+
+# ---- the model is as it was ---------------------------------------------------
+
+
+def keep(name, value):
+    return lambda model: setattr(model, name, value())
+
+
+KEEPERS = {
+    "attribute": (keep("seen", lambda: None), lambda m, y: setattr(m, "seen", y)),
+    "size": (keep("seen", lambda: None), lambda m, y: setattr(m, "seen", y.shape)),
+    "list": (keep("seen", list), lambda m, y: m.seen.append(y)),
+    "deque": (keep("seen", deque), lambda m, y: m.seen.append(y)),
+    "dict": (keep("seen", dict), lambda m, y: m.seen.update(y=y)),
+    "nested": (
+        keep("seen", lambda: {"a": [[]]}),
+        lambda m, y: m.seen["a"][0].append(y),
+    ),
+    "object": (
+        keep("seen", lambda: SimpleNamespace(y=None)),
+        lambda m, y: setattr(m.seen, "y", y),
+    ),
+    "a layer's": (keep("seen", int), lambda m, y: setattr(m.conv, "last", y)),
+    "new buffer": (keep("seen", int), lambda m, y: m.register_buffer("new", y)),
+    "buffer": (
+        lambda m: m.register_buffer("seen", torch.zeros(4)),
+        lambda m, y: setattr(m, "seen", y.mean((0, 2, 3))),
+    ),
+    "average": (
+        lambda m: m.register_buffer("seen", torch.zeros(4)),
+        lambda m, y: m.seen.mul_(0.9).add_(y.mean((0, 2, 3))),
+    ),
+    "counter": (
+        lambda m: m.register_buffer("seen", torch.zeros(())),
+        lambda m, y: m.seen.add_(1),
+    ),
+    "slice": (
+        lambda m: m.register_buffer("seen", torch.zeros(2, 4, 8, 8)),
+        lambda m, y: m.seen.__setitem__(slice(0, 1), y),
+    ),
+    "data": (keep("seen", int), lambda m, y: m.conv.bias.data.zero_()),
+}
+
+
+def values_in(model):
+    gc.collect()
+    kept = [value for value in gc.get_objects() if type(value) is ShapeValue]
+    own = {k: v for k, v in model.__dict__.items() if not k.startswith("_")}
+    return kept, repr(own), {k: v.clone() for k, v in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("name", KEEPERS)
+def test_what_a_model_keeps_is_put_back(name, fails):
+    setup, keep_it = KEEPERS[name]
+
+    def forward(model, x):
+        y = model.conv(x)
+        keep_it(model, y)
+        if fails:
+            raise KeyError("such a day")
+        return y
+
+    model = Model(forward, setup)
+    _, before, state = values_in(model)
+    if fails:
+        with pytest.raises(KeyError, match="such a day"):
+            trace(model, IMAGE)
+    else:
+        assert trace(model, IMAGE).macs == 4 * 27 * 64
+    kept, after, left = values_in(model)
+    assert kept == [] and after == before and left.keys() == state.keys()
+    assert all(torch.equal(left[key], state[key]) for key in state)
+
+
+def test_what_a_hook_keeps_is_put_back():
+    features, order = {}, []
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    model[0].register_forward_hook(lambda m, i, out: features.update(conv=out))
+    model[1].register_forward_hook(lambda m, i, out: order.append(out))
+    trace(model, IMAGE)
+    assert features == {} and order == []
+
+
+# ---- layers made in the forward, hooks, buffers ---------------------------------
+
+
+def classify(m, x):
+    x = m.conv(x).flatten(1)
+    if m.head is None:
+        m.head = nn.Linear(x.shape[1], 10)
+    return m.head(x)
+
+
+def append(m, x):
+    if not m.head:
+        m.head.append(nn.Conv2d(4, 4, 1))
+    return m.head[0](m.conv(x))
+
+
+def scale(m, x):
+    x = m.conv(x)
+    if m.head is None:
+        m.head = nn.Parameter(torch.ones(x.shape[1], 1, 1))
+    return x * m.head
+
+
+@pytest.mark.parametrize(
+    ("forward", "setup", "more"),
+    [
+        (classify, keep("head", lambda: None), 2570),
+        (append, keep("head", nn.ModuleList), 20),
+        (scale, lambda m: m.register_parameter("head", None), 4),
+    ],
+)
+def test_layers_made_in_the_forward_count_and_stay(forward, setup, more):
+    model = Model(forward, setup)
+    seen = trace(model, IMAGE)
+    there = sum(parameter.numel() for parameter in model.parameters())
+    assert seen.params == seen.params_built == there == 112 + more
+    assert trace(model, IMAGE).ops == seen.ops
+    assert torch.isfinite(model(torch.randn(IMAGE))).all()
+
+
+def pads(module, inputs):
+    return (F.pad(inputs[0], (2, 2, 2, 2)),)
+
+
+def halves(module, inputs, output):
+    return output[:, :, ::2, ::2]
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_hooks_that_change_values_are_run(place):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Sequential())
+    model[2].append(nn.Conv2d(4, 4, 3, padding=1))
+    model[place].register_forward_pre_hook(pads)
+    model[place].register_forward_hook(halves)
+    assert_as_real(model)
+
+
+def test_hooks_of_every_module_are_run():
+    handle = nn.modules.module.register_module_forward_hook(
+        lambda m, i, out: out[:, :, 1:] if isinstance(m, nn.Conv2d) else None
+    )
+    try:
+        assert_as_real(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3)))
+    finally:
+        handle.remove()
+
+
+def real_buffer(m, x):
+    out = torch.zeros(x.shape[0], 32, *x.shape[2:])
+    out[:, :8].copy_(m.a(x))
+    out[:, 8:] += m.b(x)
+    return out
+
+
+def new_buffer(m, x):
+    out = x.new_empty(x.shape[0], 32, *x.shape[2:])
+    out[:, :8], out[:, 8:] = m.a(x), m.b(x)
+    return out
+
+
+def parts_of_a_buffer(m, x):
+    out = x.new_zeros(x.shape[0], 32, *x.shape[2:])
+    first, second = out.split([8, 24], 1)
+    first.copy_(m.a(x))
+    second += m.b(x)
+    return out
+
+
+def real_parts(m, x):
+    out = torch.empty(x.shape[0], 32, *x.shape[2:])
+    first, second = out[:, :8], out[:, 8:]
+    first[...], second[...] = m.a(x), m.b(x)
+    return out
+
+
+def out_argument(m, x):
+    out = torch.empty(x.shape[0], 32, *x.shape[2:])
+    torch.cat([m.a(x), m.b(x)], 1, out=out)
+    return out
+
+
+@pytest.mark.parametrize(
+    "write", [real_buffer, new_buffer, parts_of_a_buffer, real_parts, out_argument]
+)
+def test_what_is_written_into_a_buffer_has_edges(write):
+    def setup(m):
+        m.a, m.b, m.c = nn.Conv2d(16, 8, 1), nn.Conv2d(16, 24, 1), nn.Conv2d(32, 4, 1)
+
+    model = Model(lambda m, x: m.c(write(m, x)), setup)
+    seen = assert_as_real(model, (1, 16, 9, 9))
+    assert {"a", "b", "c"} <= read_by_output(seen)
+    assert "side head" not in ie.diagram(seen).text
