@@ -11,7 +11,7 @@ const make = (tag, attributes = {}, ...children) => {
 const KEYS = { "data-lm-suppress-shortcuts": "true" };
 const GLIDE = 200; // milliseconds
 const GESTURE = 1500; // after such a pause a move starts from what is shown then
-const STEP = 400; // milliseconds between the steps of a control that plays
+const STEP = 250; // milliseconds between the steps of a control that plays
 
 // ---- what moved between two pictures ----
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from math import exp, inf, log
 
 from inception_edu.explorers.controls import Choice, Picture, Range
-from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot
+from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, legend
 from inception_edu.figures.svg import Drawing
 
 LEAST, MOST = -4.0, 16.0  # of the logit gap
@@ -80,13 +80,14 @@ def draw(state):
     """The picture of a state: loss, floor and the pull on the logit in the summary."""
     classes, eps, gap = state["classes"], state["eps"], state["gap"]
     wanted, said = target(classes, eps), softmax(classes, gap)
-    summary = f"loss {loss(classes, eps, gap):.5f} nats at a gap of {gap:g}; "
+    pull = said.true - wanted.true
+    summary = f"At a gap of {gap:g} the loss is {loss(classes, eps, gap):.5f} nats; "
     if eps:
         least, best = floor(classes, eps), best_gap(classes, eps)
-        summary += f"never below {least:.5f}, reached at a gap of {best:.4f}; "
+        summary += f"its minimum is {least:.5f}, at a gap of {best:.4f}. "
     else:
-        summary += "it falls towards 0 for ever larger gaps; "
-    summary += f"gradient at the true logit {said.true - wanted.true:+.4f}"
+        summary += "it falls towards 0 as the gap grows. "
+    summary += f"The gradient at the true logit is {pull:+.4f}: {step(pull)}."
     sheet = Drawing(SHEET, 436)
     draw_shares(sheet, classes, wanted, said)
     draw_curve(sheet, classes, eps, gap)
@@ -98,7 +99,12 @@ def draw(state):
     return Picture(sheet.svg(title, words), summary)
 
 
-def number(value):
+def step(gradient):
+    """What a training step does to a logit: it goes against the gradient."""
+    return "the logit falls" if gradient > 0 else "the logit rises"
+
+
+def share_text(value):
     """A share in few letters: 0.9001, 0.0001, 4e-06, 0."""
     return f"{value:.4f}" if abs(value) >= 5e-5 else f"{value:.0e}" if value else "0"
 
@@ -108,6 +114,7 @@ def draw_shares(sheet, classes, wanted, said):
     columns = ((112, "target", "1x1"), (252, "softmax", "3x3"), (392, "gradient", ""))
     for x, name, _ in columns:
         sheet.text(x, 16, name, LABEL, bold=True)
+    sheet.text(SHEET - 8, 16, "-1 to 1", NOTE, anchor="end", fill="muted")
     rows = [
         ("true class", wanted.true, said.true),
         ("each other", wanted.other, said.other),
@@ -119,16 +126,15 @@ def draw_shares(sheet, classes, wanted, said):
         for (x, _, fill), share in zip(columns, shares, strict=False):
             sheet.rect(x, y, 100, 16, "panel")
             sheet.rect(x, y, 100 * share, 16, fill, tip=f"{label}: {share:.6g}")
-            sheet.text(x, y + 32, number(share), NOTE)
+            sheet.text(x, y + 32, share_text(share), NOTE)
         pull = shares[1] - shares[0]
         sheet.rect(columns[2][0], y, 160, 16, "panel")
         middle, reach = columns[2][0] + 80, 80 * pull
         sheet.line((middle, y), (middle, y + 16), width=1)
         fill = "bad" if pull > 0 else "good"
         sheet.rect(min(middle, middle + reach), y, abs(reach), 16, fill)
-        # the step goes against the gradient
-        way = "logit falls" if pull > 0 else "logit rises" if pull else "rests"
-        sheet.text(columns[2][0], y + 32, f"{number(pull)}: {way}", NOTE)
+        way = step(pull).removeprefix("the ") if pull else "logit rests"
+        sheet.text(columns[2][0], y + 32, f"{share_text(pull)}: {way}", NOTE)
 
 
 def draw_curve(sheet, classes, eps, gap):
@@ -144,12 +150,9 @@ def draw_curve(sheet, classes, eps, gap):
         plot.curve([(LEAST, least), (MOST, least)], "accent", 1, dash="2 3")
         x, y = plot.at(best, least)
         sheet.line((x, y - 12), (x, y + 12), stroke="accent", width=3)
-    sheet.line((340, 192), (364, 192), stroke="1x1", width=3)
-    sheet.text(370, 197, f"eps {eps:g}", NOTE)
-    sheet.line((448, 192), (472, 192), stroke="ink", width=2, dash="7 5")
-    sheet.text(478, 197, "eps 0", NOTE)
+    legend(sheet, 340, 192, [(f"eps {eps:g}", "1x1", None), ("eps 0", "ink", "7 5")])
     if eps:
-        text = f"floor {floor(classes, eps):.5f} at {best_gap(classes, eps):.4f}"
-        _, y = plot.at(LEAST, 0.66 * most)
-        sheet.text(SHEET - 20, y, text, NOTE, anchor="end", fill="accent", bold=True)
-    plot.mark(gap, loss(classes, eps, gap), radius=6)
+        text = f"minimum {floor(classes, eps):.5f} at {best_gap(classes, eps):.4f}"
+        style = {"anchor": "end", "fill": "accent", "bold": True}
+        sheet.text(SHEET - 20, plot.at(LEAST, 0.8 * most)[1], text, NOTE, **style)
+    plot.mark(gap, loss(classes, eps, gap))

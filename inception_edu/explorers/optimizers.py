@@ -1,6 +1,6 @@
-"""The optimizers explorer: how do four optimizers walk this ravine?
+"""The optimizers explorer: how do four optimizers descend this narrow valley?
 
-The ravine is f(x, y) = (x^2 / condition + y^2) / 2: `condition` times as steep
+Its loss is f(x, y) = (x^2 / condition + y^2) / 2: `condition` times as steep
 across as along. The four are written out on plain numbers, one line of state each;
 RMSProp as torch writes it and as TensorFlow does, which differ in three places:
 
@@ -12,11 +12,10 @@ Inception Architecture (Szegedy et al., arXiv 1512.00567, section 8) trained wit
 RMSProp, decay 0.9, eps 1.0, at a rate of 0.045.
 """
 
-from itertools import pairwise
 from math import cos, pi, sin, sqrt
 
 from inception_edu.explorers.controls import Choice, Picture, Range, Steps
-from inception_edu.figures.plot import LABEL, NOTE, SHEET
+from inception_edu.figures.plot import LABEL, NOTE, SHEET, clip, label
 from inception_edu.figures.svg import Drawing
 
 DECAY = 0.9  # of RMSProp's mean square, as in the paper
@@ -74,15 +73,15 @@ def rmsprop_tf(setting):
 OPTIMIZERS = {
     "SGD": (sgd, "ink", None),
     "momentum": (momentum, "1x1", "9 4"),
-    "RMSProp, torch": (rmsprop_torch, "3x3", None),
-    "RMSProp, TF": (rmsprop_tf, "5x5", "3 3"),
+    "RMSProp (torch)": (rmsprop_torch, "3x3", None),
+    "RMSProp (TF)": (rmsprop_tf, "5x5", "3 3"),
 }
 ALL = "all four"
 
-QUESTION = "How do SGD, momentum and RMSProp walk this ravine?"
+QUESTION = "How do SGD, momentum and RMSProp descend this narrow valley?"
 CONTROLS = [
     Choice("show", "optimizer", [ALL, *OPTIMIZERS], ALL),
-    Range("steps", "steps", 1, MANY, 1, 60),
+    Range("steps", "steps", 1, MANY, 1, 60, play=True),
     Steps(
         "rate",
         "learning rate",
@@ -108,8 +107,8 @@ def path(name, setting):
     return points
 
 
-def height(point, condition):
-    """f at a point of the ravine."""
+def loss(point, condition):
+    """The loss at a point of the valley."""
     x, y = point
     return (x**2 / condition + y**2) / 2
 
@@ -121,63 +120,35 @@ def constant_steps(name, setting, gradient, count=MANY):
 
 
 def draw(state):
-    """The picture of a state; the summary says where the walkers stand."""
+    """The picture of a state; the summary is the loss that each optimizer reached."""
+    condition = state["condition"]
     names = list(OPTIMIZERS) if state["show"] == ALL else [state["show"]]
     paths = {name: path(name, state) for name in names}
-    ends = ", ".join(
-        f"{name} {height(points[-1], state['condition']):.3g}"
-        for name, points in paths.items()
-    )
-    start = height(START, state["condition"])
+    losses = {name: f"{loss(paths[name][-1], condition):.3g}" for name in names}
+    reached = ", ".join(f"{name} {value}" for name, value in losses.items())
     steps = f"{state['steps']} step{'s' * (state['steps'] > 1)}"
-    summary = f"height after {steps}, from {start:.4g}: {ends}"
-    sheet = Drawing(SHEET, 436)
-    draw_ravine(sheet, state, paths)
+    start = f"{loss(START, condition):.4g}"
+    summary = f"Loss after {steps} (start: {start}): {reached}."
+    sheet = Drawing(SHEET, 450)
+    draw_valley(sheet, state, paths, losses)
     draw_table(sheet, state, names)
-    title = f"Optimizers on a ravine of condition {state['condition']}: {summary}"
-    desc = f"learning rate {state['rate']}, eps {state['eps']:g}"
-    return Picture(sheet.svg(title, desc), summary)
+    desc = f"condition {condition}, learning rate {state['rate']}, eps {state['eps']:g}"
+    return Picture(sheet.svg(summary, desc), summary)
 
 
-BOX = (0, 26, SHEET, 226)  # x, y, width, height on the sheet
+BOX = (0, 44, SHEET, 226)  # x, y, width, height on the sheet
+EDGES = (BOX[0], BOX[1], BOX[0] + BOX[2], BOX[1] + BOX[3])
 SCALE = 25  # pixels a unit, the same along and across: angles are true
-CENTRE = (330, 139)
+CENTRE = (330, 157)
 
 
 def place(point):
-    """The pixel of a point of the ravine."""
+    """The pixel of a point of the valley."""
     return CENTRE[0] + SCALE * point[0], CENTRE[1] - SCALE * point[1]
 
 
-def inside(points):
-    """The polyline cut at the box: pieces, each a list of points inside."""
-    left, top, right, bottom = BOX[0], BOX[1], BOX[0] + BOX[2], BOX[1] + BOX[3]
-    pieces, piece = [], []
-    for (x0, y0), (x1, y1) in pairwise(points):
-        enter, leave = 0.0, 1.0
-        for start, step, low, high in (
-            (x0, x1 - x0, left, right),
-            (y0, y1 - y0, top, bottom),
-        ):
-            if step:
-                first, last = sorted(((low - start) / step, (high - start) / step))
-                enter, leave = max(enter, first), min(leave, last)
-            elif not low <= start <= high:
-                leave = -1.0
-        if enter < leave:
-            ends = [
-                (x0 + share * (x1 - x0), y0 + share * (y1 - y0))
-                for share in (enter, leave)
-            ]
-            piece += ends[bool(piece) :]
-        if piece and (leave < 1 or enter >= leave):
-            pieces.append(piece)
-            piece = []
-    return [*pieces, piece] if piece else pieces
-
-
-def draw_ravine(sheet, state, paths):
-    """Contours, the minimum, and the walks."""
+def draw_valley(sheet, state, paths, losses):
+    """Contours, the minimum, the paths, and the loss at the end of each."""
     sheet.rect(*BOX, "paper", stroke="grid")
     for across in (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4.5, 6, 8, 10, 12):
         along = across * sqrt(state["condition"])
@@ -185,22 +156,28 @@ def draw_ravine(sheet, state, paths):
             place((along * cos(pi * i / 40), across * sin(pi * i / 40)))
             for i in range(81)
         ]
-        for piece in inside(ring):
+        for piece in clip(ring, EDGES):
             sheet.line(*piece, stroke="grid", width=1)
-    sheet.circle(*place((0, 0)), 4, "accent", tip="the minimum")
-    keys = dict(zip(OPTIMIZERS, (0, 92, 240, 412), strict=True))
+    sheet.circle(*place((0, 0)), 4, "accent")
+    keys = dict(zip(OPTIMIZERS, (0, 100, 232, 404), strict=True))
     for name, points in paths.items():
         _, stroke, dash = OPTIMIZERS[name]
         x = keys[name]
         sheet.line((x, 11), (x + 24, 11), stroke=stroke, width=3, dash=dash)
         sheet.text(x + 30, 16, name, NOTE)
+        sheet.text(x + 30, 36, losses[name], LABEL, bold=True)
         pixels = [place(point) for point in points]
-        for piece in inside(pixels):
+        for piece in clip(pixels, EDGES):
             sheet.line(*piece, stroke=stroke, width=2, dash=dash)
         x_end, y_end = pixels[-1]
-        if 0 <= x_end - BOX[0] <= BOX[2] and 0 <= y_end - BOX[1] <= BOX[3]:
+        if EDGES[0] <= x_end <= EDGES[2] and EDGES[1] <= y_end <= EDGES[3]:
             sheet.circle(x_end, y_end, 6, stroke, stroke="paper", stroke_width=2)
-    sheet.circle(*place(START), 4, "ink", tip="start")
+    x, y = place(START)
+    sheet.circle(x, y, 4, "ink")
+    label(sheet, x - 10, y - 4, "start", anchor="end")
+    x, y = CENTRE
+    sheet.line((x, EDGES[3] - 22), (x, y + 8), stroke="accent", width=1)
+    label(sheet, x, EDGES[3] - 8, "minimum", anchor="middle", fill="accent")
 
 
 def draw_table(sheet, state, names):
@@ -208,17 +185,17 @@ def draw_table(sheet, state, names):
     y = BOX[1] + BOX[3] + 24
     sheet.text(0, y, "step size under a constant gradient g", LABEL, bold=True)
     y += 22
-    columns = dict(zip(OPTIMIZERS, (196, 296, 428, SHEET), strict=True))
+    columns = dict(zip(OPTIMIZERS, (190, 286, 430, SHEET), strict=True))
     for name, x in columns.items():
         sheet.text(x, y, name, NOTE, anchor="end", bold=name in names)
     for gradient in GRADIENTS:
         sheet.line((0, y + 7), (SHEET, y + 7), stroke="grid", width=1)
         found = {name: constant_steps(name, state, gradient) for name in columns}
-        for step, label in ((0, "step 1"), (MANY - 1, f"step {MANY}")):
+        for step, title in ((0, "step 1"), (MANY - 1, f"step {MANY}")):
             y += 19
             if not step:
                 sheet.text(0, y, f"g = {gradient}", NOTE)
-            sheet.text(66, y, label, NOTE, fill="muted")
+            sheet.text(66, y, title, NOTE, fill="muted")
             for name, x in columns.items():
                 sheet.text(x, y, f"{found[name][step]:.4g}", NOTE, anchor="end")
         y += 3

@@ -60,8 +60,8 @@ def test_the_papers_eps(classes, true, other, floor, gap):
     at_best = explorer.loss(classes, 0.1, log(true / other))
     assert at_best == pytest.approx(floor, abs=5e-6)
     shown = ie.explore.label_smoothing(start={"classes": classes})
-    assert f"never below {floor:.5f}, reached at a gap of {gap:.4f}" in shown.summary
-    assert f"floor {floor:.5f} at {gap:.4f}" in shown.svg
+    assert f"its minimum is {floor:.5f}, at a gap of {gap:.4f}." in shown.summary
+    assert f"minimum {floor:.5f} at {gap:.4f}" in shown.svg
 
 
 def test_without_smoothing_there_is_no_floor():
@@ -69,7 +69,7 @@ def test_without_smoothing_there_is_no_floor():
     assert explorer.best_gap(10, 0.0) == inf
     shown = ie.explore.label_smoothing(start={"eps": 0.0})
     assert "falls towards 0" in shown.summary
-    assert "floor" not in shown.svg
+    assert "minimum" not in shown.svg
 
 
 def test_one_step_down_the_gradient_moves_the_logit_as_the_picture_says():
