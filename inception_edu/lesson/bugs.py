@@ -1,10 +1,13 @@
 """The bugs of the lessons: each from public code, to be found by measuring."""
 
+import random
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from inception_edu.networks.googlenet import TABLE_1, NaiveModule
+from inception_edu.networks.googlenet import TABLE_1, InceptionModule, NaiveModule
+from inception_edu.networks.layers import ConvUnit
 
 
 class FramedConcatenation(nn.Module):
@@ -37,3 +40,27 @@ def stride_in_the_pool():
     branches = dict(NaiveModule(192, TABLE_1["3a"]).items())
     branches["pool"] = nn.MaxPool2d(3, stride=2)
     return FramedConcatenation(branches)
+
+
+class DroppedReLU(ConvUnit):
+    """A ConvUnit that computes its ReLU and returns the convolution's output."""
+
+    def forward(self, x):
+        out = self.conv(x)
+        self.activated = torch.relu(out)
+        return out
+
+
+def four_modules():
+    """Lesson 02: four modules 3a by a letter; three have a bug, shuffled.
+
+    A 3x3 in the 5x5 branch (tensorflow/models#443), a 5x5 in the place of its
+    reduction (mathematical-methods-in-deep-learning-ipython#33), an unused ReLU
+    (Cadene/pretrained-models.pytorch#79).
+    """
+    modules = [InceptionModule(192, TABLE_1["3a"]) for _ in range(4)]
+    modules[1]["5x5"][1] = ConvUnit(16, 32, 3, norm="none")
+    modules[2]["5x5"][0] = ConvUnit(192, 16, 5, norm="none")
+    modules[3]["3x3"][0] = DroppedReLU(192, 96, 1, norm="none")
+    random.Random(4).shuffle(modules)
+    return dict(zip("ABCD", modules, strict=True))

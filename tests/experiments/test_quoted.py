@@ -1,4 +1,4 @@
-"""What lesson 01 says of its stored runs, with the test statistics it names."""
+"""What lessons say of their stored runs, with the test statistics they name."""
 
 import pytest
 
@@ -7,9 +7,10 @@ from inception_edu.training import results
 CRITICAL_T = 2.776  # two-sided, 5 %, four degrees of freedom
 
 
-def matched(model):
+def matched(model, full_width=False):
     runs = results("modules")
-    runs = runs[(runs.model == model) & runs.matched]
+    chosen = runs.width == 1 if full_width else runs.matched
+    runs = runs[(runs.model == model) & chosen]
     return runs.sort_values("seed").reset_index()
 
 
@@ -35,3 +36,14 @@ def test_the_naive_network_has_not_learned_its_training_images():
     assert round(100 * differences.mean()) == 22
     assert paired_t(differences) > CRITICAL_T
     assert naive.train_accuracy.mean() < 0.6 < best.train_accuracy.mean()
+
+
+@pytest.mark.parametrize(
+    ("full_width", "points", "t"), [(True, 10.5, 3.68), (False, 29.2, 5.48)]
+)
+def test_reductions_beat_the_naive_module_significantly(full_width, points, t):
+    reduced = matched("mini_reduced", full_width=True)
+    differences = reduced.accuracy - matched("mini_naive", full_width).accuracy
+    assert 100 * differences.mean() == pytest.approx(points, abs=0.05)
+    assert paired_t(differences) == pytest.approx(t, abs=0.01)
+    assert t > CRITICAL_T
