@@ -182,7 +182,8 @@ export default { render({ model, el }) {
   };
   const silent = () => {
     root.setAttribute("aria-busy", "false");
-    problem.textContent = here ? "Python is busy or has stopped: wait, or run this cell again."
+    problem.textContent = model.get("_starting") ? model.get("_starting") // a page that will answer
+      : here ? "Python is busy or has stopped: wait, or run this cell again."
       : face.swept.length ? `This page has pictures only for some steps of: ${face.swept.map((i) => face.controls[i].label).join(", ")}. Press Reset, or open the notebook for the rest.`
       : "Python has not answered: wait while a cell runs; else open the notebook and run this cell to use it.";
   };

@@ -1,12 +1,13 @@
-"""Pages and slides of the whole series, each a file of its own in `site/`."""
+"""Pages and slides of the whole series, in `site/`."""
 
 import re
 
 from jinja2 import Environment, FileSystemLoader
 
 from tools.notebooks import Unreadable, heading, plain, read
-from tools.publish.bundle import TEMPLATES
+from tools.publish.bundle import TEMPLATES, formula_css
 from tools.publish.exporters import DeckExporter, PageExporter, finished, own_file
+from tools.publish.live import python_script
 
 
 def title(notebook, path):
@@ -67,14 +68,21 @@ def index(paths, folder, heading, lead):
     write(folder / "index.html", finished(page, [own_file("lesson/page.css")]))
 
 
+def beside(folder):
+    """What all pages and decks load: Python, and the style of formulas."""
+    write(folder / "python.js", python_script())
+    write(folder / "formulas.css", formula_css())
+
+
 def pages(paths, folder):
-    """One self-contained page a lesson, and their index."""
+    """One page a lesson, and their index."""
     named = [(f"{path.stem}.html", title(read(path), path)) for path in paths]
     around = [None, *named, None]
     for number, path in enumerate(paths):
         neighbours = around[number], around[number + 2]
-        page = exported(PageExporter(), path, neighbours)
+        page = exported(PageExporter(beside=""), path, neighbours)
         write(folder / f"{path.stem}.html", page)
+    beside(folder)
     index(
         paths,
         folder,
@@ -86,7 +94,9 @@ def pages(paths, folder):
 def slides(paths, folder):
     """One deck a lesson, and their index."""
     for path in paths:
-        write(folder / "slides" / f"{path.stem}.html", exported(DeckExporter(), path))
+        deck = exported(DeckExporter(beside="../"), path)
+        write(folder / "slides" / f"{path.stem}.html", deck)
+    beside(folder)
     index(
         paths,
         folder / "slides",

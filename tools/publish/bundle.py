@@ -32,14 +32,19 @@ class Missing(RuntimeError):
     """A tool of the build is not on this machine; the text says how to get it."""
 
 
-def npm_file(name):
-    """The text of a file of an npm package, such as "reveal.js/dist/reveal.css"."""
+def npm_bytes(name):
+    """The bytes of a file of an npm package, such as "reveal.js/dist/reveal.css"."""
     path = MODULES / name
     if not path.is_file():
         raise Missing(
             f"{name} is missing; run `npm ci` in {ROOT.name}/ once (needs Node.js 18)"
         )
-    return path.read_text(encoding="utf-8")
+    return path.read_bytes()
+
+
+def npm_file(name):
+    """The same as text."""
+    return npm_bytes(name).decode()
 
 
 def chromium():

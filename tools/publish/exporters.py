@@ -5,7 +5,6 @@ JupyterLab: explorers get their frames, a collapsed solution becomes a fold, and
 links between lessons lead to the other page.
 """
 
-import json
 import re
 import subprocess
 from copy import deepcopy
@@ -26,6 +25,7 @@ from tools.publish.bundle import (
     own_file,
 )
 from tools.publish.execute import WIDGET, is_explorer
+from tools.publish.live import live_face, packed_json
 
 STATE = ("_face", "_shown", "_frames")
 FORMULA = re.compile(
@@ -67,11 +67,12 @@ class Explorers(Preprocessor):
     def place(self, state, resources):
         """HTML: a still picture, and the state that the player wakes it up with."""
         resources["front_end"] = (state["_esm"], state["_css"])
-        kept = {name: state[name] for name in STATE}
-        coded = json.dumps(kept, ensure_ascii=False).replace("</", "<\\/")
+        face = live_face(state)
+        kept = {name: state[name] for name in STATE} | {"live": face is not None}
+        kept["_face"] = face or state["_face"]
         return (
             f'<div class="explorer-place">{state["_shown"][2]}'
-            f'<script type="application/json">{coded}</script></div>'
+            f'<script type="application/gzip">{packed_json(kept)}</script></div>'
         )
 
 
@@ -172,12 +173,17 @@ class Results(Preprocessor):
 
 
 class Lesson:
-    """What pages and slides have in common; both are one file without a request."""
+    """What pages and slides have in common; both load no more than two files.
+
+    `beside` is the way to `python.js` and `formulas.css`, such as "../"; None makes a
+    page that needs no other file, with stored pictures only.
+    """
 
     styles = ("lesson/page.css",)
     steps = ()
 
-    def __init__(self, **options):
+    def __init__(self, beside=None, **options):
+        self.beside = beside
         super().__init__(
             extra_template_basedirs=[str(TEMPLATES)],
             exclude_anchor_links=True,
@@ -187,6 +193,7 @@ class Lesson:
             self.register_preprocessor(step, enabled=True)
 
     def from_notebook_node(self, nb, resources=None, **kw):
+        resources = {**(resources or {}), "beside": self.beside}
         page, resources = super().from_notebook_node(nb, resources, **kw)
         formula = resources["formulas"]
         page = re.sub(
@@ -194,8 +201,11 @@ class Lesson:
         )
         esm, css = resources.get("front_end", ("", ""))
         styles = [*self.library_styles(), *map(own_file, self.styles), css]
-        if formula:
+        if formula and self.beside is None:
             styles.append(formula_css())
+        elif formula:
+            link = f'<link rel="stylesheet" href="{self.beside}formulas.css">'
+            page = page.replace("</head>", f"{link}\n</head>", 1)
         return finished(page, styles, self.scripts(esm)), resources
 
     def library_styles(self):

@@ -1,0 +1,101 @@
+"""Python beside the pages: one `python.js` with Pyodide and the explorers' code.
+
+Pages and decks load it as a classic script at the first touch of a control, so that
+they work from a disk and ask no server for anything.
+"""
+
+import gzip
+import json
+from base64 import b64encode
+from functools import cache
+from io import BytesIO
+from zipfile import ZIP_STORED, ZipFile
+
+from inception_edu.explorers import NAMES, description
+from inception_edu.explorers.controls import Panel
+from tools.notebooks import ROOT
+from tools.publish.bundle import npm_bytes, own_file
+
+DATA = (".py", ".csv", ".json", ".gz", ".toml")
+# Parts of Python's library that no explorer imports.
+LEFT_OUT = "_pyrepl curses ensurepip idlelib multiprocessing pydoc_data sqlite3 tkinter"
+LEFT_OUT = (*f"{LEFT_OUT} unittest venv wsgiref xml xmlrpc".split(), "turtle.py")
+
+
+def packed(content):
+    """Bytes as text for a script: gzip, then base64; the same for the same bytes."""
+    return b64encode(gzip.compress(content, 9, mtime=0)).decode()
+
+
+def packed_json(value):
+    return packed(json.dumps(value, ensure_ascii=False).encode())
+
+
+def zipped(files):
+    """A zip of `(name, bytes)`, stored plainly since it is compressed as a whole."""
+    target = BytesIO()
+    with ZipFile(target, "w", ZIP_STORED) as archive:
+        for name, content in files:
+            archive.writestr(name, content)
+    return target.getvalue()
+
+
+def library():
+    """Python's own library, without what no explorer imports."""
+    with ZipFile(BytesIO(npm_bytes("pyodide/python_stdlib.zip"))) as archive:
+        return zipped(
+            (name, archive.read(name))
+            for name in archive.namelist()
+            if name.partition("/")[0] not in LEFT_OUT
+        )
+
+
+def series():
+    """The code and the tables of the package."""
+    files = sorted((ROOT / "inception_edu").rglob("*"))
+    return zipped(
+        (path.relative_to(ROOT).as_posix(), path.read_bytes())
+        for path in files
+        if path.suffix in DATA and "__pycache__" not in path.parts
+    )
+
+
+def python_script():
+    """The text of `python.js`."""
+    lock = json.loads(npm_bytes("pyodide/pyodide-lock.json")) | {"packages": {}}
+    parts = {
+        "asm": packed(npm_bytes("pyodide/pyodide.asm.mjs")),
+        "runtime": packed(npm_bytes("pyodide/pyodide.mjs")),
+        "wasm": packed(npm_bytes("pyodide/pyodide.asm.wasm")),
+        "library": packed(library()),
+        "series": packed(series()),
+        "lock": json.dumps(lock),
+        "worker": own_file("live/worker.js"),
+    }
+    return f"const PARTS = {json.dumps(parts)};\n{own_file('live/python.js')}"
+
+
+@cache
+def start_of(name):
+    """The `Panel` of an explorer as Python in a page makes it, or None."""
+    return Panel(**description(name)) if name in NAMES else None
+
+
+def live_face(state):
+    """The face of an explorer that Python can draw in a page, or None.
+
+    It can where the same controls, drawn without a kernel, give the stored answer:
+    then no model, run or picture of the notebook's own is behind it.
+    """
+    face = state["_face"]
+    known = start_of(face["name"])
+    if not known or list(known.controls) != [c["name"] for c in face["controls"]]:
+        return None
+    start = dict(zip(known.controls, face["start"], strict=True))
+    try:
+        panel = Panel(**description(face["name"]), start=start)
+    except ValueError:
+        return None
+    if json.loads(json.dumps(panel.answer())) != state["_shown"][1:]:
+        return None
+    return face | panel.face() | {"buttons": []}
