@@ -20,6 +20,7 @@ _BOXES = {
     "linear": "linear",
     "matmul": "matmul",
     "attention": "attention",
+    "multi_head_attention_forward": "attention",
     "embedding": "embedding",
     "cat": "concat",
     "stack": "stack",
@@ -41,6 +42,14 @@ _HIDDEN = {  # they move numbers about and change none
     *("view", "reshape", "view_as", "reshape_as", "unflatten", "squeeze", "unsqueeze"),
     *("permute", "transpose", "expand", "contiguous", "clone", "detach", "to"),
     *("float", "type", "getitem", "pad", "chunk", "split", "unbind"),
+}
+_BUFFERS = {
+    "new_empty",
+    "new_zeros",
+    "new_ones",
+    "new_full",
+    "empty_like",
+    "zeros_like",
 }
 _JOINS = ("concat", "concatenate", "hstack", "vstack", "dstack", "column_stack")
 
@@ -186,6 +195,29 @@ def views(nodes, depth=None, expand=()):
     yield merge_repeats(folded) if len(folded) > MOST_BOXES else folded
 
 
+def with_writes_as_concat(ops, axes, readers):
+    """The operations, those that fill a buffer by slices of channels as one concat."""
+    filled, gone, concats = {}, set(), {}
+    for op in ops:
+        if op.kind in _BUFFERS:
+            filled[op.index] = ([op.index], [])
+        elif op.kind == "setitem":
+            base = op.inputs[0] if len(op.inputs) == 2 else None  # else a constant
+            if base is not None and (base not in filled or readers[base] > 1):
+                continue
+            steps, values = filled.get(base, ([], []))
+            values = [*values, (op.inputs[-1], op.in_shapes[-1])]
+            filled[op.index] = ([*steps, op.index], values)
+            places, shapes = zip(*values, strict=True)
+            axis = axes[op.index]
+            if sum(shape[axis] for shape in shapes) == op.out_shape[axis]:
+                concats[op.index] = op._replace(
+                    kind="cat", inputs=places, in_shapes=shapes
+                )
+                gone.update(steps)
+    return [concats.get(op.index, op) for op in ops if op.index not in gone]
+
+
 def nodes_of(trace):
     """The boxes of a trace, in the order they run.
 
@@ -197,7 +229,7 @@ def nodes_of(trace):
         for source in set(op.inputs):
             readers[source] = readers.get(source, 0) + 1
     made, last_op, nodes = {}, {}, []
-    for op in trace.ops:
+    for op in with_writes_as_concat(trace.ops, axes, readers):
         if op.kind == "parameter":
             continue
         sources = list(dict.fromkeys(made[i] for i in op.inputs if i in made))

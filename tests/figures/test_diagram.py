@@ -269,8 +269,8 @@ AXES = {
         (1, 4, 20),
         ["a branch: 4 -> 3 -> 6 (20)", "concat: 6 + 8 = 14 (20)"],
     ),
-    "branches joined by another name": (
-        Joined(nn.Conv2d, torch.concat, dim=1),
+    "branches joined by hstack": (
+        Joined(nn.Conv2d, torch.hstack),
         (1, 4, 9, 9),
         ["concat: 6 + 8 = 14 (9x9)"],
     ),
@@ -284,6 +284,37 @@ def test_channels_and_grid_are_told_apart_over_any_number_of_axes(case):
     ElementTree.fromstring(picture.svg)
     for line in lines:
         assert line in picture.text
+
+
+class Written(Joined):
+    """The same, written into slices of a buffer."""
+
+    def __init__(self, make):
+        super().__init__(nn.Conv2d, None)
+        self.make = make
+
+    def forward(self, x):
+        out = self.make(x)
+        out[:, :6] = self.a(x)
+        out[:, 6:] = self.b(x)
+        return out.relu()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: x.new_empty(1, 14, 9, 9),
+        lambda x: torch.zeros(1, 14, 9, 9),
+        lambda x: x.new_zeros(1, 14, *x.shape[2:]),
+    ],
+)
+def test_branches_written_into_a_buffer_are_a_concatenation(make):
+    text = diagram(Written(make), (1, 4, 9, 9)).text
+    assert text.splitlines()[-3:] == [
+        "  | a branch: 4 -> 3x3 -> 6 (9x9)",
+        "  | b branch: 4 -> 1x1 -> 8 (9x9)",
+        "  concat: 6 + 8 = 14 (9x9) [ReLU]",
+    ]
 
 
 @pytest.mark.parametrize(
