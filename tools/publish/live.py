@@ -7,7 +7,6 @@ they work from a disk and ask no server for anything.
 import gzip
 import json
 from base64 import b64encode
-from functools import cache
 from io import BytesIO
 from zipfile import ZIP_STORED, ZipFile
 
@@ -75,26 +74,20 @@ def python_script():
     return f"const PARTS = {json.dumps(parts)};\n{own_file('live/python.js')}"
 
 
-@cache
-def start_of(name):
-    """The `Panel` of an explorer as Python in a page makes it, or None."""
-    return Panel(**description(name)) if name in NAMES else None
-
-
 def live_face(state):
     """The face of an explorer that Python can draw in a page, or None.
 
-    It can where the same controls, drawn without a kernel, give the stored answer:
-    then no model, run or picture of the notebook's own is behind it.
+    It can where the controls of its file, drawn without a kernel, give the stored
+    answer: then no model, run or picture of the notebook's own is behind it.
     """
     face = state["_face"]
-    known = start_of(face["name"])
-    if not known or list(known.controls) != [c["name"] for c in face["controls"]]:
+    parts = description(face["name"]) if face["name"] in NAMES else {}
+    names = [control["name"] for control in face["controls"]]
+    if "draw" not in parts or [c.name for c in parts["controls"]] != names:
         return None
-    start = dict(zip(known.controls, face["start"], strict=True))
     try:
-        panel = Panel(**description(face["name"]), start=start)
-    except ValueError:
+        panel = Panel(**parts, start=dict(zip(names, face["start"], strict=True)))
+    except ValueError:  # a value that only the notebook's own explorer has
         return None
     if json.loads(json.dumps(panel.answer())) != state["_shown"][1:]:
         return None
