@@ -96,7 +96,7 @@ def free_memory(device):
     module = getattr(torch, device.type, None)
     if device.type in ("cuda", "xpu") and hasattr(module, "mem_get_info"):
         return module.mem_get_info(device)[0]
-    if device.type == "mps":
+    if device.type == "mps" and hasattr(module, "recommended_max_memory"):
         return module.recommended_max_memory() - module.current_allocated_memory()
     return None
 
@@ -120,6 +120,22 @@ def cpu_threads(count):
         torch.set_num_threads(before)
 
 
+def generators(device):
+    """The random generators that a training on this device draws from."""
+    if device.type == "cpu":
+        return [torch.default_generator]
+    if device.type == "mps":
+        return [torch.default_generator, torch.mps._get_default_mps_generator()]
+    module = getattr(torch, device.type)
+    return [torch.default_generator, module.default_generators[device.index or 0]]
+
+
+def seed_generators(seed, device):
+    """Seed the random numbers of the CPU and of this device, no other device's."""
+    for generator in generators(device):
+        generator.manual_seed(seed)
+
+
 @contextmanager
 def isolated(device):
     """Leave random state, gradient mode and cuDNN's choice as they were found.
@@ -127,13 +143,13 @@ def isolated(device):
     An interrupt inside torch's own `no_grad` leaves gradients switched off.
     """
     gradients, benchmark = torch.is_grad_enabled(), torch.backends.cudnn.benchmark
-    accelerators = [] if device.type == "cpu" else [device.index or 0]
-    kind = "cuda" if device.type == "cpu" else device.type
-    with torch.random.fork_rng(accelerators, device_type=kind):
-        try:
-            torch.set_grad_enabled(True)
-            torch.backends.cudnn.benchmark = True  # every batch has the same shape
-            yield
-        finally:
-            torch.set_grad_enabled(gradients)
-            torch.backends.cudnn.benchmark = benchmark
+    states = [(each, each.get_state()) for each in generators(device)]
+    try:
+        torch.set_grad_enabled(True)
+        torch.backends.cudnn.benchmark = True  # every batch has the same shape
+        yield
+    finally:
+        torch.set_grad_enabled(gradients)
+        torch.backends.cudnn.benchmark = benchmark
+        for generator, state in states:
+            generator.set_state(state)

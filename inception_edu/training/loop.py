@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from inception_edu.networks import create_model
-from inception_edu.networks.memory_format import lay_out
+from inception_edu.networks.memory_format import lay_out, preferred_memory_format
 from inception_edu.training import recipes
 from inception_edu.training.average import Average
 from inception_edu.training.batches import batch_count, batches
@@ -30,6 +30,7 @@ from inception_edu.training.devices import (
     free_memory,
     gradient_scaler,
     isolated,
+    seed_generators,
     thread_count,
 )
 from inception_edu.training.downloads import load_data
@@ -125,7 +126,7 @@ def fit(
 
 def build(model, data, recipe, seed):
     """The network called `model`, its first weights drawn from `seed`."""
-    torch.manual_seed(seed)
+    seed_generators(seed, torch.device("cpu"))
     return create_model(
         model,
         num_classes=len(data.classes),
@@ -205,11 +206,12 @@ def loss_of(outputs, labels, recipe):
     smoothing = recipe.label_smoothing
     loss = F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
     for head in heads:
-        if head.shape != logits.shape:
+        if getattr(head, "shape", None) != logits.shape:
+            shape = getattr(head, "shape", type(head).__name__)
             raise ValueError(
-                f"the model returns {tuple(logits.shape)} and {tuple(head.shape)}; "
-                "what follows the logits is trained as an auxiliary head and must "
-                "have their shape: return nothing else from forward"
+                f"the model returns logits {tuple(logits.shape)} and {shape}; what "
+                "follows the logits is trained as an auxiliary head and must have "
+                "their shape: return the logits alone"
             )
         side = F.cross_entropy(head.float(), labels, label_smoothing=smoothing)
         loss = loss + recipe.aux_weight * side
@@ -259,7 +261,10 @@ class Training:
         name = getattr(model, "name", type(model).__name__)
         self.history = History(name, recipe, data.name, seed, epochs, model=model)
         if layout is not torch.channels_last:
-            self.history.notes.append(f"images are contiguous on {device.type}")
+            reason = "the model reads strides"
+            if preferred_memory_format(device) is layout:
+                reason = f"channels last is not reliable on this {device.type}"
+            self.history.notes.append(f"contiguous images: {reason}")
         self.done = 0  # complete epochs
         self.before = 0.0  # seconds, before the checkpoint that this one resumes
 
@@ -334,7 +339,8 @@ class Training:
     def epoch(self, tally, bar):
         """One pass over the training images."""
         # A seed for each epoch, so that a resumed training draws the same.
-        torch.manual_seed((self.seed * 1_000_003 + self.done + 1) % 2**63)
+        seed = (self.seed * 1_000_003 + self.done + 1) % 2**63
+        seed_generators(seed, self.device)
         self.model.train()
         for images, labels in batches(self.train, self.recipe):
             share = (self.done + tally.batches / self.batches) / self.epochs

@@ -215,7 +215,7 @@ def test_a_model_that_reads_strides_is_trained_in_the_contiguous_layout(data, wh
             return self.fc(x.flatten(1) if usual else strided(x))
 
     history = fit(Viewing(), data, RECIPE, progress=False)
-    assert history.notes == ["images are contiguous on cpu"]
+    assert history.notes == ["contiguous images: the model reads strides"]
     assert evaluate(history.model, data).accuracy == history.accuracy[-1]
 
 
@@ -241,7 +241,7 @@ def test_lazy_layers_are_refused_in_words(data, call):
     assert evaluate(model, data)
 
 
-@pytest.mark.parametrize("mode", ["always", "in training"])
+@pytest.mark.parametrize("mode", ["always", "in training", "as a dict"])
 def test_features_beside_the_logits_are_refused_in_words(data, mode):
     class Features(nn.Module):
         def __init__(self):
@@ -250,11 +250,13 @@ def test_features_beside_the_logits_are_refused_in_words(data, mode):
 
         def forward(self, x):
             features = x.flatten(1)
+            if mode == "as a dict":
+                return self.fc(features), {"features": features}
             if mode == "in training" and not self.training:
                 return self.fc(features)
             return self.fc(features), features
 
-    with pytest.raises(ValueError, match=r"\(\d+, 2\) and \(\d+, 192\)"):
+    with pytest.raises(ValueError, match=r"logits \(\d+, 2\) and (.*192|dict)"):
         fit(Features(), data, RECIPE, progress=False)
 
 
@@ -269,6 +271,18 @@ def test_random_state_gradients_and_cudnn_are_left_as_found(data, network):
         assert not torch.is_grad_enabled()
     assert not torch.backends.cudnn.benchmark
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_devices_own_random_state_is_seeded_and_restored(monkeypatch):
+    """The generators of a device that is not here are played by the CPU's kind."""
+    here, elsewhere = torch.Generator(), torch.Generator().manual_seed(9)
+    monkeypatch.setattr(torch.xpu, "default_generators", (elsewhere, here))
+    before, untouched = here.get_state(), elsewhere.get_state()
+    with devices.isolated(torch.device("xpu", 1)):
+        devices.seed_generators(3, torch.device("xpu", 1))
+        assert here.initial_seed() == torch.initial_seed() == 3
+    assert torch.equal(here.get_state(), before)
+    assert torch.equal(elsewhere.get_state(), untouched)
 
 
 @pytest.mark.skipif(
