@@ -69,7 +69,8 @@ class Answer(NamedTuple):
 
     tree: object
     calls: AtenCalls
-    sources: dict  # id of a meta tensor -> the tensor that it stood for
+    stand_ins: list  # of the tensors that the function was given
+    sources: dict  # id of a stand-in -> the tensor that it stood for
 
 
 def run_on_meta(function, name, args, kwargs, keep_indices=False):
@@ -100,7 +101,7 @@ def run_on_meta(function, name, args, kwargs, keep_indices=False):
         kwargs["device"] = "meta"
     with torch._C.DisableTorchFunction(), calls:
         tree = function(*args, **kwargs)
-    return Answer(tree, calls, sources | {0: list(stand_ins.values())})
+    return Answer(tree, calls, list(stand_ins.values()), sources)
 
 
 def map_leaves(change, tree):
@@ -147,17 +148,11 @@ def field_after(name, calls, values, args, kwargs, shape):
     )
     if not harmless or calls.names & REORDERING:
         return None
-    fields = [value.field for value in values if value.dim() == len(shape)]
-    field = join(fields) if fields else None
-    sizes = [(v.sizes, v.field) for v in values if v.dim() == len(shape)]
-    if field is None or any(
-        span.dim >= 0 and own[span.dim] not in (1, shape[span.dim])
-        for own, spans in sizes
-        for span in spans
-    ):
-        return None
-    if any(s.dim >= 0 and x.sizes[s.dim] != shape[s.dim] for s in x.field):
-        return None
+    values = [value for value in values if value.dim() == len(shape)]
+    field = join([value.field for value in values]) if values else None
+    for span in field or ():
+        if span.dim >= 0 and max(v.sizes[span.dim] for v in values) != shape[span.dim]:
+            return None
     return field
 
 

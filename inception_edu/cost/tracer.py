@@ -260,50 +260,41 @@ class Tracer:
                 answer = run_on_meta(function, name, args, kwargs, keep_indices=True)
             except Exception:
                 raise self.refusal(name, values, problem) from problem
-        tree, calls, sources = answer
+        tree, calls, stand_ins, sources = answer
         made = tensors_in(tree)
-        changed = [sources[id(t)] for t in made if id(t) in sources]
+        changed = [sources[id(meta)] for meta in made if id(meta) in sources]
         written = any(call._schema.is_mutable for call in calls.calls)
         if name == "setitem":
             changed = [args[0]]
         elif not made or (len(changed) == len(made) and not written):
             return map_leaves(lambda leaf: sources.get(id(leaf), leaf), tree)
-        first = changed[0] if changed else made[0]
-        shape = tuple(made[0].shape) if made else tuple(first.shape)
-        views = {
-            meta.untyped_storage()._cdata: sources[id(meta)] for meta in sources.pop(0)
-        }
-        bases = [views.get(meta.untyped_storage()._cdata) for meta in made]
-        new_bytes = sum(
-            meta.numel() * meta.dtype.itemsize
-            for meta, base in zip(made, bases, strict=True)
-            if base is None
-        )
+        shape = tuple(made[0].shape if made else changed[0].shape)
+        storages = {storage_of(meta): sources[id(meta)] for meta in stand_ins}
+        bases = {id(meta): storages.get(storage_of(meta)) for meta in made}
+        fresh = [meta for meta in made if bases[id(meta)] is None]
+        new_bytes = sum(meta.numel() * meta.dtype.itemsize for meta in fresh)
         field = field_after(name, calls, values, args, kwargs, shape)
-        kind = "cat" if calls.names & {"cat"} and name.endswith("stack") else name
+        kind = "cat" if name.endswith("stack") and "cat" in calls.names else name
         result = Result(kind, shape, field, calls.macs)
-        inputs = values
-        if changed and type(first) is not ShapeValue:
-            inputs = [v for v in values if v is not first]
         counts = self.count(*self.used_parameters(leaves))
-        self.add_op(result, inputs, counts, new_bytes, calls.known)
+        self.add_op(result, values, counts, new_bytes, calls.known)
         if changed and written:
-            self.write(first, field)
-        index, answers = len(self.ops) - 1, {}
-        for meta, base in zip(made, bases, strict=True):
-            if id(meta) in sources:
-                answers[id(meta)] = self.current(sources[id(meta)])
-                continue
-            if base is not None:
-                base = self.current(base)
-                base = base if getattr(base, "base", None) is None else base.base
-            sizes = tuple(meta.shape)
-            kept = field if sizes == shape else None
-            answers[id(meta)] = shape_value(
-                sizes, index, kept, meta.dtype, self.device,
-                base if type(base) is ShapeValue else None,
+            self.write(changed[0], field)
+        index = len(self.ops) - 1
+
+        def to_value(leaf):
+            if id(leaf) in sources:
+                return self.current(sources[id(leaf)])
+            if id(leaf) not in bases:
+                return leaf
+            base, sizes = self.current(bases[id(leaf)]), tuple(leaf.shape)
+            base = base if getattr(base, "base", None) is None else base.base
+            return shape_value(
+                sizes, index, field if sizes == shape else None, leaf.dtype,
+                self.device, base if type(base) is ShapeValue else None,
             )  # fmt: skip
-        return map_leaves(lambda leaf: answers.get(id(leaf), leaf), tree)
+
+        return map_leaves(to_value, tree)
 
     def write(self, tensor, field):
         """`tensor` was changed in place by the last operation."""
@@ -419,6 +410,10 @@ class Tracer:
             if parameter is not None and id(parameter) not in self.counted:
                 path = f"{self.path}.{name}" if self.path else name
                 self.add_parameter(parameter, path)
+
+
+def storage_of(tensor):
+    return tensor.untyped_storage()._cdata
 
 
 def source(value):
