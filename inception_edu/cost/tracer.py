@@ -220,7 +220,9 @@ class Tracer:
         try:
             return rule(*args, **kwargs)
         except ShapeError as problem:
-            raise self.error(str(problem)) from None
+            error = self.error(str(problem))
+            error.reads = sources_of(args, kwargs)
+            raise error from None
         except TypeError:  # arguments by a name that the rule does not know
             return None
 
@@ -384,6 +386,7 @@ class Tracer:
             if not hasattr(problem, "module_path"):
                 problem.module_path = self.path
                 problem.add_note(f"raised in module {self.path or '(the model)'}")
+                problem.given = sources_of(args, kwargs)
             raise
         finally:
             self.path = before
@@ -619,6 +622,11 @@ def run(model, shapes, aux, dtype):
         inputs = [tracer.input(shape, dtype) for shape in shapes]
         with EveryCall(tracer):
             answer = model(*inputs)
+    except Exception as problem:  # a diagram is drawn up to here
+        problem.trace = Trace(
+            name_of(model), shapes, tuple(tracer.ops), tracer.built, []
+        )
+        raise
     finally:
         ACTIVE.tracer = outer
         nn.Module._call_impl = MODULE_CALL if outer is None else call_module
@@ -627,10 +635,19 @@ def run(model, shapes, aux, dtype):
     built = tracer.built
     if grown:
         built = sum(parameter.numel() for parameter in model.parameters())
-    name = getattr(model, "name", None) or type(model).__name__
     outputs = [tracer.current(value) for value in leaves_of(answer)]
     outputs = [value for value in outputs if type(value) is ShapeValue]
-    return Trace(name, shapes, tuple(tracer.ops), built, outputs)
+    return Trace(name_of(model), shapes, tuple(tracer.ops), built, outputs)
+
+
+def name_of(model):
+    return getattr(model, "name", None) or type(model).__name__
+
+
+def sources_of(args, kwargs):
+    """The operations whose outputs are among these arguments."""
+    leaves = flatten_arguments(args, kwargs)
+    return tuple([leaf.op for leaf in leaves if type(leaf) is ShapeValue])
 
 
 def leaves_of(answer):

@@ -4,6 +4,7 @@ from inception_edu.figures.figure import Figure
 from inception_edu.figures.layout import arrange
 from inception_edu.figures.svg import Drawing, text_width
 from inception_edu.figures.theme import PALETTE, SIZE, on_color
+from inception_edu.text import printable
 
 HEADER, NARROW_HEADER, BAR, PAD = 44, 30, 22, 20
 WIDEST = 1080  # pixels; wider pictures shrink and their text with them
@@ -58,7 +59,9 @@ def draw(nodes, series, title, subtitle, text):
         if sheet.width <= WIDEST:
             break
 
-    heading = _heading(title, subtitle, _legend(nodes)) if title else []
+    error = nodes[-1].step if nodes[-1].kind == "error" else ""
+    legend = one_line(f"Stops here: {error}", note) if error else _legend(nodes)
+    heading = _heading(title, subtitle, legend) if title else []
     words = max((text_width(*writing) for _, *writing in heading), default=0)
     total = max(sheet.width, words) + 2 * PAD
     dx = (total - sheet.width) / 2
@@ -68,6 +71,7 @@ def draw(nodes, series, title, subtitle, text):
     for base, words, size, bold in heading:
         y = base if base > 0 else drawing.height + base
         style = {"bold": True} if bold else {"fill": "muted"}
+        style |= {"fill": "bad"} if error and base < 0 else {}
         drawing.text(PAD, y, words, size, **style)
         labels.append((PAD, y - size, text_width(words, size, bold), size + 3))
 
@@ -93,6 +97,14 @@ def draw(nodes, series, title, subtitle, text):
     edges = [(place[id(a)], place[id(b)]) for a, b, _ in sheet.wires]
     shown = [box.node for box in sheet.boxes.values()]
     return Diagram(drawing, title, text, shown, boxes, labels, edges, wires)
+
+
+def one_line(text, size, bold=False):
+    """A text without line breaks, cut where it would widen the sheet."""
+    text = " ".join(printable(text).split())[:300]
+    while text_width(text, size, bold) > WIDEST:
+        text = text.rstrip("…")[:-1] + "…"
+    return text
 
 
 def _heading(title, subtitle, legend):
@@ -137,6 +149,9 @@ def _draw_box(drawing, box, left, name, header, scale):
     plain = node.kernel == "none"
     fill, edge = ("panel", "line") if plain else (node.kernel, node.kernel)
     style = {"anchor": "middle", "fill": "ink" if plain else on_color(fill)}
+    if node.kind == "error":
+        fill = edge = "bad"
+        style["fill"] = "paper"
     tip = f"{node.path or name}: {node.shape}"
     tip += f", {node.params:,} parameters, {node.macs:,} MACs"
     middle, room = left + width / 2, width - 10

@@ -32,6 +32,10 @@ def structure(nodes):
     for node in nodes:
         for source in node.inputs:
             readers[id(source)].append(node)
+    if nodes[-1].kind == "error":  # then whatever nobody reads was on its way
+        return _series(
+            nodes, {key for key, read in readers.items() if not read}, readers
+        )
     return _series(nodes, {id(nodes[-1])}, readers)
 
 

@@ -4,11 +4,10 @@ Every box is an operation with its kernel's colour and name; the bar below it
 is its output, as wide as it has channels; the shape stands on the wire.
 """
 
-from inception_edu.figures.boxes import PAD, WIDEST, Diagram, draw
+from inception_edu.figures.boxes import PAD, WIDEST, Diagram, draw, one_line
 from inception_edu.figures.branches import structure
 from inception_edu.figures.diagram_text import twin_lines
 from inception_edu.figures.graph import is_inside, nodes_of, shape_text, views
-from inception_edu.figures.svg import text_width
 from inception_edu.figures.theme import SIZE
 from inception_edu.text import printable
 
@@ -24,10 +23,11 @@ def diagram(
     none, a trace takes none. `depth` folds modules at that depth into one box
     each (1: one box a stage); left out, everything is drawn as far as it stays
     readable. `expand` names modules to keep open. `aux=True` draws auxiliary
-    heads. Raises TypeError for what is neither a module nor a trace, ValueError
+    heads. A model that stops on its way is drawn up to there, with the error in words.
+    Raises TypeError for what is neither a module nor a trace, ValueError
     for a shape or depth that cannot be.
     """
-    trace = _traced(model_or_trace, input_shape, aux)
+    trace, error = _traced(model_or_trace, input_shape, aux)
     if depth is not None and (
         isinstance(depth, bool) or not isinstance(depth, int) or depth < 1
     ):
@@ -44,10 +44,11 @@ def diagram(
                 f"expand={name!r} is no module of {trace.name}; "
                 f"choose from {', '.join(stages)}, or a path below one"
             )
-    every = nodes_of(trace)
+    every = nodes_of(trace, error)
     if not every:
         raise ValueError(f"the trace of {trace.name} holds no operation to draw")
-    title, totals = _one_line(title or trace.name), _totals(trace, every)
+    title = one_line(title or trace.name, SIZE["title"], bold=True)
+    totals = _totals(trace, every)
     for nodes in views(every, depth, expand):
         series = structure(nodes)
         lines = [f"{title}: {totals}", *twin_lines(nodes, series)]
@@ -58,14 +59,6 @@ def diagram(
     return picture
 
 
-def _one_line(title):
-    """A title without line breaks, cut where it would widen the sheet."""
-    title = " ".join(printable(title).split())[:300]
-    while text_width(title, SIZE["title"], bold=True) > WIDEST:
-        title = title.rstrip("…")[:-1] + "…"
-    return title
-
-
 def _traced(model_or_trace, input_shape, aux):
     if hasattr(model_or_trace, "ops"):
         if input_shape is not None:
@@ -73,8 +66,8 @@ def _traced(model_or_trace, input_shape, aux):
                 "a trace holds its input shape already; leave input_shape out, "
                 "or pass the model"
             )
-        return model_or_trace
-    from inception_edu.cost import trace
+        return model_or_trace, None
+    from inception_edu.cost import ShapeError, trace
 
     if not hasattr(model_or_trace, "named_modules") or isinstance(model_or_trace, type):
         raise TypeError(
@@ -88,13 +81,21 @@ def _traced(model_or_trace, input_shape, aux):
                 "pass something like input_shape=(1, 192, 28, 28)"
             )
         input_shape = (1, 3, size, size)
-    return trace(model_or_trace, input_shape, aux=aux)
+    try:
+        return trace(model_or_trace, input_shape, aux=aux), None
+    except Exception as error:
+        so_far = getattr(error, "trace", None)
+        ran = so_far and any(op.kind not in ("input", "parameter") for op in so_far.ops)
+        if not (ran or (so_far and isinstance(error, ShapeError))):
+            raise  # nothing has run
+        return so_far, error
 
 
 def _totals(trace, nodes):
+    cost = f"{trace.params:,} parameters, {trace.macs / 1e6:,.2f} M MACs"
+    if nodes[-1].kind == "error":
+        place = nodes[-1].path or "the model"
+        return f"{nodes[0].shape} -> stops in {place}; {cost} so far"
     first, last = nodes[0], trace.ops[[*trace.outputs, -1][0]]
     axis = next((n.axis for n in nodes if n.out_shape == last.out_shape), 1)
-    return (
-        f"{first.shape} -> {shape_text(last.out_shape, axis)}, "
-        f"{trace.params:,} parameters, {trace.macs / 1e6:,.2f} M MACs"
-    )
+    return f"{first.shape} -> {shape_text(last.out_shape, axis)}, {cost}"

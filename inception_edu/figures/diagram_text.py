@@ -17,6 +17,12 @@ def twin_lines(nodes, series):
 def _series_lines(series, indent, common):
     run = []
     for element in series:
+        if getattr(element, "kind", "") == "error":
+            if run:
+                yield indent + _run_text(run, common)
+                run = []
+            yield f"{indent}stops in {element.path or 'the model'}: {element.step}"
+            continue
         if not isinstance(element, Split):
             if element.kind == "input":
                 continue

@@ -86,6 +86,8 @@ class Node:
     @property
     def shape(self):
         """The output's shape without its batch: "192 x 28 x 28"."""
+        if self.kind == "error":
+            return "no output"
         return shape_text(self.out_shape, self.axis)
 
     @property
@@ -218,11 +220,12 @@ def with_writes_as_concat(ops, axes, readers):
     return [concats.get(op.index, op) for op in ops if op.index not in gone]
 
 
-def nodes_of(trace):
+def nodes_of(trace, error=None):
     """The boxes of a trace, in the order they run.
 
     A normalisation, activation or other step with one input joins the box
-    before it when nothing else reads that box.
+    before it when nothing else reads that box. `error` is what stopped the trace;
+    it gets the last box, behind those that it read.
     """
     readers, axes = {}, channel_axes(trace.ops)
     for op in trace.ops:
@@ -262,7 +265,31 @@ def nodes_of(trace):
     for node in nodes:  # a flatten after a pool changes what the bar shows
         if sum(width for width, _ in node.parts) != node.channels:
             node.parts = [(node.channels, node.kernel)]
+    if error:
+        nodes.append(_error_node(error, trace, made, nodes))
     return nodes
+
+
+def _error_node(error, trace, made, nodes):
+    """The box of what stopped a trace: behind what the operation or module read.
+
+    Where a module's own lines stopped, that is what nobody has read yet.
+    """
+    path = getattr(error, "module_path", "")
+    node = Node(path, "error", "stops here", "none", (), 0)
+    node.notes = [path] if path else []
+    kind, words = type(error).__name__, " ".join(str(error).split())
+    words = words.removeprefix(f"in {path}: ")
+    node.step = words if kind == "ShapeError" else f"{kind}: {words}"
+    if hasattr(error, "reads"):
+        read = [made.get(i) for i in error.reads]
+    elif any(is_inside(op.path, path) for op in trace.ops if op.kind != "input"):
+        taken = {id(source) for other in nodes for source in other.inputs}
+        read = [other for other in nodes if id(other) not in taken]
+    else:
+        read = [made.get(i) for i in getattr(error, "given", ())]
+    node.inputs = list(dict.fromkeys(filter(None, read))) or nodes[-1:]
+    return node
 
 
 def _parts(op, made, node):
@@ -285,7 +312,11 @@ def fold(nodes, depth, expand=()):
     runs = []
     for node in nodes:
         key = None
-        if node.path and not any(is_inside(node.path, path) for path in expand):
+        if (
+            node.kind != "error"
+            and node.path
+            and not any(is_inside(node.path, path) for path in expand)
+        ):
             key = ".".join(node.path.split(".")[:depth])
         if key is not None and runs and runs[-1][0] == key:
             runs[-1][1].append(node)
@@ -314,8 +345,8 @@ def fold(nodes, depth, expand=()):
 
 
 def is_inside(path, module):
-    """Whether a path is a module's own, or lies below it."""
-    return path == module or path.startswith(f"{module}.")
+    """Whether a path is a module's own, or lies below it; all lies in ""."""
+    return not module or path == module or path.startswith(f"{module}.")
 
 
 def merge_repeats(nodes):

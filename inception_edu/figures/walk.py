@@ -95,6 +95,8 @@ def _name(node):
 
 
 def _words(node):
+    if node.kind == "error":
+        return printable(f"stops in {node.path or 'the model'}: {node.step}")
     return printable(
         f"{_name(node)}: {node.shape}, {node.params:,} parameters, {node.macs:,} MACs"
     )

@@ -367,12 +367,65 @@ def test_bars_are_to_scale_and_in_the_kernels_colours():
             ValueError,
             "leave input_shape out",
         ),
-        (lambda: diagram(toy(), (1, 7, 9, 9)), RuntimeError, "8 input channels"),
+        (lambda: diagram(Stub(), (1, 7, 9, 9)), NotImplementedError, "write it"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_in_words(call, error, words):
     with pytest.raises(error, match=words.replace("(", r"\(")):
         call()
+
+
+class Stub(nn.Module):
+    """Lines that stop at once, or after a first layer."""
+
+    def __init__(self, layer=None):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        if self.layer:
+            x = self.layer(x)
+        raise NotImplementedError("write it")
+
+
+WRONG = Branches(
+    {"1x1": ConvUnit(8, 4, 1), "3x3": [ConvUnit(8, 4, 1), ConvUnit(9, 2, 3)]}
+)
+# a model that stops on its way: (last line of the text, what the last box reads)
+UNFINISHED = {
+    "a layer of the wrong width": (
+        nn.Sequential(nn.Conv2d(8, 8, 1), WRONG),
+        "  |   stops in 1.3x3.1.conv: expects 9 input channels and gets 4 ",
+        ["1x1, 4"],
+    ),
+    "grids that do not fit": (
+        Joined(nn.Conv2d, lambda maps: torch.cat([maps[0], maps[1][..., 1:]], 1)),
+        "  stops in the model: cannot concatenate ",
+        ["3x3, 6", "1x1, 8"],
+    ),
+    "lines not written yet": (
+        Stub(nn.Conv2d(8, 4, 1)),
+        "  stops in the model: NotImplementedError: write it",
+        ["1x1, 4"],
+    ),
+    "the first layer": (
+        nn.Conv2d(3, 4, 1),
+        "  stops in the model: expects 3",
+        ["input"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNFINISHED)
+def test_an_unfinished_model_is_drawn_up_to_where_it_stops(case):
+    model, line, reads = UNFINISHED[case]
+    channels = 4 if isinstance(model, Joined) else 8
+    picture = diagram(model, (1, channels, 9, 9))
+    assert picture.text.splitlines()[-1].startswith(line)
+    assert "stops in" in picture.text.splitlines()[0]
+    last = next(i for i, node in enumerate(picture.nodes) if node.kind == "error")
+    assert [picture.nodes[a].label for a, b in picture.edges if b == last] == reads
+    ElementTree.fromstring(picture.svg)
 
 
 def test_it_saves_svg_pdf_and_png(tmp_path):
