@@ -66,6 +66,11 @@ def test_every_control_answers_to_the_keyboard(lab_page, explorer, name):
     assert first == explorer.twin.values
     lab_page.screenshot(explorer.locator, f"{name}_light")
     for control in explorer.controls:
+        explorer.ask_twin(explorer.values)
+        if control.input.is_disabled():
+            assert explorer.twin.inactive[control.name]
+            continue
+        assert control.name not in explorer.twin.inactive
         for keys, asked in control.moves():
             explorer.move(control, keys, asked)
     reset.press("Enter")
@@ -172,8 +177,8 @@ def test_a_theme_reaches_the_picture(lab_page):
             text = explorer.locator.locator("svg text").first
             ink = text.evaluate("t => getComputedStyle(t).fill")
             inks = [
-                "rgb({}, {}, {})".format(*bytes.fromhex(colours[role][1:]))
-                for role in ("ink", "muted")
+                "rgb({}, {}, {})".format(*bytes.fromhex(colour[1:]))
+                for colour in colours.values()
             ]
             assert ink in inks, explorer.name
             if theme == "JupyterLab Dark":
