@@ -9,7 +9,7 @@ import numbers
 
 from inception_edu.cards import Card
 from inception_edu.cards import show as show_card
-from inception_edu.lesson.values import show
+from inception_edu.lesson.compare import show
 
 CLOSE = 0.1  # within 10 % counts as close
 PREFIXES = {"k": 1e3, "M": 1e6, "G": 1e9}

@@ -62,17 +62,25 @@ def explorers():
 
 
 def checks():
-    from inception_edu.lesson.checking import FunctionExercise, judge
-    from tests.lesson.test_exercises import written
+    from inception_edu.lesson.checking import judge
+    from tests.lesson.answers import (
+        FUNCTIONS,
+        MODULES,
+        function,
+        right_modules,
+        wrong_functions,
+        wrong_modules,
+    )
 
-    for exercise in ie.check.exercises():
-        functions = isinstance(exercise, FunctionExercise)
-        right = exercise.right if functions else exercise.reference
-        answers = {"right": right, **exercise.mistakes}
-        for hint, answer in answers.items():
-            candidate = answer if functions else written(exercise, answer)
-            torch.manual_seed(0)
-            yield f"check/{exercise.name}/{hint}", str(judge(exercise, candidate))
+    answers = [(name, "right", function(FUNCTIONS[name][0][0])) for name in FUNCTIONS]
+    answers += [(name, "right", next(right_modules(name))[1]) for name in MODULES]
+    for names, wrong in ((FUNCTIONS, wrong_functions), (MODULES, wrong_modules)):
+        answers += [(name, *answer[:2]) for name in names for answer in wrong(name)]
+    exercises = {exercise.name: exercise for exercise in ie.check.exercises()}
+    for number, (name, what, candidate) in enumerate(answers):
+        torch.manual_seed(0)
+        text = f"{what}\n\n{judge(exercises[name], candidate)}"
+        yield f"check/{name}/{number:03}", text
 
 
 def outputs():

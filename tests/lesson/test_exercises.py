@@ -1,6 +1,9 @@
-"""Every exercise takes right answers and names each mistake it knows."""
+"""Every exercise takes right answers in any style and names the mistakes it knows."""
 
-import math
+import re
+from contextlib import suppress
+from functools import partial
+from itertools import combinations
 
 import pytest
 import torch
@@ -9,8 +12,11 @@ from torch.nn import functional as F
 
 import inception_edu as ie
 from inception_edu import papers
-from inception_edu.lesson.checking import FunctionExercise, judge
-from inception_edu.lesson.structures import ModuleExercise, Weights
+from inception_edu.lesson.checking import judge
+from inception_edu.lesson.compare_modules import ModuleExercise, noise_image
+from inception_edu.lesson.errors import Problem
+from inception_edu.lesson.module_mistakes import join, run_branches
+from inception_edu.lesson.reference import Net
 from inception_edu.networks.googlenet import (
     TABLE_1,
     InceptionModule,
@@ -18,12 +24,26 @@ from inception_edu.networks.googlenet import (
     downsample,
 )
 from inception_edu.networks.inception_v3 import AuxiliaryHead
-from inception_edu.networks.inception_v4 import InceptionA
-from inception_edu.networks.layers import Branches, ConvUnit
+from tests.lesson.answers import (
+    FUNCTIONS,
+    MODULES,
+    builder,
+    function,
+    right_modules,
+    wrong_functions,
+    wrong_modules,
+)
 
 EXERCISES = {exercise.name: exercise for exercise in ie.check.exercises()}
-FUNCTIONS = [e for e in EXERCISES.values() if isinstance(e, FunctionExercise)]
-MODULES = [e for e in EXERCISES.values() if isinstance(e, ModuleExercise)]
+every_function = pytest.mark.parametrize("name", FUNCTIONS)
+every_module = pytest.mark.parametrize("name", MODULES)
+SHARE_NAMED = 0.6  # of the wrong answers to an exercise get the right hint
+# Mistakes that every module is tried for, and that are none in some.
+HARMLESS = {
+    "ReLU follows the convolutions only, neither the pool nor the concatenation",
+    "the ReLU after `up` is missing",
+    "the ReLU after `classifier` is missing",
+}
 
 
 def feedback(name, candidate):
@@ -34,50 +54,111 @@ def one_line(text):
     return " ".join(str(text).split())
 
 
-class Written(nn.Module):
-    """A candidate that computes what a function says, with its own layers."""
-
-    def __init__(self, exercise, forward, args):
-        super().__init__()
-        self.wanted, self.run, self.args = exercise.layers(*args), forward, args
-        for index, (outputs, inputs, *kernel) in enumerate(self.wanted.values()):
-            self.add_module(f"conv{index}", nn.Conv2d(inputs, outputs, kernel))
-        if exercise.name == "bn_auxiliary":
-            self.norms = nn.ModuleList([nn.BatchNorm2d(128), nn.BatchNorm2d(768)])
-
-    def forward(self, x):
-        return self.run(x, Weights(self, self.wanted, {}), *self.args)
+def test_the_table_of_answers_holds_enough_of_every_exercise():
+    assert {*FUNCTIONS, *MODULES} == {*EXERCISES}
+    for name, (right, wrong) in FUNCTIONS.items():
+        assert len(right) >= 6 and len(wrong) >= 15, name
+    for name in MODULES:
+        assert len(dict(right_modules(name))) >= 6, name
+        assert len(list(wrong_modules(name))) >= 15, name
 
 
-def written(exercise, forward):
-    return lambda *args: Written(exercise, forward, args)
+@every_function
+def test_a_right_function_passes_in_every_style(name):
+    right, _ = FUNCTIONS[name]
+    for source in right:
+        answer = feedback(name, function(source))
+        assert answer.passed, f"{source}\n{answer}"
 
 
-MISTAKES = [
-    pytest.param(exercise, hint, id=f"{exercise.name}-{number}")
-    for exercise in EXERCISES.values()
-    for number, hint in enumerate(exercise.mistakes)
-]
+@every_module
+def test_a_right_module_passes_in_every_style(name):
+    for style, candidate in right_modules(name):
+        answer = feedback(name, candidate)
+        assert answer.passed, f"{style}\n{answer}"
 
 
-@pytest.mark.parametrize(("exercise", "hint"), MISTAKES)
-def test_a_known_mistake_gets_its_hint(exercise, hint):
-    wrong = exercise.mistakes[hint]
-    candidate = wrong if exercise in FUNCTIONS else written(exercise, wrong)
-    answer = judge(exercise, candidate)
-    assert not answer.passed
-    assert f"-> {hint}" in one_line(answer), answer
+@pytest.mark.parametrize("name", [*FUNCTIONS, *MODULES])
+def test_a_wrong_answer_is_rejected_and_no_hint_misleads(name):
+    wrong = list((wrong_functions if name in FUNCTIONS else wrong_modules)(name))
+    named = 0
+    for what, candidate, hint in wrong:
+        answer = feedback(name, candidate)
+        assert not answer.passed, f"{what} is accepted"
+        if answer.card.hint:
+            found = hint and re.search(hint, answer.card.hint)
+            assert found, f"{what}: {answer.card.hint!r}"
+            named += 1
+    assert named >= SHARE_NAMED * len(wrong), f"{named} of {len(wrong)}"
 
 
-@pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)
-def test_two_mistakes_never_share_a_hint_and_hints_are_sentences(exercise):
-    hints = list(exercise.mistakes)
+def variants(exercise):
+    """`(hint, mistake)` for each mistake and variant of an exercise."""
+    for hint, mistake in exercise.mistakes.items():
+        for one in mistake if isinstance(mistake, list) else [mistake]:
+            yield hint, one
+
+
+@every_function
+def test_a_known_mistake_gets_its_hint(name):
+    exercise = EXERCISES[name]
+    for hint, mistake in variants(exercise):
+        wrong = mistake if callable(mistake) else partial(exercise.right, **mistake)
+        answer = feedback(name, wrong)
+        assert not answer.passed
+        assert answer.card.hint == hint, f"{hint}\n{answer}"
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_hints_are_short_phrases_and_lines_fit_a_screen(name):
+    hints = EXERCISES[name].mistakes
     assert hints, "an exercise without a known mistake gives no help"
     assert all(10 < len(hint) < 200 and not hint.endswith(".") for hint in hints)
-    assert all(len(line) <= 78 for line in judge(exercise, lambda *a: 0).lines)
+    assert all(len(line) <= 78 for line in feedback(name, lambda *a: 0).lines)
 
 
-# ---- right answers, each from a source of its own
+def outcomes_of_functions(exercise, case):
+    """`(hint, answer)` of the right answer and of every mistake that has one."""
+    for hint, mistake in [("right", {}), *variants(exercise)]:
+        with suppress(ArithmeticError, RuntimeError, ValueError):
+            yield hint, exercise.answer(case, mistake)
+
+
+def outcomes_of_modules(exercise, case):
+    """The same with the layers of a right module, where they are all there."""
+    candidate = dict(right_modules(exercise.name))["nn.Conv2d"]
+    passed = exercise.observe(candidate, case)["eval"]
+    for hint, mistake in [("right", {}), *variants(exercise)]:
+        options = dict(mistake) if isinstance(mistake, dict) else {}
+        make = exercise.right if isinstance(mistake, dict) else mistake
+        joined = options.pop("join", join)
+        of_net = {k: options.pop(k) for k in ("act", "linear") if k in options}
+        with suppress(RuntimeError, ValueError, IndexError, Problem):
+            net = Net(exercise, case, passed, {}, **of_net)
+            image = noise_image(case)
+            yield hint, joined(run_branches(make(image, net, *case.args, **options)))
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_the_cases_tell_all_mistakes_apart(name):
+    """From the right answer and from each other, unless they mean the same here."""
+    exercise = EXERCISES[name]
+    module = isinstance(exercise, ModuleExercise)
+    outcomes = outcomes_of_modules if module else outcomes_of_functions
+    alike = None
+    for case in exercise.cases:
+        found = list(outcomes(exercise, case))
+        same = {
+            (one, other)
+            for (one, first), (other, second) in combinations(found, 2)
+            if one != other and not exercise.gap(first, second)
+        }
+        alike = same if alike is None else alike & same
+    assert {other for one, other in alike if one == "right"} <= HARMLESS
+    assert not {pair for pair in alike if not {*pair} & {"right", *HARMLESS}}
+
+
+# ---- right answers against sources of their own
 
 
 def test_numbers_agree_with_the_papers():
@@ -110,50 +191,6 @@ def test_numbers_agree_with_the_papers():
     assert right("receptive_field_of_stack", kernels, strides) == 212
 
 
-def test_tensors_agree_with_torch():
-    torch.manual_seed(0)
-    x, w, b = torch.randn(2, 5, 4, 3), torch.randn(7, 5), torch.randn(7)
-    ours = EXERCISES["pointwise"].right(x, w, b)
-    assert torch.allclose(ours, F.conv2d(x, w[:, :, None, None], b).relu(), atol=1e-5)
-
-    norm = nn.BatchNorm2d(5, eps=0.01, momentum=0.3)
-    nn.init.normal_(norm.weight)
-    nn.init.normal_(norm.bias)
-    state = (norm.running_mean.clone(), norm.running_var.clone())
-    affine = (norm.weight.detach(), norm.bias.detach())
-    y, mean, var = EXERCISES["batch_norm"].right(x, *affine, *state, True, 0.3, 0.01)
-    assert torch.allclose(y, norm(x), atol=1e-5)
-    assert torch.allclose(mean, norm.running_mean, atol=1e-6)
-    assert torch.allclose(var, norm.running_var, atol=1e-6)
-    norm.eval()
-    y, *_ = EXERCISES["batch_norm"].right(x, *affine, mean, var, False, 0.3, 0.01)
-    assert torch.allclose(y, norm(x), atol=1e-5)
-
-    logits, targets = torch.randn(6, 9), torch.arange(6)
-    ours = EXERCISES["label_smoothing_loss"].right(logits, targets, 0.2)
-    torchs = F.cross_entropy(logits, targets, label_smoothing=0.2)
-    assert ours.item() == pytest.approx(torchs.item(), abs=1e-6)
-
-    gradients = [torch.randn(3), torch.randn(2, 2)]
-    weights = [nn.Parameter(torch.zeros_like(g)) for g in gradients]
-    for weight, gradient in zip(weights, gradients, strict=True):
-        weight.grad = gradient.clone()
-    nn.utils.clip_grad_norm_(weights, 0.5)
-    clipped = EXERCISES["clip"].right(gradients, 0.5)
-    for weight, gradient in zip(weights, clipped, strict=True):
-        assert torch.allclose(weight.grad, gradient, atol=1e-5)
-
-    conv, norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, eps=1e-3).eval()
-    nn.init.normal_(norm.running_mean)
-    nn.init.uniform_(norm.running_var, 0.5, 2)
-    nn.init.normal_(norm.weight)
-    nn.init.normal_(norm.bias)
-    image = torch.randn(1, 3, 6, 6)
-    parts = (norm.running_mean, norm.running_var, norm.weight, norm.bias, norm.eps)
-    folded = EXERCISES["fold_batch_norm"].right(conv.weight, conv.bias, *parts)
-    assert torch.allclose(F.conv2d(image, *folded), norm(conv(image)), atol=1e-5)
-
-
 def test_rmsprop_is_torchs_to_six_digits():
     exercise = EXERCISES["rmsprop_step"]
     for case in exercise.cases:
@@ -163,7 +200,7 @@ def test_rmsprop_is_torchs_to_six_digits():
         for gradient in gradients:
             weight.grad = gradient.clone()
             optimizer.step()
-        ours, _ = exercise.answer(exercise.right, case)
+        ours, _ = exercise.answer(case)
         assert torch.allclose(ours, weight.detach(), rtol=0, atol=1e-6)
 
 
@@ -198,405 +235,73 @@ class Stage(nn.Sequential):
         self.add_module("pool", downsample())
 
 
-class PlainNaive(nn.Module):
-    """As a student writes it: four attributes and one torch.cat."""
-
-    def __init__(self, in_channels, widths, dim=1, padding=2):
-        super().__init__()
-        self.one = nn.Conv2d(in_channels, widths["1x1"], 1)
-        self.three = nn.Conv2d(in_channels, widths["3x3"], 3, padding=1)
-        self.five = nn.Conv2d(in_channels, widths["5x5"], 5, padding=padding)
-        self.pool = nn.MaxPool2d(3, stride=1, padding=1)
-        self.dim = dim
-
-    def forward(self, x):
-        convolutions = [self.one(x), self.three(x), self.five(x)]
-        outputs = [torch.relu(y) for y in convolutions] + [self.pool(x)]
-        return torch.cat(outputs, dim=self.dim)
-
-
-class Asymmetric(nn.Sequential):
-    def __init__(self, i, o, n):
-        super().__init__(
-            nn.Conv2d(i, o, (1, n), padding=(0, n // 2), bias=False),
-            nn.BatchNorm2d(o),
-            nn.ReLU(),
-            nn.Conv2d(o, o, (n, 1), padding=(n // 2, 0), bias=False),
-            nn.BatchNorm2d(o),
-            nn.ReLU(),
-        )
-
-
 @pytest.mark.parametrize(
     ("name", "candidate"),
     [
         ("naive_module", NaiveModule),
-        ("naive_module", PlainNaive),
-        ("naive_module", lambda i, w: NaiveModule(i, w, norm="batch")),
         ("inception_module", InceptionModule),
-        ("inception_module", lambda i, w: InceptionModule(i, w, norm="batch")),
         ("googlenet_stage", Stage),
-        ("asymmetric", Asymmetric),
         ("bn_auxiliary", AuxiliaryHead),
-        *[pytest.param(e.name, written(e, e.reference), id=e.name) for e in MODULES],
-        *[pytest.param(e.name, e.right, id=e.name) for e in FUNCTIONS],
     ],
 )
-def test_a_right_answer_passes(name, candidate):
+def test_the_packages_own_modules_pass(name, candidate):
     answer = feedback(name, candidate)
     assert answer.passed, answer
-    assert len(answer.lines) == 1
-    assert answer.lines[0].startswith(f"[ok] {name}: ")
+    assert str(answer).startswith(f"[ok] {name}: ") and len(answer.lines) == 1
 
 
-# ---- mistakes as students make them
+@pytest.mark.parametrize("module", [NaiveModule, InceptionModule])
+def test_a_forgotten_norm_none_passes_with_a_warning(module):
+    name = "naive_module" if module is NaiveModule else "inception_module"
+    answer = feedback(name, lambda i, w: module(i, w, norm="batch"))
+    assert answer.passed
+    assert 'pass `norm="none"`' in one_line(answer)
 
 
-def test_missing_padding_is_named():
-    answer = feedback("naive_module", lambda i, w: PlainNaive(i, w, padding=0))
-    assert "no padding (3x3 needs 1, 5x5 needs 2)" in one_line(answer)
+def test_a_learned_scale_is_a_scale_whatever_its_shape():
+    signature, layers, forward = MODULES["residual_block"]
+    for value in (
+        "torch.tensor(scale)",
+        "torch.tensor([scale])",
+        "torch.full((i,1,1),scale)",
+    ):
+        learned = layers.replace("s.s=scale", f"s.s=nn.Parameter({value})")
+        assert feedback("residual_block", builder(signature, learned, forward)).passed
 
 
-@pytest.mark.parametrize("dim", [0, 2, 3])
-def test_the_wrong_concatenation_dimension_is_named(dim):
-    answer = feedback("naive_module", lambda i, w: PlainNaive(i, w, dim=dim))
-    assert "channels are dimension 1, torch.cat(outputs, dim=1)" in one_line(answer)
-
-
-def test_the_bias_and_the_factor_two_are_named():
+def test_the_first_failure_is_shown_with_both_values_side_by_side():
     answer = feedback("conv_params", lambda i, o, k, bias: i * o * k * k + o)
-    assert str(answer).startswith(
-        "[x] conv_params(3, 64, 7, False): expected 9,408, got 9,472\n"
-        "    -> you counted the bias: with bias=False only the weights count\n"
-    )
-    answer = feedback("conv_macs", lambda i, o, k, h, w: 2 * i * o * k * k * h * w)
-    assert "you counted FLOPs" in str(answer)
-    assert answer.lines[-1] == "[x] conv_macs: 0 of 4 checks passed"
+    assert answer.card.compare == (("expected", "9,408"), ("found", "9,472"))
+    assert answer.card.kind == "wrong"
+    assert str(answer).startswith("[x] conv_params: 3 of 6 checks passed\n")
 
 
-def test_the_order_of_the_branches_is_named():
-    class Turned(PlainNaive):
-        def forward(self, x):
-            outputs = [self.one(x), self.five(x), self.three(x)]
-            return torch.cat([*map(torch.relu, outputs), self.pool(x)], 1)
+def test_a_hint_appears_only_if_it_explains_every_failed_case():
+    def sometimes(i, o, k, bias):
+        return i * o * k * k + o if i == 3 else 7
 
-    answer = feedback("naive_module", Turned)
-    assert "in another order: 1x1, 3x3, 5x5, pool" in one_line(answer)
-
-
-def test_torchvisions_slip_is_named():
-    answer = feedback(
-        "inception_module", lambda i, w: InceptionModule(i, w, wide_kernel=3)
-    )
-    assert "no 5x5 convolution from 16 to 32 channels (5x5)" in one_line(answer)
-    assert "a 3x3 there is torchvision's slip" in one_line(answer)
-
-
-def pair_of(first, second):
-    """Two convolutions with ReLU, one after the other: (inputs, outputs, kernel)."""
-    return nn.Sequential(ConvUnit(*first, norm="none"), ConvUnit(*second, norm="none"))
-
-
-def halves(i, o, n):
-    """A thin pair side by side, half of the outputs each."""
-    widths = {(1, n): o // 2, (n, 1): o - o // 2}
-    return Branches({str(k): ConvUnit(i, w, k, norm="none") for k, w in widths.items()})
-
-
-@pytest.mark.parametrize(
-    ("name", "candidate", "hint"),
-    [
-        (
-            "asymmetric",
-            lambda i, o, n: pair_of((i, i, (1, n)), (i, o, (n, 1))),
-            "order and kernels are right, the width is not",
-        ),
-        ("asymmetric", halves, "one after the other, not side by side"),
-        (
-            "asymmetric",
-            lambda i, o, n: pair_of((i, o, (n, 1)), (o, o, (1, n))),
-            "the other way round",
-        ),
-        (
-            "asymmetric",
-            lambda i, o, n: pair_of((i, o, (1, n)), (i, o, (n, 1))),
-            "reads what the 1 x n wrote",
-        ),
-        (
-            "inception_a",
-            lambda i, w: InceptionA(),
-            "these are the paper's widths whatever is asked",
-        ),
-        (
-            "factorize_5x5",
-            lambda i, o: pair_of((i, i, 3), (i, o, 3)),
-            "not yet the width of the first",
-        ),
-        (
-            "factorize_5x5",
-            lambda i, o: ConvUnit(i, o, 3, norm="none"),
-            "a second one must follow",
-        ),
-        (
-            "grid_reduction",
-            lambda i, o: nn.Sequential(
-                nn.Conv2d(i, o, 3, 2), nn.ReLU(), nn.MaxPool2d(3, 2)
-            ),
-            "the pool stands beside the convolution",
-        ),
-        (
-            "grid_reduction",
-            lambda i, o: nn.Sequential(
-                nn.MaxPool2d(3, 2), nn.Conv2d(i, o, 3, 2), nn.ReLU()
-            ),
-            "the convolution stands beside the pool",
-        ),
-    ],
-)
-def test_a_wrong_plan_of_layers_gets_one_hint_and_it_fits(name, candidate, hint):
-    answer = feedback(name, candidate)
-    assert not answer.passed
-    assert hint in one_line(answer)
-    assert sum(line.startswith("    ->") for line in answer.lines) == 1, answer
+    assert feedback("conv_params", sometimes).card.hint == ""
 
 
 def test_a_value_set_in_one_branch_only_is_named():
     def batch_norm(x, gamma, beta, mean, var, training, momentum, eps):
-        if training:
+        if not training:
             new = mean
         return x, new, var
 
     answer = one_line(feedback("batch_norm", batch_norm))
     assert "UnboundLocalError" in answer
-    assert "in a branch that was not taken" in answer
-    assert "is the name spelt right" not in answer
 
 
-def test_an_unprojected_pool_is_named():
-    answer = feedback("inception_module", NaiveModule)
-    assert "3x3 branch begins with a 1x1" in one_line(answer)
-
-    class NoProjection(InceptionModule):
-        def __init__(self, i, w):
-            super().__init__(i, w)
-            self["pool"] = nn.MaxPool2d(3, stride=1, padding=1)
-
-    assert "the pool is not projected" in one_line(
-        feedback("inception_module", NoProjection)
-    )
+def test_a_key_that_is_nearly_right_is_named_and_a_strange_one_is_not():
+    near = feedback("naive_width", lambda i, w, n: w["3*3"])
+    assert near.card.hint == "the dict has the key '3x3'"
+    assert feedback("naive_width", lambda i, w, n: {}["mine"]).card.hint == ""
 
 
-def test_a_projection_in_the_naive_module_is_one_layer_too_many():
-    class Projected(PlainNaive):
-        def __init__(self, i, w):
-            super().__init__(i, w)
-            self.proj = nn.Conv2d(i, 32, 1)
-
-    answer = one_line(feedback("naive_module", Projected))
-    assert "one layer too many: 1x1 convolution from 192 to 32 channels" in answer
-    assert "the pool is not followed by a convolution" in answer
-
-
-@pytest.mark.parametrize("first", [True, False])
-def test_a_forward_that_spoils_its_input_is_named(first):
-    class Inplace(PlainNaive):
-        def forward(self, x):
-            if first:
-                return super().forward(x.relu_())
-            output = super().forward(x)
-            x.relu_()
-            return output
-
-    answer = one_line(feedback("naive_module", Inplace))
-    assert "forward changed its input -> something writes into it" in answer
-
-
-def test_layers_in_a_plain_list_are_named():
-    class Listed(nn.Module):
-        def __init__(self, i, w):
-            super().__init__()
-            self.layers = [nn.Conv2d(i, w["1x1"], 1)]
-
-    assert "nn.ModuleList" in one_line(feedback("naive_module", Listed))
-
-
-def a_module(skip=(), swap=(), **fixed):
-    """Inception-A with layers left out, two widths swapped, or widths written in."""
-
-    def build(i, w):
-        w = w | {name.replace("_", " "): width for name, width in fixed.items()}
-        if swap:
-            one, other = swap
-            w = w | {one: w[other], other: w[one]}
-        layers = EXERCISES["inception_a"].layers(i, w)
-        return Branches(
-            {
-                f"layer{number}": nn.Conv2d(c_in, c_out, kernel)
-                for number, (name, (c_out, c_in, *kernel)) in enumerate(layers.items())
-                if name not in skip
-            }
-        )
-
-    return build
-
-
-@pytest.mark.parametrize(
-    "candidate",
-    [
-        a_module(skip=["3x3"]),
-        a_module(swap=["3x3 reduce", "3x3"]),
-        a_module(double_reduce=64),
-    ],
-    ids=["left out", "swapped", "hard-coded"],
-)
-def test_a_missing_layer_is_not_blamed_on_a_list(candidate):
-    answer = one_line(feedback("inception_a", candidate))
-    assert "your module has 1x1 12->2" in answer
-    assert "compare this list with the layers that are asked for" in answer
-    assert "not registered" not in answer and "__init__" not in answer
-
-
-def test_a_line_of_the_package_is_not_given_as_the_readers():
-    answer = one_line(feedback("inception_a", a_module()))  # no chains
-    assert "your code raised RuntimeError" in answer
-    assert "in line" not in answer
-
-
-@pytest.mark.parametrize(
-    ("join", "hint"),
-    [
-        (lambda parts: torch.cat(parts, 1), "join along the output channels"),
-        (sum, "join, do not add"),
-        (torch.stack, "torch.stack makes a new one"),
-    ],
-    ids=["dimension 1", "added", "stacked"],
-)
-def test_an_error_of_a_known_mistake_has_its_hint(join, hint):
-    """Sisters of different widths: the mistake raises before it can be compared."""
-    answer = one_line(feedback("merge_siblings", lambda w, b: (join(w), torch.cat(b))))
-    assert hint in answer.split("[x]")[1]
-    assert "end on different grids" not in answer
-
-
-def test_a_number_with_commas_is_explained():
-    answer = one_line(feedback("compose_v4", lambda a, b, c: (605, 728) + a * 317))
-    assert "write a large number as 317_632" in answer
-
-
-def test_a_plain_list_deep_inside_is_named():
-    class Listed(nn.Module):
-        def __init__(self, i, w):
-            super().__init__()
-            self.layers = [nn.Conv2d(w["3x3 reduce"], w["3x3"], 3, padding=1)]
-
-    def build(i, w):
-        whole = a_module(skip=["3x3"])(i, w)
-        whole["listed"] = Listed(i, w)
-        return whole
-
-    answer = one_line(feedback("inception_a", build))
-    assert "layers in a plain list or dict are not registered" in answer
-
-
-@pytest.mark.parametrize(
-    ("norms", "hint"),
-    [
-        ((nn.BatchNorm2d, nn.Identity, nn.Identity), "768 channels"),
-        ((nn.BatchNorm2d, nn.BatchNorm2d, nn.BatchNorm1d), "classifier has no batch"),
-        ((nn.Identity, nn.Identity, nn.Identity), "got none"),
-    ],
-)
-def test_batch_norm_on_the_wrong_layers_of_the_head_is_named(norms, hint):
-    def head(channels, classes):
-        one, full, last = norms
-        return nn.Sequential(
-            nn.AvgPool2d(5, 3),
-            nn.Conv2d(channels, 128, 1),
-            one(128),
-            nn.ReLU(),
-            nn.Conv2d(128, 768, 5),
-            full(768),
-            nn.ReLU(),
-            nn.Flatten(),
-            nn.Linear(768, classes),
-            last(classes),
-        )
-
-    assert hint in one_line(feedback("bn_auxiliary", head))
-
-
-def tf_with_one_added(w, g, square, buffer, rate, decay, momentum, eps):
-    square = decay * (1 + square) + (1 - decay) * g * g
-    buffer = momentum * buffer + rate * g / torch.sqrt(square + eps)
-    return w - buffer, square, buffer
-
-
-def eps_for_every_class(logits, targets, eps):
-    wanted = torch.full_like(logits, eps)
-    wanted[torch.arange(len(targets)), targets] += 1 - eps
-    return -(wanted * F.log_softmax(logits, 1)).sum(1).mean()
-
-
-def eps_for_e(logits, targets, eps):
-    wanted = torch.full_like(logits, eps)
-    wanted[torch.arange(len(targets)), targets] = 1 - (logits.shape[1] - 1) * eps
-    return -(wanted * F.log_softmax(logits, 1)).sum(1).mean()
-
-
-def two_shares(classes, eps):
-    return -sum(p * math.log(p) for p in (1 - eps, eps) if p)
-
-
-def one_class_too_many(classes, eps):
-    e = eps / classes
-    true = 1 - eps + e
-    return -true * math.log(true) - (classes * e * math.log(e) if e else 0)
-
-
-def clip_with_a_tiny_term(gradients, max_norm):
-    norm = sum((g**2).sum() for g in gradients) ** 0.5
-    return [g * min(1, max_norm / (norm + 1e-4)) for g in gradients]
-
-
-def ema_in_a_loop(average, weights, decay):
-    return [decay * a + (1 - decay) * w for a, w in zip(average, weights, strict=True)]
-
-
-@pytest.mark.parametrize(
-    ("name", "candidate", "said"),
-    [
-        ("rmsprop_tf_step", tf_with_one_added, "the caller hands in the running mean"),
-        (
-            "label_smoothing_loss",
-            eps_for_every_class,
-            "eps / K to every class, not eps",
-        ),
-        ("label_smoothing_loss", eps_for_e, "yours takes e = eps"),
-        ("smoothing_floor", two_shares, "eps is spread over all K classes"),
-        ("smoothing_floor", one_class_too_many, "K - 1 others are left, not K"),
-        ("clip", clip_with_a_tiny_term, "at [0] expected 0.87781, got 0.87780"),
-        ("ema_update", ema_in_a_loop, "return one tensor, not several"),
-    ],
-    ids=lambda value: getattr(value, "__name__", ""),
-)
-def test_a_mistake_with_a_training_trick_is_named_at_its_first_case(
-    name, candidate, said
-):
-    answer = feedback(name, candidate)
-    first, *_ = one_line(answer).split(" [x] ")
-    assert said in first, answer
-
-
-def test_a_hard_coded_answer_fails():
-    assert not feedback("conv_params", lambda *args: 9408).passed
-    assert not feedback("saving", lambda n: 1 / 3).passed
-    assert not feedback("stem_v4", lambda *args: (160, 192, 384)).passed
-    assert not feedback("smoothing_floor", lambda *args: math.log(2)).passed
-
-
-def test_floats_that_are_whole_numbers_are_fine():
-    def conv_params(i, o, k, bias):
-        return float(i * o * k**2 + o * bool(bias))
-
-    assert feedback("conv_params", conv_params).passed
-    assert feedback("conv_params", lambda *a: torch.tensor(conv_params(*a))).passed
+def test_torch_agrees_on_tensors():
+    torch.manual_seed(0)
+    logits, targets = torch.randn(6, 9), torch.arange(6)
+    ours = EXERCISES["label_smoothing_loss"].right(logits, targets, 0.2)
+    torchs = F.cross_entropy(logits, targets, label_smoothing=0.2)
+    assert ours.item() == pytest.approx(torchs.item(), abs=1e-6)

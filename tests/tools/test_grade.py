@@ -166,7 +166,7 @@ WHOLE = {
 }
 WORDS = {
     "mixed": [
-        "[x] conv_params(3, 64, 7, False): expected 9,408, got 1,344",
+        "conv_params(3, 64, 7, False): the value differs expected: 9,408; found: 1,344",
         "cell 4 raised SyntaxError",
         "cell 7 (cell-5) raised ZeroDivisionError",
     ],

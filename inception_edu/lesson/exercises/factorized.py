@@ -1,4 +1,4 @@
-"""Lesson 3: factorized convolutions, grid reduction, batch normalisation.
+"""Lesson 3: factorized convolutions, grid reduction, batch normalization.
 
 Rethinking the Inception Architecture, arXiv 1512.00567, sections 3 and 5;
 Batch Normalization, arXiv 1502.03167, algorithms 1 and 2.
@@ -7,10 +7,11 @@ Batch Normalization, arXiv 1502.03167, algorithms 1 and 2.
 import torch
 from torch.nn import functional as F
 
-from inception_edu.lesson.checking import Case, FunctionExercise
-from inception_edu.lesson.structures import Build, ModuleExercise, noise, relu
+from inception_edu.lesson.compare_modules import ModuleExercise
+from inception_edu.lesson.exercise import Case, Exercise
+from inception_edu.lesson.recorder import noise
 
-saving = FunctionExercise(
+saving = Exercise(
     name="saving",
     lesson=3,
     call="saving(n)",
@@ -19,31 +20,40 @@ saving = FunctionExercise(
         "convolution, with equal widths: 0.25 for a quarter."
     ),
     right=lambda n: 1 - 2 / n,
-    cases=(Case((3,)), Case((5,)), Case((7,)), Case((2,)), Case((1,))),
+    cases=tuple(Case((n,)) for n in (3, 5, 7, 4, 9, 13, 1)),
     mistakes={
         "this is what is left, not what is saved": lambda n: 2 / n,
         "return a share, not per cent: 0.25, not 25": lambda n: 100 * (1 - 2 / n),
         "there are two convolutions, 1 x n and n x 1": lambda n: 1 - 1 / n,
-        "1 x n has n weights for a pair of channels, n x n has n * n of them": (
-            lambda n: 1 - 2 / n**2
+        "a 1 x n has n weights per pair of channels, an n x n has n * n": [
+            lambda n: 1 - 2 / n**2,
+            lambda n: 1 - 1 / n**2,
+        ],
+        "this is how many times cheaper it is; the share saved is 1 - small / large": (
+            lambda n: n / 2
         ),
-        "that many times cheaper is another thing: 1 - small / large": lambda n: n / 2,
+        "this is the number of weights saved; divide by those of the n x n": (
+            lambda n: n * n - 2 * n
+        ),
+        "the difference is divided by the n x n, not by the two thin ones": [
+            lambda n: (n * n - 2 * n) / (2 * n),
+        ],
+        "the second convolution comes on top of the first: add them, n + n": (
+            lambda n: 1 - n * n / n**2
+        ),
+        "the sign is the other way round: a saving is positive": lambda n: 2 / n - 1,
+        "do not round": [
+            lambda n: round(1 - 2 / n, 2),
+            lambda n: round(1 - 2 / n),
+            lambda n: 1 - 2 // n,
+        ],
     },
 )
 
 
-def two_steps(first, second, between=relu, after=relu):
+def two_steps(first, second):
     """A reference of two convolutions one after the other."""
-
-    def run(x, conv, *args):
-        return after(conv(between(conv(x, first)), second))
-
-    return run
-
-
-def linear(x):
-    """No activation at all."""
-    return x
+    return lambda x, net, *args: net(net(x, first), second)
 
 
 factorize_5x5 = ModuleExercise(
@@ -55,53 +65,53 @@ factorize_5x5 = ModuleExercise(
         "out_channels wide, a ReLU after each; the grid stays."
     ),
     layers=lambda i, o: {"first 3x3": (o, i, 3, 3), "second 3x3": (o, o, 3, 3)},
-    missing={
-        "second 3x3": "one 3x3 sees 3x3 pixels only: a second one must follow it",
-        "first 3x3": "the first 3x3 reads in_channels and makes out_channels",
-    },
-    plans={
-        "two of them is right, not yet the width of the first: it already makes "
-        "out_channels, and the second keeps them": lambda shapes, i, o: (
-            shapes == [(i, i, 3, 3), (o, i, 3, 3)]
-        ),
-    },
-    reference=two_steps("first 3x3", "second 3x3"),
+    right=two_steps("first 3x3", "second 3x3"),
     mistakes={
-        "the ReLU between the two is forgotten: with it the paper has 77.2 % top-1, "
-        "without it 76.2 % (figure 2)": two_steps("first 3x3", "second 3x3", linear),
-        "the last ReLU is forgotten": two_steps(
-            "first 3x3", "second 3x3", after=linear
+        "the first 3x3 already makes out_channels, and the second keeps them": (
+            lambda x, net, i, o: net(net(x, (i, i, 3, 3)), (o, i, 3, 3))
         ),
-        "both ReLUs are forgotten": two_steps(
-            "first 3x3", "second 3x3", linear, linear
+        "one 3x3 sees 3x3 pixels only: a second one follows it": (
+            lambda x, net, i, o: net(x, "first 3x3")
+        ),
+        "this is the 5x5 itself: put two 3x3 in its place": (
+            lambda x, net, i, o: net(x, (o, i, 5, 5))
+        ),
+        "two 3x3 see 5x5 already: the third is one too many": (
+            lambda x, net, i, o: net(
+                net(net(x, "first 3x3"), "second 3x3"), (o, o, 3, 3)
+            )
+        ),
+        "the second 3x3 reads the first; they are not side by side": (
+            lambda x, net, i, o: net(x, "first 3x3") + net(x, (o, i, 3, 3))
         ),
     },
     cases=(
-        Build((16, 32), (2, 16, 9, 9), "16, 32"),
-        Build((7, 3), (1, 7, 6, 11), "7, 3"),
+        Case((6, 10), "6, 10", (2, 6, 9, 7)),
+        Case((7, 3), "7, 3", (2, 7, 6, 11)),
     ),
 )
 
 
-def side_by_side(x, conv, *args):
-    """1 x n beside n x 1 where the widths allow it: the expanded bank."""
-    return torch.cat([relu(conv(x, "1xn")), relu(conv(x, "nx1"))], 1)
+def pair(x, net, i, o, n, *, swapped=False, turned=False):
+    """1 x n, then n x 1; the keywords make the known mistakes."""
+    pads = [(0, n // 2), (n // 2, 0)]
+    first, second = ("nx1", "1xn") if turned else ("1xn", "nx1")
+    one, other = pads[::-1] if swapped or turned else pads
+    return net(net(x, first, 1, one), second, 1, other)
 
 
-def swapped_padding(x, conv, i, o, n):
-    """Rows padded where columns are lost: the shape heals, the border is blind."""
-    wide = relu(conv(x, "1xn", 1, (n // 2, 0)))
-    return relu(conv(wide, "nx1", 1, (0, n // 2)))
+def thin_pair(first, second):
+    """Two layers one after the other, by shapes that depend on i, o and n."""
+
+    def run(x, net, i, o, n):
+        return net(net(x, first(i, o, n)), second(i, o, n))
+
+    return run
 
 
-SIDE_BY_SIDE = (
-    "one after the other, not side by side: concatenating both is the expanded "
-    "filter bank of the 8x8 modules, which sees no n x n"
-)
-TURNED = (
-    "the other way round: the 1 x n, kernel_size=(1, n), comes first here, then the "
-    "n x 1"
-)
+def side_by_side(x, net, i, o, n):
+    return torch.cat([net(x, (None, i, 1, n)), net(x, (None, i, n, 1))], 1)
+
 
 asymmetric = ModuleExercise(
     name="asymmetric",
@@ -112,47 +122,51 @@ asymmetric = ModuleExercise(
         "after each; n is odd and the grid stays."
     ),
     layers=lambda i, o, n: {"1xn": (o, i, 1, n), "nx1": (o, o, n, 1)},
-    missing={
-        "1xn": "kernel_size=(1, n) is one high and n wide; it comes first",
-        "nx1": "the n x 1, kernel_size=(n, 1), reads what the 1 x n wrote, "
-        "out_channels and not in_channels: one after the other",
-    },
-    plans={
-        "order and kernels are right, the width is not: the 1 x n already makes "
-        "out_channels, and the n x 1 keeps them": lambda shapes, i, o, n: (
-            shapes == [(i, i, 1, n), (o, i, n, 1)]
-        ),
-        TURNED: lambda shapes, i, o, n: (
-            [shape[2:] for shape in shapes] == [(n, 1), (1, n)]
-        ),
-        SIDE_BY_SIDE: lambda shapes, i, o, n: (
-            len(shapes) == 2
-            and all(inputs == i and width < o for width, inputs, *_ in shapes)
-        ),
-    },
-    reference=two_steps("1xn", "nx1"),
+    right=pair,
     mistakes={
-        "the ReLU between the two is forgotten": two_steps("1xn", "nx1", linear),
-        "the last ReLU is forgotten": two_steps("1xn", "nx1", after=linear),
-        "both ReLUs are forgotten": two_steps("1xn", "nx1", linear, linear),
-        SIDE_BY_SIDE: side_by_side,
-        TURNED: two_steps("nx1", "1xn"),
-        "the paddings are swapped, which the shape does not show: the 1 x n loses "
-        "columns, so (0, n // 2); the n x 1 loses rows, so (n // 2, 0)": (
-            swapped_padding
+        "the 1 x n already makes out_channels, and the n x 1 keeps them": thin_pair(
+            lambda i, o, n: (i, i, 1, n), lambda i, o, n: (o, i, n, 1)
         ),
+        "the 1 x n, `kernel_size=(1, n)`, comes first here, then the n x 1": [
+            thin_pair(lambda i, o, n: (o, i, n, 1), lambda i, o, n: (o, o, 1, n)),
+            thin_pair(lambda i, o, n: (i, i, n, 1), lambda i, o, n: (o, i, 1, n)),
+        ],
+        "both are 1 x n: the second has `kernel_size=(n, 1)`": thin_pair(
+            lambda i, o, n: (o, i, 1, n), lambda i, o, n: (o, o, 1, n)
+        ),
+        "both are n x n: use `kernel_size=(1, n)` and `(n, 1)`": thin_pair(
+            lambda i, o, n: (o, i, n, n), lambda i, o, n: (o, o, n, n)
+        ),
+        "this is the n x n itself: put a 1 x n and an n x 1 in its place": (
+            lambda x, net, i, o, n: net(x, (o, i, n, n))
+        ),
+        "an n x 1 follows the 1 x n": lambda x, net, i, o, n: net(x, "1xn"),
+        "one after the other, not side by side: concatenating both is the expanded "
+        "filter bank of the 8x8 modules, which sees no n x n": [
+            side_by_side,
+            lambda x, net, i, o, n: net(x, "1xn") + net(x, (o, i, n, 1)),
+        ],
+        "the paddings are swapped: the 1 x n loses columns, so (0, n // 2); the n x 1 "
+        "loses rows, so (n // 2, 0)": {"swapped": True},
     },
     cases=(
-        Build((16, 24, 7), (2, 16, 9, 9), "16, 24, 7"),
-        Build((6, 4, 3), (1, 6, 5, 8), "6, 4, 3"),
-        Build((5, 5, 3), (1, 5, 5, 5), "5, 5, 3"),
+        Case((6, 8, 7), "6, 8, 7", (2, 6, 9, 9)),
+        Case((6, 4, 3), "6, 4, 3", (2, 6, 5, 8)),
+        Case((5, 5, 3), "5, 5, 3", (2, 5, 5, 5)),
+        Case((3, 4, 5), "3, 4, 5", (2, 3, 9, 7)),
     ),
 )
 
 
-def reduction(x, conv, pool=None, after=relu, padding=0):
-    pooled = F.max_pool2d(x, 3, 2, padding) if pool is None else pool(x)
-    return torch.cat([after(conv(x, "3x3", 2, padding)), pooled], 1)
+def max_pool(x, padding=0):
+    return F.max_pool2d(x, 3, 2, padding)
+
+
+def reduction(x, net, i, o, *, pool=max_pool, padding=0, stride=2):
+    return {
+        "convolution": lambda: net(x, "3x3", stride, padding),
+        "pool": lambda: pool(x),
+    }
 
 
 grid_reduction = ModuleExercise(
@@ -165,48 +179,59 @@ grid_reduction = ModuleExercise(
         "order."
     ),
     layers=lambda i, o: {"3x3": (o, i, 3, 3)},
-    missing={"3x3": "the convolution is a 3x3 from in_channels to conv_channels"},
-    reference=lambda x, conv, i, o: reduction(x, conv),
+    branches=("convolution", "pool"),
+    right=reduction,
     mistakes={
-        "the ReLU is forgotten": lambda x, conv, i, o: reduction(x, conv, after=linear),
-        "without padding 35 becomes 17, with it 18: padding=0 in both branches": (
-            lambda x, conv, i, o: reduction(x, conv, padding=1)
+        "without padding 35 becomes 17, with it 18: `padding=0` in both branches": {
+            "padding": 1,
+            "pool": lambda x: max_pool(x, 1),
+        },
+        "both branches have stride 2": {
+            "stride": 1,
+            "pool": lambda x: F.max_pool2d(x, 3, 1),
+        },
+        "pooling before the convolution squeezes everything through the pool, the "
+        "bottleneck that section 5 avoids: put them side by side": [
+            lambda x, net, i, o: net(max_pool(x), "3x3"),
+            lambda x, net, i, o: net(max_pool(x), "3x3", 1, 0),
+            lambda x, net, i, o: net(F.max_pool2d(x, 2), "3x3"),
+        ],
+        "convolving at full size and pooling after costs four times as much: put "
+        "them side by side, with stride 2": [
+            lambda x, net, i, o: max_pool(net(x, "3x3")),
+            lambda x, net, i, o: max_pool(net(x, "3x3", 1, 0)),
+        ],
+        "the pool stands beside the convolution, not after it: both read the input": (
+            lambda x, net, i, o: max_pool(net(x, "3x3", 2, 0))
         ),
-        "pooling first and convolving after squeezes everything through the pool, "
-        "the bottleneck that section 5 avoids: side by side": (
-            lambda x, conv, i, o: relu(conv(F.max_pool2d(x, 3, 2), "3x3"))
+        "the convolution stands beside the pool, not after it: both read the input": (
+            lambda x, net, i, o: net(max_pool(x), "3x3", 2, 0)
         ),
-        "convolving at full size and pooling after costs four times as much: both "
-        "side by side, with stride 2": (
-            lambda x, conv, i, o: F.max_pool2d(relu(conv(x, "3x3")), 3, 2)
-        ),
-        "the pool stands beside the convolution, not after it: both read the input; "
-        "one after the other the grid halves twice": (
-            lambda x, conv, i, o: F.max_pool2d(relu(conv(x, "3x3", 2, 0)), 3, 2)
-        ),
-        "the convolution stands beside the pool, not after it: both read the input; "
-        "one after the other the grid halves twice": (
-            lambda x, conv, i, o: relu(conv(F.max_pool2d(x, 3, 2), "3x3", 2, 0))
-        ),
-        "the pooled input is forgotten: its channels go along": (
-            lambda x, conv, i, o: relu(conv(x, "3x3", 2, 0))
-        ),
-        "the pool is a max pool": lambda x, conv, i, o: reduction(
-            x, conv, lambda y: F.avg_pool2d(y, 3, 2)
-        ),
-        "the pool's window is 3x3, with stride 2": lambda x, conv, i, o: reduction(
-            x, conv, lambda y: F.max_pool2d(y, 2)
-        ),
+        "the pool is a max pool": {"pool": lambda x: F.avg_pool2d(x, 3, 2)},
+        "the pool's window is 3x3, with stride 2": {
+            "pool": lambda x: F.max_pool2d(x, 2)
+        },
+        "a max pool of the input stands beside the convolution": {
+            "pool": lambda x: x[:, :, 1:-1:2, 1:-1:2]
+        },
+        "no convolution follows the pool": lambda x, net, i, o: {
+            "convolution": lambda: net(x, "3x3", 2, 0),
+            "pool": lambda: net(max_pool(x), (None, i, 1, 1)),
+        },
     },
-    order="both branches are there, in another order: convolution, pool",
     cases=(
-        Build((6, 10), (2, 6, 35, 35), "6, 10"),
-        Build((5, 5), (1, 5, 9, 13), "5, 5"),
+        Case((4, 6), "4, 6", (2, 4, 35, 17)),
+        Case((5, 5), "5, 5", (2, 5, 9, 13)),
+        Case((3, 7), "3, 7", (2, 3, 11, 11)),
     ),
 )
 
 
-def normalise(
+def along(values):
+    return values[:, None, None]
+
+
+def normalize(
     x,
     gamma,
     beta,
@@ -221,45 +246,33 @@ def normalise(
     running_unbiased=True,
     outside=False,
     reverse=False,
-    always_update=False,
-    never_update=False,
-    always_batch=False,
+    update=None,
+    batch_statistics=None,
     root=True,
     affine=True,
+    replace=False,
 ):
-    """Batch normalisation by hand; the switches make the known mistakes."""
-
-    def column(values):
-        return values[:, None, None]
-
-    mean, var = running_mean, running_var
-    if training or always_batch:
-        mean = x.mean(dims) if len(dims) == 3 else x.mean(dims, keepdim=True)
-        var = x.var(dims, unbiased=unbiased, keepdim=len(dims) != 3)
-    if len(dims) == 3:
-        shown_mean, shown_var = column(mean), column(var)
-    else:
-        shown_mean, shown_var = mean, var
-    if outside:
-        scale = shown_var.sqrt() + eps
-    else:
-        scale = (shown_var + eps).sqrt() if root else shown_var + eps
-    y = (x - shown_mean) / scale
+    """Batch normalization by hand; the keywords make the known mistakes."""
+    mean, var = along(running_mean), along(running_var)
+    if training if batch_statistics is None else batch_statistics:
+        mean = x.mean(dims, keepdim=True)
+        var = x.var(dims, unbiased=unbiased, keepdim=True)
+    inside = (var + eps).sqrt() if root else var + eps
+    scale = var.sqrt() + eps if outside else inside
+    y = (x - mean) / scale
     if affine:
-        y = y * column(gamma) + column(beta)
-    if never_update or not (training or always_update):
+        y = y * along(gamma) + along(beta)
+    if not (training if update is None else update):
         return y, running_mean, running_var
     share = 1 - momentum if reverse else momentum
+    kept = 0 if replace else 1 - share
+    share = 1 if replace else share
     now = x.mean((0, 2, 3)), x.var((0, 2, 3), unbiased=running_unbiased)
     return (
         y,
-        (1 - share) * running_mean + share * now[0],
-        (1 - share) * running_var + share * now[1],
+        kept * running_mean + share * now[0],
+        kept * running_var + share * now[1],
     )
-
-
-def wrong_norm(**switches):
-    return lambda *args: normalise(*args, **switches)
 
 
 def norm_case(seed, shape, training, momentum, eps):
@@ -271,7 +284,7 @@ def norm_case(seed, shape, training, momentum, eps):
     return Case(args, f"x of {n}x{c}x{h}x{w}, {mode}, momentum {momentum}, eps {eps}")
 
 
-batch_norm = FunctionExercise(
+batch_norm = Exercise(
     name="batch_norm",
     lesson=3,
     call=(
@@ -282,41 +295,56 @@ batch_norm = FunctionExercise(
         "torch's BatchNorm2d computes them."
     ),
     parts=("y", "running_mean", "running_var"),
-    right=normalise,
+    right=normalize,
     cases=(
         norm_case(1, (4, 3, 2, 2), True, 0.1, 1e-3),
         norm_case(2, (2, 5, 3, 4), True, 0.25, 0.1),
-        norm_case(3, (4, 3, 2, 2), False, 0.1, 1e-3),
-        norm_case(4, (3, 3, 3, 3), True, 0.003, 1e-3),
+        norm_case(3, (4, 3, 2, 2), False, 0.1, 0.05),
+        norm_case(4, (3, 3, 3, 3), True, 0.003, 0.01),
     ),
     mistakes={
-        "in training y is normalised with the biased variance: divide by the number "
-        "of values, unbiased=False": wrong_norm(unbiased=True),
+        "in training y is normalized with the biased variance: divide by the number "
+        "of values, `unbiased=False`": {"unbiased": True},
         "running_var takes the unbiased variance: divide by the number of values "
-        "minus 1": wrong_norm(running_unbiased=False),
-        "eps belongs inside the square root: sqrt(var + eps)": wrong_norm(outside=True),
-        "divide by the standard deviation, the root of the variance": wrong_norm(
-            root=False
-        ),
-        "one mean a channel, over batch, height and width: dimensions (0, 2, 3); "
-        "yours is one an image and channel (instance normalisation)": wrong_norm(
-            dims=(2, 3)
-        ),
-        "one mean a channel, over batch, height and width: dimensions (0, 2, 3); "
-        "yours is one an image (layer normalisation)": wrong_norm(dims=(1, 2, 3)),
+        "minus 1": {"running_unbiased": False},
+        "the two variances are swapped: y takes the biased, running_var the unbiased": {
+            "unbiased": True,
+            "running_unbiased": False,
+        },
+        "eps belongs inside the square root: sqrt(var + eps)": {"outside": True},
+        "divide by the standard deviation, the root of the variance": {"root": False},
+        "one mean per channel, over batch, height and width: dimensions (0, 2, 3); "
+        "yours is one per image and channel (instance normalization)": {"dims": (2, 3)},
+        "one mean per channel, over batch, height and width: dimensions (0, 2, 3); "
+        "yours is one per image (layer normalization)": {"dims": (1, 2, 3)},
+        "one mean per channel, over batch, height and width: dimensions (0, 2, 3)": [
+            {"dims": (0,)},
+            {"dims": (0, 1, 2, 3)},
+        ],
         "momentum is the share of the new value in torch: (1 - momentum) * old + "
-        "momentum * new": wrong_norm(reverse=True),
+        "momentum * new": {"reverse": True},
+        "the running statistics average old and new: (1 - momentum) * old + "
+        "momentum * new": {"replace": True},
         "in training the running statistics move too: (1 - momentum) * old + "
-        "momentum * new": wrong_norm(never_update=True),
-        "outside training the running statistics normalise, not the batch's": (
-            wrong_norm(always_batch=True)
+        "momentum * new": {"update": False},
+        "outside training the running statistics normalize, not the batch's": {
+            "batch_statistics": True
+        },
+        "in training the batch's statistics normalize, not the running ones": {
+            "batch_statistics": False
+        },
+        "outside training the running statistics stay as they are": {"update": True},
+        "gamma and beta are missing: y = gamma * normalized + beta": {"affine": False},
+        "beta is missing: y = gamma * normalized + beta": (
+            lambda x, gamma, beta, *rest: normalize(x, gamma, 0 * beta, *rest)
         ),
-        "outside training the running statistics stay as they are": wrong_norm(
-            always_update=True
+        "gamma is missing: y = gamma * normalized + beta": (
+            lambda x, gamma, beta, *rest: normalize(x, 0 * gamma + 1, beta, *rest)
         ),
-        "gamma and beta are forgotten: y = gamma * normalised + beta": wrong_norm(
-            affine=False
+        "gamma and beta are swapped: y = gamma * normalized + beta": (
+            lambda x, gamma, beta, *rest: normalize(x, beta, gamma, *rest)
         ),
+        "eps is missing: sqrt(var + eps)": lambda *args: normalize(*args[:-1], 0.0),
     },
     tolerance=1e-4,
 )

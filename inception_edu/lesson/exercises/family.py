@@ -7,10 +7,12 @@ Learning, arXiv 1602.07261v2: figures 3, 4, 9, 16, section 3.3.
 import torch
 from torch.nn import functional as F
 
-from inception_edu.lesson.checking import Case, FunctionExercise
-from inception_edu.lesson.structures import Build, ModuleExercise, noise, relu
+from inception_edu.lesson.compare_modules import ModuleExercise
+from inception_edu.lesson.exercise import Case, Exercise
+from inception_edu.lesson.module_mistakes import identity
+from inception_edu.lesson.recorder import noise
 
-stem_v4 = FunctionExercise(
+stem_v4 = Exercise(
     name="stem_v4",
     lesson=5,
     call="stem_v4(in_channels, first, second, third)",
@@ -21,26 +23,40 @@ stem_v4 = FunctionExercise(
     ),
     parts=("after_first", "after_second", "after_third"),
     right=lambda i, a, b, c: (i + a, 2 * b, 2 * b + c),
-    cases=(Case((64, 96, 96, 192)), Case((10, 1, 2, 4)), Case((32, 48, 40, 64))),
+    cases=(
+        Case((64, 96, 96, 192)),
+        Case((10, 1, 2, 5)),
+        Case((32, 48, 41, 64)),
+        Case((7, 13, 30, 11)),
+    ),
     mistakes={
-        "a max pool passes its input's channels on: they are added": (
-            lambda i, a, b, c: (a, 2 * b, c)
-        ),
-        "the branches lie side by side: both count": lambda i, a, b, c: (
-            i + a,
-            b,
-            b + c,
-        ),
+        "a max pool passes on its input's channels: add them": [
+            lambda i, a, b, c: (a, 2 * b, c),
+            lambda i, a, b, c: (i + a, 2 * b, c),
+            lambda i, a, b, c: (a, 2 * b, 2 * b + c),
+        ],
+        "in step 5 both branches count": lambda i, a, b, c: (i + a, b, b + c),
         "step 5 has no pool: both its branches end in a convolution": (
             lambda i, a, b, c: (i + a, i + a + b, i + a + b + c)
         ),
-        "step 5 passes nothing of step 4 on: both its branches end in a convolution": (
+        "step 5 passes on nothing of step 4: both its branches end in a convolution": (
             lambda i, a, b, c: (i + a, i + a + 2 * b, i + a + 2 * b + c)
         ),
-        "the third concatenation adds the pooled output of the second": (
-            lambda i, a, b, c: (i + a, 2 * b, i + a + c)
-        ),
-        "these are the paper's numbers whatever is asked: use the arguments": (
+        "the third concatenation adds the pooled output of the second": [
+            lambda i, a, b, c: (i + a, 2 * b, i + a + c),
+            lambda i, a, b, c: (i + a, 2 * b, i + c),
+            lambda i, a, b, c: (i + a, 2 * b, b + c),
+        ],
+        "step 6 has one convolution and one pool: `third` counts once": [
+            lambda i, a, b, c: (i + a, 2 * b, 2 * c),
+            lambda i, a, b, c: (i + a, 2 * b, 2 * b + 2 * c),
+        ],
+        "step 4 has one convolution and one pool": [
+            lambda i, a, b, c: (2 * a, 2 * b, 2 * b + c),
+            lambda i, a, b, c: (2 * i + a, 2 * b, 2 * b + c),
+            lambda i, a, b, c: (i + 2 * a, 2 * b, 2 * b + c),
+        ],
+        "use the arguments: these are the paper's numbers whatever is asked": (
             lambda i, a, b, c: (160, 192, 384)
         ),
     },
@@ -77,27 +93,24 @@ def average(x, count_padding=False):
     return F.avg_pool2d(x, 3, 1, 1, count_include_pad=count_padding)
 
 
-def a_reference(pool=average, after=relu):
-    """Inception-A; the switches make the known mistakes."""
+def a_branches(x, net, i, w, *, pool=average, last="double 3x3 b", project="after"):
+    """Inception-A; the keywords make the known mistakes."""
 
-    def run(x, conv, i, w):
-        def chain(*names):
-            y = x
-            for name in names:
-                y = after(conv(y, name))
-            return y
+    def chain(y, *names):
+        for name in names:
+            y = net(y, name)
+        return y
 
-        return torch.cat(
-            [
-                chain("1x1"),
-                chain("3x3 reduce", "3x3"),
-                chain("double reduce", "double 3x3 a", "double 3x3 b"),
-                after(conv(pool(x), "pool proj")),
-            ],
-            1,
-        )
-
-    return run
+    double = ["double reduce", "double 3x3 a"] + ([last] if last else [])
+    before = project == "before"
+    return {
+        "1x1": lambda: net(x, "1x1"),
+        "3x3": lambda: chain(x, "3x3 reduce", "3x3"),
+        "double 3x3": lambda: chain(x, *double),
+        "pool proj": lambda: (
+            pool(net(x, "pool proj")) if before else net(pool(x), "pool proj")
+        ),
+    }
 
 
 inception_a = ModuleExercise(
@@ -110,51 +123,63 @@ inception_a = ModuleExercise(
         f"convolution. widths has the columns {', '.join(A_COLUMNS)}."
     ),
     layers=a_layers,
-    missing={
-        "double 3x3 b": "the third branch has two 3x3, one after the other",
-        "pool proj": "the pool is followed by a 1x1",
-    },
-    plans={
-        "these are the paper's widths whatever is asked: use in_channels and widths": (
-            lambda shapes, i, w: {outputs for outputs, *_ in shapes} == {64, 96}
-        ),
-    },
-    reference=a_reference(),
+    branches=("1x1", "3x3", "double 3x3", "pool proj"),
+    right=a_branches,
     mistakes={
-        "the pool of v4 is an average pool": a_reference(
-            lambda x: F.max_pool2d(x, 3, 1, 1)
-        ),
-        "the padding is left out of the average: count_include_pad=False": a_reference(
-            lambda x: average(x, True)
-        ),
-        "a ReLU follows every convolution": a_reference(after=lambda x: x),
+        "the pool of v4 is an average pool": {
+            "pool": lambda x: F.max_pool2d(x, 3, 1, 1)
+        },
+        "the padding is left out of the average: `count_include_pad=False`": {
+            "pool": lambda x: average(x, True)
+        },
+        "a pool comes before the projection": {"pool": identity},
+        "the pool has a 3x3 window": {
+            "pool": lambda x: F.avg_pool2d(x, 5, 1, 2, count_include_pad=False)
+        },
+        "the pool comes first, then the 1x1": {"project": "before"},
+        "the third branch has two 3x3, one after the other": {"last": ""},
+        "a ReLU follows the 1x1 reductions too": {
+            "linear": ("3x3 reduce", "double reduce")
+        },
+        "a ReLU is missing at the end of the branches": {
+            "linear": ("1x1", "3x3", "double 3x3 b", "pool proj")
+        },
     },
-    order="all branches are there, in another order: 1x1, 3x3, double 3x3, pool proj",
     cases=(
-        Build(
+        Case(
             (12, a_row(2, 3, 4, 5, 6, 7, 8)),
-            (2, 12, 7, 7),
             "12, seven different widths",
+            (2, 12, 7, 8),
         ),
-        Build(
-            (24, a_row(6, 4, 8, 5, 9, 10, 7)),
-            (1, 24, 9, 6),
-            "24, seven different widths",
+        Case(
+            (20, a_row(6, 4, 8, 5, 9, 10, 7)),
+            "20, seven different widths",
+            (2, 20, 9, 6),
         ),
     ),
 )
 
-# Parameters of Inception v4 without auxiliary head: one A, one B, one C, and the
-# stem, both reductions and the classifier together.
-V4_A, V4_B, V4_C = 317_632, 2_936_256, 4_553_088
-V4_REST = 605_728 + 2_306_112 + 2_747_392 + 1_537_000
+
+# Parameters of Inception v4 without auxiliary head.
+V4 = {
+    "A": 317_632,
+    "B": 2_936_256,
+    "C": 4_553_088,
+    "stem": 605_728,
+    "Reduction-A": 2_306_112,
+    "Reduction-B": 2_747_392,
+    "classifier": 1_537_000,
+}
 
 
-def v4_total(a, b, c):
-    return V4_REST + a * V4_A + b * V4_B + c * V4_C
+def v4_total(a, b, c, *, without=(), once=()):
+    """The parameters of a v4; `without` parts, or with some modules only once."""
+    counts = dict.fromkeys(V4, 1) | {"A": a, "B": b, "C": c}
+    counts |= dict.fromkeys(without, 0) | dict.fromkeys(once, 1)
+    return sum(V4[part] * count for part, count in counts.items())
 
 
-compose_v4 = FunctionExercise(
+compose_v4 = Exercise(
     name="compose_v4",
     lesson=5,
     call="compose_v4(a, b, c)",
@@ -164,77 +189,75 @@ compose_v4 = FunctionExercise(
         "2,306,112, Reduction-B 2,747,392, classifier 1,537,000."
     ),
     right=v4_total,
-    cases=(Case((4, 7, 3)), Case((1, 0, 0)), Case((0, 0, 0)), Case((2, 10, 5))),
+    cases=(Case((4, 7, 3)), Case((1, 0, 2)), Case((0, 0, 0)), Case((2, 10, 5))),
     mistakes={
-        "stem, reductions and classifier are forgotten": (
-            lambda a, b, c: v4_total(a, b, c) - V4_REST
-        ),
-        "the stem is forgotten": lambda a, b, c: v4_total(a, b, c) - 605_728,
-        "the classifier is forgotten": lambda a, b, c: v4_total(a, b, c) - 1_537_000,
-        "the two reductions are forgotten": (
-            lambda a, b, c: v4_total(a, b, c) - 2_306_112 - 2_747_392
-        ),
-        "Reduction-A is forgotten": lambda a, b, c: v4_total(a, b, c) - 2_306_112,
-        "Reduction-B is forgotten": lambda a, b, c: v4_total(a, b, c) - 2_747_392,
-        "this is the paper's 4, 7, 3 whatever is asked: use a, b and c": (
+        "stem, reductions and classifier count too": {
+            "without": ("stem", "Reduction-A", "Reduction-B", "classifier")
+        },
+        "the stem is missing": {"without": ("stem",)},
+        "the classifier is missing": {"without": ("classifier",)},
+        "the two reductions are missing": {"without": ("Reduction-A", "Reduction-B")},
+        "Reduction-A is missing": {"without": ("Reduction-A",)},
+        "Reduction-B is missing": {"without": ("Reduction-B",)},
+        "stem and classifier are missing": {"without": ("stem", "classifier")},
+        "the A modules are missing": {"without": ("A",)},
+        "the B modules are missing": {"without": ("B",)},
+        "the C modules are missing": {"without": ("C",)},
+        "every module counts as often as it occurs: multiply": {
+            "once": ("A", "B", "C")
+        },
+        "use a, b and c: this is the paper's 4, 7, 3 whatever is asked": (
             lambda a, b, c: v4_total(4, 7, 3)
         ),
         "A and B are swapped": lambda a, b, c: v4_total(b, a, c),
         "A and C are swapped": lambda a, b, c: v4_total(c, b, a),
         "B and C are swapped": lambda a, b, c: v4_total(a, c, b),
+        "return the count itself, not millions": (
+            lambda a, b, c: v4_total(a, b, c) / 1e6
+        ),
     },
 )
 
 
+def over_outputs(factor, weight):
+    return weight * factor.reshape(-1, *[1] * (weight.dim() - 1))
+
+
+def over_inputs(factor, weight):
+    return weight * factor.reshape(1, -1, *[1] * (weight.dim() - 2))
+
+
+def fold_bias(bias, mean, factor, beta):
+    return (bias - mean) * factor + beta
+
+
 def fold(
-    weight, bias, mean, var, gamma, beta, eps, *, over=0, with_eps=True, plus=True
-):
-    """Weight and bias with the normalisation folded in, and the known mistakes."""
-    factor = gamma / (var + (eps if with_eps else 0)).sqrt()
-    shape = [1] * weight.dim()
-    shape[over] = -1
-    old = torch.zeros_like(mean) if bias is None or not plus else bias
-    return weight * factor.reshape(shape), (old - mean) * factor + beta
-
-
-def fold_no_mean(weight, bias, mean, var, gamma, beta, eps):
-    return fold(weight, bias, torch.zeros_like(mean), var, gamma, beta, eps)
-
-
-def fold_no_root(weight, bias, mean, var, gamma, beta, eps):
-    return fold(weight, bias, mean, (var + eps) ** 2, gamma, beta, 0.0)
-
-
-def fold_eps_outside(weight, bias, mean, var, gamma, beta, eps):
-    return fold(weight, bias, mean, (var.sqrt() + eps) ** 2, gamma, beta, 0.0)
-
-
-def fold_mean_late(weight, bias, mean, var, gamma, beta, eps):
-    folded, _ = fold(weight, bias, mean, var, gamma, beta, eps)
+    weight, bias, mean, var, gamma, beta, eps, *,
+    factor=lambda var, gamma, eps: gamma / (var + eps).sqrt(),
+    scale=over_outputs,
+    shift=fold_bias,
+):  # fmt: skip
+    """Weight and bias with the norm folded in; the keywords make the mistakes."""
+    factor = factor(var, gamma, eps)
     old = torch.zeros_like(mean) if bias is None else bias
-    return folded, old - mean + beta
-
-
-def fold_bias_late(weight, bias, mean, var, gamma, beta, eps):
-    folded, new = fold(weight, None, mean, var, gamma, beta, eps)
-    return folded, new if bias is None else new + bias
+    return scale(factor, weight), shift(old, mean, factor, beta)
 
 
 def fold_case(seed, outputs, inputs, with_bias, eps):
     args = (
-        noise(seed, outputs, inputs, 3, 3).double(),
-        noise(seed + 1, outputs).double() if with_bias else None,
-        noise(seed + 2, outputs).double(),
-        noise(seed + 3, outputs).double().abs() + 0.1,
-        noise(seed + 4, outputs).double(),
-        noise(seed + 5, outputs).double(),
+        noise(seed, outputs, inputs, 3, 3),
+        noise(seed + 1, outputs) if with_bias else None,
+        noise(seed + 2, outputs),
+        noise(seed + 3, outputs).abs() + 0.1,
+        noise(seed + 4, outputs),
+        noise(seed + 5, outputs),
         eps,
     )
     bias = "with bias" if with_bias else "bias None"
     return Case(args, f"3x3 {inputs}->{outputs}, {bias}, eps {eps}")
 
 
-fold_batch_norm = FunctionExercise(
+fold_batch_norm = Exercise(
     name="fold_batch_norm",
     lesson=6,
     call="fold_batch_norm(weight, bias, mean, var, gamma, beta, eps)",
@@ -244,25 +267,61 @@ fold_batch_norm = FunctionExercise(
     ),
     parts=("weight", "bias"),
     right=fold,
+    tolerance=1e-5,
     cases=(
-        fold_case(1, 4, 3, False, 1e-3),
+        fold_case(1, 4, 3, False, 1e-2),
         fold_case(2, 5, 5, True, 0.1),
-        fold_case(3, 2, 6, True, 1e-3),
+        fold_case(3, 2, 6, True, 0.05),
     ),
     mistakes={
-        "eps is forgotten: gamma / sqrt(var + eps)": (
-            lambda *args: fold(*args, with_eps=False)
-        ),
-        "the convolution's own bias is forgotten: (bias - mean) * factor + beta": (
-            lambda *args: fold(*args, plus=False)
-        ),
-        "the mean is forgotten: (bias - mean) * factor + beta": fold_no_mean,
-        "the mean is scaled too: (bias - mean) * factor + beta": fold_mean_late,
-        "the old bias is scaled too: (bias - mean) * factor + beta": fold_bias_late,
-        "divide by the standard deviation, the root of var + eps": fold_no_root,
-        "eps belongs under the root: sqrt(var + eps)": fold_eps_outside,
-        "the factor belongs to the output channels, dimension 0 of the weight": (
-            lambda *args: fold(*args, over=1)
+        "eps is missing: gamma / sqrt(var + eps)": {
+            "factor": lambda var, gamma, eps: gamma / var.sqrt()
+        },
+        "eps belongs under the root: sqrt(var + eps)": {
+            "factor": lambda var, gamma, eps: gamma / (var.sqrt() + eps)
+        },
+        "divide by the standard deviation, the root of var + eps": {
+            "factor": lambda var, gamma, eps: gamma / (var + eps)
+        },
+        "divide by the root, do not multiply": {
+            "factor": lambda var, gamma, eps: gamma * (var + eps).sqrt()
+        },
+        "gamma is missing: the factor is gamma / sqrt(var + eps)": {
+            "factor": lambda var, gamma, eps: 1 / (var + eps).sqrt()
+        },
+        "the convolution's own bias is missing: (bias - mean) * factor + beta": {
+            "shift": lambda old, mean, factor, beta: beta - mean * factor
+        },
+        "the mean is missing: (bias - mean) * factor + beta": {
+            "shift": lambda old, mean, factor, beta: old * factor + beta
+        },
+        "the mean is scaled too: (bias - mean) * factor + beta": {
+            "shift": lambda old, mean, factor, beta: old - mean + beta
+        },
+        "only the bias is scaled; the mean is too: (bias - mean) * factor + beta": {
+            "shift": lambda old, mean, factor, beta: old * factor - mean + beta
+        },
+        "the old bias is scaled too: (bias - mean) * factor + beta": {
+            "shift": lambda old, mean, factor, beta: old - mean * factor + beta
+        },
+        "the mean is subtracted, not added: (bias - mean) * factor + beta": {
+            "shift": lambda old, mean, factor, beta: (old + mean) * factor + beta
+        },
+        "beta is missing: (bias - mean) * factor + beta": {
+            "shift": lambda old, mean, factor, beta: (old - mean) * factor
+        },
+        "beta is not scaled: (bias - mean) * factor + beta": {
+            "shift": lambda old, mean, factor, beta: (old - mean + beta) * factor
+        },
+        "the weight is scaled by the factor as well": {
+            "scale": lambda factor, weight: weight
+        },
+        "the factor belongs to the output channels, dimension 0 of the weight": [
+            {"scale": over_inputs},
+            {"scale": lambda factor, weight: weight * factor},
+        ],
+        "the first value is the weight, the second the bias": (
+            lambda *args: fold(*args)[::-1]
         ),
     },
 )
@@ -274,7 +333,11 @@ def siblings_case(seed, inputs, outputs):
     return Case((weights, biases), f"1x1 from {inputs} to {outputs} channels")
 
 
-merge_siblings = FunctionExercise(
+def merge(weights, biases, *, order=identity, dim=0):
+    return torch.cat(order(weights), dim), torch.cat(order(biases), 0)
+
+
+merge_siblings = Exercise(
     name="merge_siblings",
     lesson=6,
     call="merge_siblings(weights, biases)",
@@ -283,31 +346,41 @@ merge_siblings = FunctionExercise(
         "which all read the same input, one after the other along the channels."
     ),
     parts=("weight", "bias"),
-    right=lambda weights, biases: (torch.cat(weights, 0), torch.cat(biases, 0)),
+    right=merge,
     cases=(
         siblings_case(1, 6, (2, 3, 4)),
         siblings_case(2, 4, (4, 4)),
-        siblings_case(3, 3, (5,)),
+        siblings_case(3, 3, (5, 2, 1, 6)),
     ),
     mistakes={
-        "join along the output channels, dimension 0: the input is the same": (
-            lambda weights, biases: (torch.cat(weights, 1), torch.cat(biases, 0))
-        ),
-        "join, do not add: each keeps its own output channels": (
-            lambda weights, biases: (sum(weights), sum(biases))
-        ),
-        "torch.cat joins along a dimension; torch.stack makes a new one": (
-            lambda weights, biases: (torch.stack(weights), torch.stack(biases))
-        ),
+        "join along the output channels, dimension 0: the input is the same": {
+            "dim": 1
+        },
+        "join, do not add: each keeps its own output channels": [
+            lambda weights, biases: (sum(weights), sum(biases)),
+            lambda weights, biases: (sum(weights), torch.cat(biases)),
+            lambda weights, biases: (torch.cat(weights), sum(biases)),
+        ],
+        "torch.cat joins along a dimension; torch.stack makes a new one": [
+            lambda weights, biases: (torch.stack(weights), torch.stack(biases)),
+            lambda weights, biases: (torch.stack(weights), torch.cat(biases)),
+            lambda weights, biases: (torch.cat(weights), torch.stack(biases)),
+        ],
         "the weight comes first, the bias after it": (
-            lambda weights, biases: (torch.cat(biases, 0), torch.cat(weights, 0))
+            lambda weights, biases: merge(weights, biases)[::-1]
         ),
-        "the order of the outputs is turned round": (
+        "the outputs are in reverse order": {"order": lambda parts: parts[::-1]},
+        "weights and biases are in the same order": [
             lambda weights, biases: (
-                torch.cat(weights[::-1], 0),
-                torch.cat(biases[::-1], 0),
-            )
-        ),
+                merge(weights[::-1], biases)[:1] + merge(weights, biases)[1:]
+            ),
+            lambda weights, biases: (
+                merge(weights, biases)[:1] + merge(weights, biases[::-1])[1:]
+            ),
+        ],
+        "all of them are merged, not only the first two": {
+            "order": lambda parts: parts[:2]
+        },
     },
 )
 
@@ -321,17 +394,16 @@ def block_layers(channels, widths, scale):
     }
 
 
-def block(scale_of=None, up=lambda x: x, after=relu, join=None, inner=relu):
-    """A residual block as a reference; the switches make the known mistakes."""
+def shortcut(x, branch, scale):
+    return x + scale * branch
 
-    def run(x, conv, channels, widths, scale):
-        one = inner(conv(x, "1x1"))
-        three = inner(conv(inner(conv(x, "3x3 reduce")), "3x3"))
-        branch = up(conv(torch.cat([one, three], 1), "up"))
-        scale = scale if scale_of is None else scale_of(scale)
-        return after(join(x, branch, scale) if join else x + scale * branch)
 
-    return run
+def block(x, net, i, w, scale, *, up=identity, after=None, add=shortcut, factor=None):
+    """A residual block; the keywords make the known mistakes."""
+    one = net(x, "1x1")
+    three = net(net(x, "3x3 reduce"), "3x3")
+    branch = up(net.conv(torch.cat([one, three], 1), "up"))
+    return (after or net.act)(add(x, branch, scale if factor is None else factor))
 
 
 residual_block = ModuleExercise(
@@ -344,38 +416,60 @@ residual_block = ModuleExercise(
         "added to the input; ReLU. widths has 1x1, 3x3 reduce, 3x3."
     ),
     layers=block_layers,
-    missing={
-        "up": "a 1x1 brings the concatenated branches back to the input's channels",
-    },
-    reference=block(),
+    norms={"up": False},
+    right=block,
     mistakes={
-        "the scale is forgotten: x + scale * branch": block(lambda scale: 1.0),
-        "the up-projection is linear: no ReLU before the addition": block(up=relu),
-        "the ReLU after the addition is forgotten": block(after=lambda x: x),
-        "the scale belongs to the branch, not to the input": block(
-            join=lambda x, branch, scale: scale * x + branch
-        ),
-        "scale the branch only, not the sum": block(
-            join=lambda x, branch, scale: scale * (x + branch)
-        ),
-        "the input is forgotten: a residual block adds it": block(
-            join=lambda x, branch, scale: scale * branch
-        ),
-        "add the input, do not concatenate it": block(
-            join=lambda x, branch, scale: torch.cat([x, scale * branch], 1)
-        ),
-        "the branches need their ReLU": block(inner=lambda x: x),
+        "the scale is missing: x + scale * branch": {"factor": 1.0},
+        "use the argument `scale`, not a fixed number": [
+            {"factor": 0.1},
+            {"factor": 0.17},
+            {"factor": 0.2},
+            {"factor": 0.3},
+        ],
+        "multiply the branch by the scale, do not divide": {
+            "add": lambda x, branch, scale: x + branch / scale
+        },
+        "the up-projection is linear: no ReLU before the addition": {"up": F.relu},
+        "a ReLU follows the addition": {"after": identity},
+        "the scale belongs to the branch, not to the input": {
+            "add": lambda x, branch, scale: scale * x + branch
+        },
+        "scale the branch only, not the sum": {
+            "add": lambda x, branch, scale: scale * (x + branch)
+        },
+        "the shares need not add up to 1: the input is not scaled": {
+            "add": lambda x, branch, scale: (1 - scale) * x + scale * branch
+        },
+        "a residual block adds the input: it is missing": {
+            "add": lambda x, branch, scale: scale * branch
+        },
+        "add the branch, do not subtract it": {
+            "add": lambda x, branch, scale: x - scale * branch
+        },
+        "add the branch to the input, do not multiply them": {
+            "add": lambda x, branch, scale: x * scale * branch
+        },
+        "add the input, do not concatenate it": {
+            "add": lambda x, branch, scale: torch.cat([x, scale * branch], 1)
+        },
+        "the shortcut is the input itself, without a ReLU": {
+            "add": lambda x, branch, scale: F.relu(x) + scale * branch
+        },
+        "ReLU comes after the addition, not before it": {
+            "add": lambda x, branch, scale: x + F.relu(scale * branch),
+            "after": identity,
+        },
     },
     cases=(
-        Build(
-            (12, {"1x1": 3, "3x3 reduce": 4, "3x3": 5}, 0.1),
-            (2, 12, 6, 6),
-            "12, widths 3, 4, 5, 0.1",
+        Case(
+            (12, {"1x1": 3, "3x3 reduce": 4, "3x3": 5}, 0.15),
+            "12, widths 3, 4, 5, 0.15",
+            (2, 12, 6, 7),
         ),
-        Build(
-            (7, {"1x1": 4, "3x3 reduce": 2, "3x3": 6}, 0.3),
-            (1, 7, 5, 8),
-            "7, widths 4, 2, 6, 0.3",
+        Case(
+            (7, {"1x1": 4, "3x3 reduce": 2, "3x3": 6}, 0.35),
+            "7, widths 4, 2, 6, 0.35",
+            (2, 7, 5, 8),
         ),
     ),
 )

@@ -4,19 +4,22 @@ Going deeper with convolutions, arXiv 1409.4842: figure 2, table 1, section 5.
 Widths are rows of table 1: {"1x1": 64, "3x3 reduce": 96, "3x3": 128, ...}.
 """
 
+from math import prod
+
 import torch
 from torch.nn import functional as F
 
-from inception_edu.lesson.checking import Case, FunctionExercise
-from inception_edu.lesson.structures import (
-    Build,
-    ModuleExercise,
-    noise,
-    relu,
-    same_pool,
-)
+from inception_edu.lesson.compare_modules import ModuleExercise
+from inception_edu.lesson.exercise import Case, Exercise
+from inception_edu.lesson.module_mistakes import identity, orders, run_branches
+from inception_edu.lesson.module_mistakes import join as joined
+from inception_edu.lesson.recorder import noise
 
 COLUMNS = ("1x1", "3x3 reduce", "3x3", "5x5 reduce", "5x5", "pool proj")
+NO_NORM = (
+    "Your module has batch norm, which GoogLeNet does not have: with the package's "
+    '`ConvUnit`, pass `norm="none"`.'
+)
 
 
 def row(*widths):
@@ -26,131 +29,207 @@ def row(*widths):
 
 ROW_3A = row(64, 96, 128, 16, 32, 32)
 ROW_4A = row(192, 96, 208, 16, 48, 64)
+SMALL = row(2, 3, 4, 5, 6, 8)
+NAIVE_3A = {"1x1": 64, "3x3": 128, "5x5": 32}
 
-conv_params = FunctionExercise(
+
+def count_params(i, o, k, bias, *, weights=None, biases=None):
+    found = i * o * k * k if weights is None else weights(i, o, k)
+    if biases is None:
+        return found + (o if bias else 0)
+    return found + biases(i, o, bias)
+
+
+conv_params = Exercise(
     name="conv_params",
     lesson=1,
     call="conv_params(in_channels, out_channels, kernel_size, bias)",
     task="The number of parameters of a convolution, biases only if bias is True.",
-    right=lambda i, o, k, bias: i * o * k * k + (o if bias else 0),
+    right=count_params,
     cases=(
         Case((3, 64, 7, False)),
         Case((3, 64, 7, True)),
         Case((192, 128, 3, False)),
-        Case((256, 32, 1, True)),
-        Case((17, 5, 5, False)),
+        Case((256, 32, 5, True)),
+        Case((17, 6, 4, True)),
+        Case((48, 11, 1, False)),
     ),
     mistakes={
-        "you counted the bias: with bias=False only the weights count": (
-            lambda i, o, k, bias: i * o * k * k + o
-        ),
-        "with bias=True there is one bias for every output channel": (
-            lambda i, o, k, bias: i * o * k * k
-        ),
-        "one bias an output channel, not one an input channel": (
-            lambda i, o, k, bias: i * o * k * k + (i if bias else 0)
-        ),
-        "one bias in all is too few: there is one for every output channel": (
-            lambda i, o, k, bias: i * o * k * k + bool(bias)
-        ),
-        "a kernel is a square: kernel_size * kernel_size weights, not kernel_size": (
-            lambda i, o, k, bias: i * o * k + (o if bias else 0)
-        ),
-        "every output channel looks at all input channels: multiply by in_channels": (
-            lambda i, o, k, bias: o * k * k + (o if bias else 0)
-        ),
-        "there is one filter for every output channel: multiply by out_channels": (
-            lambda i, o, k, bias: i * k * k + (o if bias else 0)
-        ),
-        "multiply in_channels and out_channels, do not add them": (
-            lambda i, o, k, bias: (i + o) * k * k + (o if bias else 0)
-        ),
+        "with `bias=False` only the weights count": {"biases": lambda i, o, bias: o},
+        "with `bias=True` each output channel has one bias": {
+            "biases": lambda i, o, bias: 0
+        },
+        "each output channel has one bias, not each input channel": {
+            "biases": lambda i, o, bias: i * bias
+        },
+        "one bias is too few: each output channel has its own": {
+            "biases": lambda i, o, bias: int(bias)
+        },
+        "`bias` is the other way round: True adds the biases": {
+            "biases": lambda i, o, bias: 0 if bias else o
+        },
+        "a kernel is a square: it has kernel_size * kernel_size weights": {
+            "weights": lambda i, o, k: i * o * k
+        },
+        "each output channel reads all input channels: multiply by in_channels": {
+            "weights": lambda i, o, k: o * k * k
+        },
+        "each output channel has its own filter: multiply by out_channels": {
+            "weights": lambda i, o, k: i * k * k
+        },
+        "multiply in_channels and out_channels, do not add them": {
+            "weights": lambda i, o, k: (i + o) * k * k
+        },
+        "kernel_size is a side, not the number of its positions": {
+            "weights": lambda i, o, k: i * o
+        },
+        "one bias per filter, not one per weight": {
+            "biases": lambda i, o, bias: i * o * bias
+        },
     },
 )
 
-conv_macs = FunctionExercise(
+
+def count_macs(i, o, k, h, w, *, weights=None, places=None, times=1):
+    found = i * o * k * k if weights is None else weights(i, o, k)
+    return found * (h * w if places is None else places(h, w)) * times
+
+
+conv_macs = Exercise(
     name="conv_macs",
     lesson=1,
     call="conv_macs(in_channels, out_channels, kernel_size, out_height, out_width)",
     task="The multiply-adds (MACs) of a convolution for one image.",
-    right=lambda i, o, k, h, w: i * o * k * k * h * w,
+    right=count_macs,
     cases=(
-        Case((3, 64, 7, 112, 112)),
-        Case((192, 32, 5, 28, 28)),
+        Case((3, 64, 7, 112, 110)),
+        Case((192, 32, 5, 28, 29)),
         Case((16, 8, 1, 5, 9)),
-        Case((1, 1, 3, 1, 1)),
+        Case((5, 7, 3, 6, 4)),
     ),
     mistakes={
-        "you counted FLOPs: a multiply-add is one MAC, and two FLOPs": (
-            lambda i, o, k, h, w: 2 * i * o * k * k * h * w
-        ),
-        "these are the weights: each is used once for every place of the output grid": (
-            lambda i, o, k, h, w: i * o * k * k
-        ),
-        "you used the input grid: count the places of the output": (
-            lambda i, o, k, h, w: 4 * i * o * k * k * h * w
-        ),
-        "the grid has out_height * out_width places": (
-            lambda i, o, k, h, w: i * o * k * k * h
-        ),
-        "a grid need not be a square: out_height * out_width places": (
-            lambda i, o, k, h, w: i * o * k * k * h * h
-        ),
-        "you counted the biases: by the convention a bias costs no MACs": (
-            lambda i, o, k, h, w: (i * o * k * k + o) * h * w
-        ),
-        "a kernel is a square: kernel_size * kernel_size": (
-            lambda i, o, k, h, w: i * o * k * h * w
-        ),
-        "every output channel reads all input channels: multiply by in_channels": (
-            lambda i, o, k, h, w: o * k * k * h * w
-        ),
-        "this is in millions: return the count itself": (
-            lambda i, o, k, h, w: i * o * k * k * h * w / 1e6
-        ),
+        "these are FLOPs: a multiply-add is one MAC, and two FLOPs": {"times": 2},
+        "these are the weights: each is used once at every output position": {
+            "places": lambda h, w: 1
+        },
+        "the grid has out_height * out_width positions": {"places": lambda h, w: h},
+        "the grid need not be square: multiply by out_height * out_width": [
+            {"places": lambda h, w: h * h},
+            {"places": lambda h, w: w * w},
+        ],
+        "multiply out_height and out_width, do not add them": {
+            "places": lambda h, w: h + w
+        },
+        "by the convention a bias costs no MACs": [
+            lambda i, o, k, h, w: (i * o * k * k + o) * h * w,
+            lambda i, o, k, h, w: i * o * k * k * h * w + o,
+        ],
+        "a kernel is a square: kernel_size * kernel_size": {
+            "weights": lambda i, o, k: i * o * k
+        },
+        "the kernel is missing: multiply by kernel_size * kernel_size": {
+            "weights": lambda i, o, k: i * o
+        },
+        "each output channel reads all input channels: multiply by in_channels": {
+            "weights": lambda i, o, k: o * k * k
+        },
+        "each output channel has its own filter: multiply by out_channels": {
+            "weights": lambda i, o, k: i * k * k
+        },
+        "multiply in_channels and out_channels, do not add them": {
+            "weights": lambda i, o, k: (i + o) * k * k
+        },
+        "return the count itself, not millions or billions": [
+            {"times": 1e-6},
+            {"times": 1e-9},
+        ],
     },
 )
 
-naive_width = FunctionExercise(
+
+naive_width = Exercise(
     name="naive_width",
     lesson=1,
     call="naive_width(in_channels, widths, modules)",
     task=(
         "The channels after that many naive modules in a row, all with the same "
-        'widths (a table {"1x1": 64, "3x3": 128, "5x5": 32}).'
+        'widths (a dict {"1x1": 64, "3x3": 128, "5x5": 32}).'
     ),
     right=lambda i, widths, n: i + n * sum(widths.values()),
     cases=(
-        Case((192, {"1x1": 64, "3x3": 128, "5x5": 32}, 1), "192, widths of 3a, 1"),
-        Case((192, {"1x1": 64, "3x3": 128, "5x5": 32}, 2), "192, widths of 3a, 2"),
-        Case((192, {"1x1": 64, "3x3": 128, "5x5": 32}, 9), "192, widths of 3a, 9"),
-        Case((10, {"1x1": 1, "3x3": 2, "5x5": 4}, 3), "10, widths 1, 2, 4, 3"),
-        Case((10, {"1x1": 1, "3x3": 2, "5x5": 4}, 0), "10, widths 1, 2, 4, 0"),
+        Case((192, NAIVE_3A, 1), "192, widths of 3a, 1"),
+        Case((192, NAIVE_3A, 2), "192, widths of 3a, 2"),
+        Case((192, NAIVE_3A, 9), "192, widths of 3a, 9"),
+        Case((10, {"1x1": 4, "3x3": 2, "5x5": 1}, 3), "10, widths 4, 2, 1, 3"),
+        Case((10, {"1x1": 4, "3x3": 2, "5x5": 1}, 0), "10, widths 4, 2, 1, 0"),
     ),
     mistakes={
-        "the pool passes the input on, where it stays: start from in_channels": (
-            lambda i, widths, n: sum(widths.values()) if n else i
-        ),
-        "each module adds its three widths again: multiply them by modules": (
+        "the pool passes the input on: start from in_channels": [
+            lambda i, widths, n: sum(widths.values()) if n else i,
+            lambda i, widths, n: sum(widths.values()),
+            lambda i, widths, n: n * sum(widths.values()),
+        ],
+        "each module adds its three widths again: multiply them by `modules`": (
             lambda i, widths, n: i + sum(widths.values())
         ),
-        "the input is in there once: only the three widths come on top each time": (
+        "the input counts once; each module adds only the three widths": (
             lambda i, widths, n: n * (i + sum(widths.values()))
         ),
-        "you forgot what the pool passes through: start from in_channels": (
-            lambda i, widths, n: n * sum(widths.values())
+        "a module adds its three widths; it does not double what comes in": [
+            lambda i, widths, n: i * 2**n,
+            lambda i, widths, n: i * 2**n + sum(widths.values()) * max(0, 2**n - 1),
+        ],
+        "add the widths, do not multiply them by the input": (
+            lambda i, widths, n: i * sum(widths.values()) ** n
         ),
-        "a module adds its three widths, however much comes in: it does not double": (
-            lambda i, widths, n: i * 2**n
-        ),
-        "the branches lie side by side: add their widths, do not take the largest": (
+        "concatenation adds the widths up; it does not take the largest": (
             lambda i, widths, n: i + n * max(widths.values())
         ),
-        "add the widths up, sum(widths.values()): len(widths) only counts them": (
+        "add the widths, `sum(widths.values())`: `len(widths)` only counts them": (
             lambda i, widths, n: i + n * len(widths)
         ),
+        "all three widths count": [
+            lambda i, w, n: i + n * (w["1x1"] + w["3x3"]),
+            lambda i, w, n: i + n * (w["1x1"] + w["5x5"]),
+            lambda i, w, n: i + n * (w["3x3"] + w["5x5"]),
+            lambda i, w, n: i + n * w["1x1"],
+            lambda i, w, n: i + n * w["3x3"],
+            lambda i, w, n: i + n * w["5x5"],
+        ],
+        "one module too many or too few": [
+            lambda i, widths, n: i + (n - 1) * sum(widths.values()),
+            lambda i, widths, n: i + max(0, n - 1) * sum(widths.values()),
+            lambda i, widths, n: i + (n + 1) * sum(widths.values()),
+        ],
     },
 )
+
+
+def max_pool(x):
+    """Max pool 3x3 of stride 1, which keeps the grid."""
+    return F.max_pool2d(x, 3, stride=1, padding=1)
+
+
+def average_pool(x):
+    return F.avg_pool2d(x, 3, stride=1, padding=1)
+
+
+def average_pool_no_pad(x):
+    return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+
+
+def wide_pool(x):
+    return F.max_pool2d(x, 5, stride=1, padding=2)
+
+
+POOLS = {
+    "the pool branch is a max pool, not an average pool": [
+        {"pool": average_pool},
+        {"pool": average_pool_no_pad},
+    ],
+    "the pool branch has a 3x3 window": {"pool": wide_pool},
+    "the pool branch pools: the max pool is missing": {"pool": identity},
+}
 
 
 def naive_layers(in_channels, widths):
@@ -161,12 +240,18 @@ def naive_layers(in_channels, widths):
     }
 
 
-def naive_branches(x, conv, after=relu, pool=same_pool):
-    return [after(conv(x, name)) for name in ("1x1", "3x3", "5x5")] + [pool(x)]
+def naive(x, net, in_channels, widths, *, pool=max_pool):
+    return {
+        "1x1": lambda: net(x, "1x1"),
+        "3x3": lambda: net(x, "3x3"),
+        "5x5": lambda: net(x, "5x5"),
+        "pool": lambda: pool(x),
+    }
 
 
-def average_pool(x):
-    return F.avg_pool2d(x, 3, stride=1, padding=1)
+def naive_projected(x, net, in_channels, widths):
+    pool = {"pool": lambda: net(max_pool(x), (None, in_channels, 1, 1))}
+    return naive(x, net, in_channels, widths) | pool
 
 
 naive_module = ModuleExercise(
@@ -178,47 +263,15 @@ naive_module = ModuleExercise(
         "max pool on the same input, concatenated along the channels in that order."
     ),
     layers=naive_layers,
-    missing={
-        "5x5": "the third branch is a real 5x5 (a 3x3 there is torchvision's slip)",
-        "too many": "in the naive module the pool is not followed by a convolution",
-    },
-    reference=lambda x, conv, i, w: torch.cat(naive_branches(x, conv), 1),
-    mistakes={
-        "the ReLU is forgotten: one follows every convolution": (
-            lambda x, conv, i, w: torch.cat(naive_branches(x, conv, lambda y: y), 1)
-        ),
-        "the pool branch is missing: it passes all its input channels on": (
-            lambda x, conv, i, w: torch.cat(naive_branches(x, conv)[:3], 1)
-        ),
-        "the fourth branch is a max pool, not the input itself": (
-            lambda x, conv, i, w: torch.cat(
-                naive_branches(x, conv, pool=lambda y: y), 1
-            )
-        ),
-        "the pool of v1 is a max pool, not an average pool": (
-            lambda x, conv, i, w: torch.cat(
-                naive_branches(x, conv, pool=average_pool), 1
-            )
-        ),
-        "a ReLU too many: one follows every convolution, none the pool": (
-            lambda x, conv, i, w: relu(torch.cat(naive_branches(x, conv), 1))
-        ),
-        "concatenate, do not add: the channels of the branches lie side by side": (
-            lambda x, conv, i, w: sum(naive_branches(x, conv)[:3])
-        ),
-        "you concatenated along the batch: channels are dimension 1": (
-            lambda x, conv, i, w: torch.cat(naive_branches(x, conv), 0)
-        ),
-    },
-    order="all branches are there, in another order: 1x1, 3x3, 5x5, pool",
+    branches=("1x1", "3x3", "5x5", "pool"),
+    right=naive,
+    note_on_norms=NO_NORM,
+    mistakes=POOLS
+    | {"in the naive module no convolution follows the pool": naive_projected},
     cases=(
-        Build(
-            (192, {"1x1": 64, "3x3": 128, "5x5": 32}),
-            (2, 192, 8, 8),
-            "192, widths of 3a",
-        ),
-        Build((5, {"1x1": 5, "3x3": 5, "5x5": 5}), (3, 5, 9, 7), "5, widths 5, 5, 5"),
-        Build((3, {"1x1": 2, "3x3": 4, "5x5": 6}), (1, 3, 6, 6), "3, widths 2, 4, 6"),
+        Case((12, {"1x1": 4, "3x3": 8, "5x5": 3}), "12, widths 4, 8, 3", (2, 12, 8, 8)),
+        Case((5, {"1x1": 5, "3x3": 5, "5x5": 5}), "5, widths 5, 5, 5", (3, 5, 9, 7)),
+        Case((3, {"1x1": 2, "3x3": 4, "5x5": 6}), "3, widths 2, 4, 6", (2, 3, 6, 10)),
     ),
 )
 
@@ -239,7 +292,11 @@ def column(bias):
     return bias[:, None, None]
 
 
-pointwise = FunctionExercise(
+def apply_pointwise(x, w, b, *, relu=F.relu, bias=column, after=identity):
+    return after(relu(per_pixel(x, w) + bias(b)))
+
+
+pointwise = Exercise(
     name="pointwise",
     lesson=2,
     call="pointwise(x, weight, bias)",
@@ -247,36 +304,41 @@ pointwise = FunctionExercise(
         "A 1x1 convolution with ReLU, without nn.Conv2d: the matrix weight (K, C) "
         "applied to the channels of every pixel of x (N, C, H, W), plus bias (K,)."
     ),
-    right=lambda x, w, b: relu(per_pixel(x, w) + column(b)),
+    right=apply_pointwise,
+    differentiable=True,
     cases=(
-        Case((noise(1, 2, 6, 4, 4), noise(2, 3, 6), noise(3, 3)), "6 channels to 3"),
-        Case((noise(4, 1, 3, 5, 2), noise(5, 8, 3), noise(6, 8)), "3 channels to 8"),
-        Case((noise(7, 3, 4, 4, 4), noise(8, 4, 4), noise(9, 4)), "4 channels to 4"),
+        Case((3 * noise(1, 2, 6, 5, 4), 2 * noise(2, 3, 6), noise(3, 3)), "6 to 3"),
+        Case((3 * noise(4, 1, 3, 5, 2), 2 * noise(5, 8, 3), noise(6, 8)), "3 to 8"),
+        Case((3 * noise(7, 3, 4, 4, 4), 2 * noise(8, 4, 4), noise(9, 4)), "4 to 4"),
     ),
     mistakes={
-        "the ReLU is forgotten: it follows the 1x1, which is what makes it more "
-        "than a projection": lambda x, w, b: per_pixel(x, w) + column(b),
-        "the bias is forgotten": lambda x, w, b: relu(per_pixel(x, w)),
+        "the ReLU is missing: it makes the 1x1 more than a projection": {
+            "relu": identity
+        },
+        "the activation is ReLU6, not ReLU": {"relu": F.relu6},
+        "the bias is missing": {"bias": lambda b: 0},
+        "the bias is added, not subtracted": {"bias": lambda b: -column(b)},
         "the ReLU comes last: add the bias before it": (
-            lambda x, w, b: relu(per_pixel(x, w)) + column(b)
+            lambda x, w, b: F.relu(per_pixel(x, w)) + column(b)
         ),
-        "the channels are not the last dimension: move them there (permute) before "
-        "you reshape, or pixels and channels are mixed up": (
-            lambda x, w, b: relu(scrambled(x, w, b))
-        ),
-        "the result has its channels last: permute it back to (N, K, H, W)": (
-            lambda x, w, b: relu(per_pixel(x, w) + column(b)).permute(0, 2, 3, 1)
-        ),
+        "the channels are not the last dimension: move them there with `permute` "
+        "before you reshape": lambda x, w, b: F.relu(scrambled(x, w, b)),
+        "the result has its channels last: permute it back to (N, K, H, W)": {
+            "after": lambda y: y.permute(0, 2, 3, 1)
+        },
+        "height and width are swapped": {"after": lambda y: y.transpose(2, 3)},
         "the weight is transposed: output k is the sum over c of weight[k, c] * x[c]": (
-            lambda x, w, b: relu(per_pixel(x, w.T) + column(b))
+            lambda x, w, b: F.relu(per_pixel(x, w.T) + column(b))
         ),
-        "the bias belongs to the channels: give it the shape (K, 1, 1)": (
-            lambda x, w, b: relu(per_pixel(x, w) + b)
-        ),
-        "weight @ x multiplies the rows of the grid, not the channels: move the "
-        "channels last (permute) and multiply by weight.T": (
-            lambda x, w, b: relu(w @ x + b)
-        ),
+        "the bias belongs to the channels: give it the shape (K, 1, 1)": {
+            "bias": identity
+        },
+        "`weight @ x` multiplies the rows of the grid, not the channels: move the "
+        "channels last with `permute` and multiply by weight.T": [
+            lambda x, w, b: F.relu(w @ x + b),
+            lambda x, w, b: F.relu(w @ x + column(b)),
+            lambda x, w, b: F.relu(x @ w.T + b),
+        ],
     },
     tolerance=1e-5,
 )
@@ -293,35 +355,26 @@ def module_layers(in_channels, widths, prefix=""):
     }
 
 
-def module_branches(
-    x, conv, *, reduce=relu, after=relu, pool=same_pool, proj=relu, prefix=""
-):
-    """The four branches of figure 2(b); the switches make the known mistakes."""
+def reduced(x, net, i, w, *, pool=max_pool, direct=(), proj="after", prefix=""):
+    """The four branches of figure 2(b); the keywords make the known mistakes."""
 
-    def narrow(name):
-        return reduce(conv(x, f"{prefix}{name} reduce"))
+    def spatial(name):
+        if name in direct:
+            size = int(name[0])
+            return net(x, (w[name], i, size, size))
+        return net(net(x, f"{prefix}{name} reduce"), f"{prefix}{name}")
 
-    return [
-        after(conv(x, f"{prefix}1x1")),
-        after(conv(narrow("3x3"), f"{prefix}3x3")),
-        after(conv(narrow("5x5"), f"{prefix}5x5")),
-        proj(conv(pool(x), f"{prefix}pool proj")),
-    ]
+    def pooled():
+        if proj == "before":
+            return pool(net(x, f"{prefix}pool proj"))
+        return net(pool(x), f"{prefix}pool proj") if proj else pool(x)
 
-
-def joined(**switches):
-    """A reference with some switches of `module_branches` turned."""
-    return lambda x, conv, i, w: torch.cat(module_branches(x, conv, **switches), 1)
-
-
-def linear(x):
-    """No activation at all."""
-    return x
-
-
-def wrong_order_pool(x, conv, in_channels, widths):
-    first = module_branches(x, conv)[:3]
-    return torch.cat([*first, same_pool(relu(conv(x, "pool proj")))], 1)
+    return {
+        "1x1": lambda: net(x, f"{prefix}1x1"),
+        "3x3": lambda: spatial("3x3"),
+        "5x5": lambda: spatial("5x5"),
+        "pool proj": pooled,
+    }
 
 
 inception_module = ModuleExercise(
@@ -334,54 +387,50 @@ inception_module = ModuleExercise(
         "order. widths is a row of table 1."
     ),
     layers=module_layers,
-    missing={
-        "3x3 reduce": "the 3x3 branch begins with a 1x1 that makes it narrow",
-        "5x5 reduce": "the 5x5 branch begins with a 1x1 that makes it narrow",
-        "3x3": "the 3x3 reads the reduced channels, not in_channels",
-        "5x5": "the 5x5 reads the reduced channels, and is a real 5x5 (a 3x3 there "
-        "is torchvision's slip)",
-        "pool proj": "the pool is not projected: a 1x1 follows it",
+    branches=("1x1", "3x3", "5x5", "pool proj"),
+    right=reduced,
+    note_on_norms=NO_NORM,
+    mistakes=POOLS
+    | {
+        "a ReLU follows the 1x1 reductions too (section 4)": {
+            "linear": ("3x3 reduce", "5x5 reduce")
+        },
+        "only the reductions have their ReLU: one follows every convolution": {
+            "linear": ("1x1", "3x3", "5x5", "pool proj")
+        },
+        "a ReLU is missing at the end of the branches": {
+            "linear": ("1x1", "3x3", "5x5")
+        },
+        "in the last branch the pool comes first, then the 1x1": {"proj": "before"},
+        "a 1x1 projection follows the pool": {"proj": ""},
+        "a 1x1 reduction comes before the 3x3": {"direct": ("3x3",)},
+        "a 1x1 reduction comes before the 5x5": {"direct": ("5x5",)},
+        "1x1 reductions come before the 3x3 and the 5x5": {"direct": ("3x3", "5x5")},
+        "1x1 reductions come before the 3x3 and the 5x5, and a projection after the "
+        "pool: this is the naive module": {"direct": ("3x3", "5x5"), "proj": ""},
     },
-    reference=joined(),
-    mistakes={
-        "no ReLU anywhere: one follows every convolution": joined(
-            reduce=linear, after=linear, proj=linear
-        ),
-        "the 1x1 reductions are linear: a ReLU follows them too (section 4)": joined(
-            reduce=linear
-        ),
-        "the pool projection has no ReLU": joined(proj=linear),
-        "the last convolution of the branches has no ReLU": joined(after=linear),
-        "only the reductions have their ReLU": joined(after=linear, proj=linear),
-        "in the last branch the max pool is missing": joined(pool=linear),
-        "the pool of v1 is a max pool, not an average pool": joined(pool=average_pool),
-        "in the last branch the pool comes first, then the 1x1": wrong_order_pool,
-    },
-    order="all branches are there, in another order: 1x1, 3x3, 5x5, pool proj",
     cases=(
-        Build((192, ROW_3A), (2, 192, 8, 8), "192, widths of 3a"),
-        Build((7, row(2, 3, 4, 5, 6, 8)), (1, 7, 5, 9), "7, widths 2, 3, 4, 5, 6, 8"),
+        Case((12, row(4, 6, 8, 2, 3, 5)), "12, widths 4, 6, 8, 2, 3, 5", (2, 12, 8, 8)),
+        Case((7, SMALL), "7, widths 2, 3, 4, 5, 6, 8", (3, 7, 5, 9)),
     ),
 )
 
 
-def cost_of(i, w, grid, *, wide=(), proj=True, reduce=True, bias=False):
-    """(weights, MACs) of a reduced module; the switches make the known mistakes."""
+def cost_of(i, w, grid, *, wide=(), without=(), bias=False, places=2, times=1):
+    """(weights, MACs) of a reduced module; the keywords make the known mistakes."""
     layers = module_layers(i, w)
     for name in wide:  # reads in_channels
         outputs, _, *kernel = layers[name]
         layers[name] = (outputs, i, *kernel)
-    if not proj:
-        del layers["pool proj"]
-    if not reduce:
-        del layers["3x3 reduce"], layers["5x5 reduce"]
-    weights = sum(o * c * h * k for o, c, h, k in layers.values())
-    if bias:
-        weights += sum(shape[0] for shape in layers.values())
-    return weights, weights * grid * grid
+    for name in without:
+        del layers[name]
+    weights = sum(map(prod, layers.values()))
+    biases = sum(shape[0] for shape in layers.values())
+    macs = (weights + biases * (bias == "both")) * grid**places * times
+    return weights + biases * bool(bias), macs
 
 
-reduced_cost = FunctionExercise(
+reduced_cost = Exercise(
     name="reduced_cost",
     lesson=2,
     call="reduced_cost(in_channels, widths, grid)",
@@ -394,63 +443,56 @@ reduced_cost = FunctionExercise(
     cases=(
         Case((192, ROW_3A, 28), "192, widths of 3a, 28"),
         Case((480, ROW_4A, 14), "480, widths of 4a, 14"),
-        Case((7, row(2, 3, 4, 5, 6, 8), 5), "7, widths 2, 3, 4, 5, 6, 8, 5"),
+        Case((7, SMALL, 5), "7, widths 2, 3, 4, 5, 6, 8, 5"),
     ),
     mistakes={
-        "you counted the biases: weights only": (
-            lambda i, w, g: cost_of(i, w, g, bias=True)
-        ),
-        "the pool projection is missing: it is a 1x1 from in_channels": (
-            lambda i, w, g: cost_of(i, w, g, proj=False)
-        ),
-        "3x3 and 5x5 read the reduced channels, not in_channels": (
-            lambda i, w, g: cost_of(i, w, g, wide=("3x3", "5x5"))
-        ),
-        "the 3x3 reads the reduced channels too, not in_channels": (
-            lambda i, w, g: cost_of(i, w, g, wide=("3x3",))
-        ),
-        "the 5x5 reads the reduced channels too, not in_channels": (
-            lambda i, w, g: cost_of(i, w, g, wide=("5x5",))
-        ),
-        "the two 1x1 reductions have weights as well": (
-            lambda i, w, g: cost_of(i, w, g, reduce=False)
-        ),
+        "the biases do not count: weights only": [{"bias": True}, {"bias": "both"}],
+        "the pool projection is missing: it is a 1x1 from in_channels": {
+            "without": ("pool proj",)
+        },
+        "the 1x1 branch is missing": {"without": ("1x1",)},
+        "3x3 and 5x5 read the reduced channels, not in_channels": {
+            "wide": ("3x3", "5x5")
+        },
+        "the 3x3 reads the reduced channels too, not in_channels": {"wide": ("3x3",)},
+        "the 5x5 reads the reduced channels too, not in_channels": {"wide": ("5x5",)},
+        "the two 1x1 reductions have weights as well": {
+            "without": ("3x3 reduce", "5x5 reduce")
+        },
         "the first number is the weights, the second the MACs": (
             lambda i, w, g: cost_of(i, w, g)[::-1]
         ),
-        "you counted FLOPs: a multiply-add is one MAC, and two FLOPs": (
-            lambda i, w, g: (cost_of(i, w, g)[0], 2 * cost_of(i, w, g)[1])
-        ),
-        "the grid has grid * grid places": (
-            lambda i, w, g: (cost_of(i, w, g)[0], g * cost_of(i, w, g)[0])
-        ),
-        "each weight is used at every place: multiply by grid * grid": (
-            lambda i, w, g: (cost_of(i, w, g)[0], cost_of(i, w, g)[0])
-        ),
+        "these are FLOPs: a multiply-add is one MAC, and two FLOPs": {"times": 2},
+        "the grid has grid * grid positions": {"places": 1},
+        "each weight is used at every position: multiply by grid * grid": {"places": 0},
     },
 )
-
-
-def stage_width(widths):
-    return widths["1x1"] + widths["3x3"] + widths["5x5"] + widths["pool proj"]
 
 
 def stage_layers(in_channels, rows):
     layers = {}
     for number, widths in enumerate(rows, 1):
         layers |= module_layers(in_channels, widths, f"module {number}: ")
-        in_channels = stage_width(widths)
+        ends = ("1x1", "3x3", "5x5", "pool proj")
+        in_channels = sum(widths[name] for name in ends)
     return layers
 
 
-def stage(x, conv, rows, pool):
-    for number in range(1, len(rows) + 1):
-        x = torch.cat(module_branches(x, conv, prefix=f"module {number}: "), 1)
-    return pool(x)
+def ceil_pool(x):
+    return F.max_pool2d(x, 3, 2, ceil_mode=True)
 
 
-def stage_with(pool):
-    return lambda x, conv, in_channels, rows: stage(x, conv, rows, pool)
+def stage(x, net, i, rows, *, last=ceil_pool, inner=joined, **switches):
+    for number, w in enumerate(rows, 1):
+        prefix = f"module {number}: "
+        branches = reduced(x, net, x.shape[1], w, prefix=prefix, **switches)
+        x = inner(run_branches(branches))
+    return last(x)
+
+
+def linear_everywhere(*names):
+    """The labels of these convolutions in the modules of a stage."""
+    return tuple(f"module {number}: {name}" for number in (1, 2, 3) for name in names)
 
 
 googlenet_stage = ModuleExercise(
@@ -462,67 +504,73 @@ googlenet_stage = ModuleExercise(
         "the other, then a 3x3 max pool of stride 2 with ceil_mode=True."
     ),
     layers=stage_layers,
-    missing={
-        "module 2: 1x1": "the second module reads what the first puts out: the sum "
-        "of its four widths",
+    right=stage,
+    note_on_norms=NO_NORM,
+    mistakes=POOLS
+    | {
+        "the stage ends with a max pool of stride 2": {"last": identity},
+        "the last pool rounds down: with `ceil_mode=True` 28 becomes 14, not 13": {
+            "last": lambda x: F.max_pool2d(x, 3, 2)
+        },
+        "the last pool is 3x3, not 2x2 (2x2 is torchvision's maxpool4)": {
+            "last": lambda x: F.max_pool2d(x, 2, 2, ceil_mode=True)
+        },
+        "the last pool has `padding=0` and `ceil_mode=True`; with `padding=1` its "
+        "windows lie one pixel further up and left": [
+            {"last": lambda x: F.max_pool2d(x, 3, 2, padding=1)},
+            {"last": lambda x: F.max_pool2d(x, 3, 2, padding=1, ceil_mode=True)},
+        ],
+        "the last pool is a max pool": {
+            "last": lambda x: F.avg_pool2d(x, 3, 2, ceil_mode=True)
+        },
+        "the last pool has stride 2": {"last": max_pool},
+        "a pool belongs at the end of the stage, not after every module": (
+            lambda x, net, i, rows: stage(
+                x, net, i, rows, last=identity, inner=lambda b: ceil_pool(joined(b))
+            )
+        ),
+        "make one module for every row": (
+            lambda x, net, i, rows: stage(x, net, i, rows[:1])
+        ),
+        "the pool comes after the modules, not before them": (
+            lambda x, net, i, rows: stage(ceil_pool(x), net, i, rows, last=identity)
+        ),
+        "in every module the order of the branches is 1x1, 3x3, 5x5, pool proj": [
+            {"inner": order} for order in orders(("1x1", "3x3", "5x5", "pool proj"))
+        ],
+        "a ReLU follows the 1x1 reductions too (section 4)": {
+            "linear": linear_everywhere("3x3 reduce", "5x5 reduce")
+        },
+        "the pool projection has a ReLU": {"linear": linear_everywhere("pool proj")},
+        "in the last branch the pool comes first, then the 1x1": {"proj": "before"},
     },
-    reference=stage_with(lambda x: F.max_pool2d(x, 3, 2, ceil_mode=True)),
-    mistakes={
-        "the stage ends with a max pool of stride 2: it is missing": stage_with(linear),
-        "the pool rounds down: with ceil_mode=True 28 becomes 14, not 13": stage_with(
-            lambda x: F.max_pool2d(x, 3, 2)
-        ),
-        "the last pool is 3x3, not 2x2 (2x2 is torchvision's maxpool4)": stage_with(
-            lambda x: F.max_pool2d(x, 2, 2, ceil_mode=True)
-        ),
-        "with padding=1 the pool looks one pixel further up and left: use "
-        "padding=0 and ceil_mode=True": stage_with(
-            lambda x: F.max_pool2d(x, 3, 2, padding=1)
-        ),
-        "the pool between the stages is a max pool": stage_with(
-            lambda x: F.avg_pool2d(x, 3, 2, ceil_mode=True)
-        ),
-    },
-    order="in every module the branches come in the order 1x1, 3x3, 5x5, pool proj",
     cases=(
-        Build(
-            (192, (ROW_3A, row(128, 127, 192, 31, 96, 64))),
-            (1, 192, 8, 8),
-            "192, two rows",
+        Case(
+            (6, [row(2, 3, 4, 5, 6, 7), row(4, 3, 5, 2, 8, 6)]),
+            "6, two rows",
+            (2, 6, 8, 12),
         ),
-        Build((6, (row(2, 3, 4, 5, 7, 8),)), (2, 6, 28, 28), "6, one row"),
+        Case((7, [row(3, 2, 6, 4, 5, 1)]), "7, one row", (2, 7, 10, 6)),
+        Case(
+            (5, [SMALL, row(3, 4, 2, 5, 7, 6), row(6, 5, 3, 2, 4, 8)]),
+            "5, three rows",
+            (2, 5, 6, 6),
+        ),
     ),
 )
 
 
-def field_of(kernels, strides, there=1):
-    """Receptive field and step of a stack: r += (k - 1) * step; step *= stride.
-
-    `there`: the places of a window that are in the field already; 0 is a mistake.
-    """
-    size, step = 1, 1
+def field_of(kernels, strides, *, there=1, start=1, own=False):
+    """Receptive field of a stack: r += (k - 1) * step, then step *= stride."""
+    size, step = start, 1
     for kernel, stride in zip(kernels, strides, strict=True):
+        step *= stride if own else 1
         size += (kernel - there) * step
-        step *= stride
+        step *= 1 if own else stride
     return size
 
 
-def field_stride_first(kernels, strides):
-    size, step = 1, 1
-    for kernel, stride in zip(kernels, strides, strict=True):
-        step *= stride
-        size += (kernel - 1) * step
-    return size
-
-
-def product(numbers):
-    result = 1
-    for number in numbers:
-        result *= number
-    return result
-
-
-receptive_field_of_stack = FunctionExercise(
+receptive_field_of_stack = Exercise(
     name="receptive_field_of_stack",
     lesson=2,
     call="receptive_field_of_stack(kernels, strides)",
@@ -536,27 +584,35 @@ receptive_field_of_stack = FunctionExercise(
         Case(([3, 3], [1, 1])),
         Case(([7, 3, 1, 3, 3], [2, 2, 1, 1, 2])),
         Case(([2, 5], [3, 2])),
+        Case(([5, 3, 3], [2, 3, 1])),
         Case(([], [])),
     ),
     mistakes={
-        "two 3x3 see 5 pixels, not 6: each layer adds kernel - 1": (
-            lambda kernels, strides: sum(kernels) if kernels else 1
-        ),
+        "two 3x3 see 5 pixels, not 6: each layer adds kernel - 1": [
+            lambda kernels, strides: sum(kernels) if kernels else 1,
+            lambda kernels, strides: sum(kernels),
+        ],
         "kernels do not multiply: each layer adds (kernel - 1) * step": (
-            lambda kernels, strides: product(kernels)
+            lambda kernels, strides: prod(kernels)
         ),
-        "strides are forgotten: after a stride of 2 one step is two input pixels": (
+        "strides are missing: after a stride of 2 one step is two input pixels": (
             lambda kernels, strides: 1 + sum(k - 1 for k in kernels)
         ),
-        "a layer adds (kernel - 1) * step: one place of its window is there already": (
-            lambda kernels, strides: field_of(kernels, strides, there=0)
-        ),
-        "a layer's own stride counts only for the layers after it": field_stride_first,
-        "start from 1: with no layer a pixel sees itself": (
-            lambda kernels, strides: field_of(kernels, strides) - 1
-        ),
-        "a stack is read from the first layer on: you went through it backwards": (
+        "a layer adds (kernel - 1) * step: one position of its window is there "
+        "already": {"there": 0},
+        "a layer's own stride counts only for the layers after it": {"own": True},
+        "start from 1: with no layer a pixel sees itself": {"start": 0},
+        "go through the stack from the first layer on, not backwards": (
             lambda kernels, strides: field_of(kernels[::-1], strides[::-1])
+        ),
+        "strides multiply along the stack: step *= stride": (
+            lambda kernels, strides: (
+                1
+                + sum(
+                    (k - 1) * before
+                    for k, before in zip(kernels, [1, *strides], strict=False)
+                )
+            )
         ),
     },
 )

@@ -1,17 +1,17 @@
-"""Compare and describe what candidates return: numbers, tensors, tuples."""
+"""Compare and describe what a student's code returns: numbers, tensors, tuples."""
 
-import copy
 import math
 import numbers
 from typing import NamedTuple
 
 
 class Gap(NamedTuple):
-    """Where two values differ: a sentence, a hint, and which tuple member."""
+    """Where two values differ: a sentence, both values as text, and a hint."""
 
-    text: str
+    what: str
+    expected: str = ""
+    found: str = ""
     hint: str = ""
-    part: int | None = None
 
 
 def is_tensor(value):
@@ -40,36 +40,30 @@ def close(a, b, tolerance):
         return False
 
 
-def difference(expected, got, parts=(), tolerance=1e-6):
-    """None when `got` is right, else the `Gap`."""
-    if parts:
-        for index, part in enumerate(parts):
-            gap = difference(expected[index], got[index], (), tolerance)
-            if gap:
-                return Gap(f"{part}: {gap.text}", gap.hint, index)
-        return None
+def difference(expected, got, tolerance=1e-6):
+    """None when `got` is right, else the first `Gap`."""
     if isinstance(expected, tuple | list):
         return list_difference(expected, got, tolerance)
     if is_tensor(expected) and expected.dim():
         return tensor_difference(expected, got, tolerance)
     number, value = plain(expected), plain(got)
     if value is None:
-        return Gap(f"expected {show(number)}, got {show(got)}", number_hint(got))
+        return Gap("this is not one number", show(number), show(got), number_hint(got))
     # Tensors carry seven digits, so an answer taken from one is held to fewer.
     if is_tensor(got) or is_tensor(expected):
         tolerance = max(tolerance, 1e-5)
     if close(number, value, tolerance):
         return None
-    return Gap(expected_got(number, value))
+    return Gap("the value differs", *two_numbers(number, value))
 
 
-def expected_got(wanted, found):
+def two_numbers(wanted, found):
     """Two numbers that differ, in as many digits as it takes to see it."""
     texts, digits = (show(wanted), show(found)), 4
     while texts[0] == texts[1] and digits < 17 and max(abs(wanted), abs(found)) < 1e300:
         digits += 1
         texts = tuple(f"{number:#.{digits}g}" for number in (wanted, found))
-    return "expected {}, got {}".format(*texts)
+    return texts
 
 
 def number_hint(got):
@@ -79,51 +73,50 @@ def number_hint(got):
         return "a comparison gives True or False; return the number"
     if isinstance(got, tuple | list):
         return "return one number, not several"
-    if is_tensor(got):
-        return "return one number: sum or average what is left"
     return "return a plain number"
 
 
 def list_difference(expected, got, tolerance):
     if not isinstance(got, tuple | list):
-        return Gap(
-            f"expected {len(expected)} values, got {show(got)}", "return a tuple"
-        )
+        what = f"{len(expected)} values are expected"
+        return Gap(what, show(expected), show(got), "return a tuple")
     if len(got) != len(expected):
-        return Gap(f"expected {len(expected)} values, got {len(got)}")
+        return Gap(f"{len(expected)} values are expected", found=f"{len(got)}")
     for index, (wanted, found) in enumerate(zip(expected, got, strict=True)):
-        gap = difference(wanted, found, (), tolerance)
-        if gap and plain(wanted) is None:
-            return Gap(f"value {index + 1}: {gap.text}", gap.hint)
-        if gap and show(expected) == show(got):
-            return Gap(f"value {index + 1}: {gap.text}", gap.hint)
-        if gap:
-            return Gap(f"expected {show(expected)}, got {show(got)}", gap.hint)
+        if gap := difference(wanted, found, tolerance):
+            return gap._replace(what=f"value {index + 1}: {gap.what}")
     return None
 
 
 def tensor_difference(expected, got, tolerance):
     if not is_tensor(got):
-        several = "return one tensor, not several: no loop is needed"
-        hint = several if isinstance(got, tuple | list) else ""
-        return Gap(f"expected a tensor {shape(expected)}, got {show(got)}", hint)
+        hint = "return one tensor" if isinstance(got, tuple | list) else ""
+        return Gap(
+            "a tensor is expected", f"a tensor {shape(expected)}", show(got), hint
+        )
     if got.shape != expected.shape:
-        return Gap(f"expected shape {shape(expected)}, got {shape(got)}")
+        return Gap("the shape differs", shape(expected), shape(got))
     wanted, found = expected.detach().double(), got.detach().double()
     gap = (wanted - found).abs()
-    if not (gap > tolerance * (1 + wanted.abs())).any() and found.isfinite().all():
+    size = wanted[wanted.isfinite()].square().mean().sqrt() + wanted.abs()
+    near = (gap <= tolerance * (1e-3 + size)) & wanted.isfinite()
+    same = near | (wanted == found)
+    if (same | (wanted.isnan() & found.isnan())).all():
         return None
-    # Quote the first of the largest gaps, a NaN before anything else.
-    flat = gap.nan_to_num(nan=math.inf).flatten()
-    at, index = int(flat.argmax()), []
-    for size in reversed(expected.shape):
-        index.insert(0, at % size)
-        at //= size
-    place = tuple(index)
-    return Gap(
-        f"the shape is right, but at {list(place)} "
-        + expected_got(wanted[place].item(), found[place].item())
-    )
+    # Quote the largest gap, a NaN before anything else.
+    index = gap.nan_to_num(nan=math.inf).argmax()
+    place = [int(i) for i in unravel(index, expected.shape)]
+    values = two_numbers(wanted[tuple(place)].item(), found[tuple(place)].item())
+    return Gap(f"the shape is right, the value at {place} differs", *values)
+
+
+def unravel(index, sizes):
+    """The position of a flat index in a tensor of these sizes."""
+    place = []
+    for size in reversed(sizes):
+        place.insert(0, index % size)
+        index = index // size
+    return place
 
 
 def shape(value):
@@ -159,7 +152,7 @@ def show(value):
 
 
 def named(value):
-    """An argument as it stands in a call: numbers plain, tables and tensors short."""
+    """An argument as it stands in a call: numbers plain, dicts and tensors short."""
     if is_tensor(value) and value.dim():
         return "x".join(map(str, value.shape)) + " tensor"
     if isinstance(value, dict):
@@ -171,23 +164,20 @@ def named(value):
     return repr(value)
 
 
-def spare(value):
-    """A deep copy, so that a candidate may spoil what it is given."""
-    return copy.deepcopy(value)
-
-
-def untouched(before, after):
+def unchanged(before, after):
     """True when `after` still equals `before`, value by value."""
+    if type(before) is not type(after):
+        return False
     if is_tensor(before):
         if after.shape != before.shape:
             return False
         return bool(((before == after) | (before.isnan() & after.isnan())).all())
     if isinstance(before, dict):
         return list(before) == list(after) and all(
-            untouched(before[key], after[key]) for key in before
+            unchanged(before[key], after[key]) for key in before
         )
     if isinstance(before, tuple | list):
         return len(before) == len(after) and all(
-            untouched(a, b) for a, b in zip(before, after, strict=True)
+            unchanged(a, b) for a, b in zip(before, after, strict=True)
         )
     return before == after

@@ -1,0 +1,315 @@
+"""Exercises whose candidate builds a torch module: compared by what it computes.
+
+The module runs in eval and in train mode with random weights and statistics. A
+reference in plain functions then computes the same with the weights that the module
+was seen to use, found by what each layer reads and not by name. Outputs and gradients
+must agree, so any way of writing the module is right.
+"""
+
+import copy
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from inception_edu.lesson.compare import show, tensor_difference, unchanged
+from inception_edu.lesson.errors import Problem
+from inception_edu.lesson.exercise import Exercise, run
+from inception_edu.lesson.module_mistakes import common_mistakes, join, run_branches
+from inception_edu.lesson.recorder import Recorder, leaves, noise, randomize
+from inception_edu.lesson.reference import Net, arrangements, near_misses
+
+GRADIENT_TOLERANCE = 1e-3  # of the gradient's norm
+
+
+@dataclass
+class Pass:
+    """One forward and backward pass of the candidate, as it was recorded."""
+
+    layers: list
+    output: torch.Tensor
+    gradient: torch.Tensor | None  # of the image
+    weight_gradients: list  # of each layer
+    unused: bool  # a parameter has no part in the output
+    displaced: bool  # a batch norm does not follow a layer directly
+
+
+@dataclass(frozen=True)
+class ModuleExercise(Exercise):
+    """The candidate is a class or function that builds an `nn.Module`.
+
+    `layers(*args)` names the convolutions: label -> (out, in, height, width).
+    `right(x, net, *args)` computes the answer, where `net(x, label)` is the
+    candidate's own layer with its ReLU; it returns a tensor, or a dict of functions,
+    one for each of `branches`, to be concatenated. `norms` maps labels to whether
+    batch norm is asked for; it is free for the others. `note_on_norms` is shown with
+    a right answer that has batch norm.
+    """
+
+    layers: object = None
+    branches: tuple = ()
+    norms: dict = field(default_factory=dict)
+    note_on_norms: str = ""
+    tolerance: float = 1e-4
+
+    def __post_init__(self):
+        self.mistakes.update(common_mistakes(self))
+
+    # ---- what the candidate does
+
+    def observe(self, candidate, case):
+        """The candidate's `Pass` in each mode; a Problem in place of the train one."""
+        if isinstance(candidate, nn.Module):
+            raise Problem(
+                f"this is {show(candidate)}",
+                "pass the class or the function that builds it: "
+                f"`ie.check.{self.name}({type(candidate).__name__})`",
+                fatal=True,
+            )
+        args = copy.deepcopy(case.args)
+        module = checked_module(run(candidate, args, self.call))
+        with torch.no_grad(), Recorder() as recorder:  # lazy layers get their weights
+            try:
+                self.forward(module.eval(), case)
+            except Problem as problem:
+                shapes = self.layers(*case.args)
+                problem.hint = near_misses(shapes, recorder.layers) or problem.hint
+                raise
+        if not unchanged(case.args, args):
+            raise Problem(
+                "the inputs were changed",
+                "your code writes into the widths it is given: copy them first",
+            )
+        randomize(recorder)
+        passes = {"eval": self.run_once(module.eval(), case)}
+        self.check_learning(module, passes["eval"])
+        try:
+            passes["train"] = self.run_once(module.train(), case)
+        except Problem as problem:
+            passes["train"] = problem
+        return passes
+
+    def forward(self, module, case, image=None):
+        image = noise_image(case) if image is None else image
+        before = image.detach().clone()
+        output = run(module, (image,), "forward(x)")
+        if not torch.equal(image, before):
+            raise Problem(
+                "forward changed its input",
+                "an operation works in place on the input, such as "
+                "`nn.ReLU(inplace=True)` or `+=`: the other branches then read the "
+                "changed values",
+            )
+        if output is None:
+            raise Problem("forward returned None", "add a `return` to `forward`")
+        if isinstance(output, tuple | list):
+            hint = "return one tensor: `torch.cat(outputs, dim=1)` joins several"
+            raise Problem(f"forward returned {show(output)}", hint)
+        if not torch.is_tensor(output):
+            raise Problem(f"forward returned {show(output)}, not a tensor")
+        return output
+
+    def run_once(self, module, case):
+        image = noise_image(case).requires_grad_()
+        with Recorder() as recorder:
+            output = self.forward(module, case, image.clone())
+        weights = [layer.weight for layer in recorder.layers]
+        wanted = [image, *weights, *module.parameters()]
+        learning = [tensor for tensor in wanted if tensor.requires_grad]
+        found = [None] * len(learning)
+        if output.requires_grad:
+            loss = (output * noise(8, *output.shape)).sum()
+            found = torch.autograd.grad(loss, learning, allow_unused=True)
+        known = {id(t): g for t, g in zip(learning, found, strict=True)}
+        gradients = [known.get(id(tensor)) for tensor in wanted]
+        count = 1 + len(weights)
+        unused = any(gradient is None for gradient in gradients[count:])
+        return Pass(
+            recorder.layers,
+            output.detach(),
+            gradients[0],
+            gradients[1:count],
+            unused,
+            recorder.displaced,
+        )
+
+    def check_learning(self, module, passed):
+        """Raise a Problem for a layer that an optimizer cannot train, or never used."""
+        own = {id(parameter) for parameter in module.parameters()}
+        seen = set()
+        for layer in passed.layers:
+            origins = leaves(layer.weight)
+            if not any(id(origin) in own for origin in origins):
+                raise Problem(
+                    f"the {layer} layer is not registered in your module",
+                    unregistered(module),
+                )
+            if not layer.weight.requires_grad:
+                raise Problem(
+                    f"the weights of the {layer} layer do not learn",
+                    "leave out `.detach()`, `torch.no_grad()` and "
+                    "`requires_grad = False`",
+                    right=True,
+                )
+            if layer.weight.data_ptr() in seen:
+                raise Problem(
+                    f"the {layer} layer runs twice",
+                    "make a layer of its own for each convolution",
+                )
+            seen.add(layer.weight.data_ptr())
+
+    # ---- what it should do
+
+    def judge(self, candidate, case, got):
+        if problem := self.compare(case, got["eval"]):
+            raise problem
+        train = got["train"]
+        problem = train if isinstance(train, Problem) else self.compare(case, train)
+        if problem:
+            raise Problem(
+                f"in train mode, {problem.what}",
+                "in eval mode it is right: look for dropout, noise and code that "
+                "depends on `self.training`",
+                expected=problem.expected,
+                found=problem.found,
+                right=True,
+            )
+        if got["eval"].unused:
+            raise Problem(
+                "a parameter of your module is never used",
+                "remove the layer that `forward` does not call",
+                right=True,
+            )
+
+    def compare(self, case, passed):
+        """The Problem with a pass, or None; the first fused arrangement that fits."""
+        problems = []
+        for fused in arrangements(passed.layers, self.layers(*case.args)):
+            try:
+                problem = self.compare_with(
+                    case, passed, Net(self, case, passed, fused)
+                )
+            except Problem as missing:
+                problem = missing
+            if problem is None:
+                return None
+            problems.append(problem)
+        return problems[0]
+
+    def compare_with(self, case, passed, net):
+        image = noise_image(case).requires_grad_()
+        with torch.enable_grad():
+            outputs = self.right(image, net, *case.args)
+            branches = run_branches(outputs)
+            expected = join(branches)
+        if gap := tensor_difference(expected, passed.output, self.tolerance):
+            return self.located(gap, branches, expected, passed)
+        if left := [i for i in range(len(passed.layers)) if i not in net.labels]:
+            return Problem(f"one layer too many: {passed.layers[left[0]]}")
+        return self.compare_gradients(passed, net, image, expected)
+
+    def compare_gradients(self, passed, net, image, expected):
+        loss = (expected * noise(8, *expected.shape)).sum()
+        weights = {name: net.weights[index] for index, name in net.labels.items()}
+        wanted = torch.autograd.grad(loss, [image, *weights.values()])
+        found = [passed.gradient, *(passed.weight_gradients[i] for i in net.labels)]
+        names = ["the input", *(f"the weights of `{name}`" for name in weights)]
+        for name, ours, theirs in zip(names, wanted, found, strict=True):
+            if theirs is not None:
+                gap = (ours - theirs.reshape(ours.shape)).norm()
+                if gap <= GRADIENT_TOLERANCE * ours.norm():
+                    continue
+            word = (
+                "no gradient reaches" if theirs is None else "the gradient differs for"
+            )
+            return Problem(
+                f"the output is right, but {word} {name}",
+                "leave out `.detach()`, `.data` and `torch.no_grad()`: training needs "
+                "every gradient",
+                right=True,
+            )
+        return None
+
+    def located(self, gap, branches, expected, passed):
+        """The Problem with a wrong output, and which branches it concerns."""
+        hint, got = gap.hint, passed.output
+        if got.shape == expected.shape and len(branches) > 1:
+            widths = [branch.shape[1] for branch in branches.values()]
+            pairs = zip(expected.split(widths, 1), got.split(widths, 1), strict=True)
+            differ = [bool(tensor_difference(a, b, self.tolerance)) for a, b in pairs]
+            wrong = [
+                f"`{name}`" for name, bad in zip(branches, differ, strict=True) if bad
+            ]
+            if len(wrong) < len(branches):
+                hint = (
+                    f"only {' and '.join(wrong)} differs, the other branches are right"
+                )
+        elif got.dim() == expected.dim() == 4 and got.shape[2:] != expected.shape[2:]:
+            hint = "the grid differs: check the stride and padding of every layer"
+        if passed.displaced:
+            hint = "batch norm stands between a convolution and its ReLU"
+        if got.dtype != expected.dtype:
+            hint = f"the output is {got.dtype}; compute in the type of the input"
+        return Problem(gap.what, hint, expected=gap.expected, found=gap.found)
+
+    def answer(self, case, mistake=None):
+        return None  # depends on the candidate's weights: see `makes`
+
+    def makes(self, mistake, case, result):
+        if result.got is None:
+            return False
+        passed = result.got["eval"]
+        options = dict(mistake) if isinstance(mistake, dict) else {}
+        function = self.right if isinstance(mistake, dict) else mistake
+        joined = options.pop("join", join)
+        net_options = {k: options.pop(k) for k in ("act", "linear") if k in options}
+        for fused in arrangements(passed.layers, self.layers(*case.args)):
+            net = Net(self, case, passed, fused, **net_options)
+            try:
+                with torch.no_grad():
+                    outputs = function(noise_image(case), net, *case.args, **options)
+                    answer = joined(run_branches(outputs))
+            except (RuntimeError, ValueError, IndexError, Problem):
+                continue  # a mistake that this case does not allow
+            if not tensor_difference(answer, passed.output, self.tolerance):
+                return True
+        return False
+
+    def note(self, results):
+        layers = results[0].got["eval"].layers
+        return self.note_on_norms if any(layer.norm for layer in layers) else ""
+
+
+def checked_module(module):
+    """The module itself, or the Problem that it is none."""
+    if module is None:
+        raise Problem("your function returned None", "add a `return`", fatal=True)
+    if isinstance(module, type):
+        what = f"your function returned {show(module)}"
+        raise Problem(what, "create an instance: call the class", fatal=True)
+    if not isinstance(module, nn.Module):
+        raise Problem(
+            f"this gives {show(module)}, not an nn.Module",
+            "write a class that inherits from nn.Module, or return such a module",
+            fatal=True,
+        )
+    return module
+
+
+def unregistered(module):
+    """The hint for a layer whose weights `module.parameters()` does not hold."""
+    for part in module.modules():
+        for name, value in vars(part).items():
+            items = value.values() if isinstance(value, dict) else value
+            listed = name != "_modules" and isinstance(items, Iterable)
+            if listed and any(isinstance(item, nn.Module) for item in items):
+                return (
+                    "layers in a plain list or dict are not registered: use "
+                    "nn.ModuleList, nn.ModuleDict or attributes"
+                )
+    return "make layers and nn.Parameter in `__init__`, as attributes"
+
+
+def noise_image(case):
+    return 8 * noise(7, *case.image)

@@ -1,0 +1,172 @@
+"""What goes wrong in a student's code, in words: `Problem`, and errors as one."""
+
+import dis
+import inspect
+import re
+import traceback
+from difflib import get_close_matches
+from pathlib import Path
+from types import FunctionType
+
+PACKAGE = str(Path(__file__).parents[1])
+
+
+class NotAttempted(Exception):
+    """The stub is still a stub."""
+
+
+class Problem(Exception):
+    """Why one check failed: a sentence, two values to compare, and a hint.
+
+    `hint` is a fact that follows from this failure alone, or "". `fatal` says that
+    the cases that follow would only repeat it, `right` that the values are right all
+    the same (it is the gradient, say, that is not).
+    """
+
+    def __init__(
+        self, what, hint="", *, expected="", found="", fatal=False, right=False
+    ):
+        super().__init__(what)
+        self.what, self.hint, self.fatal = what, hint, fatal
+        self.expected, self.found, self.right = expected, found, right
+
+
+WRONG_DIMENSION = "channels are dimension 1: `torch.cat(outputs, dim=1)`"
+
+# Part of the error's text: what it usually means. Each is true of every such error.
+REMEDIES = {
+    r"Sizes of tensors must match except in dimension 1\b": (
+        "the branches end on different grids: check the padding (a 3x3 needs 1, a 5x5 "
+        "needs 2) and the stride of each"
+    ),
+    r"Sizes of tensors must match except in dimension \d": WRONG_DIMENSION,
+    r"to have \d+ channels, but got \d+ channels": (
+        "a convolution receives more or fewer channels than its `in_channels`: check "
+        "which output it reads"
+    ),
+    r"The size of tensor a .* must match": (
+        "two tensors whose shapes do not fit are combined: print both shapes"
+    ),
+    r"mat1 and mat2 shapes cannot be multiplied": (
+        "a linear layer or matrix product receives another width than it was made "
+        "for: print the shape that comes in"
+    ),
+    r"missing the required \"forward\" function": (
+        "the class has no `forward`: check its name and that it is indented inside "
+        "the class"
+    ),
+    r"(module|parameters?) before Module\.__init__": (
+        "begin `__init__` with `super().__init__()`"
+    ),
+    r"^RecursionError": "the function calls itself and never stops",
+    r"^EOFError": "take the inputs as arguments, not by `input()`",
+    r"^UnboundLocalError": (
+        "this name is assigned only on some paths through the function: assign it "
+        "before the `if` or loop"
+    ),
+    r"^NameError": "is the name spelled right, and has the cell that defines it run?",
+    r"'NoneType'": "one of the values here is None",
+    r"can only concatenate tuple": (
+        "a comma makes a tuple: write a large number as 317_632, not 317,632"
+    ),
+    r"^MemoryError|can't allocate memory": "this needs far too much memory",
+}
+
+
+def translate(error, function, args, call):
+    """The `Problem` (or `NotAttempted`) that an error in the student's code means."""
+    if met_a_gap(error) or is_own_not_implemented(error):
+        return NotAttempted()
+    if isinstance(error, SystemExit):
+        return Problem("your code called exit()", "leave it out: use `return`")
+    if isinstance(error, TypeError) and not fits(function, args):
+        return Problem(
+            f"your code does not take these {len(args)} inputs",
+            f"the exercise calls {call}",
+            fatal=True,
+        )
+    what = f"your code raised {brief(error)}{place(error, function)}"
+    problem = Problem(what, remedy(error, args))
+    problem.raised = brief(error)
+    return problem
+
+
+def met_a_gap(error):
+    """Whether something was done with `...`, which stands where code is to come."""
+    text = brief(error, 2_000)
+    if isinstance(error, TypeError | AttributeError):
+        return "ellipsis" in text.lower()
+    return "dtype of ellipsis" in text  # torch.tensor(...)
+
+
+def is_own_not_implemented(error):
+    """Whether the student's own `raise NotImplementedError` was met.
+
+    Torch raises it too, for what it cannot do with a dtype or a device.
+    """
+    if not isinstance(error, NotImplementedError) or error.__traceback__ is None:
+        return False
+    step = error.__traceback__
+    while step.tb_next:
+        step = step.tb_next
+    code = step.tb_frame.f_code
+    raised = dis.opname[code.co_code[step.tb_lasti]] == "RAISE_VARARGS"
+    return raised and "site-packages" not in code.co_filename
+
+
+def remedy(error, args=()):
+    """The hint for an error that students meet often, or ""."""
+    if isinstance(error, KeyError) and error.args:
+        keys = [key for arg in args if isinstance(arg, dict) for key in arg]
+        close = get_close_matches(str(error.args[0]), map(str, keys), 1)
+        return f"the dict has the key {close[0]!r}" if close else ""
+    text = brief(error, 2_000)
+    return next((hint for key, hint in REMEDIES.items() if re.search(key, text)), "")
+
+
+def brief(error, most=160):
+    """An error on one line, without addresses, cut after so many characters."""
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    text = re.sub(r"0x[0-9a-fA-F]+", "0x...", " ".join(text.split()))
+    text = text if len(text) <= most else f"{text[: most - 3]}..."
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def place(error, function):
+    """ " in line 3: `return a / 0`", for an error inside the student's own code."""
+    methods = [getattr(function, name, None) for name in ("forward", "__init__")]
+    codes = [getattr(part, "__code__", None) for part in (function, *methods)]
+    homes = {code.co_filename for code in codes if inspect.iscode(code)}
+    homes = {h for h in homes if "site-packages" not in h and not h.startswith(PACKAGE)}
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename in homes]
+    if not own:
+        return ""
+    line = own[-1].line
+    return f" in line {own[-1].lineno}" + (f": `{line}`" if line else "")
+
+
+def fits(function, args):
+    """False when the function cannot take these arguments at all."""
+    try:
+        inspect.signature(function).bind(*args)
+    except TypeError:
+        return False
+    except ValueError:  # a built-in without a signature
+        return True
+    return True
+
+
+def is_stub(function):
+    """True for a function whose body is a docstring, `...`, `pass` or nothing."""
+    if not isinstance(function, FunctionType):
+        return False
+    does = {"RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE"}
+    steps = list(dis.get_instructions(function))
+    if any(step.opname not in does for step in steps):
+        return False
+    loaded = [step.argval for step in steps if "CONST" in step.opname]
+    return all(value is None or value is Ellipsis for value in loaded)

@@ -1,0 +1,158 @@
+"""`Exercise`: a right answer, cases, and known mistakes with the hint for each."""
+
+import copy
+import inspect
+from dataclasses import dataclass, field
+from functools import partial
+
+from inception_edu.lesson.compare import (
+    difference,
+    is_tensor,
+    named,
+    show,
+    unchanged,
+)
+from inception_edu.lesson.errors import NotAttempted, Problem, brief, translate
+from inception_edu.lesson.guard import TimeUp
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a candidate is called with, and how to name that in a sentence.
+
+    `image` is the shape of the image that a module exercise runs on.
+    """
+
+    args: tuple
+    label: str = ""
+    image: tuple = ()
+
+    def named(self, name):
+        """The call as a reader would write it: `conv_params(3, 64, 7)`."""
+        return f"{name}({self.label or ', '.join(named(arg) for arg in self.args)})"
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """An exercise whose candidate is a function that returns numbers or tensors.
+
+    `call` is how the candidate is called, e.g. "f(a, b)". `right` answers a case.
+    `mistakes` maps the hint that mends a mistake to what makes it: keyword arguments
+    of `right`, or a function of its own. `drive(function, *args)` says how a case
+    uses the function when once is not enough; `parts` names the members of a tuple.
+    With `differentiable`, gradients must flow back to every float tensor.
+    """
+
+    name: str
+    lesson: int
+    call: str
+    task: str
+    right: object = None
+    cases: tuple = ()
+    mistakes: dict = field(default_factory=dict)
+    drive: object = None
+    parts: tuple = ()
+    tolerance: float = 1e-6
+    differentiable: bool = False
+
+    def observe(self, candidate, case):
+        """What the candidate returns for a case; raises Problem."""
+        called = partial(self.called, candidate)
+        return self.drive(called, *case.args) if self.drive else called(*case.args)
+
+    def called(self, candidate, *args):
+        """The candidate's value for these inputs, which it may not change."""
+        given = copy.deepcopy(args)
+        value = run(candidate, given, self.call)
+        if value is None:
+            raise Problem("your function returned None", "add a `return` at its end")
+        if inspect.isgenerator(value) or inspect.iscoroutine(value):
+            value.close()
+            raise Problem(
+                f"your function returned a {type(value).__name__}",
+                "use `return`, not `yield`, and no `async`",
+            )
+        if not unchanged(args, given):
+            raise Problem(
+                "the inputs were changed",
+                "your code writes into what it is given (`+=`, `append`, a method "
+                "ending in _): make a new value instead",
+            )
+        if not self.parts:
+            return value
+        if not isinstance(value, tuple | list) or len(value) != len(self.parts):
+            raise Problem(
+                f"{len(self.parts)} values are expected",
+                f"return them together: `return {', '.join(self.parts)}`",
+                found=show(value),
+            )
+        return tuple(value)
+
+    def judge(self, candidate, case, got):
+        """Raise the Problem with what was observed, if there is one."""
+        if gap := self.gap(self.answer(case), got):
+            raise Problem(gap.what, gap.hint, expected=gap.expected, found=gap.found)
+        if self.differentiable and is_tensor(got):
+            self.judge_gradient(candidate, case)
+
+    def judge_gradient(self, candidate, case):
+        """Raise a Problem if a float tensor among the inputs gets no gradient."""
+        args = copy.deepcopy(case.args)
+        inputs = [a for a in args if is_tensor(a) and a.is_floating_point()]
+        for tensor in inputs:
+            tensor.requires_grad_()
+        try:
+            result = candidate(*args)
+        except Exception:  # by way of numpy, for example
+            return
+        if result.requires_grad:
+            result.sum().backward()
+        if any(tensor.grad is None for tensor in inputs):
+            raise Problem(
+                "the values are right, but no gradient flows back to the inputs",
+                "leave out `.detach()`, `.item()` and `torch.no_grad()`: training "
+                "needs the gradient",
+                right=True,
+            )
+
+    def answer(self, case, mistake=None):
+        """The right answer to a case, or the one that a mistake gives."""
+        function = (
+            mistake if callable(mistake) else partial(self.right, **mistake or {})
+        )
+        args = copy.deepcopy(case.args)
+        return self.drive(function, *args) if self.drive else function(*args)
+
+    def gap(self, expected, got):
+        """The first difference between two answers, or None."""
+        if not self.parts:
+            return difference(expected, got, self.tolerance)
+        for part, wanted, found in zip(self.parts, expected, got, strict=True):
+            if gap := difference(wanted, found, self.tolerance):
+                return gap._replace(what=f"{part}: {gap.what}")
+        return None
+
+    def makes(self, mistake, case, result):
+        """True if this mistake gives what the candidate gave for the case."""
+        try:
+            answer = self.answer(case, mistake)
+        except (ArithmeticError, RuntimeError, ValueError, TypeError) as error:
+            return getattr(result.problem, "raised", None) == brief(error)
+        return result.got is not None and not self.gap(answer, result.got)
+
+    def note(self, results):
+        """A remark on a right answer, or ""."""
+        return ""
+
+
+def run(function, args, call):
+    """What the candidate returns; its errors become a Problem in plain words."""
+    try:
+        value = function(*args)
+    except TimeUp:
+        raise
+    except BaseException as error:
+        raise translate(error, function, args, call) from None
+    if value is Ellipsis:
+        raise NotAttempted
+    return value
