@@ -35,8 +35,9 @@ help:
 	@echo "make test-lowest   the same with the lowest versions, in .venv-lowest"
 	@echo "make test-offline  the same without a network (Linux)"
 	@echo "make notebooks     run the notebooks and store their outputs"
-	@echo "make pages         one self-contained HTML page a lesson, in site/"
-	@echo "make slides        one reveal.js deck a lesson, in site/slides/"
+	@echo "make pages         one HTML page a lesson, in site/; SOLUTIONS=1 adds solutions"
+	@echo "make slides        decks, in site/slides/; NOTES=1 adds the speaker's notes,"
+	@echo "                   SOLUTIONS=1 a solution behind each exercise"
 	@echo "make students      the series without solutions and notes, folder and zip"
 	@echo "make handout       a PDF a lesson, homework and answer key, in site/handout/"
 	@echo "make bench         measure everything against its peers"
@@ -90,10 +91,10 @@ node_modules/.installed: package.json package-lock.json
 npm: node_modules/.installed
 
 pages: setup npm
-	$(BIN)/python -m tools.publish $@
+	$(BIN)/python -m tools.publish $@ $(if $(SOLUTIONS),--solutions)
 
 slides: setup npm
-	$(BIN)/python -m tools.publish $@
+	$(BIN)/python -m tools.publish $@ $(if $(SOLUTIONS),--solutions) $(if $(NOTES),--notes)
 
 students: setup
 	$(BIN)/python -m tools.publish $@

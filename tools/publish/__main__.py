@@ -16,8 +16,8 @@ from tools.publish import check, execute
 SLOW_SECONDS = 120
 SERIES = Path(__file__).parents[2] / "notebooks" / "*.ipynb"
 TARGETS = {
-    "pages": "one self-contained HTML page a lesson",
-    "slides": "one reveal.js deck a lesson, with speaker notes",
+    "pages": "one HTML page a lesson",
+    "slides": "two reveal.js decks a lesson, whole and 20 minutes",
     "students": "the series without solutions and notes, as a folder and a zip",
     "handout": "a PDF a lesson, two weeks of homework and the answer key",
 }
@@ -66,7 +66,7 @@ def look(paths):
     return found
 
 
-def build(target, paths, folder):
+def build(target, paths, folder, **options):
     """The exit status of building a target; what is missing is said in one line."""
     from tools.publish.build import pages, slides
     from tools.publish.bundle import Missing
@@ -76,7 +76,7 @@ def build(target, paths, folder):
     builders = (pages, slides, students, handout)
     builder = {builder.__name__: builder for builder in builders}[target]
     try:
-        builder(paths, folder)
+        builder(paths, folder, **options)
     except Missing as missing:
         print(f"make {target}: {missing}", file=sys.stderr)
         return 1
@@ -97,14 +97,19 @@ def main(arguments=None):
     for target, text in TARGETS.items():
         command = commands.add_parser(target, help=text)
         command.add_argument("notebooks", nargs="*", default=[str(SERIES)])
-        command.add_argument(
-            "--to", type=Path, default=Path("site"), metavar="FOLDER", help="where to"
-        )
+        add = command.add_argument
+        add("--to", type=Path, default=Path("site"), metavar="FOLDER", help="where to")
+        if target in ("pages", "slides"):
+            add("--solutions", action="store_true", help="for your own use")
+        if target == "slides":
+            add("--notes", action="store_true", help="the speaker's, for your own use")
     chosen = parser.parse_args(arguments)
     paths = notebooks(chosen.notebooks)
     try:
         if chosen.command in TARGETS:
-            return build(chosen.command, paths, chosen.to)
+            names = ("solutions", "notes")
+            options = {k: v for k, v in vars(chosen).items() if k in names}
+            return build(chosen.command, paths, chosen.to, **options)
         if chosen.command == "execute":
             return int(run(paths, chosen.timeout) > 0)
         return int(look(paths) > 0)

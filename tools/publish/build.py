@@ -3,11 +3,26 @@
 import re
 
 from jinja2 import Environment, FileSystemLoader
+from nbformat import v4
 
-from tools.notebooks import Unreadable, heading, plain, read
-from tools.publish.bundle import TEMPLATES, formula_css
-from tools.publish.exporters import DeckExporter, PageExporter, finished, own_file
+from inception_edu.explorers import description
+from inception_edu.explorers.controls import Panel
+from tools.notebooks import ROOT, Unreadable, heading, plain, read, tags
+from tools.publish.bundle import TEMPLATES, formula_css, npm_file
+from tools.publish.exporters import (
+    DeckExporter,
+    PageExporter,
+    finished,
+    front_end,
+    own_file,
+    place,
+    player,
+    reveal_script,
+)
 from tools.publish.live import python_script
+from tools.publish.students import NAME
+
+ARCHIVE = f"{NAME}.zip"
 
 
 def title(notebook, path):
@@ -54,53 +69,75 @@ def write(target, text):
     print(f"{target}: {target.stat().st_size / 1e6:.1f} MB", flush=True)
 
 
-def index(paths, folder, heading, lead):
-    """The page that lists the lessons of a folder."""
-    loader = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=False)
+def glossary():
+    """The glossary as a notebook: one cell a term, so that each has its address."""
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    made = v4.new_notebook()
+    for part in re.split(r"^(?=### )", text, flags=re.MULTILINE):
+        name = plain(part.partition("\n")[0].lstrip("# ")).lower()
+        ident = re.sub(r"[^\w-]", "", name.replace(" ", "-"))
+        made.cells.append(v4.new_markdown_cell(part, id=ident))
+    return made
+
+
+def site_index(paths, folder):
+    """The page that opens the site: an explorer, then every lesson and its decks."""
     lessons = []
     for path in paths:
         notebook = read(path)
+        page, deck = f"{path.stem}.html", f"slides/{path.stem}.html"
+        short = f"slides/{path.stem}_short.html"
+        links = [("read", page), ("slides", deck), ("20 minutes", short)]
         entry = {"title": title(notebook, path), "about": about(notebook)}
-        lessons.append(entry | {"href": f"{path.stem}.html"})
+        entry["links"] = [(t, h) for t, h in links if (folder / h).is_file()]
+        lessons.append(entry)
+    panel = Panel(**description("kernels"))
+    resources = {}
+    state = {"_face": panel.face() | {"swept": [], "compact": False}}
+    state |= {"_shown": [0, *panel.answer()], "_frames": []} | front_end()
+    loader = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=False)
     page = loader.get_template("lesson/index.html.j2").render(
-        lessons=lessons, heading=heading, lead=lead
+        lessons=lessons,
+        explorer=place(state, resources),
+        archive=ARCHIVE if (folder / ARCHIVE).is_file() else "",
     )
-    write(folder / "index.html", finished(page, [own_file("lesson/page.css")]))
+    styles = [own_file("lesson/page.css"), state["_css"]]
+    write(folder / "index.html", finished(page, styles, player(state["_esm"])))
 
 
 def beside(folder):
-    """What all pages and decks load: Python, and the style of formulas."""
+    """What all pages and decks load: Python, the formulas' style, the glossary."""
     write(folder / "python.js", python_script())
     write(folder / "formulas.css", formula_css())
+    resources = {"title": "Glossary", "contents": [], "metadata": {"name": "glossary"}}
+    page = PageExporter(beside="").from_notebook_node(glossary(), resources)[0]
+    write(folder / "glossary.html", page)
 
 
-def pages(paths, folder):
-    """One page a lesson, and their index."""
+def pages(paths, folder, solutions=False, **others):
+    """One page a lesson, and the index; `solutions` folds them in for one's own use."""
+    left_out = ("lecturer",) if solutions else ("lecturer", "solution")
     named = [(f"{path.stem}.html", title(read(path), path)) for path in paths]
     around = [None, *named, None]
     for number, path in enumerate(paths):
         neighbours = around[number], around[number + 2]
-        page = exported(PageExporter(beside=""), path, neighbours)
+        page = exported(PageExporter(left_out, beside=""), path, neighbours)
         write(folder / f"{path.stem}.html", page)
     beside(folder)
-    index(
-        paths,
-        folder,
-        "The Inception family",
-        "From the naive module to Inception v4: predict, build, measure, touch.",
-    )
+    site_index(paths, folder)
 
 
-def slides(paths, folder):
-    """One deck a lesson, and their index."""
+def slides(paths, folder, notes=False, solutions=False):
+    """One deck a lesson, one of its 20-minute version, and the index."""
+    target = folder / "slides"
     for path in paths:
-        deck = exported(DeckExporter(beside="../"), path)
-        write(folder / "slides" / f"{path.stem}.html", deck)
+        for short in (False, True):
+            if short and not any("short" in tags(cell) for cell in read(path).cells):
+                continue
+            exporter = DeckExporter(notes, solutions, short, beside="../")
+            name = f"{path.stem}{'_short' * short}.html"
+            write(target / name, exported(exporter, path))
+    write(target / "reveal.js", reveal_script())
+    write(target / "reveal.css", npm_file("reveal.js/dist/reveal.css"))
     beside(folder)
-    index(
-        paths,
-        folder / "slides",
-        "The Inception family: slides",
-        "Right arrow goes on, s opens the speaker's notes, f fills the screen; "
-        "Escape leaves a control.",
-    )
+    site_index(paths, folder)

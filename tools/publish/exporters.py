@@ -8,10 +8,12 @@ links between lessons lead to the other page.
 import re
 import subprocess
 from copy import deepcopy
+from functools import cache
 from tempfile import TemporaryDirectory
 
 from nbclient import NotebookClient
 from nbconvert.exporters import HTMLExporter, SlidesExporter
+from nbconvert.exporters.slides import _RevealMetadataPreprocessor
 from nbconvert.preprocessors import Preprocessor, TagRemovePreprocessor
 from nbformat import v4
 
@@ -26,6 +28,7 @@ from tools.publish.bundle import (
 )
 from tools.publish.execute import WIDGET, is_explorer
 from tools.publish.live import live_face, packed_json
+from tools.publish.stage import Stage
 
 STATE = ("_face", "_shown", "_frames")
 FORMULA = re.compile(
@@ -57,23 +60,37 @@ class Explorers(Preprocessor):
                     raise ValueError(
                         f"cell {cell.id!r} did not show its explorer again"
                     )
-                output.data = {"text/html": self.place(fresh.pop(0), resources)}
+                output.data = {"text/html": place(fresh.pop(0), resources)}
             if "outputs" in cell:
                 cell.outputs = [
                     o for o in cell.outputs if WIDGET not in o.get("data", {})
                 ]
         return notebook, resources
 
-    def place(self, state, resources):
-        """HTML: a still picture, and the state that the player wakes it up with."""
-        resources["front_end"] = (state["_esm"], state["_css"])
-        face = live_face(state)
-        kept = {name: state[name] for name in STATE} | {"live": face is not None}
-        kept["_face"] = face or state["_face"]
-        return (
-            f'<div class="explorer-place">{state["_shown"][2]}'
-            f'<script type="application/gzip">{packed_json(kept)}</script></div>'
-        )
+
+def place(state, resources):
+    """HTML: a still picture, and the state that the player wakes it up with."""
+    resources["front_end"] = (state["_esm"], state["_css"])
+    face = live_face(state)
+    kept = {name: state[name] for name in STATE} | {"live": face is not None}
+    kept["_face"] = face or state["_face"]
+    return (
+        f'<div class="explorer-place">{state["_shown"][2]}'
+        f'<script type="application/gzip">{packed_json(kept)}</script></div>'
+    )
+
+
+def front_end():
+    """The explorers' script and style, as a widget holds them."""
+    from inception_edu.explorers import Explorer
+
+    return {name: getattr(Explorer, name).default_value for name in ("_esm", "_css")}
+
+
+def player(esm):
+    """The explorers' front end and what wakes them up."""
+    script = esm.replace("export default", "const frame =", 1)
+    return f'<script type="module">{script}\n{own_file("lesson/player.js")}</script>'
 
 
 def explorers(cell):
@@ -88,7 +105,12 @@ def data_of(output):
 
 def widget_states(cells, folder):
     """`{cell id: states of its explorers}` after running the cells in `folder`."""
-    notebook = v4.new_notebook(cells=deepcopy(cells))
+    return deepcopy(_widget_states(v4.writes(v4.new_notebook(cells=cells)), folder))
+
+
+@cache  # a page and two decks show the same explorers
+def _widget_states(text, folder):
+    notebook = v4.reads(text)
     with TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         variables = kernel_environment(profile) | {"INCEPTION_EDU_FRAMES": "1"}
         with environment(variables):
@@ -132,11 +154,13 @@ class Folds(Preprocessor):
 
 
 class Links(Preprocessor):
-    """A link to a lesson's notebook leads to the lesson's page."""
+    """Links to another lesson's notebook and to the glossary lead to their pages."""
 
     def preprocess_cell(self, cell, resources, index):
         if cell.cell_type == "markdown":
-            cell.source = re.sub(r"\]\(([\w-]+)\.ipynb\)", r"](\1.html)", cell.source)
+            lesson = re.sub(r"\]\(([\w-]+)\.ipynb\)", r"](\1.html)", cell.source)
+            glossary = f"]({resources.get('beside') or ''}glossary.html"
+            cell.source = lesson.replace("](../docs/glossary.md", glossary)
         return cell, resources
 
 
@@ -158,18 +182,6 @@ class Formulas(Preprocessor):
                 cell.source = "".join(parts)
         resources["formulas"] = formulas(list(found))
         return notebook, resources
-
-
-class Results(Preprocessor):
-    """On a slide a picture stands without the code that drew it."""
-
-    def preprocess_cell(self, cell, resources, index):
-        shown = [
-            o.get("data", {}).get("text/html", "") for o in cell.get("outputs", [])
-        ]
-        if any("<img" in html or "explorer-place" in html for html in shown):
-            cell.metadata.transient = {"remove_source": True}
-        return cell, resources
 
 
 class Lesson:
@@ -200,7 +212,7 @@ class Lesson:
             r"<x-formula>(\d+)</x-formula>", lambda m: formula[int(m[1])], page
         )
         esm, css = resources.get("front_end", ("", ""))
-        styles = [*self.library_styles(), *map(own_file, self.styles), css]
+        styles = [*map(own_file, self.styles), css]
         if formula and self.beside is None:
             styles.append(formula_css())
         elif formula:
@@ -208,16 +220,9 @@ class Lesson:
             page = page.replace("</head>", f"{link}\n</head>", 1)
         return finished(page, styles, self.scripts(esm)), resources
 
-    def library_styles(self):
-        return []
-
     def scripts(self, esm):
-        """The explorers' front end and what wakes them up, where there are any."""
-        if not esm:
-            return ""
-        front_end = esm.replace("export default", "const frame =", 1)
-        player = own_file("lesson/player.js")
-        return f'<script type="module">{front_end}\n{player}</script>'
+        """What stands at the end of the page."""
+        return player(esm) if esm else ""
 
 
 class PageExporter(Lesson, HTMLExporter):
@@ -228,7 +233,7 @@ class PageExporter(Lesson, HTMLExporter):
 
     steps = (Explorers, Folds, Links, Formulas)
 
-    def __init__(self, leave_out=("lecturer",), unfolded=False, **options):
+    def __init__(self, leave_out=("lecturer", "solution"), unfolded=False, **options):
         self.unfolded = unfolded
         super().__init__(
             template_name="lesson", template_file="page.html.j2", **options
@@ -242,25 +247,24 @@ class PageExporter(Lesson, HTMLExporter):
 
 
 class DeckExporter(Lesson, SlidesExporter):
-    """A lesson to present: slides from slide marks, notes for the speaker."""
+    """A lesson to present: slides from slide marks; options are those of `Stage`."""
 
     styles = ("lesson/page.css", "deck/deck.css")
-    steps = (Explorers, Results, Links, Formulas)
 
-    def __init__(self, **options):
+    def __init__(self, notes=False, solutions=False, short=False, **options):
+        stage = Stage(notes, solutions, short)
+        self.steps = (Explorers, stage, Links, Formulas, _RevealMetadataPreprocessor)
         super().__init__(template_name="deck", template_file="index.html.j2", **options)
 
-    def library_styles(self):
-        return [npm_file("reveal.js/dist/reveal.css")]
-
     def scripts(self, esm):
-        libraries = ""
-        for name in ("dist/reveal.js", "plugin/notes/notes.js"):
-            # In a page, these three would end the script, or hide its end.
-            code = re.sub("<(?=!--|/?script)", r"\\x3c", npm_file(f"reveal.js/{name}"))
-            libraries += f"<script>{code}</script>"
         show = f'<script type="module">{own_file("deck/deck.js")}</script>'
-        return libraries + super().scripts(esm) + show
+        return super().scripts(esm) + show
+
+
+def reveal_script():
+    """reveal.js and the two plugins of the decks, as one script beside them."""
+    names = ("dist/reveal.js", "plugin/notes/notes.js", "plugin/zoom/zoom.js")
+    return "\n;\n".join(npm_file(f"reveal.js/{name}") for name in names)
 
 
 def finished(page, styles, scripts=""):

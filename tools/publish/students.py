@@ -11,14 +11,16 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 from nbconvert.preprocessors import TagRemovePreprocessor
 
 from tools.notebooks import ROOT, read
+from tools.publish.bundle import own_file
 from tools.publish.execute import as_stored
 
 LEFT_OUT = {"solution", "lecturer"}
 NAME = "inception_edu_students"
 ALONGSIDE = (
-    "README.md",
     "LICENSE",
-    "Makefile",
+    "docs/glossary.md",
+    "tools/__init__.py",
+    "tools/notebooks.py",
     "pyproject.toml",
     "environment.yml",
     "requirements.lock",
@@ -26,6 +28,7 @@ ALONGSIDE = (
     "tests/sanitize.cfg",
     "tests/no_network/sitecustomize.py",
 )
+OWN = ("README.md", "Makefile")  # the students' own, from the templates
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same bytes every time
 
 
@@ -70,6 +73,7 @@ def refuse_others(target, paths):
         for file in sorted(target.rglob("*"))
         if file.is_file() and "__pycache__" not in file.parts
     )
+    ours |= set(OWN)
     others = [n for n in held if n not in ours and not n.startswith("inception_edu/")]
     if others:
         raise FileExistsError(
@@ -90,6 +94,8 @@ def students(paths, folder):
     for name in [*present, *package_files()]:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, target / name)
+    for name in OWN:
+        (target / name).write_text(own_file(f"students/{name}"), encoding="utf-8")
     archive = target.with_suffix(".zip")
     with ZipFile(archive, "w", ZIP_DEFLATED) as packed:
         for file in sorted(target.rglob("*")):

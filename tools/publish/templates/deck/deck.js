@@ -1,7 +1,9 @@
 // Before the show: make every slide fit 1280x720. Type shrinks one step, no more;
 // what still does not fit goes on to a next slide, lists, tables and text by lines.
-const HEIGHT = 720, LEAST = 15;
-const fits = (section) => section.scrollHeight <= HEIGHT;
+const HEIGHT = 720, LEAST = 15, LETTERS = 800;
+const letters = (section) => [...section.querySelectorAll("p, li, td, th, pre, summary")]
+  .reduce((sum, node) => sum + (node.closest("aside, svg") ? 0 : node.textContent.trim().length), 0);
+const fits = (section) => section.scrollHeight <= HEIGHT && letters(section) <= LETTERS;
 const isHeading = (node) => /^H[1-4]$/.test(node.tagName);
 
 // A slide as a flat list of what may be parted; a fragment's parts step together.
@@ -110,7 +112,7 @@ const split = (section) => {
   });
 };
 document.body.classList.add("measuring");
-document.querySelectorAll(".slides details").forEach((fold) => { fold.open = true; });
+document.querySelectorAll(".slides details:not([open])").forEach((fold) => { fold.dataset.fold = ""; fold.open = true; });
 let running = "";
 for (const section of document.querySelectorAll(".slides > section > section")) {
   // A slide that does not begin with a heading says where it belongs.
@@ -121,14 +123,14 @@ for (const section of document.querySelectorAll(".slides > section > section")) 
     line.textContent = running;
     section.prepend(line);
   }
-  if (heading?.matches("h1, h2")) running = heading.textContent;
+  running = [...section.querySelectorAll("h1, h2, h3")].at(-1)?.textContent ?? running;
   narrow(section);
   if (!fits(section)) section.classList.add("tight");
   if (!fits(section)) { section.classList.remove("tight"); split(section); }
 }
-document.querySelectorAll(".slides details").forEach((fold) => { fold.open = false; });
+document.querySelectorAll(".slides [data-fold]").forEach((fold) => { fold.open = false; });
 document.body.classList.remove("measuring");
 Reveal.initialize({
   width: 1280, height: HEIGHT, margin: 0.02, minScale: 0.1, maxScale: 3, center: false, hash: true,
-  navigationMode: "linear", slideNumber: "c/t", transition: "none", plugins: [RevealNotes],
+  navigationMode: "linear", slideNumber: "c/t", transition: "none", plugins: [RevealNotes, RevealZoom],
 });
