@@ -19,24 +19,28 @@
     let zoom = 1, boxes = [], sheet;
 
     const resize = (factor) => {
-      zoom = factor ? Math.min(6, Math.max(0.5, zoom * factor)) : 1;
       const fits = Math.min(sheet.natural, Math.max(view.clientWidth, sheet.natural * 0.6));
+      const whole = Math.min(view.clientWidth, view.clientHeight * sheet.ratio, fits) / fits;
+      zoom = factor === "whole" ? whole : factor ? Math.min(6, Math.max(0.4, zoom * factor)) : 1;
       sheet.style.width = `${Math.round(fits * zoom)}px`;
       const scrolls = view.scrollWidth > view.clientWidth || view.scrollHeight > view.clientHeight;
       if (scrolls) view.tabIndex = 0; else view.removeAttribute("tabindex");
     };
-    const go = (depth, focus) => {
+    // The focus stays inside, so that the next key is the diagram's: on a box for a
+    // reader at the keyboard, else on the path, where it does not show.
+    const focus = (box) => (box ?? crumbs.querySelector("[aria-current]")).focus({ preventScroll: !box });
+    const go = (depth, byKey) => {
       const { box } = path[depth + 1] ?? {};
       path.length = depth + 1;
       paint();
-      if (focus) (boxes[box] ?? boxes.find((b) => b.tabIndex === 0) ?? crumbs.firstChild).focus();
+      focus(byKey ? boxes[box] : null);
     };
-    const enter = (number, focus) => {
+    const enter = (number, byKey) => {
       const [, , , , name, , level] = levels[path.at(-1).level].boxes[number];
       if (level === null) return;
       path.push({ level, name, box: number });
       paint(boxes[number]);
-      if (focus) (boxes.find((b) => b.tabIndex === 0) ?? crumbs.querySelector("[aria-current]")).focus();
+      focus(byKey ? boxes.find((b) => b.tabIndex === 0) : null);
     };
     const tell = (number) => {
       const { boxes: all, edges } = levels[path.at(-1).level], [, , , , , words, level] = all[number];
@@ -55,10 +59,10 @@
       const parts = path.map(({ name }, depth) => {
         const last = depth === path.length - 1;
         const button = make("button", { ...KEYS, ...(last ? { "aria-current": "page" } : {}) }, name);
-        button.addEventListener("click", () => last || go(depth, true));
+        button.addEventListener("click", (event) => last || go(depth, event.detail === 0));
         return depth ? ["›", button] : [button];
       }).flat();
-      const zooms = [["−", 1 / 1.3, "Smaller"], ["+", 1.3, "Larger"], ["fit", 0, "Fit"]].map(([text, factor, words]) => {
+      const zooms = [["−", 1 / 1.3, "Smaller"], ["+", 1.3, "Larger"], ["fit", "whole", "Fit"]].map(([text, factor, words]) => {
         const button = make("button", { ...KEYS, "aria-label": words }, text);
         button.addEventListener("click", () => resize(factor));
         return button;
@@ -69,7 +73,7 @@
       if (before) sheet.style.transformOrigin = before.map((share) => `${100 * share}%`).join(" ");
       sheet.innerHTML = level.svg;
       const picture = sheet.firstElementChild, { width, height } = picture.viewBox.baseVal;
-      sheet.natural = Number(picture.getAttribute("width"));
+      [sheet.natural, sheet.ratio] = [Number(picture.getAttribute("width")), width / height];
       sheet.insertAdjacentHTML("beforeend", `<svg class="ie-edges" aria-hidden="true" viewBox="0 0 ${width} ${height}"></svg>`);
       const lines = sheet.lastElementChild;
       for (const [from, to, points, shape] of level.edges) {

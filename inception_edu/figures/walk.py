@@ -34,12 +34,13 @@ def walkable(diagram, still):
     return (
         f'<div class="ie-diagram" data-title="{title}" '
         f'data-levels="data:application/gzip;base64,{coded}">{still}</div>'
-        f"<script>{_script()}</script>"
+        f"<script>{script()}</script>"
     )
 
 
 @cache
-def _script():
+def script():
+    """The script that opens diagrams; it stands in every output."""
     here = Path(__file__).parent
     css = (here / "diagram.css").read_text(encoding="utf-8")
     css = css.replace("/*light*/", css_variables())

@@ -17,6 +17,7 @@ from nbconvert.exporters.slides import _RevealMetadataPreprocessor
 from nbconvert.preprocessors import Preprocessor, TagRemovePreprocessor
 from nbformat import v4
 
+from inception_edu.figures.walk import script
 from tools.dependencies import required
 from tools.notebooks import environment, heading, kernel_environment, own_kernel, tags
 from tools.publish.bundle import (
@@ -211,6 +212,10 @@ class Lesson:
         page = re.sub(
             r"<x-formula>(\d+)</x-formula>", lambda m: formula[int(m[1])], page
         )
+        opens = (
+            f"<script>{script()}</script>"  # in every diagram's output: once will do
+        )
+        page = page.replace(opens, "", max(0, page.count(opens) - 1))
         esm, css = resources.get("front_end", ("", ""))
         styles = [*map(own_file, self.styles), css]
         if formula and self.beside is None:
