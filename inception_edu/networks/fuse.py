@@ -355,7 +355,8 @@ def merge_siblings(module):
     for name, child in module._modules.items():
         if child is not None:
             module._modules[name] = merge_siblings(child)
-    if type(module).forward is not Branches.forward or not is_bare(module):
+    own = getattr(type(module), "forward", None)  # a scripted module has none
+    if own is not Branches.forward or not is_bare(module):
         return module
     leading, tails = {}, {}
     for name, branch in module.items():

@@ -144,7 +144,8 @@ def is_bare(module):
 
 def reads_no_strides(module):
     """Whether the forward of `module` is torch's or ours, and no hook is called."""
-    home = getattr(type(module).forward, "__module__", "")
+    forward = getattr(type(module), "forward", None)  # a scripted module has none
+    home = getattr(forward, "__module__", "")
     return is_bare(module) and home.startswith(("torch.nn.", "inception_edu."))
 
 

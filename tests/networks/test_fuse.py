@@ -452,6 +452,13 @@ def test_an_activation_in_place_lets_gradients_through():
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_a_scripted_layer_inside_keeps_its_outputs():
+    inner = torch.jit.script(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()))
+    model, x = nn.Sequential(inner, nn.ReLU()).eval(), torch.randn(1, 3, 8, 8)
+    with torch.no_grad():
+        assert torch.allclose(ie.fuse(model)(x), model(x), atol=1e-6)
+
+
 def test_a_compiled_script_is_refused():
     script = torch.jit.trace(nn.Conv2d(3, 3, 1), torch.ones(1, 3, 4, 4))
     with pytest.raises(TypeError, match="not TopLevelTracedModule"):
