@@ -30,7 +30,7 @@ TRAINED_WITH = 0.4  # the weight of the head's loss
 def build(norm, place, head_norm, seed):
     """mini_v3 with its head at `place` ("none": no head), first weights from `seed`.
 
-    `norm=False` takes batch normalisation out of the network and the head's 1x1;
+    `norm=False` takes batch normalization out of the network and the head's 1x1;
     `head_norm` decides for the head's "fully connected" layer alone.
     """
     torch.manual_seed(seed)

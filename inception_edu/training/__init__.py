@@ -18,6 +18,7 @@ _HOMES = {
     "switch_on": "recipes",
     "RMSpropTF": "optimizers",
     "results": "stored",
+    "compare": "stored",
     "Contest": "contest",
 }
 

@@ -1,6 +1,6 @@
 """The images that are made here: digits at every scale.
 
-A `Data` holds a train and a test `Split`, whole, as tensors: no workers, no
+A `Data` holds a train and a test `Split` as tensors in memory: no workers, no
 files while training. `as_input` makes of them what a network takes.
 """
 

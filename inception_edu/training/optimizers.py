@@ -69,7 +69,7 @@ def make_optimizer(recipe, model):
     """The recipe's optimizer on the weights of `model`.
 
     Weight decay goes to the weights of convolutions and linear layers, not to
-    biases or batch normalisation.
+    biases or batch normalization.
     """
     weights = [p for p in model.parameters() if p.requires_grad]
     if not weights:

@@ -98,7 +98,7 @@ class Recipe:
         if not isinstance(self.batch_size, int) or self.batch_size < 2:
             raise ValueError(
                 f"batch_size={self.batch_size!r} must be at least 2: batch "
-                "normalisation needs more than one image to take a variance of"
+                "normalization needs more than one image to take a variance of"
             )
 
     def but(self, **switches):
@@ -141,7 +141,7 @@ quick = Recipe(
         Change("optimizer", "asynchronous SGD, momentum 0.9", "AdamW"),
         Change("learning rate", "x 0.96 every 8 epochs", "one cycle, top 0.02"),
         Change("images", "1.2 million, 224x224, 1,000 classes", "6,000, 48x48, 10"),
-        Change("normalisation", "local response", "batch"),
+        Change("normalization", "local response", "batch"),
         Change("auxiliary heads", "2, weight 0.3", "none"),
         Change("dropout", "40 %", "none"),
         Change("averaging", "Polyak", "none"),
@@ -172,7 +172,7 @@ v1 = Recipe(
         Change("batch", "not given", "64"),
         Change("images", "1.2 million, 224x224, 1,000 classes", "6,000, 48x48, 10"),
         Change("augmentation", "crops of 8 to 100 %, colour", "none"),
-        Change("normalisation", "local response", "batch"),
+        Change("normalization", "local response", "batch"),
         Change("auxiliary heads", "2, weight 0.3", "none"),
         Change("dropout", "40 %", "none"),
     ),

@@ -146,7 +146,7 @@ def test_an_unknown_table_names_the_stored():
         results("nothing")
 
 
-@pytest.mark.parametrize("module", [modules])
+@pytest.mark.parametrize("module", [modules, residual_scaling])
 def test_the_stored_table_holds_every_run_once(module):
     found = module.EXPERIMENT
     table = results(found.table.stem)

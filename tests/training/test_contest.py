@@ -1,7 +1,6 @@
 """The contest: fair rules, and nothing that was entered is lost."""
 
 import json
-import os
 import threading
 from dataclasses import asdict
 
@@ -86,12 +85,6 @@ def test_a_damaged_file_is_named_and_left_and_hides_nothing(tmp_path, damage):
     contest.keep(entry("next"))
     assert path.read_text(encoding="utf-8") == damage
     assert len(contest.entries) == 2
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_a_pipe_is_not_waited_for(tmp_path):
-    os.mkfifo(tmp_path / "pipe.json")
-    assert Contest(QUICK, tmp_path).damaged == [tmp_path / "pipe.json"]
 
 
 @pytest.mark.parametrize("share", [float("nan"), 2.0, "0.5", None])

@@ -8,22 +8,16 @@ costs no import.
 
 import asyncio
 import csv
-import functools
 import hashlib
-import http.server
 import os
 import random
 import signal
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import torch
 
 from experiments.runner import Experiment, run_all
-from inception_edu.networks.pretrained import Preprocessing, Published, fetch
-from inception_edu.networks.weights import read_weights
 from inception_edu.training.loop import fit
 from inception_edu.training.recipes import Recipe
 
@@ -176,60 +170,6 @@ def test_a_ladder_killed_again_and_again_holds_every_run_once(tmp_path, capfd):
         assert found == expected, at
         assert climb()  # and nothing is left to do
     capfd.readouterr()
-
-
-@pytest.fixture
-def published(tmp_path):
-    """A file of weights on a loopback server, as a `Published`, and its content."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-    torch.save({"a": torch.randn(200_000)}, folder / "w.pth")
-    content = (folder / "w.pth").read_bytes()
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    handler = functools.partial(Quiet, directory=folder)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield (
-            Published(
-                f"http://127.0.0.1:{server.server_port}/w.pth",
-                hashlib.sha256(content).hexdigest()[:8],
-                Preprocessing(9, 8, (0,) * 3, (1,) * 3),
-            ),
-            content,
-        )
-        server.shutdown()
-        thread.join()
-
-
-@forks
-@pytest.mark.parametrize("way", ["Ctrl-C", "kill -9"])
-def test_a_download_broken_anywhere_is_there_whole_or_not_at_all(
-    published, tmp_path, way
-):
-    source, content = published
-    cache = tmp_path / "cache"
-    path = cache / source.file_name
-
-    def download():
-        return fetch(source, cache, progress=False)
-
-    for at in points(download):
-        path.unlink()
-        if way == "kill -9":
-            in_a_fork(download, at)
-        else:
-            try:
-                counted(download, at, interrupt)
-            except KeyboardInterrupt:
-                assert [p for p in cache.iterdir() if p != path] == [], at
-        assert not path.exists() or path.read_bytes() == content, at
-        assert download().read_bytes() == content, at
-        assert list(read_weights(path)) == ["a"], at
 
 
 def in_a_thread(talk):

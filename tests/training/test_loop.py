@@ -12,7 +12,7 @@ from torch.nn import functional as F
 import inception_edu as ie
 from inception_edu.networks import Outputs
 from inception_edu.training import batches, checkpoint, loop, progress_bar
-from inception_edu.training.data import Data, Split, as_input, digits_at_scale
+from inception_edu.training.data import Data, Split, digits_at_scale
 from inception_edu.training.evaluation import evaluate
 from inception_edu.training.loop import Diverged, fit
 from inception_edu.training.recipes import Recipe
@@ -47,15 +47,19 @@ def test_it_learns(data, network):
     assert set(history.accuracy_by_scale) == {"even", "odd"}
     assert not history.interrupted
     assert history.seconds == sorted(history.seconds)
+    assert not history.model.training
 
 
-def test_a_mini_learns_digits_in_a_tiny_run():
+def test_a_network_by_name_learns_from_the_weights_of_its_seed():
     """Guessing is right in 10 %; this run reached 34 to 46 % on seeds 0 to 4."""
     data = digits_at_scale(1200, n_test=400)
     recipe = ie.recipes.quick.but(batch_size=32)
     history = fit("mini_reduced", data, recipe, epochs=4, seed=0, progress=False)
     assert history.accuracy[-1] > 0.2
     assert list(history.accuracy_by_scale) == ["10-15", "16-23", "24-31", "32-40"]
+    first, same, other = (loop.build("mini_v4", data, recipe, s) for s in (1, 1, 2))
+    assert torch.equal(weights(first), weights(same))
+    assert not torch.equal(weights(first), weights(other))
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_others(data, network):
@@ -65,18 +69,6 @@ def test_the_same_seed_gives_the_same_weights_and_another_others(data, network):
     assert torch.equal(weights(first.model), weights(again.model))
     assert first.loss == again.loss and first.accuracy == again.accuracy
     assert not torch.equal(weights(first.model), weights(other.model))
-
-
-def test_a_network_by_name_starts_from_the_seed(data):
-    tiny = Recipe(name="t", learning_rate=0, weight_decay=0, batch_size=64, epochs=1)
-    digits = digits_at_scale(64, n_test=10)
-    one, same, other = (
-        next(
-            fit("mini_reduced", digits, tiny, seed=s, progress=False).model.parameters()
-        )
-        for s in (1, 1, 2)
-    )
-    assert torch.equal(one, same) and not torch.equal(one, other)
 
 
 @pytest.mark.parametrize("call", [1, 4, 8, 9, 13, 31])
@@ -139,13 +131,6 @@ def test_another_trainings_checkpoint_is_refused(
     fit(**given)
     with pytest.raises(ValueError, match=words):
         fit(**{**given, **change})
-
-
-def test_a_damaged_checkpoint_is_refused_in_words(data, network, tmp_path):
-    path = tmp_path / "run.pt"
-    path.write_bytes(b"half of one")
-    with pytest.raises(ValueError, match=r"cannot be read .* delete the file"):
-        fit(network(), data, RECIPE, progress=False, checkpoint=path)
 
 
 def test_a_checkpoint_is_written_whole_or_not_at_all(
@@ -245,32 +230,14 @@ def test_data_that_cannot_be_learned_from_is_refused(data, network):
         given(data.train.images, data.train.labels[:5])
 
 
-def test_too_few_outputs_are_refused(data):
-    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 1))
-    with pytest.raises(ValueError, match="num_classes=2"):
-        fit(model, data, RECIPE, progress=False)
-
-
-@pytest.mark.parametrize("epochs", [0, -1, 2.5, True])
-def test_nonsense_epochs_are_refused(data, network, epochs):
-    with pytest.raises(ValueError, match="whole number"):
-        fit(network(), data, RECIPE, epochs=epochs)
-
-
-def test_a_last_batch_of_one_is_left_out(data, network):
-    train = Split(data.train.images[:17], data.train.labels[:17])
-    short = Data(train, data.test, "short", classes=data.classes)
-    history = fit(network(), short, RECIPE, epochs=2, progress=False)
-    assert history.epoch == [1, 2]
-    assert batches.batch_count(train, RECIPE) == 2
-    assert len(list(batches.batches(train, RECIPE))) == 2
-
-
-def test_every_image_is_seen_once_an_epoch(data):
+def test_every_image_is_seen_once_an_epoch_but_for_a_last_batch_of_one(data):
     torch.manual_seed(0)
     images = torch.cat([images for images, _ in batches.batches(data.train, RECIPE)])
     expected = data.train.images.flatten(1).double().sum(1).sort().values
     assert torch.equal(images.flatten(1).double().sum(1).sort().values, expected)
+    odd = Split(data.train.images[:17], data.train.labels[:17])
+    assert batches.batch_count(odd, RECIPE) == 2
+    assert len(list(batches.batches(odd, RECIPE))) == 2
 
 
 def test_evaluate_leaves_the_mode_and_counts_by_hand(data, network):
@@ -366,18 +333,6 @@ def test_augmentation_moves_and_mirrors():
         for _ in range(60)
     }
     assert moved == {(row, column) for row in (3, 4, 5) for column in (1, 2, 3)}
-
-
-def test_channels_last_or_not_the_numbers_are_the_same(data, network):
-    model = network().eval()
-    images = as_input(data.test.images)
-    assert torch.allclose(model(images), model(images.contiguous()), atol=1e-5)
-
-
-def test_the_model_is_in_eval_mode_and_where_it_was(data, network):
-    model = fit(network(), data, RECIPE, epochs=1, progress=False).model
-    assert not model.training
-    assert {p.device.type for p in model.parameters()} == {"cpu"}
 
 
 def test_data_by_name_reaches_the_loader(monkeypatch, data, network):

@@ -1,0 +1,31 @@
+"""Comparing runs in pairs over their seeds, by hand."""
+
+import pandas
+import pytest
+
+from inception_edu.training import compare
+
+
+def runs(**accuracies):
+    return pandas.DataFrame(
+        {"kind": kind, "seed": seed, "accuracy": accuracy}
+        for kind, values in accuracies.items()
+        for seed, accuracy in enumerate(values)
+    )
+
+
+def test_a_paired_t_by_hand():
+    """Differences 1, 2, 3: mean 2, standard error 1 / sqrt(3); t tables: 4.303."""
+    found = compare(runs(a=[10, 20, 30, 99], b=[11, 22, 33]), "kind", "a", "b")
+    error = 3**-0.5
+    assert found.seeds == 3 and found.mean == 2
+    assert found.t == pytest.approx(2 / error)
+    assert found.limit == pytest.approx(4.303, abs=1e-3)
+    assert found.low == pytest.approx(2 - 4.303 * error, abs=1e-3)
+    assert found.high == pytest.approx(2 + 4.303 * error, abs=1e-3)
+    assert found.detectable == pytest.approx((4.303 + 1.061) * error, abs=1e-3)
+
+
+def test_too_few_seeds_are_refused():
+    with pytest.raises(ValueError, match="1 seeds in common"):
+        compare(runs(a=[1], b=[2, 3]), "kind", "a", "b")
