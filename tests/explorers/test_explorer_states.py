@@ -1,6 +1,8 @@
 """Every explorer in every legal state, and the numbers of the first two."""
 
 import csv
+import re
+from contextlib import suppress
 from pathlib import Path
 from time import thread_time
 from xml.etree import ElementTree
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 import inception_edu as ie
 from inception_edu.explorers import NAMES, bottleneck, description, module
-from inception_edu.explorers.controls import MOST_FRAMES, Panel, Range
+from inception_edu.explorers.controls import MOST_FRAMES, Panel, Range, Steps
 from inception_edu.figures.svg import text_width
 from inception_edu.networks.googlenet import (
     COLUMNS,
@@ -25,6 +27,7 @@ from inception_edu.text import short
 
 DATA = Path(__file__).parents[1] / "data" / "module_costs.csv"
 SVG = "{http://www.w3.org/2000/svg}"
+NUMBER = r"-?\d+(?:\.\d+)?"
 
 
 def states(explorer):
@@ -147,6 +150,34 @@ def test_a_control_changes_the_picture_or_is_inactive(name, data):
     except ValueError:
         return  # refused in words, which is seen
     assert is_idle == (drawn(panel) == before), control.name
+
+
+SLIDERS = [
+    (name, control.name)
+    for name in ALIVE
+    for control in description(name)["controls"]
+    if isinstance(control, Range) or type(control) is Steps
+]
+
+
+@pytest.mark.parametrize(("name", "slider"), SLIDERS)
+def test_a_drag_over_half_a_slider_moves_something_by_three_pixels(name, slider):
+    panel, pictures = Panel(**description(name)), []
+    for value in panel.controls[slider].values:
+        panel.reset()
+        with suppress(ValueError):  # refused
+            panel.values = {slider: value}
+            pictures.append(drawn(panel))
+    ends = (pictures[len(pictures) // 4], pictures[3 * len(pictures) // 4])
+    moved = [
+        abs(float(end) - float(start))
+        for (tag, before, _), (other, after, _) in zip(*ends, strict=False)
+        if tag == other and not tag.endswith("text")
+        for start, end in zip(
+            *(re.findall(NUMBER, str(seen)) for seen in (before, after)), strict=False
+        )
+    ]
+    assert max(moved) >= 3
 
 
 @pytest.mark.parametrize("name", NAMES)
