@@ -74,7 +74,7 @@ const ghost = (before, after) => {
     });
     const paints = [old.getAttribute("fill"), old.getAttribute("stroke")];
     const ground = old.hasAttribute("opacity") || paints.some((is) => /--ie-(grid|panel|line)/.test(is));
-    if (!far || ground || old.tagName === "text" || old.closest("[data-pick]")) continue;
+    if (!far || ground || old.tagName === "text" || old.closest("[data-pick], [data-grid]")) continue;
     const twin = old.cloneNode(false);
     twin.removeAttribute("data-key");
     outline.append(twin);
@@ -265,8 +265,17 @@ export default { render({ model, el }) {
     controls.forEach((c, i) => c.write(face.start[i]));
     ask(controls);
   });
-  picture.addEventListener("click", ({ target }) => {
-    const picks = new Map(target.closest("[data-pick]")?.dataset.pick.split(";").map((pick) => pick.split("="))); // "row=3;column=5"
+  // What a click on the picture sets: data-pick="row=3;column=5", or the cell of a grid
+  // of as many rows as columns, data-grid="row;column;17".
+  const picked = ({ target, clientX, clientY }) => {
+    const grid = target.closest("[data-grid]");
+    if (!grid) return target.closest("[data-pick]")?.dataset.pick.split(";").map((pick) => pick.split("=")) ?? [];
+    const [row, column, count] = grid.dataset.grid.split(";"), box = grid.getBoundingClientRect();
+    const cell = (place, size) => 1 + Math.min(count - 1, Math.floor((place / size) * count));
+    return [[row, cell(clientY - box.top, box.height)], [column, cell(clientX - box.left, box.width)]];
+  };
+  picture.addEventListener("click", (event) => {
+    const picks = new Map(picked(event));
     const touched = controls.filter((c) => picks.has(c.name));
     touched.forEach((c) => c.write(picks.get(c.name)));
     if (touched.length) { stop(); ask(touched); }

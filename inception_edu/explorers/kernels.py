@@ -12,11 +12,17 @@ The savings are those of Szegedy et al., Rethinking the Inception Architecture f
 Computer Vision, arXiv 1512.00567, section 3, with as many channels in as out.
 """
 
-from dataclasses import dataclass
-from functools import cache
-from math import sqrt
-
 from inception_edu.explorers.controls import Choice, Picture, Range
+from inception_edu.explorers.kernel_paths import (
+    GRID,
+    PIXELS,
+    PLANS,
+    influence,
+    paths,
+    saving,
+    sums,
+    weights_of,
+)
 from inception_edu.figures.plot import (
     NOTE,
     SHEET,
@@ -29,70 +35,8 @@ from inception_edu.figures.plot import (
 from inception_edu.figures.svg import Drawing, Strokes, color
 from inception_edu.figures.theme import kernel_name
 
-GRID = 17  # the grid on which v3 has its 1x7 and 7x1
-RING = 3  # the padding drawn around it: half of a 7x7
+RING = 3  # cells of padding drawn around the input: half of a 7x7
 WEIGHT = 7  # pixels of a weight in a drawn kernel
-# A handwritten 3 of scikit-learn's digits, enlarged, in steps of 0 to 9.
-INPUT = """
-00000000000000000 00012479986421000 00013578777642000 00024775557863100
-00013554468963100 00000013689841000 00000015787520000 00000026884100000
-00000014796310000 00000001588620000 00000000247741000 00000000016852000
-00001122358963100 00002344689852100 00013666788631000 00013777777620000
-00000000000000000
-"""
-PIXELS = [[int(value) for value in line] for line in INPUT.split()]
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A convolution that keeps the grid; `before` is its padding above and left."""
-
-    height: int
-    width: int
-    dilation: int = 1
-    before: int | None = None
-
-    def taps(self, axis):
-        """Where its weights read, relative to the output pixel: axis 0 is down."""
-        size = (self.height, self.width)[axis]
-        before = self.before
-        if before is None or size == 1:
-            before = (size - 1) * self.dilation // 2
-        return [i * self.dilation - before for i in range(size)]
-
-    @property
-    def name(self):
-        return f"{self.height}x{self.width}"
-
-    @property
-    def weights(self):
-        return self.height * self.width
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Branches of layers; `side` is that of the k x k which spans as much."""
-
-    side: int
-    branches: tuple
-
-
-def stack(*layers):
-    return (layers,)
-
-
-PLANS = {f"{k}x{k}": Plan(k, stack(Layer(k, k))) for k in (3, 5, 7)}
-PLANS |= {
-    # An even kernel has no middle: one pads below and right, one above and left.
-    "two 2x2": Plan(3, stack(Layer(2, 2, before=0), Layer(2, 2, before=1))),
-    "two 3x3": Plan(5, stack(Layer(3, 3), Layer(3, 3))),
-    "three 3x3": Plan(7, stack(Layer(3, 3), Layer(3, 3), Layer(3, 3))),
-}
-for _n in (3, 5, 7):
-    PLANS[f"1x{_n} then {_n}x1"] = Plan(_n, stack(Layer(1, _n), Layer(_n, 1)))
-for _n in (3, 5, 7):
-    PLANS[f"1x{_n} beside {_n}x1"] = Plan(_n, ((Layer(1, _n),), (Layer(_n, 1),)))
-PLANS["3x3 dilated"] = Plan(5, stack(Layer(3, 3, dilation=2)))
 
 QUESTION = "What do k x k, stacks and 1 x n + n x 1 see, and what do they cost?"
 CONTROLS = [
@@ -108,83 +52,6 @@ CONTROLS = [
     ),
 ]
 SWEEP = {"plan": list(PLANS), "weights": ["equal", "random"]}
-
-
-def paths(plan, row, column, clip=True):
-    """`{(row, column): paths}` from input pixels to an output pixel, from 0.
-
-    Padding ends a path in whichever layer it meets it; `clip=False` counts on
-    as if the grid went on.
-    """
-    found = {}
-    for layers in PLANS[plan].branches:
-        down, across = (
-            line_paths(layers, axis, place, clip)
-            for axis, place in enumerate((row, column))
-        )
-        for y, above in down.items():
-            for x, beside in across.items():
-                found[y, x] = found.get((y, x), 0) + above * beside
-    return found
-
-
-def line_paths(layers, axis, place, clip):
-    """The same along one axis: kernels of ones are products of lines."""
-    found = {place: 1}
-    for layer in reversed(layers):
-        earlier = {}
-        for here, count in found.items():
-            for tap in layer.taps(axis):
-                if not clip or 0 <= here + tap < GRID:
-                    earlier[here + tap] = earlier.get(here + tap, 0) + count
-        found = earlier
-    return found
-
-
-@cache
-def sums(plan):
-    """The output for `PIXELS` with all weights 1: a map of rows for each branch."""
-    maps = []
-    for layers in PLANS[plan].branches:
-        down, across = (
-            [line_paths(layers, axis, place, True) for place in range(GRID)]
-            for axis in (0, 1)
-        )
-        maps.append(
-            [
-                [
-                    sum(
-                        above * beside * PIXELS[y][x]
-                        for y, above in down[row].items()
-                        for x, beside in across[column].items()
-                    )
-                    for column in range(GRID)
-                ]
-                for row in range(GRID)
-            ]
-        )
-    return maps
-
-
-def influence(count, weights):
-    """The gradient of a pixel with `count` paths, that of a single path being 1."""
-    return sqrt(count) if weights == "random" else count
-
-
-def weights_of(plan, channels):
-    """Weights, from `channels` to `channels` in every layer, biases not counted."""
-    layers = [layer for layers in PLANS[plan].branches for layer in layers]
-    return sum(layer.weights for layer in layers) * channels**2
-
-
-def reference_weights(plan, channels):
-    """Weights of the k x k that spans as much and gives as many outputs."""
-    return PLANS[plan].side ** 2 * channels**2 * len(PLANS[plan].branches)
-
-
-def saving(plan):
-    """The share of weights saved against that k x k."""
-    return 1 - weights_of(plan, 1) / reference_weights(plan, 1)
 
 
 def draw(state):
@@ -293,13 +160,10 @@ def draw_output(sheet, state):
 
 
 def draw_picks(sheet, left):
-    """A transparent square on every pixel, which chooses it when clicked."""
-    sheet.raw(f'<g transform="translate({left} {TOP}) scale({CELL})" fill-opacity="0">')
-    for row in range(GRID):
-        for column in range(GRID):
-            pick = f"row={row + 1};column={column + 1}"
-            sheet.raw(f'<path d="M{column} {row}h1v1h-1z" data-pick="{pick}"/>')
-    sheet.raw("</g>")
+    """A transparent ground on which a click chooses a pixel."""
+    pick = f'data-grid="row;column;{GRID}"'
+    place = f'x="{left}" y="{TOP}" width="{MAP}" height="{MAP}"'
+    sheet.raw(f'<rect {place} fill-opacity="0" {pick}/>')
 
 
 def shaded(field, seen, weights):

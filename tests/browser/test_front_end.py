@@ -374,6 +374,15 @@ def test_a_click_on_the_picture_moves_the_controls_it_names(show):
     assert len(shown.sent()) == 1
 
 
+def test_a_click_on_a_grid_chooses_its_cell(show):
+    shown = show(ie.explore.kernels())
+    grid = shown.page.locator("[data-grid]").first
+    box = grid.bounding_box()
+    x, y = 4.5 / 17 * box["width"], 0.5 / 17 * box["height"]
+    shown.page.mouse.click(box["x"] + x, box["y"] + y)
+    assert shown.sent() == [[1, [[["row", 1], ["column", 5]]]]]
+
+
 def test_reset_goes_back_to_the_start(show):
     shown = show(toy(start={"width": 96, "bias": True}))
     shown.input.nth(0).press("Home")

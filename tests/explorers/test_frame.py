@@ -313,16 +313,6 @@ def heavy_after(code):
     return run.stdout.split()
 
 
-PURE = (
-    "module",
-    "bottleneck",
-    "kernels",
-    "grid_reduction",
-    "label_smoothing",
-    "optimizers",
-)
-
-
 def test_naming_the_explorers_imports_nothing_heavy():
     code = "import inception_edu as ie; dir(ie.explore); repr(ie.explore)"
     assert heavy_after(code) == []
@@ -331,11 +321,3 @@ def test_naming_the_explorers_imports_nothing_heavy():
 def test_the_widget_itself_needs_no_torch():
     code = "from inception_edu.explorers import Explorer"
     assert {"torch", "matplotlib"}.isdisjoint(heavy_after(code))
-
-
-def test_what_a_page_draws_needs_neither_torch_nor_a_widget():
-    code = (
-        "from inception_edu.explorers import controls, description\n"
-        f"for name in {PURE}: controls.Panel(**description(name)).values = {{}}"
-    )
-    assert heavy_after(code) == []

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import inception_edu as ie
-from inception_edu.explorers import kernels
+from inception_edu.explorers import kernel_paths, kernels
 from inception_edu.networks.layers import Branches
 from inception_edu.text import short
 
@@ -110,7 +110,7 @@ def test_weights_macs_and_span_are_those_of_a_trace(plan, channels):
         side, twice = kernels.PLANS[plan].side, "beside" in plan
         wide = nn.Conv2d(channels, channels * (1 + twice), side, bias=False)
     reference = sum(weight.numel() for weight in wide.parameters())
-    assert kernels.reference_weights(plan, channels) == reference
+    assert kernel_paths.reference_weights(plan, channels) == reference
 
 
 # Rethinking, sections 3.1 and 3.2: 28 %, 11 %, 33 %, and 1 - 2/n by arithmetic.
@@ -156,11 +156,10 @@ def test_the_field_is_cut_at_the_border_and_the_lost_paths_are_counted():
     assert "56 of 81 paths are lost in the padding." in stacked.svg
 
 
-def test_every_pixel_can_be_picked_once():
+def test_a_pixel_is_chosen_on_the_input_or_on_the_output():
     root = ElementTree.fromstring(kernels.draw(START).svg)
-    picks = [e.get("data-pick") for e in root.iter() if e.get("data-pick")]
-    wanted = [f"row={r};column={c}" for r in range(1, 18) for c in range(1, 18)]
-    assert picks == 2 * wanted  # on the input, and on the output
+    grids = [e.get("data-grid") for e in root.iter() if e.get("data-grid")]
+    assert grids == 2 * ["row;column;17"]
 
 
 def drawn(svg):

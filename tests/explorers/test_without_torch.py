@@ -17,7 +17,14 @@ for state in islice(product(*panel.sweep.values()), 20):
     panel.values = dict(zip(panel.sweep, state))
     assert panel.svg.startswith("<svg")
 """
-NAMES = ("bottleneck", "kernels", "grid_reduction", "label_smoothing", "optimizers")
+NAMES = (
+    "module",
+    "bottleneck",
+    "kernels",
+    "grid_reduction",
+    "label_smoothing",
+    "optimizers",
+)
 NAMES += ("auxiliary_head", "training", "network", "residual", "family")
 ABSENT = ("torch", "torchvision", "numpy", "pandas", "sklearn", "PIL", "anywidget")
 
