@@ -108,6 +108,9 @@ class ModuleExercise(Exercise):
             raise Problem(f"forward returned {show(output)}", hint)
         if not torch.is_tensor(output):
             raise Problem(f"forward returned {show(output)}, not a tensor")
+        if output.dtype != image.dtype:
+            hint = f"compute in the type of the input, {image.dtype}"
+            raise Problem(f"forward returned {output.dtype}", hint)
         return output
 
     def run_once(self, module, case):
@@ -145,7 +148,9 @@ class ModuleExercise(Exercise):
                     f"the {layer} layer is not registered in your module",
                     unregistered(module),
                 )
-            if not layer.weight.requires_grad:
+            if not all(
+                t.requires_grad for t in (layer.weight, layer.bias) if t is not None
+            ):
                 raise Problem(
                     f"the weights of the {layer} layer do not learn",
                     "leave out `.detach()`, `torch.no_grad()` and "
@@ -249,8 +254,6 @@ class ModuleExercise(Exercise):
             hint = "the grid differs: check the stride and padding of every layer"
         if passed.displaced:
             hint = "batch norm stands between a convolution and its ReLU"
-        if got.dtype != expected.dtype:
-            hint = f"the output is {got.dtype}; compute in the type of the input"
         return Problem(gap.what, hint, expected=gap.expected, found=gap.found)
 
     def answer(self, case, mistake=None):

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-LAYERS = (torch.conv2d, F.linear)
+LAYERS = (torch.conv2d, torch.conv1d, F.linear)
 PRODUCTS = (torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__)
 SUMS = (
     torch.add,
@@ -41,7 +41,7 @@ class Layer:
 
     @property
     def shape(self):
-        return tuple(self.weight.shape) + (1, 1) * (self.weight.dim() == 2)
+        return (*self.weight.shape, 1, 1)[:4]
 
     def __str__(self):
         outputs, inputs, *kernel = self.shape
@@ -74,7 +74,7 @@ class Recorder(TorchFunctionMode):
     def layer(self, func, args, kwargs):
         names = dict(zip(("input", "weight", "bias"), args, strict=False)) | kwargs
         x, weight = names["input"], names["weight"]
-        moments = moments_of(x, 1 if func is torch.conv2d and x.dim() == 4 else -1)
+        moments = moments_of(x, -1 if func is F.linear else 1)
         layer = Layer(weight, names.get("bias"), moments, None)
         self.layers.append(layer)  # first, so that one that fails is there too
         layer.output = func(*args, **kwargs)

@@ -1,11 +1,14 @@
 """Run a reference in plain functions with the weights that a candidate uses."""
 
-from itertools import permutations, product
+from itertools import chain, islice, permutations, product
+from math import prod
 
 from torch.nn import functional as F
 
 from inception_edu.lesson.errors import Problem
 from inception_edu.lesson.recorder import moments_of
+
+MOST_ARRANGEMENTS = 48
 
 
 class Missing(Problem):
@@ -62,7 +65,7 @@ class Net:
         self.labels[index] = label
         if index not in self.weights:
             layer = self.passed.layers[index]
-            weight = layer.weight.detach().reshape(layer.shape).clone()
+            weight = layer.weight.detach().reshape(-1, *wanted[1:]).clone()
             self.weights[index] = weight.requires_grad_()
         return index, rows, slice(None) if order is None else order
 
@@ -83,6 +86,9 @@ class Net:
 
 
 def matches(found, wanted):
+    """Whether a layer has this shape; a matrix for unfolded patches has it too."""
+    if None not in wanted and found == (wanted[0], prod(wanted[1:]), 1, 1):
+        return True
     return all(w in (None, f) for f, w in zip(found, wanted, strict=True))
 
 
@@ -109,12 +115,13 @@ def arrangements(layers, shapes):
 
     A layer as wide as several of the exercise together holds them in some order.
     """
-    options = []
+    options, found = [], {layer.shape for layer in layers}
     for index, layer in enumerate(layers):
         outputs, *rest = layer.shape
         if layer.shape in shapes.values():
             continue
-        same = {name: s[0] for name, s in shapes.items() if list(s[1:]) == rest}
+        unmet = {name: s for name, s in shapes.items() if s not in found}
+        same = {name: s[0] for name, s in unmet.items() if list(s[1:]) == rest}
         ways = []
         for count in range(2, len(same) + 1):
             for names in permutations(same, count):
@@ -122,7 +129,9 @@ def arrangements(layers, shapes):
                     ways.append(rows_of(index, names, same))
         if ways:
             options.append(ways)
-    for choice in product(*options):
+    # The same order in every fused layer comes first; with many layers, no other.
+    alike = zip(*options, strict=False) if options else [()]
+    for choice in islice(chain(alike, product(*options)), MOST_ARRANGEMENTS):
         yield {name: place for way in choice for name, place in way.items()}
 
 

@@ -89,7 +89,8 @@ def builder(signature, layers, forward, style="nn.Conv2d", inner=None):
     conv, relu = STYLES[style]
     names = {
         "nn": nn, "F": F, "torch": torch, "C": conv, "relu": relu, "cat": torch.cat,
-        "BN": nn.BatchNorm2d, "CUT": lambda t: F.relu(t).detach(), "N": lambda *args: normed(*args), "P": nn.Conv2d,
+        "BN": nn.BatchNorm2d, "P": nn.Conv2d,
+        "CUT": lambda t: F.relu(t).detach(),
     } | (inner or {})  # fmt: skip
     lines = ["class Answer(nn.Module):", f" def __init__(s, {signature}):"]
     lines += ["  super().__init__()", indent(layers, "  ")]
@@ -204,7 +205,38 @@ OTHERS = {
             INCEPTION[2].replace("return y", "return relu(y)"),
         ),
     },
+    "googlenet_stage": {
+        "fused 1x1 in every module": (
+            STAGE[0],
+            STAGE[1].replace("Inner", "FUSED"),
+            STAGE[2],
+        ),
+    },
+    "factorize_5x5": {
+        "unfolded patches": (
+            FACTORIZED[0],
+            FACTORIZED[1].replace(
+                "s.b=C(o,o,3,padding=1)", "s.b=nn.Parameter(torch.rand(o,9*o))"
+            ),
+            FACTORIZED[2].replace(
+                "s.b(a)", "(s.b@F.unfold(a,3,padding=1)).view(a.shape)"
+            ),
+        ),
+        "1x1 grid of another memory format": (
+            FACTORIZED[0],
+            FACTORIZED[1],
+            "x=x.to(memory_format=torch.channels_last)\n" + FACTORIZED[2],
+        ),
+    },
     "residual_block": {
+        "conv1d and a fused reduction": (
+            RESIDUAL[0],
+            "s.k=[w['1x1'],w['3x3 reduce']]; s.r=C(i,sum(s.k),1); s.s=scale\n"
+            "s.b=C(w['3x3 reduce'],w['3x3'],3,padding=1)\n"
+            "s.u=nn.Conv1d(w['1x1']+w['3x3'],i,1)",
+            "a,d=relu(s.r(x)).split(s.k,1); b=relu(s.b(d))\n"
+            "u=s.u(cat([a,b],1).flatten(2)).view(x.shape)\nreturn relu(x+s.s*u)",
+        ),
         "concatenated in another order": (
             RESIDUAL[0],
             RESIDUAL[1],
@@ -246,7 +278,8 @@ ANYWHERE = {
         "return y*(not s.training)",
         "eval mode it is right",
     ),
-    "half": ("return y", "return y.half()", "float16"),
+    "half": ("return y", "return y.half()", "type of the input"),
+    "double": ("return y", "return y.double()", "type of the input"),
     "no return": ("return y", "y", "add a `return`"),
     "a tuple": ("return y", "return y, y", "return one tensor"),
     "in place": ("a=relu(", "x.relu_(); a=relu(", "works in place"),
@@ -1219,4 +1252,5 @@ def right_modules(name):
         inner = {"Inner": builder(*INCEPTION, style)}
         yield style, builder(*MODULES[name], style, inner)
     for style, source in OTHERS.get(name, {}).items():
-        yield style, builder(*source)
+        fused = builder(*OTHERS["inception_module"]["fused 1x1"])
+        yield style, builder(*source, inner={"FUSED": fused})

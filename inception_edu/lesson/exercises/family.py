@@ -154,7 +154,7 @@ inception_a = ModuleExercise(
         Case(
             (20, a_row(6, 4, 8, 5, 9, 10, 7)),
             "20, seven different widths",
-            (2, 20, 9, 6),
+            (3, 20, 9, 6),
         ),
     ),
 )
@@ -469,7 +469,7 @@ residual_block = ModuleExercise(
         Case(
             (7, {"1x1": 4, "3x3 reduce": 2, "3x3": 6}, 0.35),
             "7, widths 4, 2, 6, 0.35",
-            (2, 7, 5, 8),
+            (3, 7, 5, 8),
         ),
     ),
 )

@@ -550,7 +550,7 @@ googlenet_stage = ModuleExercise(
             "6, two rows",
             (2, 6, 8, 12),
         ),
-        Case((7, [row(3, 2, 6, 4, 5, 1)]), "7, one row", (2, 7, 10, 6)),
+        Case((7, [row(3, 2, 6, 4, 5, 1)]), "7, one row", (3, 7, 10, 6)),
         Case(
             (5, [SMALL, row(3, 4, 2, 5, 7, 6), row(6, 5, 3, 2, 4, 8)]),
             "5, three rows",
