@@ -245,11 +245,6 @@ MODELS = {
         AttributeError,
         "did you mean module",
     ),
-    "an unknown exercise": (
-        lambda _: ie.check.conv_parms,
-        AttributeError,
-        "did you mean conv_params",
-    ),
 }
 
 INPUTS = {
@@ -661,16 +656,6 @@ TRAININGS = {
         lambda _: Split(tiny().images, tiny().labels, [1, 2]),
         TypeError,
         "scales of type list",
-    ),
-    "a lesson as text": (
-        lambda _: ie.check.exercises("1"),
-        ValueError,
-        "lesson='1' has no exercises",
-    ),
-    "a check that is set": (
-        lambda _: setattr(ie.check, "saving", abs),
-        AttributeError,
-        "a check is called, not set",
     ),
     "claims on a network that is not there": (
         lambda _: ie.papers.figures(network="inception-v5"),

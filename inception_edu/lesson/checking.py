@@ -20,7 +20,7 @@ from inception_edu.lesson.guard import SECONDS, guarded
 
 WIDTH = 78
 SHOWN = 3  # failed cases that are named
-LIBRARY = ("v1", "factorized", "training_tricks", "family")
+LIBRARY = ("naive", "reduced", "factorized", "optimizers", "smoothing", "v4", "fusion")
 
 
 @dataclass
@@ -268,11 +268,11 @@ class Check:
 
     def _library(self):
         if not self._known:
-            for part in LIBRARY:
-                module = importlib.import_module(
-                    f"inception_edu.lesson.exercises.{part}"
-                )
-                self._known |= {one.name: one for one in module.EXERCISES}
+            home = "inception_edu.lesson.exercises"
+            parts = [importlib.import_module(f"{home}.{part}") for part in LIBRARY]
+            found = [exercise for part in parts for exercise in part.EXERCISES]
+            found.sort(key=lambda exercise: exercise.lesson)
+            self._known = {exercise.name: exercise for exercise in found}
         return self._known
 
     def exercises(self, lesson=None):
