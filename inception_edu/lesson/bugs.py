@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from inception_edu.networks.googlenet import TABLE_1, InceptionModule, NaiveModule
+from inception_edu.networks.inception_v3 import AsymmetricModule
 from inception_edu.networks.layers import ConvUnit
 
 
@@ -63,4 +64,21 @@ def four_modules():
     modules[2]["5x5"][0] = ConvUnit(192, 16, 5, norm="none")
     modules[3]["3x3"][0] = DroppedReLU(192, 96, 1, norm="none")
     random.Random(4).shuffle(modules)
+    return dict(zip("ABCD", modules, strict=True))
+
+
+def asymmetric_modules():
+    """Lesson 03: four 17x17 modules of v3 by a letter; three have a bug, shuffled.
+
+    Swapped paddings (QueensGambit/CrazyAra, `_RiseBlockB`), one layer used twice
+    (calmiLovesAI/TensorFlow2.0_InceptionV3#2), a 1x7 after a 1x7 (Inception-v4,
+    figure 5; tensorflow/models#3313).
+    """
+    torch.manual_seed(0)
+    modules = [AsymmetricModule(768, 192).eval() for _ in range(4)]
+    modules[1]["7x7"][1] = ConvUnit(192, 192, (1, 7), padding=(3, 0)).eval()
+    modules[1]["7x7"][2] = ConvUnit(192, 192, (7, 1), padding=(0, 3)).eval()
+    modules[2]["double_7x7"][3] = modules[2]["double_7x7"][1]
+    modules[3]["7x7"][2] = ConvUnit(192, 192, (1, 7)).eval()
+    random.Random(3).shuffle(modules)
     return dict(zip("ABCD", modules, strict=True))

@@ -47,3 +47,10 @@ def test_reductions_beat_the_naive_module_significantly(full_width, points, t):
     assert 100 * differences.mean() == pytest.approx(points, abs=0.05)
     assert paired_t(differences) == pytest.approx(t, abs=0.01)
     assert t > CRITICAL_T
+
+
+def test_two_3x3_and_one_5x5_cannot_be_told_apart():
+    differences = matched("mini_v2").accuracy - matched("mini_reduced").accuracy
+    assert len(differences) == 5
+    assert 100 * differences.mean() == pytest.approx(0.5, abs=0.05)
+    assert paired_t(differences) == pytest.approx(0.42, abs=0.01)

@@ -30,3 +30,34 @@ def test_of_four_modules_only_measuring_tells_the_wrong_ones():
         "C": (163_696, 5, 1),
         "D": (155_504, 3, 0),
     }
+
+
+def dead_columns(branch, one, other):
+    """How many columns of the output are the same for two images."""
+    with torch.no_grad():
+        change = (branch(one) - branch(other)).abs().amax((0, 1, 2))
+    return (change == 0).sum().item()
+
+
+def test_of_four_asymmetric_modules_each_bug_shows_in_another_measure():
+    grid = (1, 768, 17, 17)
+    images = torch.randn(2, *grid, generator=torch.Generator().manual_seed(0))
+    found = {}
+    for name, module in bugs.asymmetric_modules().items():
+        trace, short = ie.trace(module, grid), module["7x7"]
+        assert trace.output_shape == grid
+        found[name] = (
+            trace.params,
+            trace.macs,
+            ie.trace(short, grid).receptive_field,
+            dead_columns(short, *images),
+        )
+    weights = 192 * (4 * 768 + 6 * 7 * 192)  # four 1x1 and six of seven weights
+    params, macs = weights + 2 * 10 * 192, weights * 17 * 17
+    one = 192 * 192 * 7
+    assert found == {
+        "A": (params, macs, (1, 13), 0),
+        "B": (params, macs, (7, 7), 0),
+        "C": (params - one - 2 * 192, macs, (7, 7), 0),
+        "D": (params, macs - one * (17 * 17 - 11 * 23), (7, 7), 6),
+    }
