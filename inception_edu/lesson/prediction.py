@@ -6,6 +6,7 @@ and the same way on every run.
 
 import math
 import numbers
+from collections.abc import Mapping
 
 from inception_edu.cards import Card
 from inception_edu.cards import show as show_card
@@ -44,7 +45,12 @@ class Prediction:
                 return option, ""
         return None, f"{shown(guess)} is none of the options"
 
-    def reveal(self, measured, misconceptions=None, label="measured"):
+    def reveal(
+        self,
+        measured: object,
+        misconceptions: Mapping | None = None,
+        label: str = "measured",
+    ) -> None:
         """Show `measured`, a number or one of the options, beside the guess.
 
         `misconceptions` maps likely wrong answers to the reasoning behind them; the
