@@ -146,16 +146,16 @@ def draw(state):
         f"without; the main loss after {STEPS} steps is {mean(ours):.2f} with it, "
         f"{mean(theirs):.2f} without."
     )
-    sheet = Drawing(SHEET, 420)
+    sheet = Drawing(SHEET, 432)
     draw_gradients(sheet, state)
     lines = (
-        f"Main loss after {STEPS} steps, {len(ours)} seeds: {span(ours)} with the "
-        f"head, {span(theirs)} without.",
+        f"Main loss after {STEPS} steps, the range of {len(ours)} seeds:",
+        f"{span(ours)} with the head, {span(theirs)} without.",
         "Going deeper, section 5: the heads bring gradient to the lower layers.",
         "Rethinking, section 4: no faster start; the heads regularize.",
     )
     for i, line in enumerate(lines):
-        sheet.fitted_text(0, 374 + 20 * i, line, SHEET, NOTE, fill="muted")
+        sheet.fitted_text(0, 368 + 19 * i, line, SHEET, NOTE, fill="muted")
     title = f"Gradient by depth in mini_v3, head after {state['place']}: {summary}"
     return Picture(sheet.svg(title, " ".join(lines)), summary)
 

@@ -11,6 +11,7 @@ CONTROLS = [
     Choice("kernel", "kernel", ["1x1", "3x3"], "3x3"),
     Steps("eps", "eps", [1e-8, 1e-4, 1.0], 1.0),
     Check("bias", "count the bias", False),
+    Grid("drawing", "draw here"),
 ]
 SWEEP = {"width": [8, 64, 256]}
 
@@ -193,6 +194,43 @@ class Check:
 
     def face(self):
         return {"kind": "check"}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A drawing of `side` x `side` cells, made with pointer, finger or keyboard.
+
+    Its value is a text with one digit for each cell, row by row, from "0", paper, to
+    `full`, ink; blank unless given.
+    """
+
+    name: str
+    label: str
+    side: int = 8
+    full: int = 8
+    value: str = ""
+
+    def __post_init__(self):
+        object.__setattr__(self, "value", self.value or "0" * self.side**2)
+
+    @property
+    def values(self):
+        """The drawing that it starts with; the others are too many to list."""
+        return [self.value]
+
+    def check(self, value):
+        """`value` if it is such a text; ValueError if not."""
+        inks = "0123456789"[: self.full + 1]
+        cells = self.side**2
+        if not isinstance(value, str) or len(value) != cells or set(value) - set(inks):
+            raise ValueError(
+                f"{self.name} = {value!r} must be a text of {cells} digits from 0 to "
+                f"{self.full}, one for each cell, row by row"
+            )
+        return value
+
+    def face(self):
+        return {"kind": "grid", "side": self.side, "full": self.full}
 
 
 @dataclass(frozen=True)

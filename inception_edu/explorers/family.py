@@ -189,7 +189,7 @@ def shown_name(name, figures):
     return f"{name} ({'release' if figures == 'released' else 'paper'})"
 
 
-BOX = (52, 34, SHEET - 62, 290)  # x, y, width, height of the axes
+BOX = (52, 34, SHEET - 74, 290)  # x, y, width, height of the axes
 
 
 def plot_of(sheet, members, log):

@@ -1,7 +1,8 @@
-"""The feature maps explorer: what does each branch see in this picture?
+"""The feature maps explorer: what does each branch answer to this picture?
 
-The network runs once for each picture; what its layers answered is kept, so every
-other control only draws. `figures/activations.py` says what is kept,
+The picture is a photograph, one of the reader's own, a handwritten digit, or one that
+the reader draws. The network runs once for each; what its layers answered is kept, so
+every other control only draws. `figures/activations.py` says what is kept,
 `figures/feature_maps.py` draws it.
 """
 
@@ -9,18 +10,24 @@ from collections import OrderedDict
 from functools import cache
 
 from inception_edu.explorers import make
-from inception_edu.explorers.controls import Check, Choice, Picture, Range
-from inception_edu.figures.feature_maps import EVERY, feature_sheet, in_words
+from inception_edu.explorers.controls import Check, Choice, Grid, Picture, Range
+from inception_edu.figures.feature_maps import (
+    EVERY,
+    EVERY_LAYER,
+    Photo,
+    evenly,
+    feature_sheet,
+    in_words,
+)
+from inception_edu.figures.png import data_uri, rgb_png
+from inception_edu.text import percent
 
-QUESTION = "What does each branch see in this picture?"
-KEPT = 24  # recordings in memory, the last ones used; v4's has 9 MB
+KEPT = 24  # recordings in memory, the last ones used
 SIDE = 48  # of a picture with a digit, in pixels
 MOST_FRAMES = 60
-PICTURES = {
-    "digit": "a handwritten digit",
-    "china": "photo: a temple",
-    "flower": "photo: a flower",
-}
+QUESTION = "What does each branch answer to this picture?"
+PICTURES = {"digit": "a handwritten digit", "drawing": "your drawing"}
+PHOTOGRAPHS = {"china": "photo: a temple", "flower": "photo: a flower"}
 # Which mini stands in for a network whose published weights cannot be fetched.
 STAND_INS = {
     "googlenet": "mini_reduced",
@@ -52,11 +59,11 @@ def photograph(name):
     return load_sample_image(f"{name}.jpg")
 
 
-def digit_picture(digit, size):
-    """A digit `size` pixels tall on a crop of a photograph: an RGB PIL image, 48x48.
+def digit_picture(ink, size):
+    """Ink `(8, 8)`, 0 to 16, drawn `size` pixels tall: an RGB PIL image, 48x48.
 
     Drawn as in `digits_at_scale`, without its chance: always the middle of the same
-    crop, contrast 170 of 255, opacity 90 %, no tint.
+    crop of a photograph, contrast 170 of 255, opacity 90 %, no tint.
     """
     from PIL import Image
 
@@ -64,9 +71,15 @@ def digit_picture(digit, size):
 
     pixels = photograph("china")[150 : 150 + SIDE, 430 : 430 + SIDE].copy()
     start = (SIDE - size) // 2
-    window = pixels[start : start + size, start : start + size]
-    paint_digit(window, handwriting()[digit])
+    paint_digit(pixels[start : start + size, start : start + size], ink)
     return Image.fromarray(pixels)
+
+
+def ink_of(drawing):
+    """The ink `(8, 8)`, 0 to 16, of a drawing's 64 digits from 0 to 8."""
+    import numpy as np
+
+    return 2 * np.array([int(cell) for cell in drawing], np.int32).reshape(8, 8)
 
 
 # The network.
@@ -184,8 +197,11 @@ class Viewer:
         """`(key, image)` of the state's picture."""
         name = state["picture"]
         if name == "digit":
-            key = ("digit", state["digit"], state["size"])
-            return key, digit_picture(state["digit"], state["size"])
+            ink, size = handwriting()[state["digit"]], state["size"]
+            return ("digit", state["digit"], size), digit_picture(ink, size)
+        if name == "drawing":
+            key = ("drawing", state["drawing"], state["size"])
+            return key, digit_picture(ink_of(state["drawing"]), state["size"])
         if name == "yours":
             return ("yours", id(self.own)), self.own.image
         from PIL import Image
@@ -198,77 +214,84 @@ class Viewer:
     def remarks(self, state):
         """What a reader should know about this picture and this network."""
         found = [self.subject.remark] if self.subject.remark else []
-        if state["picture"] == "digit":
-            words = f"drawn: {state['digit']}, {state['size']} pixels tall"
+        picture = state["picture"]
+        if picture == "digit":
+            words = f"A {state['digit']}, {state['size']} pixels tall."
             if not self.subject.reads_digits:
-                words += "; its classes may hold no digits"
+                words += " This network may have no class for digits."
             found.append(words)
+        elif picture == "drawing":
+            blank = not state["drawing"].strip("0")
+            words = f"Your drawing, {state['size']} pixels tall."
+            found.append("Nothing is drawn yet: draw a digit." if blank else words)
         elif self.subject.reads_digits:
-            found.append("it knows digits only, and names one in any picture")
-        if state["picture"] == "yours" and self.own.remark:
-            found.append(f"your picture: {self.own.remark}")
+            found.append("It knows digits only, and names one in any picture.")
+        if picture == "yours" and self.own.remark:
+            found.append(f"Your picture: {self.own.remark}.")
         if not self.subject.classes:
-            found.append("class names unknown: pass classes=[...]")
+            found.append("Class names unknown: pass classes=[...].")
         return found
 
     def draw(self, state):
         """The picture of a state, with prediction and strongest branch in the line."""
-        photo, recording = self.see(state)
-        name, layer, branch = state["layer"], recording.layers[state["layer"]], EVERY
-        if state["branch"] != EVERY:
-            branch = state["branch"]
-            if branch not in layer.branches:
-                has = ", ".join(layer.branches)
-                raise ValueError(
-                    f"{name} has no branch {branch}: take {has}, or {EVERY}"
-                )
-        remarks = self.remarks(state)
+        window, recording = self.see(state)
+        name, branch = state["layer"], state["branch"]
+        layers = (
+            recording.layers if name == EVERY_LAYER else {name: recording.layers[name]}
+        )
+        if branch != EVERY and not any(branch in la.branches for la in layers.values()):
+            has = ", ".join(recording.layers[name].branches)
+            raise ValueError(f"{name} has no branch {branch}: take {has}, or {EVERY}")
+        remarks, names = self.remarks(state), self.subject.classes
         sheet = feature_sheet(
-            photo,
+            photo_of(window, state["picture"]),
             recording,
             name,
             branch,
             count=state["channels"],
             by=state["by"],
             shared=state["shared"],
-            names=self.subject.classes,
+            names=names,
             remarks=remarks,
         )
-        names = self.subject.classes
-        (first, probability), *_ = recording.top(1)
-        said = names[first] if names else f"class {first}"
-        shares = layer.shares()
-        if branch == EVERY:
-            branch = max(shares, key=shares.get)
-        channel = layer.branches[branch].strongest(1, state["by"])[0]
-        which = f"the {branch} branch" if len(shares) > 1 else "the one output"
-        part = f" {shares[branch]:.0%} of the response," if len(shares) > 1 else ""
-        summary = (
-            f"{self.subject.name} says {said} ({probability:.0%}); in {name} {which} "
-            f"gives{part} channel {channel} the most of its {layer_size(layer, branch)}"
-        )
-        if not any(shares.values()):
-            summary = (
-                f"{self.subject.name} says {said} ({probability:.0%}); {name} does not "
-                "answer to this picture at all"
-            )
-        if self.subject.remark:
-            summary += f"; {self.subject.remark}"
-        words = "; ".join((in_words(recording, name, names, by=state["by"]), *remarks))
+        summary = self.summarise(recording, layers, branch, state["by"])
+        words = " ".join((in_words(recording, name, names, by=state["by"]), *remarks))
         title = f"Feature maps of {self.subject.name}, {name}: {summary}"
         return Picture(sheet.svg(title, words), summary)
 
+    def summarise(self, recording, layers, branch, by):
+        """What the network answers, and which branch gives most of the response."""
+        names = self.subject.classes
+        (first, probability), *_ = recording.top(1)
+        answer = names[first] if names else f"class {first}"
+        parts = []
+        for path, layer in layers.items():
+            shares = layer.shares()
+            if not any(shares.values()):
+                parts.append(f"{path} does not answer to this picture at all")
+            elif len(layers) > 1 and len(shares) > 1:
+                best = max(shares, key=shares.get)
+                parts.append(f"{best} in {path} ({percent(shares[best])})")
+            elif len(layers) == 1:
+                best = branch if branch in shares else max(shares, key=shares.get)
+                channel = layer.branches[best].strongest(1, by)[0]
+                words = f"in {path} channel {channel} answers most"
+                if len(shares) > 1:
+                    words = f"the {best} branch gives {percent(shares[best])} of the "
+                    words += f"response of {path}, channel {channel} the most"
+                parts.append(words)
+        lead = "strongest branches: " if len(layers) > 1 else ""
+        line = f"{self.subject.name} answers {answer} ({percent(probability)})"
+        line += f"; {lead}{', '.join(parts)}" if parts else ""
+        line += f"; {self.subject.remark}" if self.subject.remark else ""
+        return f"{line}."
 
-def layer_size(layer, branch):
-    return len(layer.branches[branch].mean)
 
-
-def even(values, most):
-    """At most so many of the values, evenly spaced, both ends among them."""
-    if len(values) <= most:
-        return list(values)
-    last = len(values) - 1
-    return [values[round(i * last / (most - 1))] for i in range(most)]
+def photo_of(window, picture):
+    """The `Photo` of what the network saw; exact where it is a digit."""
+    if picture in PICTURES and window.size == (SIDE, SIDE):
+        return Photo(SIDE, SIDE, data_uri(rgb_png(SIDE, SIDE, window.tobytes())))
+    return Photo.of(window)
 
 
 def feature_maps(
@@ -292,10 +315,12 @@ def feature_maps(
 
     own = None if picture is None else read_picture(picture)
     viewer = Viewer(subject_of(model, preprocessing, classes), own)
-    pictures = PICTURES | ({"yours": "yours"} if own else {})
+    pictures = PICTURES | PHOTOGRAPHS | ({"yours": "your picture"} if own else {})
+    if not viewer.subject.reads_digits:
+        del pictures["drawing"]
     state = {"picture": viewer.start, "digit": 3, "size": 24}
     _, recording = viewer.see(state)
-    layers = {
+    layers = {EVERY_LAYER: EVERY_LAYER} | {
         name: f"{name} ({layer.grid[0]}x{layer.grid[1]})"
         for name, layer in recording.layers.items()
     }
@@ -303,9 +328,8 @@ def feature_maps(
     for layer in recording.layers.values():
         if len(layer.branches) > 1:
             branches += [b for b in layer.branches if b not in branches]
-    wide = [n for n, layer in recording.layers.items() if len(layer.branches) > 2]
     controls = [
-        Choice("layer", "layer", layers, (wide or list(layers))[0]),
+        Choice("layer", "layer", layers, EVERY_LAYER),
         Choice("branch", "branch", branches, EVERY),
         Choice("picture", "picture", pictures, viewer.start),
         Choice("digit", "which digit", list(range(10)), 3),
@@ -314,12 +338,21 @@ def feature_maps(
         Choice("by", "strongest by", {"mean": "mean", "peak": "peak"}, "mean"),
         Check("shared", "one scale for the whole layer", False),
     ]
+    if "drawing" in pictures:
+        controls.append(Grid("drawing", "draw a digit"))
 
     def adjust(values, changed, named):
-        """Moving the digit shows it; a layer without the branch shows every one."""
-        if {"digit", "size"} & changed and "picture" not in named:
-            values["picture"] = "digit"
-        has = recording.layers[values["layer"]].branches
+        """Drawing shows the drawing, moving the digit the digit.
+
+        A layer without the branch shows every one.
+        """
+        if "picture" not in named:
+            if "drawing" in changed:
+                values["picture"] = "drawing"
+            elif "digit" in changed or ("size" in changed and is_photo(values)):
+                values["picture"] = "digit"
+        found = recording.layers.get(values["layer"])
+        has = found.branches if found else ()
         if (
             "layer" in changed
             and "branch" not in changed
@@ -328,20 +361,33 @@ def feature_maps(
             values["branch"] = EVERY
         return values
 
+    def is_photo(values):
+        return values["picture"] not in PICTURES
+
+    def inactive(values):
+        if values["layer"] != EVERY_LAYER:
+            return {}
+        some = ("branch", "channels", "by", "shared")
+        return dict.fromkeys(some, "choose one layer")
+
     if viewer.subject.reads_digits and own is None:
         sizes = controls[4].values
-        sweep = {"layer": even(list(layers), MOST_FRAMES // len(sizes)), "size": sizes}
+        sweep = {
+            "layer": evenly(list(layers), MOST_FRAMES // len(sizes)),
+            "size": sizes,
+        }
     else:
         shown = ["yours"] * bool(own) + ["china", "flower"]
         sweep = {
             "picture": shown,
-            "layer": even(list(layers), MOST_FRAMES // len(shown)),
+            "layer": evenly(list(layers), MOST_FRAMES // len(shown)),
         }
     explorer = make(
         "feature_maps",
         controls=controls,
         draw=viewer.draw,
         adjust=adjust,
+        inactive=inactive,
         sweep=sweep,
         **options,
     )

@@ -124,11 +124,76 @@ const makeControl = (face) => {
   return { name: face.name, face, input, row, player, tell, read, write, rest, next, restart };
 };
 
+// A small drawing: every cell is a switch, the arrow keys go from one to the next, and
+// pointer or finger leaves a line about one cell wide.
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const makeGrid = ({ name, label, side, full }) => {
+  const places = [...Array(side * side).keys()];
+  const cell = (i) => make("button", { ...KEYS, type: "button", role: "switch", tabindex: i ? -1 : 0, "aria-label": `row ${Math.floor(i / side) + 1}, column ${(i % side) + 1}` });
+  const cells = places.map(cell), clear = make("button", { ...KEYS, type: "button" }, "Clear");
+  const input = make("div", { class: "ie-cells", role: "group", "aria-label": `${label}: arrow keys move, space fills`, style: `--side: ${side}` }, ...cells);
+  const why = make("small", { class: "ie-why" });
+  const row = make("div", { class: "ie-control ie-grid" }, make("span", {}, label), clear, input, why);
+  let ink = places.map(() => 0), last = null;
+  const show = () => cells.forEach((node, i) => {
+    node.style.setProperty("--ink", `${(100 * ink[i]) / full}%`);
+    node.setAttribute("aria-checked", String(ink[i] > 0));
+  });
+  const change = (to) => {
+    if (to.every((value, i) => value === ink[i])) return;
+    ink = to;
+    show();
+    input.dispatchEvent(new Event("input"));
+  };
+  const at = ({ clientX, clientY }) => {
+    const { left, top, width, height } = input.getBoundingClientRect();
+    return [((clientX - left) / width) * side - 0.5, ((clientY - top) / height) * side - 0.5];
+  };
+  // How much of the line from one point to another covers a cell, 0 to 1.
+  const covers = ([x0, y0], [x1, y1], i) => {
+    const [x, y] = [(i % side) - x0, Math.floor(i / side) - y0], [dx, dy] = [x1 - x0, y1 - y0];
+    const along = Math.max(0, Math.min(1, (x * dx + y * dy) / (dx * dx + dy * dy || 1)));
+    return Math.max(0, Math.min(1, 1.2 - Math.hypot(x - along * dx, y - along * dy)));
+  };
+  const line = (event) => {
+    const to = at(event);
+    change(ink.map((value, i) => Math.max(value, Math.round(full * covers(last ?? to, to, i)))));
+    last = to;
+  };
+  input.addEventListener("pointerdown", (event) => { input.setPointerCapture(event.pointerId); line(event); });
+  input.addEventListener("pointermove", (event) => { if (last) line(event); });
+  ["pointerup", "pointercancel"].forEach((end) => input.addEventListener(end, () => { last = null; }));
+  input.addEventListener("click", (event) => { // from a key: a pointer's has drawn already
+    const place = cells.indexOf(event.target);
+    if (!event.detail && place >= 0) change(ink.map((value, i) => (i === place ? (value ? 0 : full) : value)));
+  });
+  input.addEventListener("keydown", (event) => {
+    const step = ARROWS[event.key], place = cells.indexOf(event.target);
+    if (step || event.key === " ") event.stopPropagation();
+    if (!step) return;
+    event.preventDefault();
+    const [x, y] = [(place % side) + step[0], Math.floor(place / side) + step[1]];
+    if (x < 0 || y < 0 || x >= side || y >= side) return;
+    const next = cells[y * side + x];
+    [event.target.tabIndex, next.tabIndex] = [-1, 0];
+    next.focus();
+  });
+  clear.addEventListener("click", () => change(places.map(() => 0)));
+  const read = () => ink.join("");
+  const write = (value) => { ink = [...value].map(Number); show(); };
+  const rest = (reason) => {
+    input.inert = clear.disabled = Boolean(reason);
+    row.classList.toggle("ie-off", Boolean(reason));
+    why.textContent = reason;
+  };
+  return { name, face: { label }, input, row, tell: show, read, write, rest };
+};
+
 // ---- the explorer ----
 
 export default { render({ model, el }) {
   const face = model.get("_face");
-  const controls = face.controls.map(makeControl);
+  const controls = face.controls.map((c) => (c.kind === "grid" ? makeGrid(c) : makeControl(c)));
   const buttons = [...face.buttons, ["", "Reset"]].map(([, text]) => make("button", { ...KEYS, type: "button" }, text));
   const picture = make("div", { class: "ie-picture-place" });
   const shadow = make("div", { class: "ie-ghost", "aria-hidden": "true" });

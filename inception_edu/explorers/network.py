@@ -273,8 +273,7 @@ def draw(state, own=None):
             rows += [row.modules for row in opened(usual[0], state).rows]
         draw_tables(sheet, foot - 14, pair, tables, amount, axis_end(rows, amount))
         foot += max(len(shortened(table.rows)) for table in tables) * ROW
-    draw_legend(sheet, foot + 16, pair, amount)
-    sheet.height = max(400, foot + 24)
+    sheet.height = max(400, draw_legend(sheet, foot + 16, pair, amount))
     listed = "; ".join(
         f"{network.name}, {SHOWN[amount]} {table.title}: "
         + ", ".join(
@@ -319,6 +318,8 @@ def inactive(values):
         found["same_scale"] = "only one network is shown"
     if not values["stage"]:
         found["module"] = "open a stage first"
+    if values["module"] and values["beside"] == NOTHING:
+        found["order"] = "layers stand as they run"
     return found
 
 

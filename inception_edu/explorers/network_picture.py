@@ -26,6 +26,7 @@ from inception_edu.figures.plot import (
 )
 from inception_edu.figures.svg import Strokes, text_width
 from inception_edu.figures.theme import PALETTE, on_color
+from inception_edu.text import percent
 
 SHOWN = {"macs": "MACs", "params": "parameters", "memory": "activation memory"}
 MOST_ROWS, MOST_LABELS = 24, 8
@@ -58,9 +59,8 @@ def draw_blocks(sheet, top, network, end, stage, amount, high):
     key = f"axis {SHOWN[amount]} of {network.name} 0 to {tick(end)}"
     sheet.line((plot.x, plot.bottom), (plot.right, plot.bottom), width=1, key=key)
     whole = words(total(network.modules, amount), amount)
-    sheet.text(
-        0, top + 14, f"{network.title}: {whole} {SHOWN[amount]}", NOTE, bold=True
-    )
+    title = f"{network.title}: {whole} {SHOWN[amount]}"
+    sheet.fitted_text(0, top + 14, title, SHEET - 2, NOTE, bold=True)
     tallest = max(module.grid[0] for module in network.modules)
     found, start = [], 0
     for number, (grid, run) in enumerate(stages(network.modules), 1):
@@ -140,7 +140,7 @@ def draw_tables(sheet, y, pair, tables, amount, end):
     """The rows of each network as bars from 0 to `end`, side by side."""
     alone, gap = len(pair) == 1, 16
     column = (SHEET - gap * (len(pair) - 1)) / len(pair)
-    room = 240 if alone else max(table.room for table in tables)
+    room = 264 if alone else max(table.room for table in tables)
     scale = (column - room - (122 if alone else 66)) / end
     for number, (network, table) in enumerate(zip(pair, tables, strict=True)):
         left, above = number * (column + gap), y
@@ -155,7 +155,7 @@ def draw_tables(sheet, y, pair, tables, amount, end):
             draw_bar(sheet, left + room, above - 15, scale, row.modules, amount)
             value = words(cost, amount)
             if whole:
-                value += f" ({cost / whole:.1%})"
+                value += f" ({percent(cost / whole, 1)})"
             sheet.text(left + column, above, value, NOTE, anchor="end")
             if row.pick:
                 pick(sheet, left, above - 15, column, ROW - 2, row.pick)
@@ -186,9 +186,10 @@ def shortened(rows):
 
 
 def draw_legend(sheet, y, pair, amount):
-    """The colours of the kernels, in the palette's order."""
+    """The colours of the kernels, in the palette's order; returns where they end."""
     modules = [module for network in pair for module in network.modules]
     legend(sheet, 0, y, [(k, k, "box") for k in parts(modules, amount)])
+    return sheet.items[-1].y + 8
 
 
 # ---- one module, open --------------------------------------------------------

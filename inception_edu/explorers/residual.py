@@ -26,6 +26,7 @@ from typing import NamedTuple
 from inception_edu.explorers.controls import Check, Picture, Range, Steps
 from inception_edu.figures.plot import NOTE, SHEET, Plot, label, number, times
 from inception_edu.figures.svg import Drawing
+from inception_edu.text import percent
 
 TABLE = Path(__file__).with_suffix(".csv")
 SCALES = [0.0, 0.05, 0.1, 0.17, 0.2, 0.3, 0.5, 1.0]
@@ -145,9 +146,9 @@ def draw(state):
     formula = "root of 1 + n scale²" if norm else "root of (1 + scale²) to the n"
     words = (
         f"Predicted: {law(scale, norm, depth):,.4g}, the {formula}. "
-        f"{now.zeros:.0%} of the activations are 0."
+        f"{percent(now.zeros)} of the activations are 0."
     )
-    sheet.text(0, 412, words, NOTE)
+    sheet.fitted_text(0, 412, words, SHEET - 2, NOTE)
     title = f"Residual scale, norm {'on' if norm else 'off'}: {summary}"
     return Picture(sheet.svg(title, words), f"{summary}.")
 

@@ -138,7 +138,8 @@ def headline(state, runs):
         return f"{known.name} is paused: press Train to continue"
     return (
         f"Next: {state['model']}, recipe {state['recipe']}, seed {state['seed']}, "
-        f"{state['epochs']} epochs of {state['images']:,} images"
+        f"{state['epochs']} epoch{'s' * (state['epochs'] > 1)} of "
+        f"{state['images']:,} images"
     )
 
 
@@ -167,7 +168,7 @@ def draw_with(state, runs):
     """The picture of a state and the runs so far; pure."""
     groups = stored(state["beside"])
     sheet = Drawing(SHEET, 440)
-    sheet.fitted_text(0, 16, headline(state, runs), SHEET, LABEL, bold=True)
+    sheet.fitted_text(0, 16, headline(state, runs), SHEET - 2, LABEL, bold=True)
     draw_curves(sheet, state, runs)
     draw_scales(sheet, runs, groups)
     if groups:

@@ -6,83 +6,29 @@ in torchvision's, timm's or the reader's own. A layer without branches is one br
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-KEPT = 12  # strongest channels of a branch whose maps are kept, by mean and by peak
+from inception_edu.figures.recording import KEPT, Branch, Layer, Recording, largest
+
 MOST_PIXELS = 32  # side of a kept map; larger ones are averaged down
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-
-
-class Branch(NamedTuple):
-    """The answers of one branch, negative ones counted as zero, as numpy arrays.
-
-    `mean` and `peak` are `(channels,)`, over the grid; `where` is `(h, w)`, the mean
-    over the channels; `maps` holds the strongest channels, `{channel: (h, w)}`. `h`
-    and `w` are the grid's, at most 32.
-    """
-
-    mean: object
-    peak: object
-    where: object
-    maps: dict
-    kernel: str = ""  # of its last convolution, such as "5x5", or "pool"
-
-    def strongest(self, count, by="mean"):
-        """The channels with the largest mean or peak, strongest first."""
-        return largest(getattr(self, by), min(count, KEPT))
-
-
-class Layer(NamedTuple):
-    """One module's branches by name, and its grid `(height, width)`."""
-
-    grid: tuple
-    branches: dict
-
-    @property
-    def channels(self):
-        return sum(len(branch.mean) for branch in self.branches.values())
-
-    def shares(self):
-        """`{branch: its part of the layer's whole response}`, all 0 if that is 0."""
-        sums = {name: float(b.mean.sum()) for name, b in self.branches.items()}
-        whole = sum(sums.values())
-        return {name: value / whole if whole else 0.0 for name, value in sums.items()}
-
-
-class Recording(NamedTuple):
-    """`layers` by path, in the order they ran, and the class scores `(classes,)`."""
-
-    layers: dict
-    logits: object
-
-    def top(self, count=5):
-        """`[(class, probability), ...]`, the most probable first."""
-        share = torch.from_numpy(self.logits).double().softmax(0)
-        found = share.topk(min(count, len(share)))
-        return list(zip(found.indices.tolist(), found.values.tolist(), strict=True))
-
-
-def largest(values, count):
-    """The places of the largest values, the largest first; of equals the last."""
-    return values.argsort(kind="stable")[::-1][:count].tolist()
 
 
 def keep(output, kernel=""):
     """The `Branch` of an output `(1, channels, H, W)`."""
     answers = output[0].detach().float().clamp(min=0)
-    mean = answers.mean((1, 2)).cpu().numpy()
-    peak = answers.amax((1, 2)).cpu().numpy()
+    mean = answers.mean((1, 2)).tolist()
+    peak = answers.amax((1, 2)).tolist()
     kept = sorted({*largest(mean, KEPT), *largest(peak, KEPT)})
     maps = torch.cat([answers.mean(0, keepdim=True), answers[kept]])
     small = tuple(min(MOST_PIXELS, side) for side in answers.shape[1:])
     if tuple(maps.shape[1:]) != small:
         maps = F.adaptive_avg_pool2d(maps[None], small)[0]
-    maps = maps.cpu().numpy()
+    maps = maps.cpu().numpy()  # a quarter of what lists would take
     channels = dict(zip(kept, maps[1:], strict=True))
     return Branch(mean, peak, maps[0], channels, kernel)
 
@@ -222,4 +168,4 @@ def record(model, x):
     }
     if not layers:
         raise ValueError("the model has no layer with a grid of more than one pixel")
-    return Recording(layers, scores[0].cpu().numpy())
+    return Recording(layers, scores[0].tolist())

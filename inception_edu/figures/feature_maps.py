@@ -1,88 +1,61 @@
 """Feature maps as a drawing: the picture, the prediction, what each branch answers.
 
-`feature_sheet` takes plain data, a PIL image and a `figures.activations.Recording`,
-and returns a `Drawing`. Maps become PNGs of 16 greys inside the SVG, a few hundred
-bytes each; the picture a JPEG.
+`feature_sheet` takes plain numbers, a `Photo` and a `figures.recording.Recording`, and
+returns a `Drawing`; it needs neither torch nor an imaging library. Maps are PNGs of 16
+greys; where a branch answers is the picture under a shade.
 """
 
 from base64 import b64encode
+from html import escape
 from io import BytesIO
+from typing import NamedTuple
+from zlib import crc32
 
-import numpy as np
-
-from inception_edu.figures.svg import Drawing, escape
+from inception_edu.figures.png import data_uri, grey_png, shade_png
+from inception_edu.figures.svg import Drawing
 from inception_edu.figures.theme import kernel_name
+from inception_edu.text import dims, percent
 
 WIDTH = 560
 LABEL, NOTE = 16, 14
-LEFT = 152  # where the maps begin; the branch's name stands before
-GREYS = 16
-PHOTO, LIT = 128, 64  # pixels stored for the picture, and for each lit one
-EVERY = "every branch"
+SIDE = 152  # of the picture, and the width of the prediction below it
+LEFT = 176  # where the maps begin
+SMOOTH = 128  # pixels stored of a larger picture, which is then drawn smoothly
+EVERY, EVERY_LAYER = "every branch", "every layer"
+MOST_LAYERS = 4  # of "every layer"
 
 
-def as_uri(image, **how):
-    """A PIL image as a data URI."""
-    buffer = BytesIO()
-    image.save(buffer, **how)
-    kind = how["format"].lower()
-    return f"data:image/{kind};base64,{b64encode(buffer.getvalue()).decode()}"
+class Photo(NamedTuple):
+    """A picture as the network saw it: its size, and itself as a data URI."""
+
+    width: int
+    height: int
+    uri: str
+
+    @classmethod
+    def of(cls, image):
+        """The `Photo` of an RGB PIL image, as a small JPEG."""
+        width, height = image.size
+        if max(image.size) > SMOOTH:
+            image = image.resize((SMOOTH, SMOOTH))
+        buffer = BytesIO()
+        image.save(buffer, format="JPEG", quality=75)
+        code = b64encode(buffer.getvalue()).decode()
+        return cls(width, height, f"data:image/jpeg;base64,{code}")
+
+    @property
+    def name(self):
+        """Its id in the page: the same for the same picture, whoever draws it."""
+        return f"ie-photo-{crc32(self.uri.encode()):08x}"
 
 
-def photo_uri(image, side):
-    """A small JPEG of the picture, at most `side` pixels."""
-    from PIL import Image
+class View(NamedTuple):
+    """How maps are shown: how many channels, the strongest by what, on which scale."""
 
-    if max(image.size) > side:
-        image = image.resize((side, side), Image.Resampling.BILINEAR)
-    return as_uri(image, format="JPEG", quality=75)
-
-
-def map_uri(values, most):
-    """A map as a PNG of 16 greys: 0 is black, `most` white."""
-    from PIL import Image
-
-    levels = np.zeros(values.shape, np.uint8)
-    if most > 0:
-        shares = np.clip(values.astype(np.float32) / most, 0, 1)
-        levels = np.round(shares * (GREYS - 1)).astype(np.uint8)
-    image = Image.frombytes("P", levels.shape[::-1], levels.tobytes())
-    image.putpalette(
-        [step * 255 // (GREYS - 1) for step in range(GREYS) for _ in "rgb"]
-    )
-    return as_uri(image, format="PNG", bits=4)
-
-
-def lit_uri(image, where):
-    """The picture, dark except where the branch answers."""
-    from PIL import Image
-
-    image = image.resize((LIT, LIT), Image.Resampling.BILINEAR)
-    where = where.astype(np.float32)
-    most = where.max()
-    light = Image.fromarray(where / most if most > 0 else where)  # mode F
-    light = np.asarray(light.resize((LIT, LIT), Image.Resampling.BILINEAR))
-    pixels = np.asarray(image, np.float32) * (0.12 + 0.88 * light[..., None])
-    return photo_uri(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), LIT)
-
-
-def place_image(sheet, x, y, side, uri, tip, *, smooth=False, pick=""):
-    """A square image; `tip` is its alt text, shown under the pointer too."""
-    style = "" if smooth else ' style="image-rendering:pixelated"'
-    pick = f' data-pick="{escape(pick)}"' if pick else ""
-    sheet.raw(
-        f'<image x="{x:g}" y="{y:g}" width="{side:g}" height="{side:g}" '
-        f'preserveAspectRatio="none" href="{uri}"{style}{pick} role="img" '
-        f'aria-label="{escape(tip)}"><title>{escape(tip)}</title></image>'
-    )
-    sheet.rect(x, y, side, side, stroke="line")
-
-
-def branch_kernel(name, branch):
-    """The palette's name for a branch: a pooling one, or its last convolution."""
-    if "pool" in name or not branch.kernel:
-        return "pool" if "pool" in name else kernel_name(name)
-    return kernel_name(branch.kernel)
+    photo: Photo
+    count: int
+    by: str
+    most: float | None  # drawn white; None for each map's own maximum
 
 
 def feature_sheet(
@@ -97,101 +70,197 @@ def feature_sheet(
     names=None,
     remarks=(),
 ):
-    """A `Drawing` of what `recording.layers[layer]` answers to `photo`.
+    """A `Drawing` of what `recording.layers[layer]` answers to a `Photo`.
 
-    `photo`: what the network saw, an RGB PIL image. `branch`: one branch, or
-    "every branch". `count` channels of each, the strongest by their "mean" or
-    "peak"; each from black to its own largest value, or all `shared`. `names`: of
-    the classes. `remarks`: up to two lines beside the picture.
+    `layer`: one of the recording's, or "every layer". `branch`: one branch, or "every
+    branch". `count` channels of each, the strongest by their "mean" or "peak"; each
+    from black to its own maximum, or all `shared`. `names`: of the classes.
+    `remarks`: lines below.
     """
-    found = recording.layers[layer]
-    alone = branch if branch in found.branches else None
-    if len(found.branches) == 1:
-        (alone,) = found.branches
-    side = f"{photo.width}x{photo.height}"
-    top = 188 + 18 * max(0, len(remarks) - 1)
-    size = min(54, (WIDTH - LEFT - 4 * count) / (count + 1))
-    rows = -(-(count + 1) // 5)
-    body = rows * 114 if alone else len(found.branches) * max(size + 8, 46) + 18
-    sheet = Drawing(WIDTH, round(top + 14 + body))
-    sheet.text(0, 16, f"it sees {side}", LABEL, bold=True)
-    tip = "the picture as the network sees it"
-    smooth = photo.width > PHOTO
-    place_image(sheet, 0, 26, 132, photo_uri(photo, PHOTO), tip, smooth=smooth)
-    draw_prediction(sheet, recording.top(), names)
-    for line, remark in enumerate(remarks):
-        sheet.fitted_text(LEFT, 158 + 18 * line, remark, WIDTH - LEFT, NOTE)
-    height, width = found.grid
-    head = f"{layer}: {found.channels} channels of {height}x{width}"
-    sheet.fitted_text(0, top, f"{head}; white is strong", WIDTH, LABEL, bold=True)
-    largest = max(
-        (float(m.max()) for b in found.branches.values() for m in b.maps.values()),
-        default=0.0,
+    sheet = Drawing(WIDTH, 0)
+    smooth = "" if photo.width > SMOOTH else ' style="image-rendering:pixelated"'
+    sheet.raw(
+        f'<defs><image id="{photo.name}" width="1" height="1" '
+        f'preserveAspectRatio="none" href="{photo.uri}"{smooth}/></defs>'
     )
-    scale = largest if shared else None
-    if alone:
-        draw_alone(sheet, top + 14, alone, found, photo, count, by, scale)
+    sheet.text(0, 16, f"it sees {photo.width}x{photo.height}", LABEL, bold=True)
+    tip = "the picture as the network sees it"
+    place_photo(sheet, photo, 0, 26, SIDE, tip)
+    low = draw_prediction(sheet, 26 + SIDE + 22, recording, names)
+    if layer == EVERY_LAYER:
+        end = draw_layers(sheet, recording, photo)
     else:
-        draw_rows(sheet, top + 14, found, photo, count, by, scale, size)
+        found = recording.layers[layer]
+        kept = [m for b in found.branches.values() for m in b.maps.values()]
+        most = max((max(max(row) for row in m) for m in kept), default=0.0)
+        view = View(photo, count, by, most if shared else None)
+        head = f"{layer}: {found.channels} channels of {dims(found.grid)}"
+        sheet.fitted_text(LEFT, 16, head, WIDTH - LEFT, LABEL, bold=True)
+        alone = branch if branch in found.branches else None
+        if len(found.branches) == 1:
+            (alone,) = found.branches
+        if alone:
+            end = draw_alone(sheet, alone, found.branches[alone], view)
+        else:
+            end = draw_branches(sheet, found, view)
+    y = max(low, end) + 8
+    for remark in remarks:
+        sheet.fitted_text(0, y + 10, remark, WIDTH, NOTE, fill="muted")
+        y += 19
+    sheet.height = round(max(400, y))
     return sheet
 
 
-def draw_prediction(sheet, top, names):
-    """The most probable classes, each with a bar and its probability."""
-    sheet.text(LEFT, 16, "it says", LABEL, bold=True)
-    for row, (number, share) in enumerate(top):
-        y = 26 + 22 * row
+# ---- pictures ----------------------------------------------------------------
+
+
+def place_photo(sheet, photo, x, y, side, tip, pick=""):
+    """The picture as a square; `tip` is its alt text, shown under the pointer too."""
+    sheet.raw(
+        f'<use href="#{photo.name}" transform="translate({x:g} {y:g}) '
+        f'scale({side:g})"{_pick(pick)} role="img" aria-label="{escape(tip)}">'
+        f"<title>{escape(tip)}</title></use>"
+    )
+    sheet.rect(x, y, side, side, stroke="line")
+
+
+def place_map(sheet, x, y, side, rows, most, tip, pick=""):
+    """A map as a square, white where it is `most`, its maximum unless given."""
+    uri = data_uri(grey_png(scaled(rows, most)))
+    sheet.raw(
+        f'<image x="{x:g}" y="{y:g}" width="{side:g}" height="{side:g}" '
+        f'preserveAspectRatio="none" href="{uri}" style="image-rendering:pixelated"'
+        f'{_pick(pick)} role="img" aria-label="{escape(tip)}">'
+        f"<title>{escape(tip)}</title></image>"
+    )
+    sheet.rect(x, y, side, side, stroke="line")
+
+
+def place_lit(sheet, photo, x, y, side, where, tip, pick=""):
+    """The picture, dark except where a branch answers."""
+    place_photo(sheet, photo, x, y, side, tip)
+    uri = data_uri(shade_png(scaled(where)))
+    sheet.raw(
+        f'<image x="{x:g}" y="{y:g}" width="{side:g}" height="{side:g}" '
+        f'preserveAspectRatio="none" href="{uri}"{_pick(pick)}/>'
+    )
+
+
+def scaled(rows, most=None):
+    """Rows divided by `most`, or by their maximum; all 0 where that is 0."""
+    rows = rows.tolist() if hasattr(rows, "tolist") else rows
+    most = max(max(row) for row in rows) if most is None else most
+    return [
+        [value / most for value in row] if most > 0 else [0] * len(row) for row in rows
+    ]
+
+
+def _pick(pick):
+    return f' data-pick="{escape(pick)}"' if pick else ""
+
+
+# ---- the prediction ----------------------------------------------------------
+
+
+def draw_prediction(sheet, y, recording, names):
+    """What the network answers: every class of ten, else the five most probable."""
+    sheet.text(0, y, "it answers", LABEL, bold=True)
+    shares = recording.probabilities()
+    best = max(shares)
+    if len(shares) > 10:
+        for number, share in recording.top():
+            name = names[number] if names else f"class {number}"
+            sheet.fitted_text(0, y + 20, name, SIDE, NOTE, bold=share == best)
+            draw_share(sheet, y + 24, 0, share, share == best)
+            y += 40
+        return y
+    for number, share in enumerate(shares):
         name = names[number] if names else f"class {number}"
-        bold = row == 0
-        sheet.fitted_text(LEFT, y + 14, name, 172, NOTE, bold=bold)
-        sheet.rect(332, y + 2, max(158 * share, 0.5), 15, "accent" if bold else "line")
-        text = f"{share:.1%}"
-        sheet.text(WIDTH, y + 14, text, NOTE, anchor="end", bold=bold)
+        sheet.fitted_text(0, y + 19, name, 60, NOTE, bold=share == best)
+        draw_share(sheet, y + 7, 64 if len(name) > 3 else 24, share, share == best)
+        y += 19
+    return y
 
 
-def draw_rows(sheet, y, found, photo, count, by, scale, size):
-    """A row for each branch: its name, where it answers, its strongest channels."""
-    sheet.text(LEFT, y + 13, "where", NOTE, fill="muted")
-    x = LEFT + max(size + 4, 52)
-    sheet.text(x, y + 13, f"strongest channels by {by}", NOTE, fill="muted")
-    y += 18
-    shares = found.shares()
-    pitch = max(size + 8, 46)
-    for name, branch in found.branches.items():
-        kernel = branch_kernel(name, branch)
-        sheet.rect(0, y + 2, 14, 14, kernel, hatch=kernel)
-        sheet.fitted_text(20, y + 15, name, LEFT - 26, LABEL, bold=True)
-        note = f"{len(branch.mean)} ch., {shares[name]:.0%}"
-        sheet.fitted_text(20, y + 34, note, LEFT - 26, NOTE)
-        x, pick = LEFT, f"branch={name}"
+def draw_share(sheet, y, x, share, is_best):
+    """A bar from `x` on a scale of 0 to 100 %, with its number."""
+    fill = "accent" if is_best else "line"
+    wide = (SIDE - 50 - x) * share
+    sheet.rect(x, y, max(wide, 0.5), 13, fill)
+    text = percent(share)
+    sheet.text(SIDE, y + 12, text, NOTE, anchor="end", bold=is_best)
+
+
+# ---- the maps ----------------------------------------------------------------
+
+
+def draw_layers(sheet, recording, photo):
+    """A row for each layer: where each of its branches answers; returns the end."""
+    head = "where each branch answers, layer by layer"
+    sheet.fitted_text(LEFT, 16, head, WIDTH - LEFT, LABEL, bold=True)
+    y = 26
+    for name in evenly(list(recording.layers), MOST_LAYERS):
+        layer = recording.layers[name]
+        title = f"{name}: {layer.channels} channels of {dims(layer.grid)}"
+        sheet.fitted_text(LEFT, y + 14, title, WIDTH - LEFT, NOTE)
+        pitch = min(98, (WIDTH - LEFT) / len(layer.branches))
+        size, shares = min(62, pitch - 4), layer.shares()
+        for place, (part, branch) in enumerate(layer.branches.items()):
+            x, kernel = LEFT + place * pitch, branch_kernel(part, branch)
+            tip, pick = f"{name}: where {part} answers", f"layer={name}"
+            place_lit(sheet, photo, x, y + 20, size, branch.where, tip, pick)
+            sheet.rect(x, y + 20 + size + 3, size, 4, kernel)
+            note = f"{part} {percent(shares[part])}"
+            sheet.fitted_text(x, y + size + 40, note, pitch - 2, NOTE)
+        y += size + 46
+    return y
+
+
+def draw_branches(sheet, layer, view):
+    """A row for each branch: where it answers, its strongest channels."""
+    size = min(54, (WIDTH - LEFT) / (view.count + 1) - 4)
+    y, shares = 26, layer.shares()
+    for name, branch in layer.branches.items():
+        kernel, pick = branch_kernel(name, branch), f"branch={name}"
+        sheet.rect(LEFT, y + 3, 12, 12, kernel, hatch=kernel)
+        note = (
+            f"{name}: {percent(shares[name])} of the response, {len(branch.mean)} ch."
+        )
+        sheet.fitted_text(LEFT + 18, y + 14, note, WIDTH - LEFT - 18, NOTE)
+        x, y = LEFT, y + 20
         tip = f"where {name} answers"
-        uri = lit_uri(photo, branch.where)
-        place_image(sheet, x, y, size, uri, tip, smooth=True, pick=pick)
-        for channel in branch.strongest(count, by):
+        place_lit(sheet, view.photo, x, y, size, branch.where, tip, pick)
+        for channel in branch.strongest(view.count, view.by):
             x += size + 4
             tip = describe(name, branch, channel)
-            uri = channel_uri(branch, channel, scale)
-            place_image(sheet, x, y, size, uri, tip, pick=pick)
-        y += pitch
+            place_map(sheet, x, y, size, branch.maps[channel], view.most, tip, pick)
+        y += size + 6
+    sheet.text(
+        LEFT, y + 12, f"where, then its channels by {view.by}", NOTE, fill="muted"
+    )
+    return y + 16
 
 
-def draw_alone(sheet, y, name, found, photo, count, by, scale):
+def draw_alone(sheet, name, branch, view):
     """One branch, larger: where it answers, then its strongest channels."""
-    branch, size = found.branches[name], 92
-    cells = [("where", lit_uri(photo, branch.where), f"where {name} answers")]
-    for channel in branch.strongest(count, by):
-        label = f"#{channel}: {getattr(branch, by)[channel]:.3g}"
-        uri = channel_uri(branch, channel, scale)
-        cells.append((label, uri, describe(name, branch, channel)))
-    for number, (label, uri, tip) in enumerate(cells):
-        x, top = (number % 5) * 116, y + (number // 5) * 114
-        place_image(sheet, x, top, size, uri, tip, smooth=not number)
-        sheet.fitted_text(x, top + size + 16, label, size + 2, NOTE)
+    size, y = 88, 26
+    place_lit(sheet, view.photo, LEFT, y, size, branch.where, f"where {name} answers")
+    sheet.text(LEFT, y + size + 16, "where", NOTE)
+    for place, channel in enumerate(branch.strongest(view.count, view.by), 1):
+        x, top = LEFT + (place % 4) * 98, y + (place // 4) * 112
+        tip = describe(name, branch, channel)
+        place_map(sheet, x, top, size, branch.maps[channel], view.most, tip)
+        label = f"#{channel}: {getattr(branch, view.by)[channel]:.3g}"
+        sheet.fitted_text(x, top + size + 16, label, size, NOTE)
+    shown = min(view.count, len(branch.mean))
+    return y + (shown // 4 + 1) * 112
 
 
-def channel_uri(branch, channel, scale):
-    values = branch.maps[channel]
-    return map_uri(values, float(values.max()) if scale is None else scale)
+def branch_kernel(name, branch):
+    """The palette's name for a branch: a pooling one, or its last convolution."""
+    if "pool" in name or not branch.kernel:
+        return "pool" if "pool" in name else kernel_name(name)
+    return kernel_name(branch.kernel)
 
 
 def describe(name, branch, channel):
@@ -200,18 +269,29 @@ def describe(name, branch, channel):
     return f"{name} channel {channel}: mean {mean:.3g}, peak {peak:.3g}"
 
 
+def evenly(values, most):
+    """At most so many of the values, evenly spaced, both ends among them."""
+    if len(values) <= most:
+        return list(values)
+    last = len(values) - 1
+    return [values[round(i * last / (most - 1))] for i in range(most)]
+
+
 def in_words(recording, layer, names=None, count=3, by="mean"):
     """The text twin: a line for the prediction, and one for each branch."""
-    found = recording.layers[layer]
-    said = ", ".join(
-        f"{names[number] if names else f'class {number}'} {share:.1%}"
+    answers = ", ".join(
+        f"{names[number] if names else f'class {number}'} {percent(share, 1)}"
         for number, share in recording.top()
     )
-    lines = [f"it says {said}"]
-    for name, share in found.shares().items():
-        channels = ", ".join(map(str, found.branches[name].strongest(count, by)))
-        lines.append(
-            f"{name}: {share:.0%} of the response of {layer}, strongest channels "
-            f"{channels}"
-        )
+    lines = [f"it answers {answers}"]
+    every = (
+        recording.layers if layer == EVERY_LAYER else {layer: recording.layers[layer]}
+    )
+    for path, found in every.items():
+        for name, share in found.shares().items():
+            channels = ", ".join(map(str, found.branches[name].strongest(count, by)))
+            lines.append(
+                f"{name}: {percent(share)} of the response of {path}, strongest "
+                f"channels {channels}"
+            )
     return "; ".join(lines)

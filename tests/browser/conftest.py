@@ -23,7 +23,7 @@ import nbformat
 import pytest
 
 import inception_edu as ie
-from inception_edu.explorers import NAMES
+from inception_edu.explorers import NAMES, Grid
 from tools.publish.bundle import CHROMIUM_NAMES
 
 CHROMIUM = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
@@ -253,8 +253,8 @@ class ExplorerOnPage:
     def __init__(self, locator, twin):
         self.locator, self.page, self.twin = locator, locator.page, twin
         self.name = locator.get_attribute("data-name")
-        rows = locator.locator(".ie-control").all()
-        controls = twin.controls.values()
+        rows = locator.locator(".ie-control:not(.ie-grid)").all()
+        controls = [c for c in twin.controls.values() if not isinstance(c, Grid)]
         self.controls = [
             Control(self, *pair) for pair in zip(rows, controls, strict=True)
         ]
@@ -268,7 +268,8 @@ class ExplorerOnPage:
         """`.values` of the controls, `.picture`, `.summary` and `.problem`."""
         seen = SimpleNamespace(**self.locator.evaluate(LOOK))
         pairs = zip(self.controls, seen.shown, strict=True)
-        seen.values = {control.name: control.meant(value) for control, value in pairs}
+        seen.values = self.twin.values  # a drawing stays as it is
+        seen.values |= {control.name: control.meant(value) for control, value in pairs}
         return seen
 
     @property

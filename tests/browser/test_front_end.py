@@ -15,6 +15,7 @@ from inception_edu.explorers import (
     Check,
     Choice,
     Explorer,
+    Grid,
     Picture,
     Range,
     Steps,
@@ -476,6 +477,75 @@ def test_tab_reaches_every_control_in_order_with_a_visible_focus(show):
         )
     types = ["range", "button", "select-one", "range", "checkbox", "button"]
     assert seen == [[kind, "solid", True] for kind in types]
+
+
+# A drawing.
+
+
+def sketch(**options):
+    def draw(state):
+        return Picture(Drawing(300, 60).svg("x"), state["ink"])
+
+    return Explorer("sketch", "What is it?", [Grid("ink", "draw")], draw, **options)
+
+
+def drawn(shown):
+    """The newest drawing that the page asked for, as rows."""
+    ((_, ink),) = shown.sent()[-1][1][-1]
+    return [ink[8 * row : 8 * row + 8] for row in range(8)]
+
+
+def test_a_pointer_leaves_a_line_about_one_cell_wide(show):
+    shown = show(sketch())
+    box = shown.page.locator(".ie-cells").bounding_box()
+    cell = box["width"] / 8
+    shown.page.mouse.move(box["x"] + 1.5 * cell, box["y"] + 3.5 * cell)
+    shown.page.mouse.down()
+    shown.page.mouse.move(box["x"] + 5.5 * cell, box["y"] + 3.5 * cell, steps=3)
+    shown.page.mouse.up()
+    shown.page.mouse.move(box["x"] + 5.5 * cell, box["y"] + 7.5 * cell)  # pen is up
+    rows = drawn(shown)
+    assert rows[3] == "28888820"
+    assert rows[2] == rows[4] == "02222200"
+    assert all(set(row) == {"0"} for row in (*rows[:2], *rows[5:]))
+    shown.page.get_by_role("button", name="Clear").click()
+    assert set("".join(drawn(shown))) == {"0"}
+
+
+def test_a_finger_draws_and_does_not_scroll(show):
+    shown = show(sketch(), has_touch=True, viewport={"width": 390, "height": 700})
+    cells = shown.page.locator(".ie-cells")
+    assert cells.evaluate("e => getComputedStyle(e).touchAction") == "none"
+    box = cells.bounding_box()
+    shown.page.touchscreen.tap(
+        box["x"] + box["width"] / 16, box["y"] + box["height"] / 16
+    )
+    assert drawn(shown)[0][0] == "8"
+
+
+def test_arrow_keys_move_and_space_fills_and_empties_a_cell(show):
+    shown = show(sketch())
+    keys = shown.page.keyboard
+    shown.page.get_by_role("switch", name="row 1, column 1", exact=True).focus()
+    for key in ("ArrowUp", "ArrowLeft", "ArrowRight", "ArrowDown", "Space"):
+        keys.press(key)
+    assert [row[:2] for row in drawn(shown)[:2]] == ["00", "08"]
+    here = shown.page.get_by_role("switch", name="row 2, column 2", exact=True)
+    assert here.get_attribute("aria-checked") == "true"
+    keys.press("Space")
+    assert set("".join(drawn(shown))) == {"0"}
+    focusable = shown.page.locator('.ie-cells [tabindex="0"]')
+    assert focusable.count() == 1  # one stop for the Tab key
+
+
+def test_a_drawing_is_shown_and_reset_and_can_rest(show):
+    ink = "8" * 32 + "0" * 32
+    shown = show(sketch(start={"ink": ink}, inactive=lambda values: {"ink": "not now"}))
+    switches = shown.page.get_by_role("switch", include_hidden=True)
+    assert switches.nth(31).get_attribute("aria-checked") == "true"
+    assert switches.nth(32).get_attribute("aria-checked") == "false"
+    assert shown.page.locator(".ie-cells").evaluate("e => e.inert")
+    assert shown.page.locator(".ie-why").inner_text() == "not now"
 
 
 def test_leaving_the_page_stops_listening(show):

@@ -32,7 +32,7 @@ def test_a_training_runs_beside_the_notebook(page):
     press("Pause")
     assert "nothing is training; press Train first" in explorer.look().problem
     press("Train")
-    says.filter(has_text="mini_3x3 quick 0 training").wait_for(timeout=PATIENCE)
+    says.filter(has_text="mini_3x3 quick 0 is training").wait_for(timeout=PATIENCE)
     # the kernel is free: a slider moves and a cell runs while the child trains
     seed = next(c for c in explorer.controls if c.name == "seed")
     seed.press("ArrowRight")
@@ -42,7 +42,7 @@ def test_a_training_runs_beside_the_notebook(page):
     says.filter(has_text="after 1").wait_for(timeout=PATIENCE)
     press("Pause")
     says.filter(has_text="paused").wait_for(timeout=PATIENCE)
-    assert "press Train to go on" in explorer.look().picture
+    assert "press Train to continue" in explorer.look().picture
     page.screenshot(place, "training_paused")
     press("Train")
     says.filter(has_text="done").wait_for(timeout=PATIENCE)
@@ -50,5 +50,5 @@ def test_a_training_runs_beside_the_notebook(page):
     assert "choose another seed" in explorer.look().problem
     page.screenshot(place, "training_done")
     press("Clear")
-    assert explorer.look().summary == "no run yet: press Train"
+    assert explorer.look().summary == "No run yet: press Train."
     assert page.errors == []

@@ -123,7 +123,7 @@ def test_the_picture_depends_on_the_state_alone(name, data):
 
 
 ALIVE = ("module", "bottleneck", "kernels", "grid_reduction")
-ALIVE += ("label_smoothing", "optimizers")
+ALIVE += ("label_smoothing", "optimizers", "auxiliary_head", "residual", "family")
 
 
 def drawn(panel):

@@ -8,9 +8,13 @@ from torch import nn
 
 import inception_edu as ie
 from inception_edu.explorers import feature_maps as module
-from inception_edu.explorers.feature_maps import digit_picture, even, handwriting
+from inception_edu.explorers.feature_maps import (
+    digit_picture,
+    handwriting,
+    ink_of,
+)
 from inception_edu.figures.activations import record
-from inception_edu.figures.feature_maps import EVERY
+from inception_edu.figures.feature_maps import EVERY, evenly
 from inception_edu.networks import pretrained as weights
 
 
@@ -20,22 +24,58 @@ def random_network(name="mini_v4", **options):
 
 
 def test_it_shows_what_the_network_itself_answers():
-    explorer = ie.explore.feature_maps()
+    explorer = ie.explore.feature_maps(start={"layer": "inception_a"})
     model = ie.load_pretrained("mini_reduced")
-    image = digit_picture(3, 24)
+    image = digit_picture(handwriting()[3], 24)
     with torch.no_grad():
         share = model(model.preprocessing(image)).softmax(1)[0]
     best = int(share.argmax())
-    assert f"mini_reduced says {best} ({share[best]:.0%})" in explorer.summary
     layer = record(model, model.preprocessing(image)).layers["inception_a"]
     shares = layer.shares()
     strongest = max(shares, key=shares.get)
     channel = layer.branches[strongest].strongest(1)[0]
-    assert (
-        f"in inception_a the {strongest} branch gives {shares[strongest]:.0%} of the "
-        f"response, channel {channel} the most of its "
-        f"{len(layer.branches[strongest].mean)}"
-    ) in explorer.summary
+    assert explorer.summary == (
+        f"mini_reduced answers {best} ({100 * share[best]:.0f} %); the {strongest} "
+        f"branch gives {100 * shares[strongest]:.0f} % of the response of inception_a, "
+        f"channel {channel} the most."
+    )
+
+
+def test_the_readers_drawing_is_what_the_network_answers():
+    """The same handwritten 3, once from the file and once drawn cell by cell."""
+    explorer = ie.explore.feature_maps(start={"digit": 8})
+    ink = handwriting()[8] // 2 * 2  # a drawing has half the steps
+    drawing = "".join(str(cell // 2) for cell in ink.flat)
+    assert np.array_equal(ink_of(drawing), ink)
+    explorer.values = {"drawing": drawing}
+    assert explorer.values["picture"] == "drawing"
+    model = ie.load_pretrained("mini_reduced")
+    scores = model(model.preprocessing(digit_picture(ink, 24)))[0]
+    assert f"mini_reduced answers {int(scores.argmax())} " in explorer.summary
+    assert "Your drawing, 24 pixels tall." in explorer.svg
+    before = explorer.svg
+    explorer.values = {"size": 40}
+    assert explorer.values["picture"] == "drawing" and explorer.svg != before
+    explorer.values = {"drawing": "0" * 64}
+    assert "Nothing is drawn yet" in explorer.svg
+    with pytest.raises(ValueError, match="drawing = '3' must be a text of 64 digits"):
+        explorer.values = {"drawing": "3"}
+
+
+def test_only_a_network_that_reads_digits_can_be_drawn_for():
+    assert "drawing" in ie.explore.feature_maps("mini_v4").controls
+    assert "drawing" not in ie.explore.feature_maps(
+        random_network(num_classes=3)
+    ).controls  # fmt: skip
+
+
+def test_every_layer_is_shown_at_once_and_what_needs_one_layer_says_so():
+    explorer = ie.explore.feature_maps()
+    for name in ("stem", "inception_a", "inception_b", "inception_c"):
+        assert f"{name}: " in explorer.svg
+    assert set(explorer.inactive) == {"branch", "channels", "by", "shared"}
+    explorer.values = {"layer": "stem"}
+    assert not explorer.inactive
 
 
 def test_the_network_runs_once_for_each_picture(monkeypatch):
@@ -43,8 +83,9 @@ def test_the_network_runs_once_for_each_picture(monkeypatch):
     passes = []
     explorer.viewer.subject.model.register_forward_hook(lambda *_: passes.append(1))
     for values in (
-        {"layer": "b1"}, {"branch": "7x7"}, {"channels": 12}, {"by": "peak"},
-        {"shared": True}, {"layer": "stem"},
+        {"layer": "b1"}, {"layer": "every layer"}, {"layer": "b1"},
+        {"branch": "7x7"}, {"channels": 12}, {"by": "peak"}, {"shared": True},
+        {"layer": "stem"},
     ):  # fmt: skip
         explorer.values = values
     assert not passes
@@ -87,8 +128,8 @@ def test_the_digits_were_never_seen_in_training():
 
 @pytest.mark.parametrize("size", [12, 24, 40])
 def test_a_digit_is_as_tall_as_it_says(size):
-    image = np.asarray(digit_picture(8, size), int)
-    ground = np.asarray(digit_picture(1, 12), int)
+    image = np.asarray(digit_picture(handwriting()[8], size), int)
+    ground = np.asarray(digit_picture(handwriting()[1], 12), int)
     corner = (48 - size) // 2
     changed = np.abs(image - ground).sum(2) > 60
     changed[18:30, 18:30] = False  # where the other digit is
@@ -104,9 +145,9 @@ def test_a_picture_of_the_readers_own_is_shown_with_what_was_done_to_it(tmp_path
     Image.new("LA", (30, 20), (9, 100)).save(path)
     explorer = ie.explore.feature_maps("mini_v4", path)
     assert explorer.values["picture"] == "yours"
-    words = "your picture: transparent parts on white, blank: one colour all over"
+    words = "Your picture: transparent parts on white, blank: one colour all over"
     assert words in explorer.svg
-    assert "it knows digits only" in explorer.svg
+    assert "It knows digits only" in explorer.svg
 
 
 @pytest.mark.parametrize(
@@ -132,7 +173,7 @@ def test_what_is_no_picture_is_refused(picture, words):
 )
 def test_blank_tiny_and_long_pictures_draw(image):
     explorer = ie.explore.feature_maps(picture=image)
-    assert "mini_reduced says" in explorer.summary and "nan" not in explorer.svg
+    assert "mini_reduced answers" in explorer.summary and "nan" not in explorer.svg
 
 
 def test_without_a_network_a_mini_stands_in_and_says_so(monkeypatch):
@@ -143,8 +184,8 @@ def test_without_a_network_a_mini_stands_in_and_says_so(monkeypatch):
     for name, mini in module.STAND_INS.items():
         explorer = ie.explore.feature_maps(name)
         words = f"no network, hence {mini} in place of {name}"
-        assert explorer.summary.startswith(f"{mini} says")
-        assert explorer.summary.endswith(words)
+        assert explorer.summary.startswith(f"{mini} answers")
+        assert explorer.summary.endswith(f"{words}.")
         assert words in explorer.svg
 
 
@@ -164,10 +205,10 @@ def test_class_names_are_the_models_the_readers_or_numbers():
 
     own = Own(3)
     unnamed = ie.explore.feature_maps(own)
-    assert "says class " in unnamed.summary
-    assert "class names unknown: pass classes=[...]" in unnamed.svg
+    assert "answers class " in unnamed.summary
+    assert "Class names unknown: pass classes=[...]." in unnamed.svg
     named = ie.explore.feature_maps(own, classes=["cat", "dog", "house"])
-    assert any(f"says {name} (" in named.summary for name in ("cat", "dog", "house"))
+    assert any(f"answers {name} (" in named.summary for name in ("cat", "dog", "house"))
     with pytest.raises(ValueError, match="2 class names for 3 outputs of Own"):
         ie.explore.feature_maps(own, classes=["cat", "dog"])
     thousand = Own(1000)
@@ -175,7 +216,7 @@ def test_class_names_are_the_models_the_readers_or_numbers():
     best = record(thousand, module.preparation(own)(
         Image.fromarray(module.photograph("china")))).top(1)[0][0]  # fmt: skip
     found = ie.explore.feature_maps(thousand)
-    assert f"Own says {thousand.classes[best]} (" in found.summary
+    assert f"Own answers {thousand.classes[best]} (" in found.summary
     assert found.values["picture"] == "china"
 
 
@@ -195,9 +236,9 @@ def test_a_silent_layer_is_said_to_be_silent():
     for part in model.inception_a.modules():
         if isinstance(part, nn.BatchNorm2d):
             nn.init.zeros_(part.weight), nn.init.constant_(part.bias, -1.0)
-    explorer = ie.explore.feature_maps(model)
+    explorer = ie.explore.feature_maps(model, start={"layer": "inception_a"})
     assert explorer.summary.endswith(
-        "inception_a does not answer to this picture at all"
+        "inception_a does not answer to this picture at all."
     )
 
 
@@ -209,7 +250,7 @@ def test_a_lecture_takes_few_frames_along(name):
     assert not any(problem for *_, problem, _ in explorer._frames)
 
 
-def test_even_keeps_both_ends():
-    assert even(list(range(22)), 8)[0] == 0 and even(list(range(22)), 8)[-1] == 21
-    assert len(even(list(range(22)), 8)) == 8
-    assert even([1, 2], 8) == [1, 2]
+def test_evenly_keeps_both_ends():
+    assert evenly(list(range(22)), 8)[0] == 0 and evenly(list(range(22)), 8)[-1] == 21
+    assert len(evenly(list(range(22)), 8)) == 8
+    assert evenly([1, 2], 8) == [1, 2]

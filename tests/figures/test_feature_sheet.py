@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inception_edu.figures.activations import Branch, Layer, Recording
 from inception_edu.figures.feature_maps import (
     EVERY,
+    EVERY_LAYER,
+    Photo,
     feature_sheet,
     in_words,
-    lit_uri,
-    map_uri,
 )
+from inception_edu.figures.png import grey_png, rgb_png, shade_png
+from inception_edu.figures.recording import Branch, Layer, Recording
 from inception_edu.figures.svg import text_width
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -26,58 +27,86 @@ RANDOM = np.random.RandomState(0)
 
 def branch(channels, kernel, side=6):
     maps = RANDOM.rand(channels, side, side).astype(np.float32)
+    mean, peak = maps.mean((1, 2)).tolist(), maps.max((1, 2)).tolist()
     return Branch(
-        maps.mean((1, 2)), maps.max((1, 2)), maps.mean(0), dict(enumerate(maps)), kernel
+        mean, peak, maps.mean(0).tolist(), dict(enumerate(maps.tolist())), kernel
     )
 
 
 def recording(names=("1x1", "3x3", "pool"), side=6):
     kernels = {"1x1": "1x1", "3x3": "3x3", "pool": "1x1"}
     branches = {name: branch(12, kernels.get(name, ""), side) for name in names}
-    scores = np.arange(10, dtype=np.float32)
-    return Recording({"mixed": Layer((side, side), branches)}, scores)
+    return Recording({"mixed": Layer((side, side), branches)}, list(range(10)))
 
 
-PHOTO = Image.fromarray(RANDOM.randint(0, 255, (48, 48, 3)).astype(np.uint8))
+PIXELS = RANDOM.randint(0, 255, (48, 48, 3)).astype(np.uint8)
+PHOTO = Photo.of(Image.fromarray(PIXELS))
+
+
+def opened(png):
+    return Image.open(BytesIO(png))
 
 
 def decoded(uri):
-    return Image.open(BytesIO(base64.b64decode(uri.partition(",")[2])))
+    return opened(base64.b64decode(uri.partition(",")[2]))
 
 
 def images(svg):
-    """`(tip, image)` of every embedded picture."""
+    """`(tip, image)` of every map, and of every place where the picture stands."""
+    root = ElementTree.fromstring(svg)
+    photo = decoded(root.find(f".//{SVG}defs/{SVG}image").get("href"))
     found = []
-    for element in ElementTree.fromstring(svg).iter(f"{SVG}image"):
-        tip = element.find(f"{SVG}title").text
-        assert element.get("aria-label") == tip
-        found.append((tip, decoded(element.get("href"))))
+    for element in root.iter():
+        title = element.find(f"{SVG}title")
+        if element.tag in (f"{SVG}image", f"{SVG}use") and title is not None:
+            assert element.get("aria-label") == title.text
+            is_map = element.tag == f"{SVG}image"
+            image = decoded(element.get("href")) if is_map else photo
+            found.append((title.text, image))
     return found
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 5), (7, 3), (32, 32)])
 def test_a_map_keeps_its_16_greys(shape):
-    values = RANDOM.rand(*shape).astype(np.float16)
-    image = decoded(map_uri(values, 1.0))
+    values = RANDOM.rand(*shape)
+    image = opened(grey_png(values.tolist()))
     assert image.format == "PNG" and image.size == shape[::-1]
     grey = np.asarray(image.convert("L"), float) / 255
     assert np.abs(grey - values).max() <= 1 / 30 + 1e-3
 
 
-def test_a_map_of_nothing_is_black_and_one_above_the_scale_white():
-    assert decoded(map_uri(np.zeros((4, 4)), 0.0)).convert("L").getextrema() == (0, 0)
-    high = decoded(map_uri(np.full((4, 4), 9.0), 1.0))
-    assert high.convert("L").getextrema() == (255, 255)
+def test_a_value_beyond_the_scale_is_black_or_white():
+    pixels = opened(grey_png([[-3, 0, 1, 9]])).convert("L")
+    assert list(np.asarray(pixels)[0]) == [0, 0, 255, 255]
 
 
-def test_the_lit_picture_is_bright_only_where_the_branch_answers():
-    where = np.zeros((8, 8), np.float16)
-    where[:, 4:] = 3
-    grey = np.asarray(decoded(lit_uri(Image.new("RGB", (48, 48), "white"), where)), int)
-    assert grey[:, :20].max() < 60
-    assert grey[:, 44:].min() > 220
-    dark = decoded(lit_uri(PHOTO, where * 0)).convert("L")
-    assert dark.getextrema()[1] < 60
+def test_a_shade_hides_where_a_branch_is_silent():
+    alpha = np.asarray(opened(shade_png([[0, 0.5, 1]])).convert("RGBA"))[0, :, 3]
+    assert alpha[0] == 224 and 100 < alpha[1] < 125 and alpha[2] == 0
+
+
+def test_a_picture_of_plain_bytes_keeps_every_pixel():
+    image = opened(rgb_png(48, 48, PIXELS.tobytes()))
+    assert np.array_equal(np.asarray(image.convert("RGB")), PIXELS)
+
+
+def test_the_picture_is_stored_once_and_two_pictures_have_two_names():
+    svg = feature_sheet(PHOTO, recording(), "mixed").svg("x")
+    assert svg.count(PHOTO.uri) == 1
+    assert svg.count(f'href="#{PHOTO.name}"') == 1 + 3
+    assert Photo.of(Image.new("RGB", (48, 48))).name != PHOTO.name
+
+
+def test_every_layer_shows_where_each_branch_answers_and_its_share():
+    one, two = recording(), recording(names=("1x1", "5x5"))
+    both = Recording({"a": one.layers["mixed"], "b": two.layers["mixed"]}, one.logits)
+    svg = feature_sheet(PHOTO, both, EVERY_LAYER).svg("x")
+    for name, layer in both.layers.items():
+        for branch, share in layer.shares().items():
+            assert f"{name}: where {branch} answers" in svg
+            assert f">{branch} {100 * share:.0f} %</text>" in svg
+    words = in_words(both, EVERY_LAYER)
+    assert "of the response of a" in words and "of the response of b" in words
 
 
 @pytest.mark.parametrize("by", ["mean", "peak"])
@@ -99,7 +128,8 @@ def test_the_strongest_channels_are_shown_in_their_order(by, count):
 def test_each_channel_has_its_own_scale_or_all_share_one():
     data = recording()
     strongest = data.layers["mixed"].branches["1x1"].strongest(1)[0]
-    data.layers["mixed"].branches["1x1"].maps[strongest] *= 100
+    maps = data.layers["mixed"].branches["1x1"].maps
+    maps[strongest] = (100 * np.array(maps[strongest])).tolist()
     own = dict(images(feature_sheet(PHOTO, data, "mixed").svg("x")))
     shared = dict(images(feature_sheet(PHOTO, data, "mixed", shared=True).svg("x")))
 
@@ -126,6 +156,8 @@ def test_nothing_leaves_the_sheet_and_no_texts_meet(branch_name, count):
     )  # fmt: skip
     root = ElementTree.fromstring(sheet.svg("x"))
     for element in root.iter(f"{SVG}image"):
+        if element.get("x") is None:  # the picture, defined once
+            continue
         x, y, w, h = (float(element.get(k)) for k in ("x", "y", "width", "height"))
         assert x >= 0 and x + w <= sheet.width + 0.1 and y + h <= sheet.height
         assert w >= 20
@@ -147,7 +179,10 @@ def test_nothing_leaves_the_sheet_and_no_texts_meet(branch_name, count):
 def test_the_numbers_of_faint_channels_stay_on_the_sheet():
     data = recording()
     part = data.layers["mixed"].branches["3x3"]
-    faint = part._replace(mean=part.mean * -1e-9, peak=part.peak * -1e-9)
+    faint = part._replace(
+        mean=[value * -1e-9 for value in part.mean],
+        peak=[value * -1e-9 for value in part.peak],
+    )
     data.layers["mixed"].branches["3x3"] = faint
     sheet = feature_sheet(PHOTO, data, "mixed", "3x3", count=12)
     labels = [item for item in sheet.items if getattr(item, "text", "")[:1] == "#"]
@@ -173,8 +208,10 @@ def test_a_layer_of_one_output_is_shown_large():
 
 def test_the_sheet_is_small_enough_to_be_stored_by_the_dozen():
     data = recording(side=32)
-    photo = Image.fromarray(RANDOM.randint(0, 255, (299, 299, 3)).astype(np.uint8))
-    svg = feature_sheet(photo, data, "mixed", count=6).svg("x")
+    noise = RANDOM.randint(0, 255, (299, 299, 3)).astype(np.uint8)
+    svg = feature_sheet(Photo.of(Image.fromarray(noise)), data, "mixed", count=6).svg(
+        "x"
+    )
     assert len(svg) < 60_000  # noise, the worst of all pictures
 
 
@@ -182,7 +219,7 @@ def test_the_twin_says_prediction_shares_and_channels():
     data = recording()
     words = in_words(data, "mixed", [f"class-{i}" for i in range(10)])
     top = data.top(1)[0][1]
-    assert words.startswith(f"it says class-9 {top:.1%}, class-8 ")
+    assert words.startswith(f"it answers class-9 {100 * top:.1f} %, class-8 ")
     for name, share in data.layers["mixed"].shares().items():
-        assert f"{name}: {share:.0%} of the response of mixed" in words
+        assert f"{name}: {100 * share:.0f} % of the response of mixed" in words
     assert "class 9" in in_words(data, "mixed")

@@ -1,0 +1,71 @@
+"""What every branch of a network answered to one picture, as plain numbers.
+
+`figures.activations.record` makes a `Recording` with torch; a page makes one without.
+"""
+
+from math import exp
+from typing import NamedTuple
+
+KEPT = 12  # strongest channels of a branch whose maps are kept, by mean and by peak
+
+
+class Branch(NamedTuple):
+    """The answers of one branch, negative ones counted as zero.
+
+    `mean` and `peak` have a number for each channel, over the grid; `where` is the
+    mean over the channels, as rows of numbers or an array; `maps` holds the strongest
+    channels, `{channel: rows}`. A grid has at most 32 rows and columns.
+    """
+
+    mean: list
+    peak: list
+    where: object
+    maps: dict
+    kernel: str = ""  # of its last convolution, such as "5x5", or "pool"
+
+    def strongest(self, count, by="mean"):
+        """The channels with the largest mean or peak, strongest first."""
+        return largest(getattr(self, by), min(count, KEPT))
+
+
+class Layer(NamedTuple):
+    """One module's branches by name, and its grid `(height, width)`."""
+
+    grid: tuple
+    branches: dict
+
+    @property
+    def channels(self):
+        return sum(len(branch.mean) for branch in self.branches.values())
+
+    def shares(self):
+        """`{branch: its share of the layer's response}`, all 0 if there is none."""
+        sums = {name: sum(branch.mean) for name, branch in self.branches.items()}
+        total = sum(sums.values())
+        return {name: value / total if total else 0.0 for name, value in sums.items()}
+
+
+class Recording(NamedTuple):
+    """`layers` by path, in the order they ran, and a score for each class."""
+
+    layers: dict
+    logits: list
+
+    def probabilities(self):
+        """The probability of each class."""
+        top = max(self.logits)
+        powers = [exp(score - top) for score in self.logits]
+        total = sum(powers)
+        return [power / total for power in powers]
+
+    def top(self, count=5):
+        """`[(class, probability), ...]`, the most probable first."""
+        shares = self.probabilities()
+        order = sorted(range(len(shares)), key=lambda i: -shares[i])
+        return [(number, shares[number]) for number in order[:count]]
+
+
+def largest(values, count):
+    """The places of the largest values, the largest first; of equals the last."""
+    order = sorted(range(len(values)), key=lambda i: (values[i], i), reverse=True)
+    return order[:count]
