@@ -6,6 +6,7 @@ import nbformat
 import pytest
 
 import inception_edu as ie
+from inception_edu.figures import sliding_window
 from tools.publish.bundle import MODULES
 
 OPEN = """() => {
@@ -180,14 +181,21 @@ def test_jupyterlab_shows_a_stored_picture_and_walks_once_it_is_run(
     stored = ie.diagram(ie.create_model("mini_v4"))._repr_mimebundle_()
     cell.outputs = [nbformat.v4.new_output("display_data", data=stored)]
     cell.execution_count = 1
+    moving = nbformat.v4.new_code_cell("ie.figures.sliding_window()")
+    shown = sliding_window()._repr_mimebundle_()
+    moving.outputs = [nbformat.v4.new_output("display_data", data=shown)]
+    moving.execution_count = 2
     path = tmp_path / "diagram.ipynb"
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel})
+    notebook = nbformat.v4.new_notebook(
+        cells=[cell, moving], metadata={"kernelspec": kernel}
+    )
     nbformat.write(notebook, path)
     lab = open_notebook(path)
     page = lab.page
-    still = page.locator(".jp-OutputArea-output img")
+    still = page.locator(".jp-OutputArea-output img").first
     still.wait_for()
+    assert page.locator("details[open] img").bounding_box()["width"] > 400
     assert re.match("mini_v4: 3 x 48 x 48", still.get_attribute("alt"))
     assert page.locator(".ie-live").count() == 0  # not trusted yet
     lab.run_all()
