@@ -12,7 +12,6 @@ _HOMES = {
     "diagram": "diagram",
     "accuracy_by_scale": "charts",
     "asymmetric_pair": "illustrations",
-    "cost_bars": "charts",
     "feature_sheet": "feature_maps",
     "learning_curve": "charts",
     "sample_sheet": "charts",

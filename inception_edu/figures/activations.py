@@ -12,7 +12,9 @@ from torch import nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from inception_edu.figures.graph import is_inside
 from inception_edu.figures.recording import KEPT, Branch, Layer, Recording, largest
+from inception_edu.text import dims
 
 MOST_PIXELS = 32  # side of a kept map; larger ones are averaged down
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -33,14 +35,14 @@ def keep(output, kernel=""):
     return Branch(mean, peak, maps[0], channels, kernel)
 
 
-class Watch(TorchFunctionMode):
-    """Notes what is concatenated, and which module and kernel it came from."""
+class BranchRecorder(TorchFunctionMode):
+    """Keeps what is concatenated, and which module and kernel it came from."""
 
-    def __init__(self, model, stages):
+    def __init__(self, model):
         super().__init__()
         self.names = {module: name for name, module in model.named_modules()}
-        self.stages = stages  # of which the whole output is kept too
-        self.inside = []  # the modules that are running, outermost first
+        self.stages = stages_of(model)  # of which the whole output is kept too
+        self.inside = []  # paths of the modules that are running, outermost first
         self.found = {}
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
@@ -54,7 +56,7 @@ class Watch(TorchFunctionMode):
         elif isinstance(output, torch.Tensor) and not hasattr(output, "_kernel"):
             if func in (torch.conv1d, torch.conv2d, torch.conv3d):
                 weight = args[1] if len(args) > 1 else kwargs["weight"]
-                output._kernel = "x".join(map(str, weight.shape[2:]))
+                output._kernel = dims(weight.shape[2:])
             elif "pool" in getattr(func, "__name__", ""):
                 output._kernel = "pool"
             elif args and hasattr(args[0], "_kernel"):
@@ -83,16 +85,20 @@ class Watch(TorchFunctionMode):
         if not isinstance(output, torch.Tensor):
             return
         output._path = path
-        whole = output.ndim == 4 and output[0, 0].numel() > 1
-        if path in self.stages and whole and not self.branched(path):
-            kernel = getattr(output, "_kernel", "")
-            self.found[path] = Layer(
-                tuple(output.shape[2:]), {"output": keep(output, kernel)}
-            )
+        is_map = output.ndim == 4 and output[0, 0].numel() > 1
+        if path not in self.stages or not is_map:
+            return
+        if not any(is_inside(other, path) for other in self.found):
+            branch = keep(output, getattr(output, "_kernel", ""))
+            self.found[path] = Layer(tuple(output.shape[2:]), {"output": branch})
 
-    def branched(self, path):
-        """Whether something was concatenated in this module or inside it."""
-        return any(p == path or p.startswith(f"{path}.") for p in self.found)
+    def layers(self):
+        """`{path: Layer}` of what was found, modules inside others left out."""
+        return {
+            path.removesuffix(".branches") or "model": layer
+            for path, layer in self.found.items()
+            if not any(is_inside(path, other) for other in self.found if other != path)
+        }
 
 
 def stages_of(model):
@@ -123,15 +129,15 @@ def record(model, x):
     weight = next((p for p in model.parameters() if p.is_floating_point()), None)
     if weight is not None:
         x = x.to(weight.device, weight.dtype)
-    watch = Watch(model, stages_of(model))
-    hooks, training = [], [m for m in model.modules() if m.training]
+    recorder, hooks = BranchRecorder(model), []
+    training = [module for module in model.modules() if module.training]
     try:
         model.eval()
         for module in model.modules():
-            hooks.append(module.register_forward_pre_hook(watch.before))
-            hooks.append(module.register_forward_hook(watch.after))
-        with torch.no_grad(), watch:
-            scores = model(x)
+            hooks.append(module.register_forward_pre_hook(recorder.before))
+            hooks.append(module.register_forward_hook(recorder.after))
+        with torch.no_grad(), recorder:
+            answer = model(x)
     except Exception as error:
         name = getattr(model, "name", type(model).__name__)
         raise ValueError(
@@ -142,30 +148,21 @@ def record(model, x):
             hook.remove()
         for module in training:
             module.training = True
-    while isinstance(scores, Mapping | Sequence) and not isinstance(scores, str):
-        first = scores.values() if isinstance(scores, Mapping) else scores
-        scores = next(iter(first), None)
-    if not isinstance(scores, torch.Tensor):
-        raise ValueError(
-            f"the model's output begins with {type(scores).__name__}, not with a "
-            "tensor of class scores, (1, classes)"
-        )
-    scores = scores.float()
-    if scores.ndim != 2 or not torch.isfinite(scores).all():
-        raise ValueError(
-            f"the model's output of shape {tuple(scores.shape)} is no list of finite "
-            "class scores, (1, classes)"
-        )
-    paths = list(watch.found)
-    layers = {
-        path.removesuffix(".branches") or "model": watch.found[path]
-        for path in paths
-        if not any(
-            path.startswith(f"{other}.") or not other
-            for other in paths
-            if other != path
-        )
-    }
+    scores, layers = class_scores(answer), recorder.layers()
     if not layers:
         raise ValueError("the model has no layer with a grid of more than one pixel")
-    return Recording(layers, scores[0].tolist())
+    return Recording(layers, scores.tolist())
+
+
+def class_scores(answer):
+    """The first tensor in a model's answer, `(classes,)`; ValueError if it is none."""
+    while isinstance(answer, Mapping | Sequence) and not isinstance(answer, str):
+        values = answer.values() if isinstance(answer, Mapping) else answer
+        answer = next(iter(values), None)
+    is_tensor = isinstance(answer, torch.Tensor)
+    if not is_tensor or answer.ndim != 2 or not torch.isfinite(answer).all():
+        what = f"of shape {tuple(answer.shape)}" if is_tensor else repr(answer)
+        raise ValueError(
+            f"the model's output {what} is no list of finite class scores, (1, classes)"
+        )
+    return answer[0].float()

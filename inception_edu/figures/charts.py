@@ -1,7 +1,7 @@
 """Charts for a notebook: plain data in, a matplotlib Figure out.
 
 Every chart has a title, axes with units, big type for a projector, labels at
-the data rather than in a legend, and a hatch or marker beside each colour.
+the data rather than in a legend, and a marker beside each colour.
 matplotlib is imported when a chart is drawn. Figures are made without pyplot,
 so that a cell shows one once: as its last expression.
 """
@@ -9,7 +9,7 @@ so that a cell shows one once: as its last expression.
 from math import isfinite
 
 from inception_edu.figures.labels import spread
-from inception_edu.figures.theme import HATCH, LIGHT, MARKERS, PALETTE, kernel_name
+from inception_edu.figures.theme import LIGHT, MARKERS, PALETTE
 from inception_edu.text import number
 
 STYLE = {
@@ -29,16 +29,11 @@ STYLE = {
     "ytick.color": LIGHT["ink"],
     "axes.grid": False,
     "grid.color": LIGHT["grid"],
-    "hatch.linewidth": 0.8,
     "font.family": "DejaVu Sans",  # ships with matplotlib: same sizes everywhere
 }
 DPI = 100
 # For lines that stand for networks; one named after a kernel has its colour.
 SERIES = ("#a3006d", "#1b1b1b", "#00777f", "#8a5a00", "#5b3fa8", "#5c7300", "#6b7075")
-UNITS = {
-    "macs": ("MACs (1 MAC = one multiply-add; batch 1)", "MACs"),
-    "params": ("parameters", "parameters"),
-}
 
 
 def _figure(width=9.0, height=4.6):
@@ -61,103 +56,10 @@ def _styled(draw):
     return chart
 
 
-@_styled
-def cost_bars(trace_or_rows, by="branch", what="macs", *, title=None, twin_digits=3):
-    """A bar chart of cost, one bar a branch or stage, split by kernel size.
-
-    `trace_or_rows` is a trace, or rows `(name, {kernel: amount})` or
-    `(name, amount)`. `by="branch"` and `by="stage"` both take the first level
-    of modules of the trace: the branches of a module, the stages of a network.
-    `what` is "macs" or "params". Raises ValueError for anything else.
-    """
-    if what not in UNITS:
-        raise ValueError(f"what={what!r} is unknown; choose 'macs' or 'params'")
-    if by not in ("branch", "stage"):
-        raise ValueError(f"by={by!r} is unknown; choose 'branch' or 'stage'")
-    if hasattr(trace_or_rows, "ops"):
-        rows = _rows_of(trace_or_rows, what, keep_free=by == "branch")
-        name = trace_or_rows.name
-    else:
-        rows = [
-            (str(label), amount if isinstance(amount, dict) else {"other": amount})
-            for label, amount in trace_or_rows
-        ]
-        name = ""
-    if not any(sum(parts.values()) for _, parts in rows):
-        raise ValueError(f"no {UNITS[what][1]} to show: every row is zero")
-
-    figure = _figure(height=max(3.0, 1.3 + 0.46 * len(rows)))
-    axes = figure.subplots()
-    places = range(len(rows))
-    starts = [0.0] * len(rows)
-    kernels = [k for k in PALETTE if any(k in parts for _, parts in rows)]
-    for kernel in kernels:
-        widths = [parts.get(kernel, 0) for _, parts in rows]
-        axes.barh(
-            places,
-            widths,
-            left=starts,
-            label=kernel,
-            color=PALETTE[kernel],
-            hatch=2 * HATCH[kernel],
-            edgecolor="white",
-            height=0.72,
-        )
-        starts = [start + width for start, width in zip(starts, widths, strict=True)]
-    longest = max(starts)
-    for place, total in zip(places, starts, strict=True):
-        axes.text(total + longest / 100, place, number(total), va="center")
-    axes.set_yticks(places, [label for label, _ in rows])
-    axes.invert_yaxis()
-    axes.set_xlim(0, longest * 1.14)
-    axes.xaxis.set_major_formatter(lambda value, _: number(value))
-    axes.set_xlabel(UNITS[what][0])
-    axes.set_ylabel(by)
-    axes.tick_params(axis="y", length=0)
-    share = f"{UNITS[what][1]} by {by}"
-    total = number(sum(starts), 4)
-    axes.set_title(title or f"{name}: {share}, {total} in all".lstrip(": "))
-    if kernels != ["other"]:  # the legend stands between title and bars
-        axes.set_title(axes.get_title("left"), pad=36)
-        axes.legend(
-            loc="lower left",
-            bbox_to_anchor=(0, 1),
-            ncols=len(kernels),
-            frameon=False,
-            handlelength=1.6,
-            columnspacing=1.4,
-            borderaxespad=0.2,
-        )
-    figure.twin_digits = twin_digits
-    return figure
-
-
 def _tone(name, place):
     """The colour of a series: a kernel's for "3x3 only", else the next one."""
     kernel = next(iter(name.split()), "")
     return PALETTE.get(kernel, SERIES[place % len(SERIES)])
-
-
-def _rows_of(trace, what, keep_free):
-    """`(name, {kernel: amount})` for each first-level module of a trace.
-
-    A branch that costs nothing is worth showing, a stage is not.
-    """
-    rows = {}
-    for op in trace.ops:
-        amount = getattr(op, what)
-        if not amount and not (keep_free and op.path):
-            continue
-        name = op.path.split(".")[0] if op.path else op.kind
-        parts = rows.setdefault(name, {})
-        if amount:
-            kernel = _kernel(op)
-            parts[kernel] = parts.get(kernel, 0) + amount
-    return list(rows.items())
-
-
-def _kernel(op):
-    return "other" if op.kind == "batch_norm" else kernel_name(op)
 
 
 @_styled

@@ -8,20 +8,14 @@ import pytest
 import torch
 from matplotlib.text import Text
 
-import inception_edu as ie
 from inception_edu.figures import charts
 from inception_edu.figures.notebook import describe, png_of
-from inception_edu.networks.googlenet import TABLE_1, InceptionModule, NaiveModule
 
 RESULTS = {
     "3x3 only": {10: (0.70, 0.03), 24: (0.92, 0.01), 40: (0.95, 0.01)},
     "naive": {10: (0.77, 0.02), 24: (0.93, 0.01), 40: (0.951, 0.01)},
     "reduced": {10: (0.79, 0.02), 24: (0.94, 0.01), 40: (0.952, 0.01)},
 }
-
-
-def module_3a():
-    return ie.trace(InceptionModule(192, TABLE_1["3a"]), (1, 192, 28, 28))
 
 
 def images(n=12):
@@ -32,7 +26,6 @@ def images(n=12):
 def all_charts():
     sheet = charts.sample_sheet(images(), range(12), range(10, 22))
     return {
-        "branches": charts.cost_bars(module_3a()),
         "accuracy": charts.accuracy_by_scale(RESULTS, chance=0.1),
         "curve": charts.learning_curve(
             {"naive": [2, 1, 0.5], "reduced": [2, 0.9, 0.5]}
@@ -41,29 +34,7 @@ def all_charts():
     }
 
 
-def test_bars_by_branch_add_up_to_the_trace():
-    trace = module_3a()
-    bars = [bar for box in charts.cost_bars(trace).axes[0].containers for bar in box]
-    assert sum(bar.get_width() for bar in bars) == trace.macs == 128_049_152
-    figure = charts.cost_bars(trace, what="params")
-    bars = [bar for box in figure.axes[0].containers for bar in box]
-    assert sum(bar.get_width() for bar in bars) == trace.params
-
-
-def test_a_branch_that_costs_nothing_is_shown():
-    trace = ie.trace(NaiveModule(192, TABLE_1["3a"]), (1, 192, 28, 28))
-    labels = [t.get_text() for t in charts.cost_bars(trace).axes[0].get_yticklabels()]
-    assert labels == ["1x1", "3x3", "5x5", "pool"]
-
-
-def test_stages_of_a_network():
-    trace = ie.trace(ie.create_model("googlenet"), (1, 3, 224, 224))
-    text = describe(charts.cost_bars(trace, by="stage"))
-    assert "1.583 G in all" in text and "y: stage" in text
-    assert "bars 7x7: conv1 118 M" in text
-
-
-@pytest.mark.parametrize("name", ["branches", "accuracy", "curve", "sheet"])
+@pytest.mark.parametrize("name", ["accuracy", "curve", "sheet"])
 def test_every_chart_has_title_and_readable_type(name):
     figure = all_charts()[name]
     figure.draw_without_rendering()
@@ -76,7 +47,7 @@ def test_every_chart_has_title_and_readable_type(name):
         assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)
 
 
-@pytest.mark.parametrize("name", ["branches", "accuracy", "curve", "sheet"])
+@pytest.mark.parametrize("name", ["accuracy", "curve", "sheet"])
 def test_labels_neither_meet_nor_leave_the_picture(name):
     figure = all_charts()[name]
     figure.draw_without_rendering()
@@ -97,13 +68,10 @@ def test_labels_neither_meet_nor_leave_the_picture(name):
             assert not box.overlaps(second), (name, other)
 
 
-def test_colour_has_a_marker_or_hatch_beside_it():
+def test_colour_has_a_marker_beside_it():
     lines = charts.accuracy_by_scale(RESULTS).axes[0].lines
     assert len({line.get_marker() for line in lines}) == len(lines) == 3
     assert len({line.get_color() for line in lines}) == 3
-    bars = charts.cost_bars(module_3a()).axes[0].containers
-    hatches = [box.patches[0].get_hatch() or "" for box in bars]
-    assert len(set(hatches)) == len(hatches)
 
 
 def test_a_series_named_after_a_kernel_has_its_colour():
@@ -143,9 +111,6 @@ def test_a_sheet_takes_tensors_and_says_label_and_size():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: charts.cost_bars(module_3a(), what="time"), "what='time'"),
-        (lambda: charts.cost_bars(module_3a(), by="op"), "by='op'"),
-        (lambda: charts.cost_bars([("a", 0)]), "every row is zero"),
         (lambda: charts.accuracy_by_scale({}), "nothing to show"),
         (lambda: charts.learning_curve([]), "history is empty"),
         (lambda: charts.sample_sheet(images(3), [1, 2]), "3 images, but 2 labels"),

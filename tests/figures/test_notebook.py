@@ -16,7 +16,7 @@ CELLS = [
     "plt.bar(['a', 'b'], [10, 20]); plt.title('Cost <now>'); plt.ylabel('M')\n"
     "plt.show()",
     "plt.bar(['a', 'b'], [15, 20]); plt.title('Cost <now>'); plt.ylabel('M');",
-    "charts.cost_bars([('naive', 387072), ('reduced', 163328)], what='params')",
+    "charts.learning_curve({'naive': [2, 1], 'reduced': [1.5, 1]})",
     "from torch import nn\ndiagram(nn.Conv2d(3, 4, 3), (1, 3, 8, 8))",
 ]
 
