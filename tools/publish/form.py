@@ -26,7 +26,7 @@ ABSOLUTE_PATH = re.compile(
     r"|(?<!\w)[A-Za-z]:\\(?:Users|Windows|Program)[^\s\"']*"
 )
 CLOCK = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d|(?<![\d:])\d\d:\d\d:\d\d(?![\d:])")
-INLINE_PICTURE = re.compile(r"data:image/[\w.+-]+;base64,([A-Za-z0-9+/=]+)")
+INLINE_PICTURE = re.compile(r"data:image/[\w.+;=-]+;base64,([A-Za-z0-9+/=]+)")
 PICTURE = re.compile(r"<img\b|<svg\b")
 # A number and a point behind a line of text: "lesson\n01. The" would be a list.
 BY_CHANCE = re.compile(r"^[A-Za-z(*\"`].*\n(\d+\. .{0,20})", re.MULTILINE)
