@@ -9,6 +9,7 @@ must agree, so any way of writing the module is right.
 import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 import torch
 from torch import nn
@@ -127,7 +128,11 @@ class ModuleExercise(Exercise):
         known = {id(t): g for t, g in zip(learning, found, strict=True)}
         gradients = [known.get(id(tensor)) for tensor in wanted]
         count = 1 + len(weights)
-        unused = any(gradient is None for gradient in gradients[count:])
+        unused = any(
+            parameter.requires_grad and gradient is None
+            for parameter, gradient in zip(wanted, gradients, strict=True)
+            if isinstance(parameter, nn.Parameter)
+        )
         return Pass(
             recorder.layers,
             output.detach(),
@@ -138,7 +143,7 @@ class ModuleExercise(Exercise):
         )
 
     def check_learning(self, module, passed):
-        """Raise a Problem for a layer that an optimizer cannot train, or never used."""
+        """Raise a Problem for a layer that an optimizer could not train."""
         own = {id(parameter) for parameter in module.parameters()}
         seen = set()
         for layer in passed.layers:
@@ -148,9 +153,8 @@ class ModuleExercise(Exercise):
                     f"the {layer} layer is not registered in your module",
                     unregistered(module),
                 )
-            if not all(
-                t.requires_grad for t in (layer.weight, layer.bias) if t is not None
-            ):
+            tensors = [t for t in (layer.weight, layer.bias) if t is not None]
+            if not all(tensor.requires_grad for tensor in tensors):
                 raise Problem(
                     f"the weights of the {layer} layer do not learn",
                     "leave out `.detach()`, `torch.no_grad()` and "
@@ -225,11 +229,9 @@ class ModuleExercise(Exercise):
                 gap = (ours - theirs.reshape(ours.shape)).norm()
                 if gap <= GRADIENT_TOLERANCE * ours.norm():
                     continue
-            word = (
-                "no gradient reaches" if theirs is None else "the gradient differs for"
-            )
+            word = "is missing" if theirs is None else "differs"
             return Problem(
-                f"the output is right, but {word} {name}",
+                f"the output is right, the gradient of {name} {word}",
                 "leave out `.detach()`, `.data` and `torch.no_grad()`: training needs "
                 "every gradient",
                 right=True,
@@ -243,17 +245,13 @@ class ModuleExercise(Exercise):
             widths = [branch.shape[1] for branch in branches.values()]
             pairs = zip(expected.split(widths, 1), got.split(widths, 1), strict=True)
             differ = [bool(tensor_difference(a, b, self.tolerance)) for a, b in pairs]
-            wrong = [
-                f"`{name}`" for name, bad in zip(branches, differ, strict=True) if bad
-            ]
+            wrong = [name for name, bad in zip(branches, differ, strict=True) if bad]
             if len(wrong) < len(branches):
-                hint = (
-                    f"only {' and '.join(wrong)} differs, the other branches are right"
-                )
+                hint = f"look at {' and '.join(wrong)}: the other branches are right"
         elif got.dim() == expected.dim() == 4 and got.shape[2:] != expected.shape[2:]:
             hint = "the grid differs: check the stride and padding of every layer"
         if passed.displaced:
-            hint = "batch norm stands between a convolution and its ReLU"
+            hint = "batch norm follows its convolution directly, before the ReLU"
         return Problem(gap.what, hint, expected=gap.expected, found=gap.found)
 
     def answer(self, case, mistake=None):
@@ -267,7 +265,8 @@ class ModuleExercise(Exercise):
         function = self.right if isinstance(mistake, dict) else mistake
         joined = options.pop("join", join)
         net_options = {k: options.pop(k) for k in ("act", "linear") if k in options}
-        for fused in arrangements(passed.layers, self.layers(*case.args)):
+        ways = arrangements(passed.layers, self.layers(*case.args))
+        for fused in islice(ways, 6):
             net = Net(self, case, passed, fused, **net_options)
             try:
                 with torch.no_grad():
@@ -295,6 +294,12 @@ def checked_module(module):
         raise Problem(
             f"this gives {show(module)}, not an nn.Module",
             "write a class that inherits from nn.Module, or return such a module",
+            fatal=True,
+        )
+    if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
+        raise Problem(
+            "a scripted module shows no layers",
+            "return the nn.Module itself, without `torch.jit.script`",
             fatal=True,
         )
     return module

@@ -335,7 +335,7 @@ REPLACED = {
         "norm after ReLU": (
             "b=relu(s.b(x))",
             "b=s.n(relu(s.b(x)))",
-            "between a convolution and its ReLU",
+            "before the ReLU",
         ),
         "swapped widths": ("w['3x3'],3", "w['1x1'],3", "makes another number"),
         "detached branch": ("s.b(x)", "s.b(x.detach())", "training needs"),
@@ -363,7 +363,7 @@ REPLACED = {
         "norm after ReLU": (
             "b=relu(s.b(relu(s.d(x))))",
             "b=s.n(relu(s.b(relu(s.d(x)))))",
-            "between a convolution and its ReLU",
+            "before the ReLU",
         ),
         "reductions swapped": (
             "relu(s.b(relu(s.d(x))))",
@@ -390,7 +390,7 @@ REPLACED = {
         "pool after each": (
             "y=m(y)",
             "y=F.max_pool2d(m(y),2,2)",
-            "between a convolution and its ReLU",
+            "before the ReLU",
         ),
         "pool first": (
             "y=x",
@@ -440,7 +440,7 @@ REPLACED = {
         "norm after ReLU": (
             "a=relu(s.a(x))",
             "a=s.n(relu(s.a(x)))",
-            "between a convolution and its ReLU",
+            "before the ReLU",
         ),
         "added": ("y=relu(s.b(a))", "y=relu(s.b(a))+a", ""),
         "three": ("y=relu(s.b(a))", "y=relu(s.k(relu(s.b(a))))", "one too many"),
@@ -479,7 +479,7 @@ REPLACED = {
         "norm after ReLU": (
             "a=relu(s.a(x))",
             "a=s.n(relu(s.a(x)))",
-            "between a convolution and its ReLU",
+            "before the ReLU",
         ),
         "side by side": (
             "s.b=C(o,o,(n,1),padding=(n//2,0))",
@@ -519,7 +519,7 @@ REPLACED = {
         "norm after ReLU": (
             "a=relu(s.a(x))",
             "a=s.n(relu(s.a(x)))",
-            "between a convolution and its ReLU",
+            "before the ReLU",
         ),
         "detached pool": (
             "F.max_pool2d(x,3,2)",
@@ -588,7 +588,7 @@ REPLACED = {
         "norm after ReLU": (
             "b=relu(s.b(relu(s.d(x))))",
             "b=s.n(relu(s.b(relu(s.d(x)))))",
-            "between a convolution and its ReLU",
+            "before the ReLU",
         ),
     },
     "residual_block": {
