@@ -61,7 +61,7 @@ def draw(state):
     seen = paths(plan, row, column)
     summary = f"{in_view(state, field, seen)}; {in_weights(plan, state['channels'])}."
     remark = in_influence(field, seen, state["weights"])
-    sheet = Drawing(SHEET, 458)
+    sheet = Drawing(SHEET, 462)
     draw_input(sheet, state, field, seen)
     draw_sum(sheet, state)
     draw_output(sheet, state)
