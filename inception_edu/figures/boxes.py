@@ -37,8 +37,46 @@ class Diagram(Figure):
 
 def draw(nodes, series, title, subtitle, text):
     """A `Diagram` of nodes; without a title it has no heading and no legend."""
-    label, note = SIZE["label"], SIZE["note"]
     names = _short_names(nodes)
+    header = HEADER if any(_small(node) for node in nodes) else NARROW_HEADER
+    sheet = _arranged(nodes, series, names, header + BAR, 86 if title else 12)
+    heading = _heading(nodes, title, subtitle) if title else []
+    words = max((text_width(*writing[1:4]) for writing in heading), default=0)
+    total = max(sheet.width, words) + 2 * PAD
+    dx = (total - sheet.width) / 2
+    drawing = Drawing(round(total), round(sheet.height + (40 if title else 12)))
+    drawing.rect(0, 0, drawing.width, drawing.height, "paper")
+    labels = []
+    for base, words, size, bold, fill in heading:
+        y = base if base > 0 else drawing.height + base
+        drawing.text(PAD, y, words, size, bold=bold, fill=fill)
+        labels.append((PAD, y - size, text_width(words, size, bold), size + 3))
+
+    wires = [[(x + dx, y) for x, y in points] for _, _, points in sheet.wires]
+    for points in wires:
+        drawing.line(*points, arrow=True)
+    placed = list(sheet.boxes.values())
+    scale = min((box.width - 12) / max(box.node.channels, 1) for box in placed)
+    boxes = []
+    for box in placed:
+        left = box.x + dx - box.width / 2
+        boxes.append((left, box.y, box.width, box.height))
+        _draw_box(drawing, box, left, names[id(box.node)], header, scale)
+        size = text_width(box.node.shape, SIZE["note"])
+        x, y = box.x + dx, box.bottom + 20
+        # A ground the colour of the paper, so that the wire passes behind.
+        drawing.rect(x - size / 2 - 3, y - 14, size + 6, 18, "paper")
+        drawing.text(x, y, box.node.shape, SIZE["note"], anchor="middle", fill="ink")
+        labels.append((x - size / 2, y - 13, size, 16))
+    place = {key: number for number, key in enumerate(sheet.boxes)}
+    edges = [(place[id(a)], place[id(b)]) for a, b, _ in sheet.wires]
+    shown = [box.node for box in placed]
+    return Diagram(drawing, title, text, shown, boxes, labels, edges, wires)
+
+
+def _arranged(nodes, series, names, height, top):
+    """The sheet with the widest boxes that fits, or the narrowest one."""
+    label, note = SIZE["label"], SIZE["note"]
     needed = 112.0
     for node in nodes:
         needed = max(
@@ -48,55 +86,13 @@ def draw(nodes, series, title, subtitle, text):
             text_width(node.shape, note) + 12,
         )
     needed = min(needed, 200)
-    header = HEADER if any(_small(node) for node in nodes) else NARROW_HEADER
-    height, top = header + BAR, 86 if title else 12
-    sheet = None
     tries = {max(170.0, needed), max(145.0, needed), needed, min(needed, 145.0)}
+    sheets = []
     for width in sorted(tries, reverse=True):
-        attempt = arrange(series, nodes, width, height, widest=WIDEST, top=top)
-        if sheet is None or attempt.width < sheet.width:
-            sheet = attempt
-        if sheet.width <= WIDEST:
+        sheets.append(arrange(series, nodes, width, height, widest=WIDEST, top=top))
+        if sheets[-1].width <= WIDEST:
             break
-
-    error = nodes[-1].step if nodes[-1].kind == "error" else ""
-    legend = one_line(f"Stops here: {error}", note) if error else _legend(nodes)
-    heading = _heading(title, subtitle, legend) if title else []
-    words = max((text_width(*writing) for _, *writing in heading), default=0)
-    total = max(sheet.width, words) + 2 * PAD
-    dx = (total - sheet.width) / 2
-    drawing = Drawing(round(total), round(sheet.height + (40 if title else 12)))
-    drawing.rect(0, 0, drawing.width, drawing.height, "paper")
-    labels = []
-    for base, words, size, bold in heading:
-        y = base if base > 0 else drawing.height + base
-        style = {"bold": True} if bold else {"fill": "muted"}
-        style |= {"fill": "bad"} if error and base < 0 else {}
-        drawing.text(PAD, y, words, size, **style)
-        labels.append((PAD, y - size, text_width(words, size, bold), size + 3))
-
-    wires = [[(x + dx, y) for x, y in points] for _, _, points in sheet.wires]
-    for points in wires:
-        drawing.line(*points, arrow=True)
-    scale = min(
-        (box.width - 12) / max(box.node.channels, 1) for box in sheet.boxes.values()
-    )
-    boxes = []
-    for box in sheet.boxes.values():
-        left = box.x + dx - box.width / 2
-        boxes.append((left, box.y, box.width, box.height))
-        _draw_box(drawing, box, left, names[id(box.node)], header, scale)
-        shape = box.node.shape
-        size = text_width(shape, note)
-        x, y = box.x + dx, box.bottom + 20
-        # A ground the colour of the paper, so that the wire passes behind.
-        drawing.rect(x - size / 2 - 3, y - 14, size + 6, 18, "paper")
-        drawing.text(x, y, shape, note, anchor="middle", fill="ink")
-        labels.append((x - size / 2, y - 13, size, 16))
-    place = {key: number for number, key in enumerate(sheet.boxes)}
-    edges = [(place[id(a)], place[id(b)]) for a, b, _ in sheet.wires]
-    shown = [box.node for box in sheet.boxes.values()]
-    return Diagram(drawing, title, text, shown, boxes, labels, edges, wires)
+    return min(sheets, key=lambda sheet: sheet.width)
 
 
 def one_line(text, size, bold=False):
@@ -107,13 +103,17 @@ def one_line(text, size, bold=False):
     return text
 
 
-def _heading(title, subtitle, legend):
-    """`(baseline, words, size, bold)`; below 0 it counts from the lower edge."""
+def _heading(nodes, title, subtitle):
+    """`(baseline, words, size, bold, fill)`; below 0 it counts from the lower edge."""
     note = SIZE["note"]
+    legend = (_legend(nodes), note, False, "muted")
+    if nodes[-1].kind == "error":
+        words = one_line(f"Stops here: {nodes[-1].step}", note)
+        legend = (words, note, False, "bad")
     return [
-        (34, title, SIZE["title"], True),
-        (58, subtitle, note, False),
-        (-14, legend, note, False),
+        (34, title, SIZE["title"], True, "ink"),
+        (58, subtitle, note, False, "muted"),
+        (-14, *legend),
     ]
 
 
