@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import NamedTuple
 
-from inception_edu.cost.shapes import text
+from inception_edu.text import dims
 
 
 class Op(NamedTuple):
@@ -134,17 +134,17 @@ class Trace:
         return pandas.DataFrame(
             {
                 "module": row.path,
-                "output": text(row.out_shape[1:]),
+                "output": dims(row.out_shape[1:]),
                 "parameters": row.params,
                 "MACs": row.macs,
                 "activations (KB)": round(row.activation_bytes / 1000),
-                "receptive field": text(row.receptive_field or "-"),
+                "receptive field": dims(row.receptive_field or "-"),
             }
             for row in self.by_module(depth)
         )
 
     def __repr__(self):
-        shapes = ", ".join(text(shape) for shape in self.input_shapes)
+        shapes = ", ".join(dims(shape) for shape in self.input_shapes)
         line = (
             f"<Trace {self.name} on {shapes}: {self.params:,} parameters, "
             f"{self.macs:,} MACs, {len(self.ops)} operations"

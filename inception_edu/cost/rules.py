@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import torch
 
-from inception_edu.cost.shapes import ShapeError, ShapeValue, join, text
+from inception_edu.cost.shapes import ShapeError, ShapeValue, join
+from inception_edu.text import dims
 
 
 class Result(NamedTuple):
@@ -50,7 +51,7 @@ def slide(sizes, field, kernel, stride, padding, dilation, ceil_mode=False):
     if max(kernel) == max(stride) == 1 and not any(padding):
         return before, field  # a 1x1 leaves the grid as it is
     if min(stride) < 1:
-        raise ShapeError(f"a window with stride {text(stride)} stays where it is")
+        raise ShapeError(f"a window with stride {dims(stride)} stays where it is")
     grid = []
     for n, k, s, p, d in zip(before, kernel, stride, padding, dilation, strict=True):
         room = n + 2 * p - d * (k - 1) - 1
@@ -59,8 +60,8 @@ def slide(sizes, field, kernel, stride, padding, dilation, ceil_mode=False):
             out += 1
         if out < 1:
             raise ShapeError(
-                f"a {text(kernel)} window (dilation {text(dilation)}) does not fit "
-                f"a {text(before)} grid with padding {text(padding)}"
+                f"a {dims(kernel)} window (dilation {dims(dilation)}) does not fit "
+                f"a {dims(before)} grid with padding {dims(padding)}"
             )
         grid.append(out)
     if field is not None:
@@ -82,13 +83,13 @@ def convolve(sizes, field, weight, stride, padding, dilation, groups):
     axes = len(kernel)
     if len(sizes) not in (axes + 1, axes + 2):
         raise ShapeError(
-            f"a {axes}-d convolution takes (N, C, grid), got {text(sizes)}"
+            f"a {axes}-d convolution takes (N, C, grid), got {dims(sizes)}"
         )
     channels = sizes[-axes - 1]
     if channels != depth * groups:
         raise ShapeError(
             f"expects {depth * groups} input channels and gets {channels} "
-            f"(input {text(sizes)}, weight {text(weight)}, groups {groups})"
+            f"(input {dims(sizes)}, weight {dims(weight)}, groups {groups})"
         )
     grid, field = slide(sizes, field, kernel, stride, padding, dilation)
     shape = (*sizes[: -axes - 1], out_channels, *grid)
@@ -127,7 +128,7 @@ def transposed_convolution(axes):
         if channels != weight.shape[0]:
             raise ShapeError(
                 f"expects {weight.shape[0]} input channels and gets {channels} "
-                f"(input {text(x.shape)})"
+                f"(input {dims(x.shape)})"
             )
         grid = tuple(
             (n - 1) * s - 2 * p + d * (k - 1) + e + 1
@@ -163,8 +164,8 @@ def pool(kind, axes):
         padding, dilation = per_axis(padding, axes), per_axis(dilation, axes)
         if any(p > k // 2 for k, p in zip(kernel, padding, strict=True)):
             raise ShapeError(
-                f"a pool takes at most half of its {text(kernel)} window as padding, "
-                f"not {text(padding)}"
+                f"a pool takes at most half of its {dims(kernel)} window as padding, "
+                f"not {dims(padding)}"
             )
         sizes = x.sizes
         grid, field = slide(
@@ -184,7 +185,7 @@ def adaptive_pool(kind, axes):
         before, sizes = x.sizes[first:], per_axis(output_size, axes)
         after = tuple(n if s is None else s for n, s in zip(before, sizes, strict=True))
         if min(after) < 1:
-            raise ShapeError(f"a pool to a {text(after)} grid leaves nothing")
+            raise ShapeError(f"a pool to a {dims(after)} grid leaves nothing")
         stride = tuple(max(n // s, 1) for n, s in zip(before, after, strict=True))
         kernel = tuple(
             n - (s - 1) * step if n >= s else 1
@@ -214,7 +215,7 @@ def linear(x, weight, bias=None):
     if x.shape[-1] != weight.shape[-1]:
         raise ShapeError(
             f"expects {weight.shape[-1]} input features and gets {x.shape[-1]} "
-            f"(input {text(x.shape)})"
+            f"(input {dims(x.shape)})"
         )
     shape = (*x.shape[:-1], *weight.shape[:-1])
     field = without(x.field, x.dim() - 1) if type(x) is ShapeValue else None
@@ -227,7 +228,7 @@ def matmul(a, b):
     left = a if len(a) > 1 else (1, *a)
     right = b if len(b) > 1 else (*b, 1)
     if left[-1] != right[-2]:
-        raise ShapeError(f"cannot multiply {text(a)} by {text(b)}")
+        raise ShapeError(f"cannot multiply {dims(a)} by {dims(b)}")
     batch = torch.broadcast_shapes(left[:-2], right[:-2])
     rows, columns = left[-2:-1] * (len(a) > 1), right[-1:] * (len(b) > 1)
     shape = (*batch, *rows, *columns)
@@ -261,7 +262,7 @@ def batch_norm(x, running_mean, running_var, weight=None, *args, **kwargs):
         if value is not None and value.shape[0] != x.sizes[1]:
             raise ShapeError(
                 f"expects {value.shape[0]} channels and gets {x.sizes[1]} "
-                f"(input {text(x.sizes)})"
+                f"(input {dims(x.sizes)})"
             )
     return Result("batch_norm", x.sizes, x.field)
 
@@ -285,7 +286,7 @@ def arithmetic(kind):
                 shape = tuple(torch.broadcast_shapes(*shapes))
         except RuntimeError:
             raise ShapeError(
-                f"cannot {kind} {' and '.join(map(text, shapes))}: the grids differ"
+                f"cannot {kind} {' and '.join(map(dims, shapes))}: the grids differ"
             ) from None
         fields = [
             t.field
@@ -305,7 +306,7 @@ def cat(tensors, dim=0, axis=None):
         return None
     if len({shape[:dim] + shape[dim + 1 :] for shape in shapes}) > 1:
         raise ShapeError(
-            f"cannot concatenate {' and '.join(map(text, shapes))} along axis {dim}: "
+            f"cannot concatenate {' and '.join(map(dims, shapes))} along axis {dim}: "
             "all other axes must agree"
         )
     shape = (*shapes[0][:dim], sum(s[dim] for s in shapes), *shapes[0][dim + 1 :])

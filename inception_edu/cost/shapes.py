@@ -10,15 +10,13 @@ from typing import NamedTuple
 
 import torch
 
+from inception_edu.text import dims
+
 ACTIVE = threading.local()  # .tracer: the one that runs in this thread
 
 
 class ShapeError(RuntimeError):
     """Shapes that do not fit, as torch would refuse them when it runs."""
-
-
-def text(shape):
-    return "x".join(map(str, shape))
 
 
 class Span(NamedTuple):
@@ -117,7 +115,7 @@ class ShapeValue(torch.Tensor):
         return iter(self.unbind(0))
 
     def __repr__(self):
-        return f"ShapeValue({text(self.sizes)})"
+        return f"ShapeValue({dims(self.sizes)})"
 
     __format__ = object.__format__
     __hash__ = object.__hash__

@@ -34,8 +34,8 @@ from inception_edu.cost.shapes import (
     Span,
     flatten_arguments,
     shape_value,
-    text,
 )
+from inception_edu.text import dims
 
 KEEPS_EVAL = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
 LOCK = threading.RLock()
@@ -309,7 +309,7 @@ class Tracer:
             self.stand_in(tensor, index, self.stand_in(tensor._base, index))
 
     def refusal(self, name, values, problem):
-        shapes = ", ".join(text(value.sizes) for value in values)
+        shapes = ", ".join(dims(value.sizes) for value in values)
         if isinstance(problem, NotImplementedError) or "meta" in str(problem):
             return self.error(
                 "the model looks at values, and a trace has only shapes "

@@ -15,6 +15,7 @@ from math import prod
 from pathlib import Path
 
 from inception_edu.figures.theme import kernel_name
+from inception_edu.text import dims
 
 TABLES = Path(__file__).with_name("networks.json.gz")
 
@@ -263,7 +264,7 @@ def layer_name(op):
         return f"linear, {op.in_shapes[0][-1]} to {op.out_shape[-1]}"
     if op.kind != "conv" and not op.kind.endswith("pool"):
         return {"cat": "concatenation", "add": "addition"}.get(op.kind, op.kind)
-    what = "x".join(map(str, op.kernel)) if op.kernel else "global"
+    what = dims(op.kernel) if op.kernel else "global"
     if op.stride and max(op.stride) > 1:
         what += f"/{max(op.stride)}"
     if op.kind == "conv":
@@ -282,7 +283,7 @@ def stages(modules):
 
 
 def grid_name(grid):
-    return "x".join(map(str, grid))
+    return dims(grid)
 
 
 def total(modules, amount):

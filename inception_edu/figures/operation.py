@@ -5,6 +5,7 @@ from math import prod
 from inception_edu.figures.graph import shape_text
 from inception_edu.figures.svg import Drawing, text_width
 from inception_edu.figures.theme import on_color
+from inception_edu.text import dims
 
 LABEL, NOTE, LINE = 16, 14, 24
 FACE = 120  # pixels of the side of the larger map
@@ -82,7 +83,7 @@ def _cost(op, node, factors, grid):
 
 def _how(op):
     """Stride, padding, dilation and groups in words."""
-    words = [f"kernel {'x'.join(map(str, op.kernel))}"]
+    words = [f"kernel {dims(op.kernel)}"]
     for name, values, usual in (
         ("stride", op.stride, 1),
         ("padding", op.padding, 0),
@@ -91,7 +92,7 @@ def _how(op):
         values = tuple(values) if isinstance(values, tuple | list) else ()
         if any(value != usual for value in values):
             same = values[:1] if len(set(values)) == 1 else values
-            words.append(f"{name} {'x'.join(map(str, same))}")
+            words.append(f"{name} {dims(same)}")
     if op.groups and op.groups > 1:
         words.append(f"{op.groups} groups")
     return ", ".join(words)

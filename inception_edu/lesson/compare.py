@@ -4,6 +4,8 @@ import math
 import numbers
 from typing import NamedTuple
 
+from inception_edu.text import dims
+
 
 class Gap(NamedTuple):
     """Where two values differ: a sentence, both values as text, and a hint."""
@@ -154,7 +156,7 @@ def show(value):
 def named(value):
     """An argument as it stands in a call: numbers plain, dicts and tensors short."""
     if is_tensor(value) and value.dim():
-        return "x".join(map(str, value.shape)) + " tensor"
+        return dims(value.shape) + " tensor"
     if isinstance(value, dict):
         return "{...}"
     if isinstance(value, tuple | list) and any(is_tensor(item) for item in value):

@@ -12,6 +12,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from inception_edu.text import dims
+
 LAYERS = (torch.conv2d, torch.conv1d, F.linear)
 PRODUCTS = (torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__)
 SUMS = (
@@ -45,7 +47,7 @@ class Layer:
 
     def __str__(self):
         outputs, inputs, *kernel = self.shape
-        return f"{'x'.join(map(str, kernel))} {inputs}->{outputs}"
+        return f"{dims(kernel)} {inputs}->{outputs}"
 
 
 class Recorder(TorchFunctionMode):

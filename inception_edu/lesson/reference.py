@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from inception_edu.lesson.errors import Problem
 from inception_edu.lesson.recorder import moments_of
+from inception_edu.text import dims
 
 MOST_ARRANGEMENTS = 48
 
@@ -191,4 +192,4 @@ def near_misses(shapes, layers):
 
 def text_of(shape):
     outputs, inputs, *kernel = shape
-    return f"{'x'.join(map(str, kernel))} {inputs}->{outputs}"
+    return f"{dims(kernel)} {inputs}->{outputs}"

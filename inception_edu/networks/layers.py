@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from inception_edu.networks.options import choose
+from inception_edu.text import dims
 
 
 class Outputs(NamedTuple):
@@ -79,7 +80,7 @@ class Branches(nn.ModuleDict):
         outputs = [branch(x) for branch in self.values()]
         if any(y.shape[2:] != outputs[0].shape[2:] for y in outputs):
             ends = ", ".join(
-                f"{name}: {'x'.join(map(str, y.shape[2:]))}"
+                f"{name}: {dims(y.shape[2:])}"
                 for name, y in zip(self, outputs, strict=True)
             )
             raise ValueError(

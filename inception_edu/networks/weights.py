@@ -15,6 +15,7 @@ from torch import nn
 
 from inception_edu.networks.copies import refuse_lazy
 from inception_edu.networks.state_dicts import is_auxiliary, is_counter, recognise
+from inception_edu.text import dims
 
 WRAPPERS = (
     nn.DataParallel,
@@ -156,7 +157,7 @@ def differences(own, found):
 
 
 def size(tensor):
-    return "x".join(map(str, tensor.shape)) or "scalar"
+    return dims(tensor.shape) or "scalar"
 
 
 def listing(reason, keys, most=6):

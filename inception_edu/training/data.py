@@ -11,6 +11,7 @@ from numbers import Integral
 import numpy as np
 import torch
 
+from inception_edu.text import dims
 from inception_edu.training.cache import cached
 
 SMALLEST, LARGEST = 10, 40  # pixels, the side of the square a digit is drawn in
@@ -86,7 +87,7 @@ class Data:
             )
 
     def __repr__(self):
-        shape = "x".join(map(str, self.train.images.shape[1:]))
+        shape = dims(self.train.images.shape[1:])
         return (
             f"<Data {self.name}: {len(self.train):,} train and {len(self.test):,} "
             f"test images, {shape}, {len(self.classes)} classes>"
