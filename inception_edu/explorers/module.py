@@ -172,12 +172,16 @@ def draw(state):
 
 
 def in_words(state, pair):
-    """The summary: cost, comparison and budget in two sentences."""
+    """The summary: cost, budget and comparison in a sentence."""
     here, *others = pair
-    macs = here.cost("macs")
+    macs, budget = here.cost("macs"), ""
+    if state["budget"]:
+        left = state["budget"] * 1e6 - macs
+        side = "within" if left >= 0 else "over"
+        budget = f" ({short(abs(left))} {side} the budget)"
     summary = (
-        f"{name_of(here).capitalize()} costs {short(macs)} MACs: "
-        f"{here.cost('weights'):,} weights, {here.out_channels} channels out"
+        f"{name_of(here).capitalize()} costs {short(macs)} MACs{budget}, with "
+        f"{here.cost('weights'):,} weights and {here.out_channels} channels out"
     )
     for other in others:
         cost = other.cost("macs")
@@ -187,10 +191,6 @@ def in_words(state, pair):
         elif cost > macs:
             compared = f"{times(cost / macs)} as much"
         summary += f"; {name_of(other)} costs {short(cost)}, {compared}"
-    if state["budget"]:
-        left = state["budget"] * 1e6 - macs
-        side = "within" if left >= 0 else "over"
-        summary += f". It is {short(abs(left))} {side} the budget"
     return summary + "."
 
 

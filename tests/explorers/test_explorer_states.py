@@ -247,10 +247,10 @@ def published():
 
 @pytest.mark.parametrize(("name", "row"), published())
 def test_a_preset_is_that_module_of_googlenet(name, row):
-    explorer = ie.explore.module(start={"preset": name})
+    explorer = ie.explore.module(start={"preset": name, "budget": 0})
     assert explorer.summary.startswith(
-        f"The reduced {name} costs {short(int(row['macs']))} MACs: "
-        f"{int(row['weights_only']):,} weights, {row['out_channels']} channels out"
+        f"The reduced {name} costs {short(int(row['macs']))} MACs, with "
+        f"{int(row['weights_only']):,} weights and {row['out_channels']} channels out;"
     )
     here, _ = module.modules(explorer.state)
     assert here.cost("macs") == int(row["macs"])
@@ -289,9 +289,9 @@ def test_a_preset_with_a_width_of_ones_own_keeps_that_width():
 
 def test_the_budget_says_which_side_the_module_is_on():
     explorer = ie.explore.module(start={"budget": 100})
-    assert explorer.summary.endswith("It is 28.0 M over the budget.")
+    assert "128.0 M MACs (28.0 M over the budget)," in explorer.summary
     explorer.values = {"budget": 130}
-    assert explorer.summary.endswith("It is 1.95 M within the budget.")
+    assert "128.0 M MACs (1.95 M within the budget)," in explorer.summary
     explorer.values = {"budget": 0}
     assert "budget" not in explorer.summary
 
