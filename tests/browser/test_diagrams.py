@@ -150,6 +150,16 @@ def test_it_can_be_enlarged_moved_and_fitted(opened):
     assert view.evaluate("view => view.scrollHeight <= view.clientHeight + 1")
 
 
+def test_on_paper_all_of_it_is_seen(opened):
+    page, diagram = opened(viewport={"width": 700, "height": 500})
+    page.emulate_media(media="print")
+    view = diagram.locator(".ie-view").bounding_box()
+    sheet = diagram.locator(".ie-sheet").bounding_box()
+    assert sheet["width"] <= view["width"] <= 700
+    assert sheet["height"] <= view["height"] + 1
+    assert not diagram.locator(".ie-path").is_visible()
+
+
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
 def test_opening_glides_unless_motion_is_reduced(opened, motion):
     page, diagram = opened(reduced_motion=motion)
