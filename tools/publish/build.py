@@ -76,6 +76,7 @@ def glossary():
     for part in re.split(r"^(?=### )", text, flags=re.MULTILINE):
         name = plain(part.partition("\n")[0].lstrip("# ")).lower()
         ident = re.sub(r"[^\w-]", "", name.replace(" ", "-"))
+        part = part.replace("### ", "## ", 1)
         made.cells.append(v4.new_markdown_cell(part, id=ident))
     return made
 

@@ -103,6 +103,8 @@ def print_page(html, target):
         browser = playwright.chromium.launch(executable_path=chromium())
         page = browser.new_page()
         page.goto(file.as_uri())
+        drawn = "() => !document.querySelector('.explorer-place > script')"
+        page.wait_for_function(drawn)
         page.pdf(
             path=target,
             format="A4",

@@ -1,6 +1,7 @@
 """Student copies hold no solution, run as they are, and come as one zip."""
 
 import builtins
+import os
 import re
 import subprocess
 import sys
@@ -85,6 +86,7 @@ def test_the_zip_is_the_folder_and_holds_what_it_takes_to_run(handed_out):
         "inception_edu/explorers/frame.js",
         "requirements.lock",
         "Makefile",
+        "README.md",
         "conftest.py",
     ):
         assert f"{NAME}/{name}" in packed
@@ -104,6 +106,7 @@ def test_a_copy_passes_strict_nbval_in_its_own_folder(handed_out):
             f"notebooks/{RUN}",
         ],
         cwd=handed_out / NAME,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
         capture_output=True,
         text=True,
     )

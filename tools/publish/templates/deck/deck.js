@@ -2,7 +2,7 @@
 // what still does not fit goes on to a next slide, lists, tables and text by lines.
 const HEIGHT = 720, LEAST = 15, LETTERS = 800;
 const letters = (section) => [...section.querySelectorAll("p, li, td, th, pre, summary")]
-  .reduce((sum, node) => sum + (node.closest("aside, svg") ? 0 : node.textContent.trim().length), 0);
+  .reduce((sum, node) => sum + (node.closest("aside, svg, .explorer-place") ? 0 : node.textContent.trim().length), 0);
 const fits = (section) => section.scrollHeight <= HEIGHT && letters(section) <= LETTERS;
 const isHeading = (node) => /^H[1-4]$/.test(node.tagName);
 
