@@ -26,7 +26,7 @@ from benchmarks.measure import (
     store,
 )
 from inception_edu.training.data import as_input
-from inception_edu.training.loop import Training
+from inception_edu.training.loop import Tally, Training
 from inception_edu.training.optimizers import make_optimizer
 
 PART = "training"
@@ -142,10 +142,10 @@ def measure(name, images, rounds):
 
     def ours():
         model = copy.deepcopy(start).to(memory_format=torch.channels_last)
-        training = Training(model, data, recipe, 1, 0, torch.device("cpu"))
-        so_far = {}
-        training.epoch(so_far, Silent())
-        return so_far["loss"] / so_far["seen"]
+        cpu, tally = torch.device("cpu"), Tally()
+        training = Training(model, data, recipe, 1, 0, cpu, torch.channels_last)
+        training.epoch(tally, Silent())
+        return tally.read()[0]
 
     functions = {
         "DataLoader + PIL, contiguous": student(),
