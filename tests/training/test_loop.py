@@ -11,7 +11,13 @@ from torch.nn import functional as F
 
 import inception_edu as ie
 from inception_edu.networks import Outputs
-from inception_edu.training import batches, checkpoint, loop, progress_bar
+from inception_edu.training import (
+    batches,
+    checkpoint,
+    compatibility,
+    loop,
+    progress_bar,
+)
 from inception_edu.training.data import Data, Split, digits_at_scale
 from inception_edu.training.evaluation import evaluate
 from inception_edu.training.loop import Diverged, fit
@@ -260,7 +266,9 @@ def test_label_smoothing_is_the_papers_target():
     target[torch.arange(6), labels] = 0.91
     expected = -(target * F.log_softmax(logits, 1)).sum(1).mean()
     recipe = Recipe(name="x", label_smoothing=0.1)
-    assert loop.loss_of(logits, labels, recipe)[0] == pytest.approx(expected.item())
+    assert compatibility.loss_of(logits, labels, recipe)[0] == pytest.approx(
+        expected.item()
+    )
 
 
 def test_heads_add_their_share_of_a_smoothed_loss():
@@ -273,7 +281,7 @@ def test_heads_add_their_share_of_a_smoothed_loss():
         return F.cross_entropy(logits, labels, label_smoothing=0.1)
 
     for outputs in (Outputs(main, (head,)), (main, head), (main, [head], None)):
-        loss, logits = loop.loss_of(outputs, labels, recipe)
+        loss, logits = compatibility.loss_of(outputs, labels, recipe)
         assert loss == pytest.approx((smoothed(main) + 0.4 * smoothed(head)).item())
         assert logits is main
 
