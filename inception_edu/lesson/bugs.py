@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from inception_edu.networks.googlenet import TABLE_1, InceptionModule, NaiveModule
-from inception_edu.networks.inception_v3 import AsymmetricModule
+from inception_edu.networks.inception_v3 import AsymmetricModule, AuxiliaryHead
 from inception_edu.networks.layers import ConvUnit
 
 
@@ -82,3 +82,39 @@ def asymmetric_modules():
     modules[3]["7x7"][2] = ConvUnit(192, 192, (1, 7)).eval()
     random.Random(3).shuffle(modules)
     return dict(zip("ABCD", modules, strict=True))
+
+
+def ported_optimizer(weights):
+    """Lesson 04: the paper's RMSProp in PyTorch, with eps left at its default.
+
+    pytorch/pytorch#23796, chainer/chainer#4754.
+    """
+    return torch.optim.RMSprop(weights, lr=0.045, alpha=0.9)
+
+
+def smoothed_loss(logits, targets, eps=0.1):
+    """Lesson 04: label smoothing that spreads eps over the wrong classes only.
+
+    The thread pytorch/pytorch#7455, fastai/fastai#1814.
+    """
+    classes = logits.shape[1]
+    smooth = torch.full_like(logits, eps / (classes - 1))
+    smooth.scatter_(1, targets[:, None], 1 - eps)
+    return -(smooth * logits.log_softmax(1)).sum(1).mean()
+
+
+def fresh_head():
+    """Lesson 04: the side head of Inception v3, for ten classes."""
+    torch.manual_seed(0)
+    return AuxiliaryHead(768, 10)
+
+
+def initialize(head):
+    """Lesson 04: a standard deviation that is set on the unit, not the convolution.
+
+    pytorch/vision#723, copied by timm.
+    """
+    head.full.stddev = 0.01
+    for layer in head.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.normal_(layer.weight, std=getattr(layer, "stddev", 0.1))

@@ -61,3 +61,29 @@ def test_of_four_asymmetric_modules_each_bug_shows_in_another_measure():
         "C": (params - one - 2 * 192, macs, (7, 7), 0),
         "D": (params, macs - one * (17 * 17 - 11 * 23), (7, 7), 6),
     }
+
+
+def test_the_ported_optimizer_takes_steps_317_times_too_large():
+    steps = []
+    for make in (
+        bugs.ported_optimizer,
+        lambda w: torch.optim.RMSprop(w, 0.045, 0.9, 1),
+    ):
+        weight = torch.nn.Parameter(torch.zeros(1, dtype=torch.double))
+        weight.grad = torch.full_like(weight, 0.01)
+        make([weight]).step()
+        steps.append(-weight.item())
+    assert round(steps[0], 4) == 0.1423
+    assert round(steps[0] / steps[1]) == 317
+
+
+def test_the_smoothed_loss_has_another_minimum_than_the_papers():
+    wrong = torch.full((1, 10), 0.1 / 9, dtype=torch.double)
+    wrong[0, 3] = 0.9
+    assert round(bugs.smoothed_loss(wrong.log(), torch.tensor([3])).item(), 4) == 0.5448
+
+
+def test_the_heads_5x5_starts_ten_times_too_wide():
+    head = bugs.fresh_head()
+    bugs.initialize(head)
+    assert round(head.full.conv.weight.std().item(), 2) == 0.1
