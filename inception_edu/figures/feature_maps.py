@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import NamedTuple
 from zlib import crc32
 
-from inception_edu.figures.png import data_uri, grey_png, shade_png
+from inception_edu.figures.png import data_uri, grey_png, rgb_png, shade_png
 from inception_edu.figures.svg import Drawing
 from inception_edu.figures.theme import kernel_name
 from inception_edu.text import dims, percent
@@ -20,6 +20,7 @@ WIDTH = 560
 LABEL, NOTE = 16, 14
 SIDE = 152  # of the picture, and the width of the prediction below it
 LEFT = 176  # where the maps begin
+EXACT = 64  # pixels; a larger picture is stored as a JPEG
 SMOOTH = 128  # pixels stored of a larger picture, which is then drawn smoothly
 EVERY, EVERY_LAYER = "every branch", "every layer"
 MOST_LAYERS = 4  # of "every layer"
@@ -33,9 +34,16 @@ class Photo(NamedTuple):
     uri: str
 
     @classmethod
+    def exact(cls, width, height, pixels):
+        """The `Photo` of `width * height * 3` bytes."""
+        return cls(width, height, data_uri(rgb_png(width, height, pixels)))
+
+    @classmethod
     def of(cls, image):
-        """The `Photo` of an RGB PIL image, as a small JPEG."""
+        """The `Photo` of an RGB PIL image: exact where it is small, else a JPEG."""
         width, height = image.size
+        if max(image.size) <= EXACT:
+            return cls.exact(width, height, image.tobytes())
         if max(image.size) > SMOOTH:
             image = image.resize((SMOOTH, SMOOTH))
         buffer = BytesIO()

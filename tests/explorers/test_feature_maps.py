@@ -7,8 +7,8 @@ from PIL import Image
 from torch import nn
 
 import inception_edu as ie
-from inception_edu.explorers import feature_maps as module
-from inception_edu.explorers.feature_maps import (
+from inception_edu.explorers import feature_subject as module
+from inception_edu.explorers.feature_subject import (
     digit_picture,
     handwriting,
     ink_of,

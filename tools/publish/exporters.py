@@ -28,7 +28,7 @@ from tools.publish.bundle import (
     own_file,
 )
 from tools.publish.execute import WIDGET, is_explorer
-from tools.publish.live import live_face, packed_json
+from tools.publish.live import live_state, packed_json
 from tools.publish.stage import Stage
 
 STATE = ("_face", "_shown", "_frames")
@@ -72,9 +72,9 @@ class Explorers(Preprocessor):
 def place(state, resources):
     """HTML: a still picture, and the state that the player wakes it up with."""
     resources["front_end"] = (state["_esm"], state["_css"])
-    face = live_face(state)
-    kept = {name: state[name] for name in STATE} | {"live": face is not None}
-    kept["_face"] = face or state["_face"]
+    live = live_state(state)
+    kept = {name: state[name] for name in STATE} | {"live": live is not None}
+    kept |= live or {}
     return (
         f'<div class="explorer-place">{state["_shown"][2]}'
         f'<script type="application/gzip">{packed_json(kept)}</script></div>'

@@ -15,7 +15,7 @@ from inception_edu.explorers.controls import Panel
 from tools.notebooks import ROOT
 from tools.publish.bundle import npm_bytes, own_file
 
-DATA = (".py", ".csv", ".json", ".gz", ".toml")
+DATA = (".py", ".js", ".csv", ".json", ".gz", ".toml")
 # Parts of Python's library that no explorer imports.
 LEFT_OUT = "_pyrepl curses ensurepip idlelib multiprocessing pydoc_data sqlite3 tkinter"
 LEFT_OUT = (*f"{LEFT_OUT} unittest venv wsgiref xml xmlrpc".split(), "turtle.py")
@@ -74,11 +74,12 @@ def python_script():
     return f"const PARTS = {json.dumps(parts)};\n{own_file('live/python.js')}"
 
 
-def live_face(state):
-    """The face of an explorer that Python can draw in a page, or None.
+def live_state(state):
+    """What differs in the state of an explorer that Python can draw in a page, or None.
 
     It can where the controls of its file, drawn without a kernel, give the stored
-    answer: then no model, run or picture of the notebook's own is behind it.
+    picture: then no model, run or picture of the notebook's own is behind it. Which
+    controls are inactive is the page's own answer: nothing can train there.
     """
     face = state["_face"]
     parts = description(face["name"]) if face["name"] in NAMES else {}
@@ -89,6 +90,17 @@ def live_face(state):
         panel = Panel(**parts, start=dict(zip(names, face["start"], strict=True)))
     except ValueError:  # a value that only the notebook's own explorer has
         return None
-    if json.loads(json.dumps(panel.answer())) != state["_shown"][1:]:
+    shown = json.loads(json.dumps(panel.answer()))
+    if shown[:-1] != state["_shown"][1:-1]:
         return None
-    return face | panel.face() | {"buttons": []}
+
+    def reasons(values):
+        inactive = parts.get("inactive", lambda values: {})
+        found = inactive(dict(zip(names, values, strict=True)))
+        return [found.get(name, "") for name in names]
+
+    return {
+        "_face": face | panel.face() | {"buttons": []},
+        "_shown": [state["_shown"][0], *shown],
+        "_frames": [[*frame[:-1], reasons(frame[0])] for frame in state["_frames"]],
+    }

@@ -1,0 +1,137 @@
+"""mini_reduced where there is no torch: in a page, by `forward.js`.
+
+mini_reduced.json.gz holds its layers and weights and the pictures that it is shown
+(`python -m experiments page_mini`); tests hold both against torch.
+"""
+
+import gzip
+import json
+from array import array
+from base64 import b64decode
+from functools import cache, lru_cache
+from pathlib import Path
+
+from inception_edu.figures.feature_maps import Photo
+from inception_edu.figures.recording import KEPT, Branch, Layer, Recording, largest
+
+TABLE = Path(__file__).with_name("mini_reduced.json.gz")
+SIDE = 48
+
+
+@cache
+def stored():
+    """The contents of mini_reduced.json.gz."""
+    return json.loads(gzip.decompress(TABLE.read_bytes()))
+
+
+def stored_layers():
+    """`{layer: (grid, branches)}` of what is shown."""
+    sides = [layer.get("side") for layer in stored()["program"]]
+    found = {}
+    for path, branches in stored()["shown"].items():
+        ((number, _), *_) = branches.values()
+        found[path] = ((sides[number], sides[number]), list(branches))
+    return found
+
+
+class PageSubject:
+    """mini_reduced, its forward pass in JavaScript; otherwise as a `Subject`."""
+
+    name, remark = "mini_reduced", ""
+    classes, reads_digits = tuple("0123456789"), True
+
+    def __init__(self):
+        from pyodide.code import run_js
+        from pyodide.ffi import to_js
+
+        source = Path(__file__).with_name("forward.js").read_text(encoding="utf-8")
+        weights = array("f", b64decode(stored()["weights"]))
+        program = run_js("JSON.parse")(json.dumps(stored()["program"]))
+        forward = run_js(source)(program, to_js(weights))
+
+        @lru_cache(maxsize=24)
+        def answer(pixels):
+            outputs = forward(to_js(pixels))
+            return recorded(lambda number: outputs[number].to_py())
+
+        self.answer = answer
+
+    def look(self, state, own=None):
+        """`(photo, recording)` of the state's picture."""
+        pixels = picture(state)
+        return Photo.exact(SIDE, SIDE, pixels), self.answer(pixels)
+
+
+def recorded(output):
+    """The `Recording` of the layers whose outputs `output(number)` returns, flat."""
+    layers = {}
+    for path, branches in stored()["shown"].items():
+        found = {}
+        for name, (number, kernel) in branches.items():
+            side = stored()["program"][number]["side"]
+            found[name] = branch_of(output(number), side, kernel)
+        layers[path] = Layer((side, side), found)
+    return Recording(layers, list(output(len(stored()["program"]) - 1)))
+
+
+def branch_of(values, side, kernel):
+    """The `Branch` of an output of `side` x `side` pixels, its channels in a row."""
+    area = side * side
+    channels = [values[i : i + area].tolist() for i in range(0, len(values), area)]
+    mean = [sum(channel) / area for channel in channels]
+    peak = [max(channel) for channel in channels]
+    where = [sum(pixel) / len(channels) for pixel in zip(*channels, strict=True)]
+
+    def rows(channel):
+        return [channel[i : i + side] for i in range(0, area, side)]
+
+    kept = sorted({*largest(mean, KEPT), *largest(peak, KEPT)})
+    maps = {number: rows(channels[number]) for number in kept}
+    return Branch(mean, peak, rows(where), maps, kernel)
+
+
+# ---- pictures ----------------------------------------------------------------
+
+
+def picture(state):
+    """The state's picture as bytes, 48 x 48 x 3."""
+    name, size = state["picture"], state["size"]
+    if name in stored()["pictures"]:
+        return b64decode(stored()["pictures"][name])
+    if name == "digit":
+        return painted(stored()["digits"][str(state["digit"])], size)
+    ink = [2 * int(cell) for cell in state["drawing"]]
+    return painted([ink[i : i + 8] for i in range(0, 64, 8)], size)
+
+
+def painted(ink, size):
+    """A digit on its ground; the sums of `training.data.paint_digit`, without numpy."""
+    pixels = bytearray(b64decode(stored()["ground"]))
+    start, weights = (SIDE - size) // 2, enlarged(size)
+    window = [
+        3 * ((start + y) * SIDE + start + x) for y in range(size) for x in range(size)
+    ]
+    mean = sum(sum(pixels[i : i + 3]) for i in window) // (3 * len(window))
+    colour = min(max(mean + (170 if mean < 128 else -170), 0), 255)
+    across = [[dot(row, pair) for row in ink] for pair in weights]
+    shares = (dot(column, pair) for pair in weights for column in across)
+    for place, share in zip(window, shares, strict=True):
+        share = min(share * 3 // 2, 1 << 20) * 230 >> 12
+        for i in range(place, place + 3):
+            value = pixels[i] + ((colour - pixels[i]) * share >> 16)
+            pixels[i] = min(max(value, 0), 255)
+    return bytes(pixels)
+
+
+def enlarged(size):
+    """For each of `size` pixels two of the eight source pixels and their weights."""
+    pairs = []
+    for pixel in range(size):
+        centre = min(max(((2 * pixel + 1) * 1024) // size - 128, 0), 7 * 256)
+        left, share = divmod(centre, 256)
+        pairs.append(((left, 256 - share), (min(left + 1, 7), share)))
+    return pairs
+
+
+def dot(values, pairs):
+    return sum(values[place] * weight for place, weight in pairs)
