@@ -156,3 +156,15 @@ def run(function, args, call):
     if value is Ellipsis:
         raise NotAttempted
     return value
+
+
+def formulas(arguments, mistakes):
+    """Known mistakes from formulas as text; a tuple holds variants of one mistake."""
+
+    def function(text):
+        return eval(f"lambda {arguments}: {text}", {})
+
+    return {
+        hint: function(text) if isinstance(text, str) else [*map(function, text)]
+        for hint, text in mistakes.items()
+    }

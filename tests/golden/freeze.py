@@ -66,12 +66,12 @@ def checks():
     from tests.lesson.answers import (
         FUNCTIONS,
         MODULES,
-        function,
+        right_functions,
         right_modules,
         wrong_functions,
     )
 
-    answers = [(name, "right", function(FUNCTIONS[name][0][0])) for name in FUNCTIONS]
+    answers = [(name, "right", next(right_functions(name))) for name in FUNCTIONS]
     answers += [(name, "right", next(right_modules(name))[1]) for name in MODULES]
     for name in FUNCTIONS:  # of modules, the tests hold the hints
         answers += [(name, *answer[:2]) for answer in wrong_functions(name)]

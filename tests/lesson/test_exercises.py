@@ -56,8 +56,8 @@ def one_line(text):
 
 def test_the_table_of_answers_holds_enough_of_every_exercise():
     assert {*FUNCTIONS, *MODULES} == {*EXERCISES}
-    for name, (right, wrong) in FUNCTIONS.items():
-        assert len(right) >= 6 and len(wrong) >= 15, name
+    for name, answers in FUNCTIONS.items():
+        assert len(answers["right"]) >= 6 and len(answers["wrong"]) >= 15, name
     for name in MODULES:
         assert len(dict(right_modules(name))) >= 6, name
         assert len(list(wrong_modules(name))) >= 15, name
@@ -65,8 +65,7 @@ def test_the_table_of_answers_holds_enough_of_every_exercise():
 
 @every_function
 def test_a_right_function_passes_in_every_style(name):
-    right, _ = FUNCTIONS[name]
-    for source in right:
+    for source in FUNCTIONS[name]["right"]:
         answer = feedback(name, function(source))
         assert answer.passed, f"{source}\n{answer}"
 
@@ -259,7 +258,7 @@ def test_a_forgotten_norm_none_passes_with_a_warning(module):
 
 
 def test_a_learned_scale_is_a_scale_whatever_its_shape():
-    signature, layers, forward = MODULES["residual_block"]
+    signature, layers, forward = MODULES["residual_block"].values()
     for value in (
         "torch.tensor(scale)",
         "torch.tensor([scale])",

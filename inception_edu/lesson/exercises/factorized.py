@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from inception_edu.lesson.compare_modules import ModuleExercise
-from inception_edu.lesson.exercise import Case, Exercise
+from inception_edu.lesson.exercise import Case, Exercise, formulas
 from inception_edu.lesson.recorder import noise
 
 saving = Exercise(
@@ -21,33 +21,27 @@ saving = Exercise(
     ),
     right=lambda n: 1 - 2 / n,
     cases=tuple(Case((n,)) for n in (3, 5, 7, 4, 9, 13, 1)),
-    mistakes={
-        "this is what is left, not what is saved": lambda n: 2 / n,
-        "return a share, not per cent: 0.25, not 25": lambda n: 100 * (1 - 2 / n),
-        "there are two convolutions, 1 x n and n x 1": lambda n: 1 - 1 / n,
-        "a 1 x n has n weights per pair of channels, an n x n has n * n": [
-            lambda n: 1 - 2 / n**2,
-            lambda n: 1 - 1 / n**2,
-        ],
-        "this is how many times cheaper it is; the share saved is 1 - small / large": (
-            lambda n: n / 2
-        ),
-        "this is the number of weights saved; divide by those of the n x n": (
-            lambda n: n * n - 2 * n
-        ),
-        "the difference is divided by the n x n, not by the two thin ones": [
-            lambda n: (n * n - 2 * n) / (2 * n),
-        ],
-        "the second convolution comes on top of the first: add them, n + n": (
-            lambda n: 1 - n * n / n**2
-        ),
-        "the sign is the other way round: a saving is positive": lambda n: 2 / n - 1,
-        "do not round": [
-            lambda n: round(1 - 2 / n, 2),
-            lambda n: round(1 - 2 / n),
-            lambda n: 1 - 2 // n,
-        ],
-    },
+    mistakes=formulas(
+        "n",
+        {
+            "this is what is left, not what is saved": "2/n",
+            "return a share, not per cent: 0.25, not 25": "100*(1 - 2/n)",
+            "there are two convolutions, 1 x n and n x 1": "1 - 1/n",
+            "a 1 x n has n weights per pair of channels, an n x n has n * n": (
+                ("1 - 2/n**2", "1 - 1/n**2")
+            ),
+            "this is how many times cheaper it is, not the share saved": "n/2",
+            "this is the number of weights saved; divide by those of n x n": (
+                "n*n - 2*n"
+            ),
+            "the difference is divided by the n x n, not by the thin ones": (
+                "(n*n - 2*n)/(2*n)"
+            ),
+            "the second convolution comes on top of the first: n + n": "1 - n*n/n**2",
+            "the sign is the other way round: a saving is positive": "2/n - 1",
+            "do not round": ("round(1 - 2/n, 2)", "round(1 - 2/n)", "1 - 2//n"),
+        },
+    ),
 )
 
 

@@ -5,17 +5,10 @@ columns of a row of table 1: {"1x1": 64, "3x3": 128, "5x5": 32}.
 """
 
 from inception_edu.lesson.compare_modules import ModuleExercise
-from inception_edu.lesson.exercise import Case, Exercise
+from inception_edu.lesson.exercise import Case, Exercise, formulas
 from inception_edu.lesson.exercises.pools import NO_NORM, POOLS, max_pool
 
 NAIVE_3A = {"1x1": 64, "3x3": 128, "5x5": 32}
-
-
-def count_params(i, o, k, bias, *, weights=None, biases=None):
-    found = i * o * k * k if weights is None else weights(i, o, k)
-    if biases is None:
-        return found + (o if bias else 0)
-    return found + biases(i, o, bias)
 
 
 conv_params = Exercise(
@@ -23,7 +16,7 @@ conv_params = Exercise(
     lesson=1,
     call="conv_params(in_channels, out_channels, kernel_size, bias)",
     task="The number of parameters of a convolution, biases only if bias is True.",
-    right=count_params,
+    right=lambda i, o, k, bias: i * o * k * k + (o if bias else 0),
     cases=(
         Case((3, 64, 7, False)),
         Case((3, 64, 7, True)),
@@ -32,98 +25,76 @@ conv_params = Exercise(
         Case((17, 6, 4, True)),
         Case((48, 11, 1, False)),
     ),
-    mistakes={
-        "with `bias=False` only the weights count": {"biases": lambda i, o, bias: o},
-        "with `bias=True` each output channel has one bias": {
-            "biases": lambda i, o, bias: 0
+    mistakes=formulas(
+        "i, o, k, bias",
+        {
+            "with `bias=False` only the weights count": "i*o*k*k + o",
+            "with `bias=True` each output channel has one bias": "i*o*k*k",
+            "each output channel has one bias, not each input channel": (
+                "i*o*k*k + i*bias"
+            ),
+            "one bias is too few: each output channel has its own": "i*o*k*k + bias",
+            "`bias` is the other way round: True adds the biases": (
+                "i*o*k*k + o*(not bias)"
+            ),
+            "one bias per filter, not one per weight": "i*o*k*k + i*o*bias",
+            "a kernel is a square: kernel_size * kernel_size weights": (
+                ("i*o*k + o*bias", "i*o*k", "i*o*k + o")
+            ),
+            "each output channel reads all inputs: multiply by in_channels": (
+                ("o*k*k + o*bias", "o*k*k")
+            ),
+            "each output channel has its own filter: multiply by out_channels": (
+                ("i*k*k + o*bias", "i*k*k")
+            ),
+            "multiply in_channels and out_channels, do not add them": (
+                ("(i + o)*k*k + o*bias", "(i + o)*k*k")
+            ),
+            "kernel_size is a side, not the number of positions": "i*o + o*bias",
         },
-        "each output channel has one bias, not each input channel": {
-            "biases": lambda i, o, bias: i * bias
-        },
-        "one bias is too few: each output channel has its own": {
-            "biases": lambda i, o, bias: int(bias)
-        },
-        "`bias` is the other way round: True adds the biases": {
-            "biases": lambda i, o, bias: 0 if bias else o
-        },
-        "a kernel is a square: it has kernel_size * kernel_size weights": {
-            "weights": lambda i, o, k: i * o * k
-        },
-        "each output channel reads all input channels: multiply by in_channels": {
-            "weights": lambda i, o, k: o * k * k
-        },
-        "each output channel has its own filter: multiply by out_channels": {
-            "weights": lambda i, o, k: i * k * k
-        },
-        "multiply in_channels and out_channels, do not add them": {
-            "weights": lambda i, o, k: (i + o) * k * k
-        },
-        "kernel_size is a side, not the number of its positions": {
-            "weights": lambda i, o, k: i * o
-        },
-        "one bias per filter, not one per weight": {
-            "biases": lambda i, o, bias: i * o * bias
-        },
-    },
+    ),
 )
-
-
-def count_macs(i, o, k, h, w, *, weights=None, places=None, times=1):
-    found = i * o * k * k if weights is None else weights(i, o, k)
-    return found * (h * w if places is None else places(h, w)) * times
-
 
 conv_macs = Exercise(
     name="conv_macs",
     lesson=1,
     call="conv_macs(in_channels, out_channels, kernel_size, out_height, out_width)",
     task="The multiply-adds (MACs) of a convolution for one image.",
-    right=count_macs,
+    right=lambda i, o, k, h, w: i * o * k * k * h * w,
     cases=(
         Case((3, 64, 7, 112, 110)),
         Case((192, 32, 5, 28, 29)),
         Case((16, 8, 1, 5, 9)),
         Case((5, 7, 3, 6, 4)),
     ),
-    mistakes={
-        "these are FLOPs: a multiply-add is one MAC, and two FLOPs": {"times": 2},
-        "these are the weights: each is used once at every output position": {
-            "places": lambda h, w: 1
+    mistakes=formulas(
+        "i, o, k, h, w",
+        {
+            "these are FLOPs: a multiply-add is one MAC, and two FLOPs": (
+                "2*i*o*k*k*h*w"
+            ),
+            "these are the weights: each is used at every output position": "i*o*k*k",
+            "the grid has out_height * out_width positions": ("i*o*k*k*h", "i*o*k*k*w"),
+            "the grid need not be square": ("i*o*k*k*h*h", "i*o*k*k*w*w"),
+            "multiply out_height and out_width, do not add them": "i*o*k*k*(h + w)",
+            "by the convention a bias costs no MACs": (
+                ("(i*o*k*k + o)*h*w", "i*o*k*k*h*w + o")
+            ),
+            "a kernel is a square: kernel_size * kernel_size": "i*o*k*h*w",
+            "the kernel is missing: multiply by kernel_size * kernel_size": "i*o*h*w",
+            "each output channel reads all inputs: multiply by in_channels": (
+                "o*k*k*h*w"
+            ),
+            "each output channel has its own filter: multiply by out_channels": (
+                "i*k*k*h*w"
+            ),
+            "multiply in_channels and out_channels, do not add them": "(i + o)*k*k*h*w",
+            "return the count itself, not millions or billions": (
+                ("i*o*k*k*h*w/1e6", "i*o*k*k*h*w/1e9")
+            ),
         },
-        "the grid has out_height * out_width positions": {"places": lambda h, w: h},
-        "the grid need not be square: multiply by out_height * out_width": [
-            {"places": lambda h, w: h * h},
-            {"places": lambda h, w: w * w},
-        ],
-        "multiply out_height and out_width, do not add them": {
-            "places": lambda h, w: h + w
-        },
-        "by the convention a bias costs no MACs": [
-            lambda i, o, k, h, w: (i * o * k * k + o) * h * w,
-            lambda i, o, k, h, w: i * o * k * k * h * w + o,
-        ],
-        "a kernel is a square: kernel_size * kernel_size": {
-            "weights": lambda i, o, k: i * o * k
-        },
-        "the kernel is missing: multiply by kernel_size * kernel_size": {
-            "weights": lambda i, o, k: i * o
-        },
-        "each output channel reads all input channels: multiply by in_channels": {
-            "weights": lambda i, o, k: o * k * k
-        },
-        "each output channel has its own filter: multiply by out_channels": {
-            "weights": lambda i, o, k: i * k * k
-        },
-        "multiply in_channels and out_channels, do not add them": {
-            "weights": lambda i, o, k: (i + o) * k * k
-        },
-        "return the count itself, not millions or billions": [
-            {"times": 1e-6},
-            {"times": 1e-9},
-        ],
-    },
+    ),
 )
-
 
 naive_width = Exercise(
     name="naive_width",
@@ -141,45 +112,42 @@ naive_width = Exercise(
         Case((10, {"1x1": 4, "3x3": 2, "5x5": 1}, 3), "10, widths 4, 2, 1, 3"),
         Case((10, {"1x1": 4, "3x3": 2, "5x5": 1}, 0), "10, widths 4, 2, 1, 0"),
     ),
-    mistakes={
-        "the pool passes the input on: start from in_channels": [
-            lambda i, widths, n: sum(widths.values()) if n else i,
-            lambda i, widths, n: sum(widths.values()),
-            lambda i, widths, n: n * sum(widths.values()),
-        ],
-        "each module adds its three widths again: multiply them by `modules`": (
-            lambda i, widths, n: i + sum(widths.values())
-        ),
-        "the input counts once; each module adds only the three widths": (
-            lambda i, widths, n: n * (i + sum(widths.values()))
-        ),
-        "a module adds its three widths; it does not double what comes in": [
-            lambda i, widths, n: i * 2**n,
-            lambda i, widths, n: i * 2**n + sum(widths.values()) * max(0, 2**n - 1),
-        ],
-        "add the widths, do not multiply them by the input": (
-            lambda i, widths, n: i * sum(widths.values()) ** n
-        ),
-        "concatenation adds the widths up; it does not take the largest": (
-            lambda i, widths, n: i + n * max(widths.values())
-        ),
-        "add the widths, `sum(widths.values())`: `len(widths)` only counts them": (
-            lambda i, widths, n: i + n * len(widths)
-        ),
-        "all three widths count": [
-            lambda i, w, n: i + n * (w["1x1"] + w["3x3"]),
-            lambda i, w, n: i + n * (w["1x1"] + w["5x5"]),
-            lambda i, w, n: i + n * (w["3x3"] + w["5x5"]),
-            lambda i, w, n: i + n * w["1x1"],
-            lambda i, w, n: i + n * w["3x3"],
-            lambda i, w, n: i + n * w["5x5"],
-        ],
-        "one module too many or too few": [
-            lambda i, widths, n: i + (n - 1) * sum(widths.values()),
-            lambda i, widths, n: i + max(0, n - 1) * sum(widths.values()),
-            lambda i, widths, n: i + (n + 1) * sum(widths.values()),
-        ],
-    },
+    mistakes=formulas(
+        "i, widths, n, total=lambda widths: sum(widths.values())",
+        {
+            "the pool passes the input on: start from in_channels": (
+                ("total(widths) if n else i", "total(widths)", "n*total(widths)")
+            ),
+            "each module adds its three widths: multiply them by `modules`": (
+                "i + total(widths)"
+            ),
+            "the input counts once; each module adds only the three widths": (
+                "n*(i + total(widths))"
+            ),
+            "a module adds its three widths; it does not double what comes in": (
+                "i*2**n"
+            ),
+            "add the widths, do not multiply them by the input": "i*total(widths)**n",
+            "concatenation adds the widths up; it does not take the largest": (
+                "i + n*max(widths.values())"
+            ),
+            "add the widths: `len(widths)` only counts them": "i + n*len(widths)",
+            "all three widths count": tuple(
+                f"i + n*(total(widths) - {left})"
+                for left in (
+                    "widths['1x1']",
+                    "widths['3x3']",
+                    "widths['5x5']",
+                    "widths['1x1'] - widths['3x3']",
+                    "widths['1x1'] - widths['5x5']",
+                    "widths['3x3'] - widths['5x5']",
+                )
+            ),
+            "one module too many or too few": (
+                ("i + (n - 1)*total(widths)", "i + (n + 1)*total(widths)")
+            ),
+        },
+    ),
 )
 
 

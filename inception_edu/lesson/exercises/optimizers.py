@@ -8,7 +8,7 @@ import math
 
 import torch
 
-from inception_edu.lesson.exercise import Case, Exercise
+from inception_edu.lesson.exercise import Case, Exercise, formulas
 from inception_edu.lesson.recorder import noise
 
 
@@ -238,28 +238,21 @@ ema_update = Exercise(
         Case((noise(3, 2, 3), noise(4, 2, 3), 0.99), "2x3 weights, decay 0.99"),
         Case((noise(5, 3), noise(6, 3), 0.3), "3 weights, decay 0.3"),
     ),
-    mistakes={
-        "decay is the share of the old average": (
-            lambda average, weights, decay: (1 - decay) * average + decay * weights
-        ),
-        "the two shares must add up to 1": [
-            lambda average, weights, decay: decay * average + weights,
-            lambda average, weights, decay: average + (1 - decay) * weights,
-            lambda average, weights, decay: average + decay * weights,
-        ],
-        "this is the plain mean; use decay": (
-            lambda average, weights, decay: (average + weights) / 2
-        ),
-        "the new weights are missing": lambda average, weights, decay: decay * average,
-        "the old average is missing": (
-            lambda average, weights, decay: (1 - decay) * weights
-        ),
-        "the average does not move": lambda average, weights, decay: average,
-        "this is the new weights, not an average": lambda average, weights, d: weights,
-        "the average moves towards the weights, not away from them": (
-            lambda average, weights, decay: average - (1 - decay) * (weights - average)
-        ),
-    },
+    mistakes=formulas(
+        "a, w, d",
+        {
+            "decay is the share of the old average": "(1 - d)*a + d*w",
+            "the two shares must add up to 1": ("d*a + w", "a + (1 - d)*w", "a + d*w"),
+            "this is the plain mean; use decay": "(a + w)/2",
+            "the new weights are missing": "d*a",
+            "the old average is missing": "(1 - d)*w",
+            "the average does not move": "a",
+            "this is the new weights, not an average": "w",
+            "the average moves towards the weights, not away from them": (
+                "a - (1 - d)*(w - a)"
+            ),
+        },
+    ),
 )
 
 

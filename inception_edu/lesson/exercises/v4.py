@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from inception_edu.lesson.compare_modules import ModuleExercise
-from inception_edu.lesson.exercise import Case, Exercise
+from inception_edu.lesson.exercise import Case, Exercise, formulas
 from inception_edu.lesson.module_mistakes import identity
 
 stem_v4 = Exercise(
@@ -28,37 +28,35 @@ stem_v4 = Exercise(
         Case((32, 48, 41, 64)),
         Case((7, 13, 30, 11)),
     ),
-    mistakes={
-        "a max pool passes on its input's channels: add them": [
-            lambda i, a, b, c: (a, 2 * b, c),
-            lambda i, a, b, c: (i + a, 2 * b, c),
-            lambda i, a, b, c: (a, 2 * b, 2 * b + c),
-        ],
-        "in step 5 both branches count": lambda i, a, b, c: (i + a, b, b + c),
-        "step 5 has no pool: both its branches end in a convolution": (
-            lambda i, a, b, c: (i + a, i + a + b, i + a + b + c)
-        ),
-        "step 5 passes on nothing of step 4: both its branches end in a convolution": (
-            lambda i, a, b, c: (i + a, i + a + 2 * b, i + a + 2 * b + c)
-        ),
-        "the third concatenation adds the pooled output of the second": [
-            lambda i, a, b, c: (i + a, 2 * b, i + a + c),
-            lambda i, a, b, c: (i + a, 2 * b, i + c),
-            lambda i, a, b, c: (i + a, 2 * b, b + c),
-        ],
-        "step 6 has one convolution and one pool: `third` counts once": [
-            lambda i, a, b, c: (i + a, 2 * b, 2 * c),
-            lambda i, a, b, c: (i + a, 2 * b, 2 * b + 2 * c),
-        ],
-        "step 4 has one convolution and one pool": [
-            lambda i, a, b, c: (2 * a, 2 * b, 2 * b + c),
-            lambda i, a, b, c: (2 * i + a, 2 * b, 2 * b + c),
-            lambda i, a, b, c: (i + 2 * a, 2 * b, 2 * b + c),
-        ],
-        "use the arguments: these are the paper's numbers whatever is asked": (
-            lambda i, a, b, c: (160, 192, 384)
-        ),
-    },
+    mistakes=formulas(
+        "i, a, b, c",
+        {
+            "a max pool passes on its input's channels: add them": (
+                ("(a, 2*b, c)", "(i + a, 2*b, c)", "(a, 2*b, 2*b + c)")
+            ),
+            "in step 5 both branches count": "(i + a, b, b + c)",
+            "step 5 has no pool: both its branches end in a convolution": (
+                "(i + a, i + a + b, i + a + b + c)"
+            ),
+            "step 5 passes on nothing of step 4": (
+                "(i + a, i + a + 2*b, i + a + 2*b + c)"
+            ),
+            "the third concatenation adds the pooled output of the second": (
+                (
+                    "(i + a, 2*b, i + a + c)",
+                    "(i + a, 2*b, i + c)",
+                    "(i + a, 2*b, b + c)",
+                )
+            ),
+            "step 6 has one convolution and one pool: `third` counts once": (
+                ("(i + a, 2*b, 2*c)", "(i + a, 2*b, 2*b + 2*c)")
+            ),
+            "step 4 has one convolution and one pool": (
+                ("(2*a, 2*b, 2*b + c)", "(2*i + a, 2*b, 2*b + c)")
+            ),
+            "use the arguments: these are the paper's numbers": "(160, 192, 384)",
+        },
+    ),
 )
 
 A_COLUMNS = (
