@@ -2,8 +2,10 @@
 
 import copy
 import inspect
+import tomllib
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from inception_edu.lesson.compare import (
     difference,
@@ -14,6 +16,10 @@ from inception_edu.lesson.compare import (
 )
 from inception_edu.lesson.errors import NotAttempted, Problem, brief, translate
 from inception_edu.lesson.guard import TimeUp
+
+MISTAKES = tomllib.loads(
+    (Path(__file__).parent / "exercises" / "mistakes.toml").read_text(encoding="utf-8")
+)
 
 
 @dataclass(frozen=True)
@@ -158,13 +164,10 @@ def run(function, args, call):
     return value
 
 
-def formulas(arguments, mistakes):
-    """Known mistakes from formulas as text; a tuple holds variants of one mistake."""
+def known_mistakes(name, namespace):
+    """Hint -> mistake of the exercise, from mistakes.toml; see `Exercise`."""
 
-    def function(text):
-        return eval(f"lambda {arguments}: {text}", {})
+    def make(text):
+        return [*map(make, text)] if isinstance(text, list) else eval(text, namespace)
 
-    return {
-        hint: function(text) if isinstance(text, str) else [*map(function, text)]
-        for hint, text in mistakes.items()
-    }
+    return {hint: make(text) for hint, text in MISTAKES[name].items()}

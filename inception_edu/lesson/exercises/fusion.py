@@ -2,7 +2,7 @@
 
 import torch
 
-from inception_edu.lesson.exercise import Case, Exercise
+from inception_edu.lesson.exercise import Case, Exercise, known_mistakes
 from inception_edu.lesson.module_mistakes import identity
 from inception_edu.lesson.recorder import noise
 
@@ -61,57 +61,7 @@ fold_batch_norm = Exercise(
         fold_case(2, 5, 5, True, 0.1),
         fold_case(3, 2, 6, True, 0.05),
     ),
-    mistakes={
-        "eps is missing: gamma / sqrt(var + eps)": {
-            "factor": lambda var, gamma, eps: gamma / var.sqrt()
-        },
-        "eps belongs under the root: sqrt(var + eps)": {
-            "factor": lambda var, gamma, eps: gamma / (var.sqrt() + eps)
-        },
-        "divide by the standard deviation, the root of var + eps": {
-            "factor": lambda var, gamma, eps: gamma / (var + eps)
-        },
-        "divide by the root, do not multiply": {
-            "factor": lambda var, gamma, eps: gamma * (var + eps).sqrt()
-        },
-        "gamma is missing: the factor is gamma / sqrt(var + eps)": {
-            "factor": lambda var, gamma, eps: 1 / (var + eps).sqrt()
-        },
-        "the convolution's own bias is missing: (bias - mean) * factor + beta": {
-            "shift": lambda old, mean, factor, beta: beta - mean * factor
-        },
-        "the mean is missing: (bias - mean) * factor + beta": {
-            "shift": lambda old, mean, factor, beta: old * factor + beta
-        },
-        "the mean is scaled too: (bias - mean) * factor + beta": {
-            "shift": lambda old, mean, factor, beta: old - mean + beta
-        },
-        "only the bias is scaled; the mean is too: (bias - mean) * factor + beta": {
-            "shift": lambda old, mean, factor, beta: old * factor - mean + beta
-        },
-        "the old bias is scaled too: (bias - mean) * factor + beta": {
-            "shift": lambda old, mean, factor, beta: old - mean * factor + beta
-        },
-        "the mean is subtracted, not added: (bias - mean) * factor + beta": {
-            "shift": lambda old, mean, factor, beta: (old + mean) * factor + beta
-        },
-        "beta is missing: (bias - mean) * factor + beta": {
-            "shift": lambda old, mean, factor, beta: (old - mean) * factor
-        },
-        "beta is not scaled: (bias - mean) * factor + beta": {
-            "shift": lambda old, mean, factor, beta: (old - mean + beta) * factor
-        },
-        "the weight is scaled by the factor as well": {
-            "scale": lambda factor, weight: weight
-        },
-        "the factor belongs to the output channels, dimension 0 of the weight": [
-            {"scale": over_inputs},
-            {"scale": lambda factor, weight: weight * factor},
-        ],
-        "the first value is the weight, the second the bias": (
-            lambda *args: fold(*args)[::-1]
-        ),
-    },
+    mistakes=known_mistakes("fold_batch_norm", globals()),
 )
 
 
@@ -140,36 +90,7 @@ merge_siblings = Exercise(
         siblings_case(2, 4, (4, 4)),
         siblings_case(3, 3, (5, 2, 1, 6)),
     ),
-    mistakes={
-        "join along the output channels, dimension 0: the input is the same": {
-            "dim": 1
-        },
-        "join, do not add: each keeps its own output channels": [
-            lambda weights, biases: (sum(weights), sum(biases)),
-            lambda weights, biases: (sum(weights), torch.cat(biases)),
-            lambda weights, biases: (torch.cat(weights), sum(biases)),
-        ],
-        "torch.cat joins along a dimension; torch.stack makes a new one": [
-            lambda weights, biases: (torch.stack(weights), torch.stack(biases)),
-            lambda weights, biases: (torch.stack(weights), torch.cat(biases)),
-            lambda weights, biases: (torch.cat(weights), torch.stack(biases)),
-        ],
-        "the weight comes first, the bias after it": (
-            lambda weights, biases: merge(weights, biases)[::-1]
-        ),
-        "the outputs are in reverse order": {"order": lambda parts: parts[::-1]},
-        "weights and biases are in the same order": [
-            lambda weights, biases: (
-                merge(weights[::-1], biases)[:1] + merge(weights, biases)[1:]
-            ),
-            lambda weights, biases: (
-                merge(weights, biases)[:1] + merge(weights, biases[::-1])[1:]
-            ),
-        ],
-        "all of them are merged, not only the first two": {
-            "order": lambda parts: parts[:2]
-        },
-    },
+    mistakes=known_mistakes("merge_siblings", globals()),
 )
 
 

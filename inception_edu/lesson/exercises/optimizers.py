@@ -8,7 +8,7 @@ import math
 
 import torch
 
-from inception_edu.lesson.exercise import Case, Exercise, formulas
+from inception_edu.lesson.exercise import Case, Exercise, known_mistakes
 from inception_edu.lesson.recorder import noise
 
 
@@ -70,45 +70,7 @@ rmsprop_step = Exercise(
         steps_case(2, 5, 0.045, 0.9, 1.0),
         steps_case(3, 4, 0.1, 0.98, 0.1, size=4),
     ),
-    mistakes={
-        "eps inside the root is TensorFlow's way; torch adds it after: "
-        "square.sqrt() + eps": {"root": inside_root},
-        "divide by the root of the square average": {
-            "root": lambda square, eps: square + eps
-        },
-        "eps is missing: square.sqrt() + eps": {
-            "root": lambda square, eps: square.sqrt()
-        },
-        "update the square average first, then divide by the new one": {"old": True},
-        "a step goes downhill: subtract it": {"sign": -1},
-        "decay is the share of the old average: decay * square + (1 - decay) * new": {
-            "average": lambda square, g, decay: averaged(square, g, 1 - decay)
-        },
-        "the average is of the squared gradient": [
-            {"average": lambda square, g, d: d * square + (1 - d) * g.abs()},
-            {"average": lambda square, g, d: d * square + (1 - d) * g},
-        ],
-        "the squares are averaged, not added up (that is Adagrad)": {
-            "average": added_up
-        },
-        "the new square counts with 1 - decay: decay * square + (1 - decay) * new": {
-            "average": lambda square, g, decay: decay * square + g**2
-        },
-        "the old average counts with decay: decay * square + (1 - decay) * new": [
-            {"average": lambda square, g, d: square + (1 - d) * g**2},
-            {"average": lambda square, g, d: (1 - d) * g**2},
-            {"average": lambda square, g, d: g**2},
-        ],
-        "the average keeps moving: return the new square, not the old one": (
-            lambda p, g, s, *rest: (rmsprop(p, g, s, *rest)[0], s)
-        ),
-        "the gradient is not divided by anything (that is SGD)": {
-            "root": lambda square, eps: 1
-        },
-        "the learning rate is missing": (
-            lambda p, g, s, rate, *rest: rmsprop(p, g, s, 1.0, *rest)
-        ),
-    },
+    mistakes=known_mistakes("rmsprop_step", globals()),
 )
 
 
@@ -177,51 +139,7 @@ rmsprop_tf_step = Exercise(
         tf_case(2, (0.045, 0.04, 0.01, 0.02), 0.9, 0.8, 1.0),
         tf_case(3, (0.1, 0.05), 0.6, 0.3, 0.1),
     ),
-    mistakes={
-        "eps goes inside the root here: (square + eps).sqrt()": {"root": after_root},
-        "eps is missing: (square + eps).sqrt()": {"root": lambda s, eps: s.sqrt()},
-        "divide by the root: (square + eps).sqrt()": {"root": lambda s, eps: s + eps},
-        "the learning rate belongs in the buffer: momentum * buffer + "
-        "learning_rate * gradient / root": {"late": True},
-        "this is torch's step: here eps goes inside the root, and the learning rate "
-        "into the buffer": {"root": after_root, "late": True},
-        "the buffer takes the full step: momentum * buffer + step, without the "
-        "factor 1 - momentum": {"share": "rest"},
-        "the weight loses the entire buffer, not this step alone: parameter - buffer": (
-            tf_past_buffer
-        ),
-        "a step goes downhill: parameter - buffer": tf_uphill,
-        "this is Nesterov momentum: here the weight loses the buffer itself": (
-            tf_nesterov
-        ),
-        "the old buffer is missing: momentum * buffer comes first": {"kept": 0},
-        "the old buffer counts with momentum: momentum * buffer + step": (
-            lambda w, g, s, b, rate, decay, momentum, eps: tf_step(
-                w, g, s, b / max(momentum, 1e-9), rate, decay, momentum, eps
-            )
-        ),
-        "decay is the share of the old average: decay * square + (1 - decay) * new": {
-            "average": lambda square, g, decay: averaged(square, g, 1 - decay)
-        },
-        "the new square counts with 1 - decay: decay * square + (1 - decay) * new": {
-            "average": lambda square, g, decay: decay * square + g**2
-        },
-        "the squares are averaged, not added up (that is Adagrad)": {
-            "average": added_up
-        },
-        "the average is of the squared gradient": [
-            {"average": lambda square, g, d: d * square + (1 - d) * g.abs()},
-        ],
-        "update the square average first, then divide by the new one": {"old": True},
-        "add no 1 to square: the caller passes the running mean, ones at the first "
-        "step": {"average": lambda square, g, d: averaged(square + 1, g, d)},
-        "add no 1 to the new average: the ones are in the square that the caller "
-        "passes": {"average": lambda square, g, d: averaged(square, g, d) + 1},
-        "square starts at ones only once, and the caller sees to it: use the running "
-        "mean that is passed": {
-            "average": lambda square, g, d: averaged(torch.ones_like(square), g, d)
-        },
-    },
+    mistakes=known_mistakes("rmsprop_tf_step", globals()),
 )
 
 
@@ -238,21 +156,7 @@ ema_update = Exercise(
         Case((noise(3, 2, 3), noise(4, 2, 3), 0.99), "2x3 weights, decay 0.99"),
         Case((noise(5, 3), noise(6, 3), 0.3), "3 weights, decay 0.3"),
     ),
-    mistakes=formulas(
-        "a, w, d",
-        {
-            "decay is the share of the old average": "(1 - d)*a + d*w",
-            "the two shares must add up to 1": ("d*a + w", "a + (1 - d)*w", "a + d*w"),
-            "this is the plain mean; use decay": "(a + w)/2",
-            "the new weights are missing": "d*a",
-            "the old average is missing": "(1 - d)*w",
-            "the average does not move": "a",
-            "this is the new weights, not an average": "w",
-            "the average moves towards the weights, not away from them": (
-                "a - (1 - d)*(w - a)"
-            ),
-        },
-    ),
+    mistakes=known_mistakes("ema_update", globals()),
 )
 
 
@@ -286,41 +190,7 @@ clip = Exercise(
         Case(([5 * noise(4, 3), 0.6 * noise(5, 4)], 1.3), "a large, a small one, 1.3"),
         Case(([torch.zeros(3)], 2.0), "a gradient of zeros, 2.0"),
     ),
-    mistakes={
-        "this clips every value by itself, which turns the direction: scale all "
-        "gradients by one factor": (
-            lambda gradients, most: [g.clamp(-most, most) for g in gradients]
-        ),
-        "take one norm over all gradients together, not one for each tensor": [
-            lambda gradients, most: [clip_by_norm([g], most)[0] for g in gradients],
-            {"norm": lambda gradients: sum(total_norm([g]) for g in gradients)},
-            {"norm": lambda gradients: max(total_norm([g]) for g in gradients)},
-        ],
-        "small gradients stay as they are: scale only where the norm is too large": [
-            {"always": True},
-            lambda gradients, most: scaled(
-                gradients, most / (total_norm(gradients) or 1.0)
-            ),
-            lambda gradients, most: scaled(
-                gradients, most / (total_norm(gradients) + 1e-6)
-            ),
-            lambda gradients, most: scaled(
-                gradients, most / torch.tensor(total_norm(gradients))
-            ),
-        ],
-        "the norm becomes max_norm, not 1": {"target": 1},
-        "the norm is the root of the sum of squares": {
-            "norm": lambda gradients: total_norm(gradients) ** 2
-        },
-        "this is the sum of absolute values; the norm is the root of the sum of "
-        "squares": {
-            "norm": lambda gradients: sum(float(g.abs().sum()) for g in gradients)
-        },
-        "this is the largest value; the norm is the root of the sum of squares": {
-            "norm": lambda gradients: max(float(g.abs().max()) for g in gradients)
-        },
-        "nothing is clipped": lambda gradients, most: gradients,
-    },
+    mistakes=known_mistakes("clip", globals()),
 )
 
 EXERCISES = (rmsprop_step, rmsprop_tf_step, ema_update, clip)

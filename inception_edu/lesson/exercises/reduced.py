@@ -10,12 +10,13 @@ import torch
 from torch.nn import functional as F
 
 from inception_edu.lesson.compare_modules import ModuleExercise
-from inception_edu.lesson.exercise import Case, Exercise
-from inception_edu.lesson.exercises.pools import NO_NORM, POOLS, max_pool
+from inception_edu.lesson.exercise import Case, Exercise, known_mistakes
+from inception_edu.lesson.exercises.naive import NO_NORM, max_pool
 from inception_edu.lesson.module_mistakes import identity, orders, run_branches
 from inception_edu.lesson.module_mistakes import join as joined
 from inception_edu.lesson.recorder import noise
 
+ORDERS = orders(("1x1", "3x3", "5x5", "pool proj"))
 COLUMNS = ("1x1", "3x3 reduce", "3x3", "5x5 reduce", "5x5", "pool proj")
 
 
@@ -64,35 +65,7 @@ pointwise = Exercise(
         Case((3 * noise(4, 1, 3, 5, 2), 2 * noise(5, 8, 3), noise(6, 8)), "3 to 8"),
         Case((3 * noise(7, 3, 4, 4, 4), 2 * noise(8, 4, 4), noise(9, 4)), "4 to 4"),
     ),
-    mistakes={
-        "the ReLU is missing: it makes the 1x1 more than a projection": {
-            "relu": identity
-        },
-        "the activation is ReLU6, not ReLU": {"relu": F.relu6},
-        "the bias is missing": {"bias": lambda b: 0},
-        "the bias is added, not subtracted": {"bias": lambda b: -column(b)},
-        "the ReLU comes last: add the bias before it": (
-            lambda x, w, b: F.relu(per_pixel(x, w)) + column(b)
-        ),
-        "the channels are not the last dimension: move them there with `permute` "
-        "before you reshape": lambda x, w, b: F.relu(scrambled(x, w, b)),
-        "the result has its channels last: permute it back to (N, K, H, W)": {
-            "after": lambda y: y.permute(0, 2, 3, 1)
-        },
-        "height and width are swapped": {"after": lambda y: y.transpose(2, 3)},
-        "the weight is transposed: output k is the sum over c of weight[k, c] * x[c]": (
-            lambda x, w, b: F.relu(per_pixel(x, w.T) + column(b))
-        ),
-        "the bias belongs to the channels: give it the shape (K, 1, 1)": {
-            "bias": identity
-        },
-        "`weight @ x` multiplies the rows of the grid, not the channels: move the "
-        "channels last with `permute` and multiply by weight.T": [
-            lambda x, w, b: F.relu(w @ x + b),
-            lambda x, w, b: F.relu(w @ x + column(b)),
-            lambda x, w, b: F.relu(x @ w.T + b),
-        ],
-    },
+    mistakes=known_mistakes("pointwise", globals()),
     tolerance=1e-5,
 )
 
@@ -143,25 +116,7 @@ inception_module = ModuleExercise(
     branches=("1x1", "3x3", "5x5", "pool proj"),
     right=reduced,
     note_on_norms=NO_NORM,
-    mistakes=POOLS
-    | {
-        "a ReLU follows the 1x1 reductions too (section 4)": {
-            "linear": ("3x3 reduce", "5x5 reduce")
-        },
-        "only the reductions have their ReLU: one follows every convolution": {
-            "linear": ("1x1", "3x3", "5x5", "pool proj")
-        },
-        "a ReLU is missing at the end of the branches": {
-            "linear": ("1x1", "3x3", "5x5")
-        },
-        "in the last branch the pool comes first, then the 1x1": {"proj": "before"},
-        "a 1x1 projection follows the pool": {"proj": ""},
-        "a 1x1 reduction comes before the 3x3": {"direct": ("3x3",)},
-        "a 1x1 reduction comes before the 5x5": {"direct": ("5x5",)},
-        "1x1 reductions come before the 3x3 and the 5x5": {"direct": ("3x3", "5x5")},
-        "1x1 reductions come before the 3x3 and the 5x5, and a projection after the "
-        "pool: this is the naive module": {"direct": ("3x3", "5x5"), "proj": ""},
-    },
+    mistakes=known_mistakes("inception_module", globals()),
     cases=(
         Case((12, row(4, 6, 8, 2, 3, 5)), "12, widths 4, 6, 8, 2, 3, 5", (2, 12, 8, 8)),
         Case((7, SMALL), "7, widths 2, 3, 4, 5, 6, 8", (3, 7, 5, 9)),
@@ -198,27 +153,7 @@ reduced_cost = Exercise(
         Case((480, ROW_4A, 14), "480, widths of 4a, 14"),
         Case((7, SMALL, 5), "7, widths 2, 3, 4, 5, 6, 8, 5"),
     ),
-    mistakes={
-        "the biases do not count: weights only": [{"bias": True}, {"bias": "both"}],
-        "the pool projection is missing: it is a 1x1 from in_channels": {
-            "without": ("pool proj",)
-        },
-        "the 1x1 branch is missing": {"without": ("1x1",)},
-        "3x3 and 5x5 read the reduced channels, not in_channels": {
-            "wide": ("3x3", "5x5")
-        },
-        "the 3x3 reads the reduced channels too, not in_channels": {"wide": ("3x3",)},
-        "the 5x5 reads the reduced channels too, not in_channels": {"wide": ("5x5",)},
-        "the two 1x1 reductions have weights as well": {
-            "without": ("3x3 reduce", "5x5 reduce")
-        },
-        "the first number is the weights, the second the MACs": (
-            lambda i, w, g: cost_of(i, w, g)[::-1]
-        ),
-        "these are FLOPs: a multiply-add is one MAC, and two FLOPs": {"times": 2},
-        "the grid has grid * grid positions": {"places": 1},
-        "each weight is used at every position: multiply by grid * grid": {"places": 0},
-    },
+    mistakes=known_mistakes("reduced_cost", globals()),
 )
 
 
@@ -259,44 +194,7 @@ googlenet_stage = ModuleExercise(
     layers=stage_layers,
     right=stage,
     note_on_norms=NO_NORM,
-    mistakes=POOLS
-    | {
-        "the stage ends with a max pool of stride 2": {"last": identity},
-        "the last pool rounds down: with `ceil_mode=True` 28 becomes 14, not 13": {
-            "last": lambda x: F.max_pool2d(x, 3, 2)
-        },
-        "the last pool is 3x3, not 2x2 (2x2 is torchvision's maxpool4)": {
-            "last": lambda x: F.max_pool2d(x, 2, 2, ceil_mode=True)
-        },
-        "the last pool has `padding=0` and `ceil_mode=True`; with `padding=1` its "
-        "windows lie one pixel further up and left": [
-            {"last": lambda x: F.max_pool2d(x, 3, 2, padding=1)},
-            {"last": lambda x: F.max_pool2d(x, 3, 2, padding=1, ceil_mode=True)},
-        ],
-        "the last pool is a max pool": {
-            "last": lambda x: F.avg_pool2d(x, 3, 2, ceil_mode=True)
-        },
-        "the last pool has stride 2": {"last": max_pool},
-        "a pool belongs at the end of the stage, not after every module": (
-            lambda x, net, i, rows: stage(
-                x, net, i, rows, last=identity, inner=lambda b: ceil_pool(joined(b))
-            )
-        ),
-        "make one module for every row": (
-            lambda x, net, i, rows: stage(x, net, i, rows[:1])
-        ),
-        "the pool comes after the modules, not before them": (
-            lambda x, net, i, rows: stage(ceil_pool(x), net, i, rows, last=identity)
-        ),
-        "in every module the order of the branches is 1x1, 3x3, 5x5, pool proj": [
-            {"inner": order} for order in orders(("1x1", "3x3", "5x5", "pool proj"))
-        ],
-        "a ReLU follows the 1x1 reductions too (section 4)": {
-            "linear": linear_everywhere("3x3 reduce", "5x5 reduce")
-        },
-        "the pool projection has a ReLU": {"linear": linear_everywhere("pool proj")},
-        "in the last branch the pool comes first, then the 1x1": {"proj": "before"},
-    },
+    mistakes=known_mistakes("googlenet_stage", globals()),
     cases=(
         Case(
             (6, [row(2, 3, 4, 5, 6, 7), row(4, 3, 5, 2, 8, 6)]),
@@ -340,34 +238,7 @@ receptive_field_of_stack = Exercise(
         Case(([5, 3, 3], [2, 3, 1])),
         Case(([], [])),
     ),
-    mistakes={
-        "two 3x3 see 5 pixels, not 6: each layer adds kernel - 1": [
-            lambda kernels, strides: sum(kernels) if kernels else 1,
-            lambda kernels, strides: sum(kernels),
-        ],
-        "kernels do not multiply: each layer adds (kernel - 1) * step": (
-            lambda kernels, strides: prod(kernels)
-        ),
-        "strides are missing: after a stride of 2 one step is two input pixels": (
-            lambda kernels, strides: 1 + sum(k - 1 for k in kernels)
-        ),
-        "a layer adds (kernel - 1) * step: one position of its window is there "
-        "already": {"there": 0},
-        "a layer's own stride counts only for the layers after it": {"own": True},
-        "start from 1: with no layer a pixel sees itself": {"start": 0},
-        "go through the stack from the first layer on, not backwards": (
-            lambda kernels, strides: field_of(kernels[::-1], strides[::-1])
-        ),
-        "strides multiply along the stack: step *= stride": (
-            lambda kernels, strides: (
-                1
-                + sum(
-                    (k - 1) * before
-                    for k, before in zip(kernels, [1, *strides], strict=False)
-                )
-            )
-        ),
-    },
+    mistakes=known_mistakes("receptive_field_of_stack", globals()),
 )
 
 EXERCISES = (

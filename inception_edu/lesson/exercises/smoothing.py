@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from inception_edu.lesson.compare_modules import ModuleExercise
-from inception_edu.lesson.exercise import Case, Exercise
+from inception_edu.lesson.exercise import Case, Exercise, known_mistakes
 from inception_edu.lesson.recorder import noise
 
 
@@ -72,67 +72,7 @@ label_smoothing_loss = Exercise(
         smooth_case(3, 5, 2, 0.3),
         smooth_case(4, 4, 10, 0.0),
     ),
-    mistakes={
-        "smoothing is missing: these are one-hot targets": (
-            lambda logits, targets, eps: F.cross_entropy(logits, targets)
-        ),
-        "in the paper the true class gets eps / K as well: 1 - eps + eps / K; yours "
-        "spreads eps over the K - 1 others": {
-            "make": two_values(lambda k, e: 1 - e, lambda k, e: e / (k - 1))
-        },
-        "the targets do not add up to 1: the true class gets eps / K as well": {
-            "make": two_values(lambda k, e: 1 - e, lambda k, e: e / k)
-        },
-        "eps is shared by all classes: eps / K each, not eps each": {
-            "make": two_values(lambda k, e: 1 - e, lambda k, e: e)
-        },
-        "add eps / K to every class, not eps: your targets add up to more than 1": {
-            "make": two_values(lambda k, e: 1, lambda k, e: e)
-        },
-        "1 - (K - 1) e for the true class and e for the others is right for e = eps / "
-        "K; yours takes e = eps": {
-            "make": two_values(lambda k, e: 1 - (k - 1) * e, lambda k, e: e)
-        },
-        "the one-hot part gives up eps: (1 - eps) * one_hot + eps / K": {
-            "make": two_values(lambda k, e: 1 + e / k, lambda k, e: e / k)
-        },
-        "the two shares are swapped: (1 - eps) * one_hot + eps / K": {
-            "make": two_values(lambda k, e: e + (1 - e) / k, lambda k, e: (1 - e) / k)
-        },
-        "the uniform part is missing: add eps / K to every class": {
-            "make": two_values(lambda k, e: 1 - e, lambda k, e: 0)
-        },
-        "eps is shared by all K classes: eps / K, not eps / (K - 1)": {
-            "make": two_values(
-                lambda k, e: 1 - e + e / (k - 1), lambda k, e: e / (k - 1)
-            )
-        },
-        "the softmax goes over the classes of a sample, dim=1": {
-            "log": lambda logits: logits.log_softmax(0)
-        },
-        "take the log-softmax of the logits first": {"log": lambda logits: logits},
-        "take the logarithm of the softmax": {"log": lambda logits: logits.softmax(1)},
-        "the softmax is taken twice": {
-            "log": lambda logits: logits.softmax(1).log_softmax(1)
-        },
-        "average over the samples, do not add them up": {
-            "reduce": lambda losses: losses.sum()
-        },
-        "return the mean over the samples, one number": {
-            "reduce": lambda losses: losses
-        },
-        "cross entropy has a minus sign": {"reduce": lambda losses: -losses.mean()},
-        "in nats: use the natural logarithm": {
-            "reduce": lambda losses: losses.mean() / math.log(2)
-        },
-        "add up over the classes; average over the samples only": (
-            lambda logits, targets, eps: (
-                smooth_loss(logits, targets, eps) / logits.shape[1]
-            )
-        ),
-        "this rewards entropy of the prediction, which is not the same (section 7: "
-        "the deviation is from the uniform distribution)": smooth_entropy_bonus,
-    },
+    mistakes=known_mistakes("label_smoothing_loss", globals()),
 )
 
 
@@ -163,53 +103,7 @@ smoothing_floor = Exercise(
         Case((2, 0.3)),
         Case((10, 0.0)),
     ),
-    mistakes={
-        "a perfect prediction does not reach 0 here: the targets themselves are not "
-        "certain": lambda classes, eps: 0.0,
-        "the true class gets eps / K as well: 1 - eps + eps / K": [
-            {"true": lambda k, e: 1 - e},
-            {"true": lambda k, e: 1 - e, "other": lambda k, e: e / (k - 1)},
-        ],
-        "each class gets eps / K, not eps / (K - 1)": {
-            "other": lambda k, e: e / (k - 1)
-        },
-        "eps is spread over all K classes: eps / K for each, and 1 - eps + eps / K for "
-        "the true one": [
-            lambda classes, eps: entropy([1 - eps, eps]),
-            {"true": lambda k, e: 1 - e, "other": lambda k, e: e},
-            {"other": lambda k, e: e},
-        ],
-        "the true class is one of the K: K - 1 others are left, not K": {"count": 0},
-        "in nats: use the natural logarithm": [
-            lambda classes, eps: floor(classes, eps) / math.log(2),
-            lambda classes, eps: floor(classes, eps) / math.log(10),
-        ],
-        "the K - 1 other classes add to the entropy too": (
-            lambda k, eps: entropy([1 - eps + eps / k])
-        ),
-        "the true class adds to the entropy too": (
-            lambda k, eps: (k - 1) * entropy([eps / k])
-        ),
-        "there are K - 1 other classes, not one": (
-            lambda k, eps: entropy([1 - eps + eps / k]) + entropy([eps / k])
-        ),
-        "this is the surprise of the true class; weigh each class by its share": (
-            lambda k, eps: -math.log(1 - eps + eps / k)
-        ),
-        "this is the entropy of uniform targets": lambda k, eps: math.log(k),
-        "weigh each logarithm by its probability": (
-            lambda k, eps: (
-                -math.log(1 - eps + eps / k)
-                - (k - 1) * (math.log(eps / k) if eps else 0)
-            )
-        ),
-        "add up over the classes, do not average": (
-            lambda classes, eps: floor(classes, eps) / classes
-        ),
-        "an entropy is positive: check the sign": (
-            lambda classes, eps: -floor(classes, eps)
-        ),
-    },
+    mistakes=known_mistakes("smoothing_floor", globals()),
 )
 
 
@@ -244,25 +138,7 @@ bn_auxiliary = ModuleExercise(
     layers=head_layers,
     norms={"1x1": True, "5x5": True, "classifier": False},
     right=head,
-    mistakes={
-        "the pool is an average pool": {"pool": lambda x: F.max_pool2d(x, 5, 3)},
-        "the pool has a 5x5 window and stride 3; yours is adaptive": {
-            "pool": lambda x: F.adaptive_avg_pool2d(x, 5)
-        },
-        "the pool has a 5x5 window and stride 3": [
-            {"pool": lambda x: F.avg_pool2d(x, 3, 3)},
-            {"pool": lambda x: F.avg_pool2d(x, 5, 3, 1)},
-        ],
-        "the 5x5 has no padding: it spans the entire 5x5 grid": {"padding": 2},
-        "no ReLU follows the classifier: logits may be negative": {"after": F.relu},
-        "flatten the grid: the logits are (N, num_classes)": {
-            "after": lambda y: y[:, :, None, None]
-        },
-        "return the logits: the softmax is part of the loss": [
-            {"after": lambda y: y.softmax(1)},
-            {"after": lambda y: y.log_softmax(1)},
-        ],
-    },
+    mistakes=known_mistakes("bn_auxiliary", globals()),
     cases=(
         Case((24, 11), "24, 11", (4, 24, 17, 17)),
         Case((40, 6), "40, 6", (3, 40, 17, 17)),

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from inception_edu.lesson.compare_modules import ModuleExercise
-from inception_edu.lesson.exercise import Case, Exercise, formulas
+from inception_edu.lesson.exercise import Case, Exercise, known_mistakes
 from inception_edu.lesson.module_mistakes import identity
 
 stem_v4 = Exercise(
@@ -28,35 +28,7 @@ stem_v4 = Exercise(
         Case((32, 48, 41, 64)),
         Case((7, 13, 30, 11)),
     ),
-    mistakes=formulas(
-        "i, a, b, c",
-        {
-            "a max pool passes on its input's channels: add them": (
-                ("(a, 2*b, c)", "(i + a, 2*b, c)", "(a, 2*b, 2*b + c)")
-            ),
-            "in step 5 both branches count": "(i + a, b, b + c)",
-            "step 5 has no pool: both its branches end in a convolution": (
-                "(i + a, i + a + b, i + a + b + c)"
-            ),
-            "step 5 passes on nothing of step 4": (
-                "(i + a, i + a + 2*b, i + a + 2*b + c)"
-            ),
-            "the third concatenation adds the pooled output of the second": (
-                (
-                    "(i + a, 2*b, i + a + c)",
-                    "(i + a, 2*b, i + c)",
-                    "(i + a, 2*b, b + c)",
-                )
-            ),
-            "step 6 has one convolution and one pool: `third` counts once": (
-                ("(i + a, 2*b, 2*c)", "(i + a, 2*b, 2*b + 2*c)")
-            ),
-            "step 4 has one convolution and one pool": (
-                ("(2*a, 2*b, 2*b + c)", "(2*i + a, 2*b, 2*b + c)")
-            ),
-            "use the arguments: these are the paper's numbers": "(160, 192, 384)",
-        },
-    ),
+    mistakes=known_mistakes("stem_v4", globals()),
 )
 
 A_COLUMNS = (
@@ -122,26 +94,7 @@ inception_a = ModuleExercise(
     layers=a_layers,
     branches=("1x1", "3x3", "double 3x3", "pool proj"),
     right=a_branches,
-    mistakes={
-        "the pool of v4 is an average pool": {
-            "pool": lambda x: F.max_pool2d(x, 3, 1, 1)
-        },
-        "the padding is left out of the average: `count_include_pad=False`": {
-            "pool": lambda x: average(x, True)
-        },
-        "a pool comes before the projection": {"pool": identity},
-        "the pool has a 3x3 window": {
-            "pool": lambda x: F.avg_pool2d(x, 5, 1, 2, count_include_pad=False)
-        },
-        "the pool comes first, then the 1x1": {"project": "before"},
-        "the third branch has two 3x3, one after the other": {"last": ""},
-        "a ReLU follows the 1x1 reductions too": {
-            "linear": ("3x3 reduce", "double reduce")
-        },
-        "a ReLU is missing at the end of the branches": {
-            "linear": ("1x1", "3x3", "double 3x3 b", "pool proj")
-        },
-    },
+    mistakes=known_mistakes("inception_a", globals()),
     cases=(
         Case(
             (12, a_row(2, 3, 4, 5, 6, 7, 8)),
@@ -187,32 +140,7 @@ compose_v4 = Exercise(
     ),
     right=v4_total,
     cases=(Case((4, 7, 3)), Case((1, 0, 2)), Case((0, 0, 0)), Case((2, 10, 5))),
-    mistakes={
-        "stem, reductions and classifier count too": {
-            "without": ("stem", "Reduction-A", "Reduction-B", "classifier")
-        },
-        "the stem is missing": {"without": ("stem",)},
-        "the classifier is missing": {"without": ("classifier",)},
-        "the two reductions are missing": {"without": ("Reduction-A", "Reduction-B")},
-        "Reduction-A is missing": {"without": ("Reduction-A",)},
-        "Reduction-B is missing": {"without": ("Reduction-B",)},
-        "stem and classifier are missing": {"without": ("stem", "classifier")},
-        "the A modules are missing": {"without": ("A",)},
-        "the B modules are missing": {"without": ("B",)},
-        "the C modules are missing": {"without": ("C",)},
-        "every module counts as often as it occurs: multiply": {
-            "once": ("A", "B", "C")
-        },
-        "use a, b and c: this is the paper's 4, 7, 3 whatever is asked": (
-            lambda a, b, c: v4_total(4, 7, 3)
-        ),
-        "A and B are swapped": lambda a, b, c: v4_total(b, a, c),
-        "A and C are swapped": lambda a, b, c: v4_total(c, b, a),
-        "B and C are swapped": lambda a, b, c: v4_total(a, c, b),
-        "return the count itself, not millions": (
-            lambda a, b, c: v4_total(a, b, c) / 1e6
-        ),
-    },
+    mistakes=known_mistakes("compose_v4", globals()),
 )
 
 
@@ -249,48 +177,7 @@ residual_block = ModuleExercise(
     layers=block_layers,
     norms={"up": False},
     right=block,
-    mistakes={
-        "the scale is missing: x + scale * branch": {"factor": 1.0},
-        "use the argument `scale`, not a fixed number": [
-            {"factor": 0.1},
-            {"factor": 0.17},
-            {"factor": 0.2},
-            {"factor": 0.3},
-        ],
-        "multiply the branch by the scale, do not divide": {
-            "add": lambda x, branch, scale: x + branch / scale
-        },
-        "the up-projection is linear: no ReLU before the addition": {"up": F.relu},
-        "a ReLU follows the addition": {"after": identity},
-        "the scale belongs to the branch, not to the input": {
-            "add": lambda x, branch, scale: scale * x + branch
-        },
-        "scale the branch only, not the sum": {
-            "add": lambda x, branch, scale: scale * (x + branch)
-        },
-        "the shares need not add up to 1: the input is not scaled": {
-            "add": lambda x, branch, scale: (1 - scale) * x + scale * branch
-        },
-        "a residual block adds the input: it is missing": {
-            "add": lambda x, branch, scale: scale * branch
-        },
-        "add the branch, do not subtract it": {
-            "add": lambda x, branch, scale: x - scale * branch
-        },
-        "add the branch to the input, do not multiply them": {
-            "add": lambda x, branch, scale: x * scale * branch
-        },
-        "add the input, do not concatenate it": {
-            "add": lambda x, branch, scale: torch.cat([x, scale * branch], 1)
-        },
-        "the shortcut is the input itself, without a ReLU": {
-            "add": lambda x, branch, scale: F.relu(x) + scale * branch
-        },
-        "ReLU comes after the addition, not before it": {
-            "add": lambda x, branch, scale: x + F.relu(scale * branch),
-            "after": identity,
-        },
-    },
+    mistakes=known_mistakes("residual_block", globals()),
     cases=(
         Case(
             (12, {"1x1": 3, "3x3 reduce": 4, "3x3": 5}, 0.15),
