@@ -16,7 +16,8 @@ import time
 import warnings
 from dataclasses import dataclass
 
-SECONDS = 5.0  # for all cases of one exercise together
+SECONDS = 5.0  # of computing, for all cases of one exercise together
+WAITING = 4  # times as long by the clock: a busy machine, or a candidate that sleeps
 IMPORTING = 60.0  # an import is never cut in half: it would fail in every later cell
 GRACE = 1.0  # seconds in which a thread that is told to stop has to end
 KEPT = 1_000  # characters of the candidate's own printing that are kept
@@ -71,7 +72,7 @@ screens_used = []  # kept alive: a `print` that still runs holds no reference of
 
 
 def guarded(work, seconds=SECONDS):
-    """The `Outcome` of `work()`, after at most about `seconds` + GRACE.
+    """The `Outcome` of `work()`, after at most `seconds` of the process's own time.
 
     A bare `except:` around an endless loop, and a built-in call that never returns,
     cannot be ended from outside: then `runs_on` is True. RuntimeError for a check
@@ -115,12 +116,13 @@ def guarded(work, seconds=SECONDS):
 
 def wait(worker, seconds):
     """ "" once the thread has ended, else who ended the wait: "time" or "reader"."""
-    start = time.monotonic()
+    start, computed = time.monotonic(), time.process_time()
     try:
         while worker.is_alive():
             worker.join(0.05)  # short, so that the stop button works
             spent = time.monotonic() - start
-            if spent > IMPORTING or (spent > seconds and not importing(worker)):
+            over = time.process_time() - computed > seconds or spent > WAITING * seconds
+            if spent > IMPORTING or (over and not importing(worker)):
                 return "time" if worker.is_alive() else ""
     except KeyboardInterrupt:
         return "reader"
