@@ -6,8 +6,8 @@ from inception_edu.figures.graph import common_path
 
 
 @dataclass(slots=True)
-class Branch:
-    """One lane of a split: a named series; empty for a shortcut."""
+class Lane:
+    """One branch of a split: a named series; empty for a shortcut."""
 
     name: str
     series: list  # of Node and Split
@@ -82,7 +82,7 @@ def _series(nodes, targets, readers):
             }
             ends = not any(id(n) in leads for n in part)
             name = _branch_name(part, members, ends)
-            branches.append((part, Branch(name, _series(part, goals, readers), ends)))
+            branches.append((part, Lane(name, _series(part, goals, readers), ends)))
         through = (
             (lower is not None and upper is not None and upper in lower.inputs)
             or (
@@ -156,5 +156,5 @@ def _ordered(branches, lower, upper, through):
     if through:
         joins = lower is not None and upper in lower.inputs
         at = lower.inputs.index(upper) if joins else -1
-        lanes.append((False, at, Branch("shortcut", [])))
+        lanes.append((False, at, Lane("shortcut", [])))
     return [b for _, _, b in sorted(lanes, key=lambda lane: lane[:2])]

@@ -38,7 +38,7 @@ def arithmetic(node):
             grid = op.in_shapes[0][-len(op.kernel) :]
         weights = prod(factors)
         lines.append(_cost(op, node, factors, grid))
-        lines.append("kernel x channels read x channels written x places")
+        lines.append("kernel x channels read x channels written x positions")
         lines.append(_product(factors, "weights"))
     elif node.kind == "linear":
         factors = [op.in_shapes[0][-1], node.channels]
