@@ -4,10 +4,7 @@ from inception_edu.figures import svg
 from inception_edu.figures.theme import LIGHT, PALETTE
 
 DPI = 96  # one pixel of a drawing is one CSS pixel
-
-
-def _color(name):
-    return LIGHT.get(name) or PALETTE.get(name, name)
+ANCHORS = {"start": "left", "middle": "center", "end": "right"}
 
 
 def figure_of(drawing, scale=1.0):
@@ -15,89 +12,20 @@ def figure_of(drawing, scale=1.0):
 
     Raw SVG markup in the drawing is left out.
     """
-    from matplotlib import patches
-    from matplotlib.collections import LineCollection
     from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
-    from matplotlib.path import Path
 
-    figure = Figure(
-        figsize=(drawing.width / DPI * scale, drawing.height / DPI * scale), dpi=DPI
-    )
+    size = (drawing.width / DPI * scale, drawing.height / DPI * scale)
+    figure = Figure(figsize=size, dpi=DPI)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(0, drawing.width)
     axes.set_ylim(drawing.height, 0)
     axes.axis("off")
     point = 72 / DPI * scale  # points in one pixel
-
     for order, item in enumerate(drawing.items):
-        look = {"zorder": order, "clip_on": False}
-        if isinstance(item, svg.Rect | svg.Polygon | svg.Circle):
-            look["facecolor"] = _color(item.fill)
-            look["edgecolor"] = _color(item.stroke)
-            look["linewidth"] = getattr(item, "stroke_width", 1) * point
-            look["alpha"] = getattr(item, "opacity", 1)
-        if isinstance(item, svg.Rect):
-            corner, radius = (item.x, item.y), item.radius
-            if item.dash:
-                look["linestyle"] = (0, [float(d) for d in item.dash.split()])
-            if radius:
-                shape = patches.FancyBboxPatch(
-                    (item.x + radius, item.y + radius),
-                    item.width - 2 * radius,
-                    item.height - 2 * radius,
-                    boxstyle=f"round,pad={radius}",
-                    **look,
-                )
-            else:
-                shape = patches.Rectangle(corner, item.width, item.height, **look)
-            axes.add_patch(shape)
-        elif isinstance(item, svg.Polygon):
-            axes.add_patch(patches.Polygon(item.points, **look))
-        elif isinstance(item, svg.Circle):
-            axes.add_patch(patches.Circle((item.x, item.y), item.radius, **look))
-        elif isinstance(item, svg.Line):
-            look |= {"linewidth": item.width * point, "alpha": item.opacity}
-            if item.dash:
-                look["linestyle"] = (0, [float(d) for d in item.dash.split()])
-            if item.curve:
-                codes = [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
-                path = patches.PathPatch(
-                    Path(item.points, codes),
-                    facecolor="none",
-                    edgecolor=_color(item.stroke),
-                    **look,
-                )
-                axes.add_patch(path)
-            else:
-                xs, ys = zip(*item.points, strict=True)
-                axes.add_line(Line2D(xs, ys, color=_color(item.stroke), **look))
-        elif isinstance(item, svg.Strokes):
-            lines = LineCollection(
-                item.lines,
-                colors=_color(item.stroke),
-                linewidths=point,
-                alpha=item.opacity,
-                **look,
-            )
-            axes.add_collection(lines, autolim=False)
-        elif isinstance(item, svg.Text):
-            anchor = {"start": "left", "middle": "center", "end": "right"}
-            axes.text(
-                item.x,
-                item.y,
-                item.text,
-                fontsize=item.size * point,
-                color=_color(item.fill),
-                ha=anchor[item.anchor],
-                va="baseline",
-                weight="bold" if item.bold else "normal",
-                family="DejaVu Sans",  # the font that the widths were taken from
-                rotation=-item.rotate,
-                rotation_mode="anchor",
-                parse_math=False,
-                zorder=order,
-            )
+        if type(item) in ARTISTS:
+            artist = ARTISTS[type(item)](item, point)
+            artist.set(zorder=order, clip_on=False)
+            axes.add_artist(artist)
     return figure
 
 
@@ -106,3 +34,92 @@ def save(drawing, path, title=""):
     pdf = path.suffix == ".pdf"
     metadata = {"Title": title, "CreationDate": None} if pdf else {"Title": title}
     figure_of(drawing).savefig(path, dpi=2 * DPI, metadata=metadata)
+
+
+def _color(name):
+    return LIGHT.get(name) or PALETTE.get(name, name)
+
+
+def _dashes(item):
+    return (0, [float(d) for d in item.dash.split()]) if item.dash else "solid"
+
+
+def _look(item, point):
+    return {
+        "facecolor": _color(item.fill),
+        "edgecolor": _color(item.stroke),
+        "linewidth": getattr(item, "stroke_width", 1) * point,
+        "alpha": getattr(item, "opacity", 1),
+    }
+
+
+def _rect(item, point):
+    from matplotlib.patches import FancyBboxPatch, Rectangle
+
+    look, radius = _look(item, point) | {"linestyle": _dashes(item)}, item.radius
+    corner, size = (item.x, item.y), (item.width, item.height)
+    if radius:
+        corner = (item.x + radius, item.y + radius)
+        size = (item.width - 2 * radius, item.height - 2 * radius)
+        return FancyBboxPatch(corner, *size, boxstyle=f"round,pad={radius}", **look)
+    else:
+        return Rectangle(corner, *size, **look)
+
+
+def _polygon(item, point):
+    from matplotlib.patches import Polygon
+
+    return Polygon(item.points, **_look(item, point))
+
+
+def _circle(item, point):
+    from matplotlib.patches import Circle
+
+    return Circle((item.x, item.y), item.radius, **_look(item, point))
+
+
+def _line(item, point):
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    later = Path.CURVE4 if item.curve else Path.LINETO
+    path = Path(item.points, [Path.MOVETO, *[later] * (len(item.points) - 1)])
+    look = {"edgecolor": _color(item.stroke), "linewidth": item.width * point}
+    look |= {"linestyle": _dashes(item), "alpha": item.opacity}
+    return PathPatch(path, facecolor="none", **look)
+
+
+def _strokes(item, point):
+    from matplotlib.collections import LineCollection
+
+    look = {"colors": _color(item.stroke), "linewidths": point, "alpha": item.opacity}
+    return LineCollection(item.lines, **look)
+
+
+def _text(item, point):
+    from matplotlib.text import Text
+
+    return Text(
+        item.x,
+        item.y,
+        item.text,
+        fontsize=item.size * point,
+        color=_color(item.fill),
+        horizontalalignment=ANCHORS[item.anchor],
+        verticalalignment="baseline",
+        fontweight="bold" if item.bold else "normal",
+        fontfamily="DejaVu Sans",  # the font that the widths were taken from
+        rotation=-item.rotate,
+        rotation_mode="anchor",
+        parse_math=False,
+    )
+
+
+ARTISTS = {
+    svg.Rect: _rect,
+    svg.Polygon: _polygon,
+    svg.Circle: _circle,
+    svg.Line: _line,
+    svg.Strokes: _strokes,
+    svg.Text: _text,
+}
