@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from inception_edu.networks.googlenet import TABLE_1, InceptionModule, NaiveModule
 from inception_edu.networks.inception_v3 import AsymmetricModule, AuxiliaryHead
+from inception_edu.networks.inception_v4 import InceptionA
 from inception_edu.networks.layers import ConvUnit
 
 
@@ -118,3 +119,32 @@ def initialize(head):
     for layer in head.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.normal_(layer.weight, std=getattr(layer, "stddev", 0.1))
+
+
+class SkippedModule(nn.ModuleList):
+    """Four modules, of which the third reads the output of the first."""
+
+    def forward(self, x):
+        first = self[0](x)
+        self.unused = self[1](first)
+        return self[3](self[2](first))
+
+
+def stacks_of_a():
+    """Lesson 05: four stacks of four A modules by a letter; three have a bug, shuffled.
+
+    One module four times in a list (deep-learning-with-pytorch/dlwpt-code#89), the
+    padding counted in the average (pytorch/vision#926), a module that nobody reads
+    (da-steve101/googlenet#1).
+    """
+    torch.manual_seed(0)
+    right, padded, skipped = (
+        kind(InceptionA() for _ in range(4))
+        for kind in (nn.ModuleList, nn.ModuleList, SkippedModule)
+    )
+    for module in padded:
+        module["pool"].pool = nn.AvgPool2d(3, stride=1, padding=1)
+    shared = nn.Sequential(*[InceptionA()] * 4)
+    stacks = [nn.Sequential(*right), shared, nn.Sequential(*padded), skipped]
+    random.Random(1).shuffle(stacks)
+    return dict(zip("PQRS", (stack.eval() for stack in stacks), strict=True))

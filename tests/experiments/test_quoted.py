@@ -54,3 +54,8 @@ def test_two_3x3_and_one_5x5_cannot_be_told_apart():
     assert len(differences) == 5
     assert 100 * differences.mean() == pytest.approx(0.5, abs=0.05)
     assert paired_t(differences) == pytest.approx(0.42, abs=0.01)
+
+
+def test_seeds_of_mini_reduced_vary_by_less_than_two_points():
+    spread = 100 * matched("mini_reduced").accuracy.std()
+    assert spread == pytest.approx(1.7, abs=0.05)

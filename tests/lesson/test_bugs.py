@@ -87,3 +87,25 @@ def test_the_heads_5x5_starts_ten_times_too_wide():
     head = bugs.fresh_head()
     bugs.initialize(head)
     assert round(head.full.conv.weight.std().item(), 2) == 0.1
+
+
+def test_of_four_stacks_of_a_only_measuring_tells_the_wrong_ones():
+    grid = (1, 384, 35, 35)
+    found, macs = {}, set()
+    for name, stack in bugs.stacks_of_a().items():
+        trace = ie.trace(stack, grid)
+        assert trace.output_shape == grid
+        macs.add(trace.macs)
+        stack(torch.rand(1, 384, 5, 5)).sum().backward()
+        blind = sum(p.grad is None for p in stack.parameters())
+        averaged = stack[0]["pool"].pool(torch.ones(grid))
+        border = round(100 * (averaged < 0.999).float().mean().item())
+        found[name] = trace.params, trace.receptive_field[0], blind, border
+    one = 317_632
+    assert len(macs) == 1
+    assert found == {
+        "P": (4 * one, 13, 21, 0),
+        "Q": (4 * one, 17, 0, 0),
+        "R": (4 * one, 17, 0, 11),
+        "S": (one, 17, 0, 0),
+    }
