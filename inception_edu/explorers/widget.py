@@ -6,7 +6,7 @@ from pathlib import Path
 import anywidget
 from traitlets import Dict, List, Unicode, observe
 
-from inception_edu.explorers.controls import Panel
+from inception_edu.explorers.panel import Panel
 from inception_edu.figures.notebook import picture_html
 from inception_edu.figures.theme import css_variables
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from inception_edu.explorers import description
-from inception_edu.explorers.controls import Panel
+from inception_edu.explorers.panel import Panel
 from tools.notebooks import ROOT, tags
 from tools.publish import build, bundle, handout
 from tools.publish.exporters import PageExporter

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 import inception_edu as ie
 from inception_edu.explorers import NAMES, bottleneck, description, module
-from inception_edu.explorers.controls import MOST_FRAMES, Panel, Range, Steps
+from inception_edu.explorers.controls import Range, Steps
+from inception_edu.explorers.panel import MOST_FRAMES, Panel
 from inception_edu.figures.svg import text_width
 from inception_edu.networks.googlenet import (
     COLUMNS,

@@ -12,7 +12,6 @@ from torch import nn
 import inception_edu as ie
 from experiments import network_tables
 from inception_edu.explorers import network_modules
-from inception_edu.explorers.controls import MOST_FRAMES
 from inception_edu.explorers.network import (
     CONTROLS,
     SHOWN,
@@ -27,6 +26,7 @@ from inception_edu.explorers.network_modules import (
     receptive_field,
 )
 from inception_edu.explorers.network_picture import Inside
+from inception_edu.explorers.panel import MOST_FRAMES
 from inception_edu.text import short
 
 DATA = Path(__file__).parents[1] / "data" / "module_costs.csv"

@@ -11,7 +11,7 @@ from itertools import islice, product
 for absent in sys.argv[2:]:
     sys.modules[absent] = None
 from inception_edu.explorers import description
-from inception_edu.explorers.controls import Panel
+from inception_edu.explorers.panel import Panel
 panel = Panel(**description(sys.argv[1]))
 for state in islice(product(*panel.sweep.values()), 20):
     panel.values = dict(zip(panel.sweep, state))

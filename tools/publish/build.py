@@ -6,7 +6,7 @@ from jinja2 import Environment, FileSystemLoader
 from nbformat import v4
 
 from inception_edu.explorers import description
-from inception_edu.explorers.controls import Panel
+from inception_edu.explorers.panel import Panel
 from tools.notebooks import ROOT, Unreadable, heading, plain, read, tags
 from tools.publish.bundle import TEMPLATES, formula_css, npm_file
 from tools.publish.exporters import (

@@ -11,7 +11,7 @@ from io import BytesIO
 from zipfile import ZIP_STORED, ZipFile
 
 from inception_edu.explorers import NAMES, description
-from inception_edu.explorers.controls import Panel
+from inception_edu.explorers.panel import Panel
 from tools.notebooks import ROOT
 from tools.publish.bundle import npm_bytes, own_file
 

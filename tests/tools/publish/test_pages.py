@@ -176,7 +176,7 @@ def test_python_beside_the_pages_draws_without_torch_and_widgets(tmp_path):
 import sys
 sys.path[:0] = [{str(tmp_path)!r}]
 from inception_edu.explorers import NAMES, description
-from inception_edu.explorers.controls import Panel
+from inception_edu.explorers.panel import Panel
 for name in set(NAMES) - {{"feature_maps"}}:
     panel = Panel(**description(name))
     panel.ask([])

@@ -5,7 +5,7 @@ const SOURCE = `
 import json, sys
 sys.path.insert(0, "/lib/series")
 from inception_edu.explorers import description
-from inception_edu.explorers.controls import Panel
+from inception_edu.explorers.panel import Panel
 panels = {}
 def ask(place, name, start, moves):
     if place not in panels:

@@ -1,0 +1,212 @@
+"""The state of an explorer: its values, its picture, its answers to a page."""
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from itertools import product
+from math import prod
+from threading import RLock
+
+from inception_edu.explorers.controls import Picture
+
+MOST_FRAMES = 64
+
+
+class Panel:
+    """The state of one explorer: its values, its picture and what it refused.
+
+    `.values` is what the controls show, `.state` what the picture shows (they differ
+    only after a refusal, whose text is `.problem`), `.svg` and `.summary` the picture
+    and its line. `panel.values = {"width": 128}` moves controls and redraws, or raises
+    ValueError and changes nothing. `start` sets controls before the first picture;
+    `reset` goes back there.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        question: str,
+        controls: list,
+        draw: Callable[[dict], Picture],
+        *,
+        adjust: Callable[[dict, set, set], dict] | None = None,
+        inactive: Callable[[dict], dict[str, str]] | None = None,
+        buttons: list | tuple = (),
+        sweep: dict | None = None,
+        start: dict | None = None,
+    ):
+        self.name, self.question = name, question
+        self.controls = {control.name: control for control in controls}
+        if len(self.controls) < len(controls):
+            raise ValueError(f"two controls of {name} share a name")
+        self.buttons = {button.name: button for button in buttons}
+        every = {control.name: list(control.values) for control in controls}
+        few = prod(map(len, every.values())) <= MOST_FRAMES
+        self.sweep = sweep or (every if few else {})
+        self.problem = ""
+        self._draw, self._adjust, self._inactive = draw, adjust, inactive
+        self._lock = RLock()  # the page and a training's thread may both ask
+        values = {control.name: control.value for control in controls}
+        self._start = self._values = self._moved(values, start or {})
+        self._state, self._picture = self._values, draw(dict(self._values))
+
+    @property
+    def values(self):
+        """What the controls show, by name; set all or some of them."""
+        return dict(self._values)
+
+    @values.setter
+    def values(self, wanted):
+        with self._lock:
+            values = self._moved(self._values, wanted)
+            self._picture = self._draw(dict(values))
+            self._state = self._values = values
+            self.problem = ""
+            self.changed()
+
+    @property
+    def state(self):
+        """The values that the picture was drawn from."""
+        return dict(self._state)
+
+    @property
+    def summary(self):
+        """The line below the picture, with its headline number."""
+        return self._picture.summary
+
+    @property
+    def svg(self):
+        """The picture, as SVG text."""
+        return self._picture.svg
+
+    def reset(self):
+        """Put every control back where it started."""
+        self.values = self._start
+
+    def redraw(self):
+        """Draw again, for a picture whose data has changed; any thread may call it."""
+        self.ask([])
+
+    def press(self, name):
+        """Do what the button `name` does, then draw again; ValueError in words."""
+        self._act(name)
+        self.values = {}
+
+    def ask(self, moves, press=None):
+        """Make a page's moves, press a button, and draw; what goes wrong is `.problem`.
+
+        `moves` is a list of moves, each a list of `(name, value)`. The page sends what
+        was moved, not all it shows: while it waits, what it shows may be older than
+        what a preset has set here.
+        """
+        with self._lock:
+            try:
+                values = self._values
+                for move in moves:
+                    values = self._moved(values, dict(move))
+                self._values = values
+                if press:
+                    self._act(press)
+                self._picture = self._draw(dict(self._values))
+                self._state, self.problem = self._values, ""
+            except ValueError as refused:
+                self.problem = str(refused)
+            except Exception as error:
+                self.problem = (
+                    f"The {self.name} explorer failed here, which is not your "
+                    f"mistake: {type(error).__name__}: {error}"
+                )
+            self.changed()
+
+    def _act(self, name):
+        """Do what the button `name` does."""
+        if name not in self.buttons:
+            has = ", ".join(self.buttons) or "none"
+            raise ValueError(f"the {self.name} explorer has no button {name!r}: {has}")
+        self.buttons[name].action(dict(self._values))
+
+    def changed(self):
+        """Called after every change, for a view to show `answer()`."""
+
+    @property
+    def inactive(self):
+        """The controls that change nothing now, each with the reason."""
+        return self._inactive(self.values) if self._inactive else {}
+
+    def answer(self):
+        """What a page shows: values, SVG, summary, problem, why controls rest."""
+        return self._answer(self._values, self._picture, self.problem)
+
+    def _answer(self, values, picture, problem):
+        inactive = self._inactive(dict(values)) if self._inactive else {}
+        reasons = [inactive.get(name, "") for name in self.controls]
+        return [list(values.values()), *picture, problem, reasons]
+
+    def face(self):
+        """What a page builds once; lists, since notebooks sort a dict's keys."""
+        return {
+            "name": self.name,
+            "question": self.question,
+            "controls": [
+                {"name": control.name, "label": control.label} | control.face()
+                for control in self.controls.values()
+            ],
+            "buttons": [
+                [button.name, button.label] for button in self.buttons.values()
+            ],
+            "start": list(self._start.values()),
+        }
+
+    def frames(self, sweep):
+        """An answer for every state of a sweep, and for the start."""
+        if not isinstance(sweep, Mapping):
+            raise ValueError(
+                f"frames={sweep!r} must be True, False, or a dict of values by "
+                f"control, such as {{{next(iter(self.controls))!r}: [...]}}"
+            )
+        count = prod(map(len, sweep.values()))
+        if sweep and count > MOST_FRAMES:
+            raise ValueError(
+                f"{count} frames are too many for a page; "
+                f"sweep fewer values, at most {MOST_FRAMES} states together"
+            )
+        stored = []
+        for point in product(*sweep.values()) if sweep else ():
+            wanted = dict(zip(sweep, point, strict=True))
+            values, problem = self._moved(self._values, wanted), ""
+            try:
+                picture = self._draw(dict(values))
+            except ValueError as refused:
+                picture, problem = self._picture, str(refused)
+            stored.append(self._answer(values, picture, problem))
+        start = list(self._values.values())
+        if stored and not any(values == start for values, *_ in stored):
+            first = self._answer(self._values, self._picture, "")
+            stored.insert(0, first)  # Reset leads there
+        return stored
+
+    def _moved(self, values, wanted):
+        """`values` after moving what `wanted` names; ValueError in words if illegal."""
+        if not isinstance(wanted, Mapping):
+            raise ValueError(
+                f"values must be a dict such as {{{next(iter(values))!r}: ...}}, "
+                f"got {wanted!r}"
+            )
+        checked = {}
+        for name, value in wanted.items():
+            if name not in self.controls:
+                close = get_close_matches(str(name), self.controls, n=2)
+                hint = f"did you mean {' or '.join(close)}? " if close else ""
+                raise ValueError(
+                    f"the {self.name} explorer has no control {name!r}; {hint}"
+                    f"it has: {', '.join(self.controls)}"
+                )
+            checked[name] = self.controls[name].check(value)
+        changed = {name for name, value in checked.items() if values[name] != value}
+        moved = values | checked
+        if self._adjust and changed:
+            moved = self._adjust(dict(moved), changed, set(checked))
+            moved = {name: c.check(moved[name]) for name, c in self.controls.items()}
+        return moved
+
+    def __repr__(self):
+        return f"<Explorer {self.name}: {self.summary}>"
