@@ -88,10 +88,13 @@ def front_end():
     return {name: getattr(Explorer, name).default_value for name in ("_esm", "_css")}
 
 
-def player(esm):
-    """The explorers' front end and what wakes them up."""
-    script = esm.replace("export default", "const frame =", 1)
-    return f'<script type="module">{script}\n{own_file("lesson/player.js")}</script>'
+def player(esm, after=""):
+    """The explorers' front end and what starts them; `after` waits for them."""
+    parts = [after]
+    if esm:
+        script = esm.replace("export default", "const frame =", 1)
+        parts = [script, own_file("lesson/player.js"), after]
+    return f'<script type="module">{chr(10).join(parts)}</script>'
 
 
 def explorers(cell):
@@ -262,8 +265,7 @@ class DeckExporter(Lesson, SlidesExporter):
         super().__init__(template_name="deck", template_file="index.html.j2", **options)
 
     def scripts(self, esm):
-        show = f'<script type="module">{own_file("deck/deck.js")}</script>'
-        return super().scripts(esm) + show
+        return player(esm, own_file("deck/deck.js"))
 
 
 def reveal_script():

@@ -8,7 +8,9 @@ from tools.notebooks import heading, tags
 
 STARTS = ("slide", "subslide")
 # What a card says to somebody who can run its cell.
-TO_DO = re.compile(r"<div[^>]*>(?:No prediction yet|Write answer)[^<]*</div>")
+TO_DO = re.compile(
+    r"<div[^>]*>(?:No prediction yet|Write answer|Write one of)[^<]*</div>"
+)
 NO_PREDICTION = " You made no prediction."
 
 

@@ -81,7 +81,7 @@ const split = (section) => {
     narrow(unit.parentNode);
     if (fits(here)) continue;
     const room = [...here.children].slice(0, -1).every((node) => isHeading(node) || node.matches(".running"));
-    if (!room && (unit.matches(".input") || unit.offsetTop - here.offsetTop > HEIGHT * 0.55 || !pieces(unit))) {
+    if (!room && (unit.matches(".input") || unit.offsetTop - here.offsetTop > HEIGHT * 0.55 || letters(here) > LETTERS || !pieces(unit))) {
       const carried = []; // no heading stays behind alone, no question without its answer
       const asked = unit.matches("details") ? unit.previousElementSibling : null;
       const before = asked?.previousElementSibling;
