@@ -4,7 +4,7 @@ import copy
 import inspect
 import tomllib
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from inception_edu.lesson.compare import (
@@ -16,10 +16,6 @@ from inception_edu.lesson.compare import (
 )
 from inception_edu.lesson.errors import NotAttempted, Problem, brief, translate
 from inception_edu.lesson.guard import TimeUp
-
-MISTAKES = tomllib.loads(
-    (Path(__file__).parent / "exercises" / "mistakes.toml").read_text(encoding="utf-8")
-)
 
 
 @dataclass(frozen=True)
@@ -164,10 +160,16 @@ def run(function, args, call):
     return value
 
 
+@cache
+def read_mistakes():
+    file = Path(__file__).parent / "exercises" / "mistakes.toml"
+    return tomllib.loads(file.read_text(encoding="utf-8"))
+
+
 def known_mistakes(name, namespace):
     """Hint -> mistake of the exercise, from mistakes.toml; see `Exercise`."""
 
     def make(text):
         return [*map(make, text)] if isinstance(text, list) else eval(text, namespace)
 
-    return {hint: make(text) for hint, text in MISTAKES[name].items()}
+    return {hint: make(text) for hint, text in read_mistakes()[name].items()}

@@ -136,7 +136,8 @@ def right_modules(name):
 def wrong_modules(name):
     """Every wrong answer to a module exercise."""
     right = MODULES[name]
-    groups = ("anywhere", *GROUPS.get(name, ()), name)
+    large = name == "bn_auxiliary"  # 2.4 million weights: its own mistakes only
+    groups = (*(() if large else ("anywhere",)), *GROUPS.get(name, ()), name)
     for what, (old, new, hint) in (
         (k, v) for g in groups for k, v in REPLACED[g].items()
     ):
