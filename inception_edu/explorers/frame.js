@@ -48,7 +48,7 @@ const glide = (moves, duration) => {
   const ways = moves.filter(({ from, to }) => from.replace(NUMBER, "") === to.replace(NUMBER, ""));
   let frame, start;
   const step = (now) => {
-    const share = Math.min(1, (now - (start ??= now)) / duration), eased = 1 - (1 - share) ** 3;
+    const share = Math.max(0, Math.min(1, (now - (start ??= now)) / duration)), eased = 1 - (1 - share) ** 3;
     for (const { node, name, from, to } of ways) {
       const ends = numbers(from);
       let i = 0;

@@ -152,7 +152,7 @@ def summarise(state, runs, groups):
             accuracy = percent(run.history.accuracy[-1], 1)
             words += f" with {accuracy} after {run.done:.3g} epochs"
         live.append(words)
-    words = "; ".join(live) or "No run yet: press Train"
+    words = "; ".join(live) or "No run yet"
     if groups:
         best, seeds = groups[-1], len(groups[-1].accuracy["all"])
         kinds = {"ladder": "rungs"}.get(state["beside"], state["beside"])
@@ -213,7 +213,7 @@ def draw_curves(sheet, state, runs):
     plot.name_ends(ends)
     if not runs:
         middle = plot.x + plot.width / 2, plot.y + plot.height / 2
-        text = "no run yet: press Train"
+        text = "no run yet"
         sheet.text(*middle, text, NOTE, anchor="middle", fill="muted")
 
 

@@ -50,5 +50,5 @@ def test_a_training_runs_beside_the_notebook(page):
     assert "choose another seed" in explorer.look().problem
     page.screenshot(place, "training_done")
     press("Clear")
-    assert explorer.look().summary == "No run yet: press Train."
+    assert explorer.look().summary == "No run yet."
     assert page.errors == []

@@ -98,7 +98,7 @@ def test_nothing_starts_by_itself():
     shown = explorer.training(start={"beside": "nothing"})
     assert not shown.trainer.runs
     assert not shown.trainer.threads
-    assert repr(shown) == "<Explorer training: No run yet: press Train.>"
+    assert repr(shown) == "<Explorer training: No run yet.>"
 
 
 def test_pause_with_nothing_to_pause_is_answered_in_words():
@@ -184,7 +184,7 @@ def test_stored_runs_are_grouped_by_what_they_differ_in(monkeypatch, tmp_path):
     try:
         shown = explorer.training(start={"beside": "modules"})
         assert shown.summary == (
-            "No run yet: press Train. Stored: mini_v2 is the best of 2 modules with "
+            "No run yet. Stored: mini_v2 is the best of 2 modules with "
             "90.5 %, the mean of 2 seeds."
         )
         assert "mini_3x3 80.5 %" in shown.svg
