@@ -106,6 +106,7 @@
     root.addEventListener("keydown", (event) => {
       const { key } = event, box = boxes.includes(event.target) && event.target;
       if (key === "Escape" && path.length > 1) go(path.length - 2, true);
+      else if (key === "Escape") event.target.blur(); // gives the keys back to the slides
       else if (box && WAYS[key]) nearest(box, WAYS[key])?.focus();
       else if (key === "+" || key === "-" || key === "0") resize({ "+": 1.3, "-": 1 / 1.3, 0: 0 }[key]);
       else if (!(key === "Enter" || key === " ") || !root.contains(event.target)) return;

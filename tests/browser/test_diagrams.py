@@ -92,6 +92,8 @@ def test_keys_lead_down_to_a_convolution_and_back(opened):
     assert page.evaluate(focused).startswith("3x3/2, 96")
     page.keyboard.press("Escape")
     assert page.evaluate(focused).startswith("mixed_3a")
+    page.keyboard.press("Escape")  # at the top it gives the keys back
+    assert page.evaluate("() => document.activeElement === document.body")
     assert page.errors == [] and len(page.requests) == 1
 
 
