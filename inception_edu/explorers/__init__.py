@@ -1,10 +1,10 @@
 """What you touch: every explorer of the series, imported when it is first named.
 
 `ie.explore.module()` shows the explorer that `explorers/module.py` describes: its
-QUESTION, CONTROLS and pure `draw(state)`, and where there are, SWEEP and `adjust`;
-`controls.py` says how to write one. Options are those of `Explorer`: start, frames,
-compact. A file whose explorer takes more has a function of its own name, which calls
-`make` with what differs.
+QUESTION, CONTROLS and pure `draw(state)`, and where there are, SWEEP, `adjust` and
+`inactive`; `controls.py` says how to write one. Options are those of `Explorer`: start
+and frames. A file whose explorer takes more has a function of its own name, which
+calls `make` with what differs.
 """
 
 from difflib import get_close_matches

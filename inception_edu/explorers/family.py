@@ -342,7 +342,7 @@ def family(*, rounds=5, **options):
 
     Its button times the networks on this machine, `rounds` rounds in turns (also
     `explorer.watch.measure("released")`); then either axis can show
-    latency. `options` are those of `Explorer`: start, frames, compact.
+    latency. `options` are those of `Explorer`: start, frames.
     """
     watch = Stopwatch(rounds)
     latency = {

@@ -200,7 +200,7 @@ def feature_maps(
     photographs and a handwritten digit of any size. `classes`: names of the outputs.
     `preprocessing`: how the network wants its pictures, a `Preprocessing`; its own
     `.preprocessing` unless given, else ImageNet's mean and std at its size. `options`
-    are those of `Explorer`: start, frames, compact.
+    are those of `Explorer`: start, frames.
 
     `window, recording = explorer.viewer.see(explorer.state)`: what the network saw and
     what it answered, `recording.layers` and `recording.top()`.

@@ -205,7 +205,6 @@ export default { render({ model, el }) {
     make("div", { class: "ie-body" },
       make("div", { class: "ie-controls" }, ...controls.map(({ row }) => row), make("div", { class: "ie-buttons" }, ...buttons)),
       make("div", { class: "ie-result" }, make("div", { class: "ie-stage" }, picture, shadow, note), summary, problem)));
-  if (face.compact) root.classList.add("ie-compact");
   let asked = 0, painted = -1; // serials of the newest question and of the answer shown
   let shown = [], drawn = "", here = false, timer; // that answer's values and SVG
   const moves = new Map(); // what Python has not answered: it may set other controls meanwhile

@@ -344,7 +344,7 @@ def network(model=None, input_shape=None, **options):
 
     `model`: a model or a `Trace` of your own, added to the networks as "yours" and
     shown first; `input_shape` is what the model takes, (1, 3, 224, 224) unless it
-    knows better. `options` are those of `Explorer`: start, sweep, frames, compact.
+    knows better. `options` are those of `Explorer`: start, sweep, frames.
     """
     if model is not None:
         own = Own(model, input_shape)

@@ -258,7 +258,7 @@ def training(*histories, **options):
     `.trainer` holds the runs: `.trainer.runs[0].history` is a History. Its buttons
     from Python: `.press("train")`, `.press("pause")`, `.press("clear")`, and
     `.trainer.wait()` until the run ends. `options` are those of `Explorer`: start,
-    frames, compact.
+    frames.
     """
     if len(histories) > MOST_RUNS:
         raise ValueError(f"{len(histories)} runs; at most {MOST_RUNS} can be shown")

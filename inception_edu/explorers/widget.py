@@ -16,10 +16,9 @@ _HERE = Path(__file__).parent
 class Explorer(Panel, anywidget.AnyWidget):
     """A picture with controls; `controls.py` says how to write one.
 
-    `start` sets controls before the first picture (reset goes back there), `compact`
-    leaves out what a slide has no room for. `frames=True`, or a sweep of your own,
-    stores pictures for pages without a kernel; INCEPTION_EDU_FRAMES=1 turns that on
-    for a whole export.
+    `start` sets controls before the first picture; reset goes back there.
+    `frames=True`, or a sweep of your own, stores pictures for pages without a kernel;
+    INCEPTION_EDU_FRAMES=1 turns that on for a whole export.
     """
 
     _esm = Unicode((_HERE / "frame.js").read_text(encoding="utf-8")).tag(sync=True)
@@ -34,7 +33,7 @@ class Explorer(Panel, anywidget.AnyWidget):
     _shown = List().tag(sync=True)  # back: serial and answer
     _frames = List().tag(sync=True)  # stored answers
 
-    def __init__(self, *panel, frames=None, compact=False, **options):
+    def __init__(self, *panel, frames=None, **options):
         Panel.__init__(self, *panel, **options)
         if frames is None and os.environ.get("INCEPTION_EDU_FRAMES", "") not in "0":
             frames = True
@@ -43,7 +42,7 @@ class Explorer(Panel, anywidget.AnyWidget):
         swept = [list(self.controls).index(name) for name in frames]
         anywidget.AnyWidget.__init__(
             self,
-            _face=self.face() | {"swept": swept, "compact": compact},
+            _face=self.face() | {"swept": swept},
             _frames=stored,
             _shown=[0, *self.answer()],
         )
