@@ -1,8 +1,8 @@
 """The moving average of a network's weights."""
 
-import copy
-
 import torch
+
+from inception_edu.networks.copies import independent_copy
 
 
 class Average:
@@ -13,7 +13,7 @@ class Average:
     """
 
     def __init__(self, model, decay):
-        self.model, self.decay, self.steps = copy.deepcopy(model).eval(), decay, 0
+        self.model, self.decay, self.steps = independent_copy(model).eval(), decay, 0
         # Collected once: walking through the modules takes longer than the sums.
         self.pairs = list(zip(tensors(self.model), tensors(model), strict=True))
 
@@ -27,6 +27,12 @@ class Average:
         for mine, theirs in self.pairs:
             if self.steps == 1 or not mine.is_floating_point():
                 mine.copy_(theirs)
+
+    @torch.no_grad()
+    def copy_to_model(self):
+        """Give the model the averaged weights and buffers."""
+        for mine, theirs in self.pairs:
+            theirs.copy_(mine)
 
     def state_dict(self):
         """What a checkpoint keeps."""

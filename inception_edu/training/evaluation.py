@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from inception_edu.networks.copies import refuse_lazy
 from inception_edu.networks.memory_format import (
     accepts_channels_last,
     preferred_memory_format,
@@ -102,16 +103,6 @@ def split_outputs(outputs):
 def home_of(model):
     """The device of a model's first weight; the CPU without one."""
     return next((p.device for p in model.parameters()), torch.device("cpu"))
-
-
-def refuse_lazy(model):
-    """Raise ValueError for a model whose lazy layers have no weights yet."""
-    for name, parameter in model.named_parameters():
-        if nn.parameter.is_lazy(parameter):
-            raise ValueError(
-                f"{name} belongs to a lazy layer, whose shape is not known yet: run "
-                "the model once, such as model(as_input(data.test.images[:2]))"
-            )
 
 
 def choose_layout(model, images, device):

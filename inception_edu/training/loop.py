@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from inception_edu.networks import create_model
+from inception_edu.networks.copies import refuse_lazy
 from inception_edu.networks.memory_format import preferred_memory_format
 from inception_edu.training import recipes
 from inception_edu.training.average import Average
@@ -43,7 +44,6 @@ from inception_edu.training.evaluation import (
     by_scale,
     correct,
     home_of,
-    refuse_lazy,
 )
 from inception_edu.training.history import History
 from inception_edu.training.optimizers import make_optimizer
@@ -356,7 +356,7 @@ class Training:
     def keep_average(self):
         """Give the model the averaged weights, which are the ones evaluated."""
         if self.average and self.history.epoch:
-            self.model.load_state_dict(self.average.model.state_dict())
+            self.average.copy_to_model()
 
 
 def is_false(answer):
