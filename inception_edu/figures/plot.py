@@ -3,27 +3,26 @@
 Everything adds to a `figures.svg.Drawing`; sizes are pixels of a sheet `SHEET`
 wide, on which a 14 pixel text still reads on a phone.
 
-A line chart, with the state before it as a ghost:
+A line chart:
 
     plot = Plot(sheet, (48, 30, 480, 200), (0, 100), (0, round_up(most)))
     plot.axes("width of the 1x1", "MACs")
-    plot.ghost(points_before)
     plot.curve(points, "3x3").mark(*points[-1])
     plot.name_ends([(x, y, "5x5, direct", "5x5")])
     legend(sheet, 48, 16, [("eps 0.1", "1x1", None), ("eps 0", "ink", "7 5")])
 
-Bars in rows, with an axis below, the bar before as an outline, a budget line:
+Bars in rows, with an axis below and a budget line:
 
     plot = bar_plot(sheet, (64, 30), rows=4, top=round_up(most))
     plot.axes("MACs", grid="x")
-    plot.bar(0, [(macs, "1x1", "1x1: 9,633,792 MACs")], "1x1", short(macs),
-             ghost=macs_before)
+    plot.bar(0, [(macs, "1x1", "1x1: 9,633,792 MACs")], "1x1", short(macs))
     plot.limit(budget, "budget 128 M")
 
 Ranges come from what the controls can reach, or from `round_up`, so that an axis
 stands still while a reader drags. `log_x`, `log_y` make an axis logarithmic;
 ranges and points stay in the data's own units. `x_ticks`, `y_ticks` replace the
-automatic numbers by a list of values or by `{value: label}`; `()` draws none.
+automatic numbers by a list of values or by `{value: label}`; `()` draws none. The
+ghost of the state before is the page's: see `explorers/frame.js`.
 """
 
 from bisect import bisect_left
@@ -36,8 +35,7 @@ from inception_edu.text import number, short, tick, times  # noqa: F401
 
 SHEET = 560
 LABEL, NOTE = 16, 14
-ROW = 24  # pixels from one bar to the next
-GHOST = {"stroke": "muted", "width": 2, "dash": "1 4"}
+ROW, BAR = 24, 18  # pixels from one bar to the next, and of a bar
 
 
 # ---- ranges and ticks --------------------------------------------------------
@@ -81,22 +79,6 @@ def stacked_bar(drawing, x, y, height, scale, parts):
             drawing.rect(x, y, max(width, 0.5), height, fill, stroke=edge, tip=tip)
         x += width
     return x
-
-
-def bar_row(
-    drawing, y, label, value, parts, scale, *, left=64, height=18, bold=False, ghost=0
-):
-    """A bar between its label and its value, which stands at the right edge.
-
-    `y` is its top edge, `scale` pixels per unit, `left` the room for the label,
-    `ghost` the amount that an outline behind the bar shows.
-    """
-    style = {"size": NOTE, "bold": bold}
-    drawing.text(0, y + height - 4, label, **style)
-    if ghost:
-        drawing.rect(left, y - 2, ghost * scale, height + 4, stroke="muted", dash="3 3")
-    stacked_bar(drawing, left, y, height, scale, parts)
-    drawing.text(drawing.width, y + height - 4, value, anchor="end", **style)
 
 
 def bar_plot(drawing, corner, *, rows, top, right=110):
@@ -198,22 +180,20 @@ class Plot:
             self.drawing.line(*piece, stroke=stroke, width=width, dash=dash)
         return self
 
-    def ghost(self, points):
-        """The curve of the state before, muted; draw it before the curve itself."""
-        return self.curve(points, **GHOST)
-
     def mark(self, x, y, fill="accent", radius=7):
-        """A dot on a data point; `fill="none"` draws the ring of a ghost."""
-        stroke = "muted" if fill == "none" else "paper"
-        self.drawing.circle(*self.at(x, y), radius, fill, stroke=stroke, stroke_width=2)
+        """A dot on a data point."""
+        style = {"stroke": "paper", "stroke_width": 2}
+        self.drawing.circle(*self.at(x, y), radius, fill, **style)
         return self
 
-    def bar(self, row, parts, label="", value="", *, ghost=0, bold=False):
-        """The bar of a row of `bar_plot`, as `bar_row` draws it."""
+    def bar(self, row, parts, label="", value="", *, bold=False):
+        """The bar of a row, between its label and its value at the sheet's edge."""
+        y = self.y + row * ROW
+        style = {"size": NOTE, "bold": bold}
+        self.drawing.text(0, y + 17, label, **style)
         scale = self.width / self.x_range[1]
-        style = {"left": self.x, "bold": bold, "ghost": ghost}
-        top = self.y + row * ROW + (ROW - 18) / 2
-        bar_row(self.drawing, top, label, value, parts, scale, **style)
+        stacked_bar(self.drawing, self.x, y + 3, BAR, scale, parts)
+        self.drawing.text(self.drawing.width, y + 17, value, anchor="end", **style)
         return self
 
     def limit(self, x, label):

@@ -105,11 +105,6 @@ def kernel_name(what):
     return "other"
 
 
-def kernel_color(what):
-    """The colour of an operation, a `(height, width)` or a kind, as `#rrggbb`."""
-    return PALETTE[kernel_name(what)]
-
-
 def luminance(value):
     """Relative luminance of `#rrggbb`, 0 to 1 (WCAG 2.1)."""
     total = 0.0

@@ -100,13 +100,12 @@ def test_a_curve_is_cut_where_it_leaves_the_box():
     assert clip([(0, 5), (10, 5)], (2, -1, 8, 1)) == []
 
 
-def test_a_bar_is_as_long_as_its_amount_and_its_ghost_as_the_amount_before():
+def test_a_bar_is_as_long_as_its_parts():
     drawing = Drawing(560, 200)
     bars = bar_plot(drawing, (60, 20), rows=2, top=1000)
-    bars.bar(0, [(200, "1x1", ""), (300, "3x3", "")], "a", "500", ghost=800)
-    ghost, first, second = (i for i in drawing.items if isinstance(i, Rect))
+    bars.bar(0, [(200, "1x1", ""), (300, "3x3", "")], "a", "500")
+    first, second = (i for i in drawing.items if isinstance(i, Rect))
     scale = (560 - 60 - 110) / 1000
-    assert ghost.fill == "none" and ghost.width == pytest.approx(800 * scale)
     assert first.width == pytest.approx(200 * scale)
     assert second.x + second.width == pytest.approx(60 + 500 * scale)
 

@@ -108,7 +108,6 @@ def test_colour_is_not_alone_in_telling_sizes_apart():
 )  # fmt: skip
 def test_one_name_per_kernel(what, name):
     assert theme.kernel_name(what) == name
-    assert theme.kernel_color(what) == theme.PALETTE[name]
 
 
 def test_drawing_needs_neither_torch_nor_matplotlib():
