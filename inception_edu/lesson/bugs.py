@@ -148,3 +148,28 @@ def stacks_of_a():
     stacks = [nn.Sequential(*right), shared, nn.Sequential(*padded), skipped]
     random.Random(1).shuffle(stacks)
     return dict(zip("PQRS", (stack.eval() for stack in stacks), strict=True))
+
+
+def pool_branch(eps=1e-3, count_include_pad=False):
+    """An average pool, a 1x1 from 64 to 8 channels and a norm, two channels quiet."""
+    torch.manual_seed(0)
+    pool = nn.AvgPool2d(3, 1, padding=1, count_include_pad=count_include_pad)
+    norm = nn.BatchNorm2d(8, eps=eps)
+    nn.init.normal_(norm.running_mean, 0, 0.3)
+    nn.init.uniform_(norm.running_var, 0.5, 2)
+    norm.running_var[[2, 5]] = 1e-4
+    return nn.Sequential(pool, nn.Conv2d(64, 8, 1, bias=False), norm).eval()
+
+
+def ported_pool_branches():
+    """Lesson 06: a pool branch as in TensorFlow and three ports of it, A to C.
+
+    A has torch's default eps (gzuidhof/nn-transfer#3), C counts the padding in the
+    average, torch's default too (microsoft/MMdnn#628); B is right.
+    """
+    ports = {
+        "A": pool_branch(eps=1e-5),
+        "B": pool_branch(),
+        "C": pool_branch(count_include_pad=True),
+    }
+    return pool_branch(), ports

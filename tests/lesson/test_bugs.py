@@ -109,3 +109,20 @@ def test_of_four_stacks_of_a_only_measuring_tells_the_wrong_ones():
         "R": (4 * one, 17, 0, 11),
         "S": (one, 17, 0, 0),
     }
+
+
+def test_of_three_ports_one_is_wrong_in_quiet_channels_and_one_at_the_border():
+    original, ports = bugs.ported_pool_branches()
+    x = torch.rand(4, 64, 8, 8, generator=torch.Generator().manual_seed(0))
+    found = {}
+    with torch.no_grad():
+        for name, port in ports.items():
+            difference = (port(x) - original(x)).abs()
+            assert port(x).shape == (4, 8, 8, 8)
+            by_channel = difference.amax((0, 2, 3))
+            inside = difference.amax((0, 1))[1:-1, 1:-1]
+            large = (by_channel > 1).nonzero().flatten().tolist()
+            found[name] = large, bool(inside.max() > 0.1), bool(difference.any())
+    assert found["A"] == ([2, 5], True, True)
+    assert found["B"] == ([], False, False)
+    assert found["C"][1:] == (False, True)
