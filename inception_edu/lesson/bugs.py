@@ -173,3 +173,45 @@ def ported_pool_branches():
         "C": pool_branch(count_include_pad=True),
     }
     return pool_branch(), ports
+
+
+class SmallBlock(nn.Module):
+    """`relu(x + scale * up(branch(x)))` on eight channels; subclasses break it."""
+
+    def __init__(self, scale=0.1):
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner, self.up = nn.Conv2d(8, 4, 3, padding=1), nn.Conv2d(4, 8, 1)
+        self.scale = scale
+
+    def branch(self, x):
+        return self.up(torch.relu(self.inner(x)))
+
+    def forward(self, x):
+        return torch.relu(x + self.scale * self.branch(x))
+
+
+class ScaledShortcut(SmallBlock):
+    def forward(self, x):
+        return torch.relu(self.scale * x + self.branch(x))
+
+
+class LostShortcut(SmallBlock):
+    def forward(self, x):
+        x = self.scale * self.branch(x)
+        return torch.relu(x + x / self.scale)
+
+
+class ReLUInPlace(SmallBlock):
+    def forward(self, x):
+        return self.scale * self.branch(F.relu(x, inplace=True)) + x
+
+
+def residual_blocks():
+    """Lesson 07: four residual blocks by a letter, of which C is right.
+
+    A scales the shortcut (asked for in fchollet/deep-learning-models#99), B has none
+    (nyoki-mtl/keras-facenet#3), D changes its input (rosinality/vq-vae-2-pytorch#60).
+    """
+    blocks = ScaledShortcut(), LostShortcut(), SmallBlock(), ReLUInPlace()
+    return dict(zip("ABCD", blocks, strict=True))

@@ -59,3 +59,48 @@ def test_two_3x3_and_one_5x5_cannot_be_told_apart():
 def test_seeds_of_mini_reduced_vary_by_less_than_two_points():
     spread = 100 * matched("mini_reduced").accuracy.std()
     assert spread == pytest.approx(1.7, abs=0.05)
+
+
+def stored(network, scale=1.0, rate=0.01):
+    runs = results("residual_scaling")
+    same = (runs.network == network) & (runs.scale == scale)
+    runs = runs[same & (runs.learning_rate == rate)].sort_values("seed")
+    return runs.reset_index()
+
+
+@pytest.mark.parametrize(
+    ("rate", "first", "second", "points", "t"),
+    [
+        (0.3, ("wide", 0.1), ("wide", 1.0), 67.6, 11.04),
+        (0.3, ("wide", 1.0), ("wide, no addition", 1.0), 9.4, 1.09),
+        (0.02, ("wide", 1.0), ("wide, no addition", 1.0), 7.0, 5.98),
+    ],
+)
+def test_scaling_stabilizes_and_the_addition_is_not_what_collapses(
+    rate, first, second, points, t
+):
+    """Four seeds; the limit of |t| is 3.18."""
+    a, b = (stored(*name, rate=rate).accuracy for name in (first, second))
+    assert len(a) == len(b) == 4
+    assert 100 * (a - b).mean() == pytest.approx(points, abs=0.1)
+    assert paired_t(a - b) == pytest.approx(t, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("other", "epoch", "points", "t"),
+    [
+        ("v4", 0, 32.4, 3.71),
+        ("v4", 2, 0.3, 0.98),
+        ("no addition", 0, 41.0, 4.50),
+        ("no addition", 2, 3.6, 4.66),
+    ],
+)
+def test_the_residual_mini_starts_faster(other, epoch, points, t):
+    def after(network, **where):
+        return stored(network, **where).by_epoch.str.split().str[epoch].astype(float)
+
+    gaps = after("residual", scale=0.2) - after(other)
+    assert len(gaps) == 5
+    assert 100 * gaps.mean() == pytest.approx(points, abs=0.05)
+    assert paired_t(gaps) == pytest.approx(t, abs=0.01)
+    assert (t > CRITICAL_T) == (abs(paired_t(gaps)) > CRITICAL_T)

@@ -126,3 +126,19 @@ def test_of_three_ports_one_is_wrong_in_quiet_channels_and_one_at_the_border():
     assert found["A"] == ([2, 5], True, True)
     assert found["B"] == ([], False, False)
     assert found["C"][1:] == (False, True)
+
+
+def test_of_four_residual_blocks_one_passes_its_input_on_and_leaves_it_alone():
+    x = torch.randn(2, 8, 5, 5, generator=torch.Generator().manual_seed(0))
+    kept, unchanged = {}, {}
+    with torch.no_grad():
+        for name, block in bugs.residual_blocks().items():
+            given = x.clone()
+            assert block(given).shape == x.shape
+            unchanged[name] = torch.equal(given, x)
+            block.up.weight.zero_()
+            block.up.bias.zero_()
+            share = block(x.relu()).norm() / x.relu().norm()
+            kept[name] = round(share.item(), 3)
+    assert kept == {"A": 0.1, "B": 0.0, "C": 1.0, "D": 1.0}
+    assert unchanged == {"A": True, "B": True, "C": True, "D": False}
