@@ -26,6 +26,7 @@ from inception_edu.figures.plot import (
 )
 from inception_edu.figures.svg import Strokes, text_width
 from inception_edu.figures.theme import PALETTE, on_color
+from inception_edu.text import number as brief
 from inception_edu.text import percent
 
 SHOWN = {"macs": "MACs", "params": "parameters", "memory": "activation memory"}
@@ -118,7 +119,7 @@ def label_stages(plot, found, stage):
     places = spread([middle for _, _, middle, *_ in kept], *ends, gap)
     for (number, grid, middle, tall, _), x in zip(kept, places, strict=True):
         y, top = plot.y - 12, plot.bottom - tall
-        plot.drawing.line((x, y + 3), (middle, top - 1), stroke="muted", width=1)
+        plot.drawing.line((x, y + 3), (middle, top - 1), stroke="grid", width=2)
         style = {"bold": True, "fill": "accent"} if number == stage else {}
         plot.drawing.text(x, y, grid, NOTE, anchor="middle", **style)
         pick(plot.drawing, x - gap / 2, y - 14, gap, 18, f"stage={number};module=0")
@@ -325,9 +326,11 @@ def draw_layer(sheet, x, y, width, layer, amount):
     """A box with the kernel and what it costs."""
     ink = on_color(layer.kernel)
     cost = getattr(layer, amount)
-    sheet.rect(x, y, width, BOX, layer.kernel, radius=3, tip=f"{layer.label}: {cost:,}")
+    style = {"tip": f"{layer.label}: {cost:,}", "key": f"layer {layer.place}"}
+    sheet.rect(x, y, width, BOX, layer.kernel, radius=3, **style)
     kernel, _, rest = layer.what.replace(",", "", 1).partition(" ")
-    below = words(cost, amount) if cost else rest.removesuffix(" pool")
+    unit = "B" if amount == "memory" else ""
+    below = brief(cost) + unit if cost else rest.removesuffix(" pool")
     centre = {"anchor": "middle", "fill": ink}
     for line, text, bold in ((15, kernel, True), (30, below, False)):
         sheet.fitted_text(

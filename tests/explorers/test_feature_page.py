@@ -13,8 +13,8 @@ import torch
 import inception_edu as ie
 from experiments import page_mini
 from inception_edu.explorers import description, feature_maps, feature_page
-from inception_edu.explorers.controls import Panel
 from inception_edu.explorers.feature_subject import digit_picture, ink_of, shipped
+from inception_edu.explorers.panel import Panel
 from inception_edu.figures.feature_maps import Photo
 
 NODE = """
