@@ -4,7 +4,7 @@ mini_v3 with the baseline's recipe, then with each rung of table 3 added to thos
 before it. 200 handwritten digits to train on, for as long as the loss takes to become
 flat, and all others to test on. A seed draws the first weights, the order and the
 200 digits, the same for every rung, so rungs are compared in pairs over the seeds;
-`compare` says what such pairs can detect. "fewer images" is the control: the
+`training.compare` says what such pairs can detect. "fewer images" is the control: the
 baseline with a quarter of the digits left out, a loss that must show. The search
 chose each optimizer's learning rate, on other seeds.
 """

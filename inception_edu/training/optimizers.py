@@ -19,15 +19,6 @@ class RMSpropTF(torch.optim.Optimizer):
     def __init__(
         self, params, lr=0.045, decay=0.9, eps=1.0, momentum=0.0, weight_decay=0.0
     ):
-        for name, value, most in (
-            ("lr", lr, float("inf")),
-            ("decay", decay, 1),
-            ("eps", eps, float("inf")),
-            ("momentum", momentum, 1),
-            ("weight_decay", weight_decay, float("inf")),
-        ):
-            if not 0 <= value <= most:
-                raise ValueError(f"{name}={value} must lie between 0 and {most}")
         defaults = {
             "lr": lr,
             "decay": decay,
@@ -35,6 +26,10 @@ class RMSpropTF(torch.optim.Optimizer):
             "momentum": momentum,
             "weight_decay": weight_decay,
         }
+        for name, value in defaults.items():
+            most = 1 if name in ("decay", "momentum") else float("inf")
+            if not 0 <= value <= most:
+                raise ValueError(f"{name}={value} must lie between 0 and {most}")
         super().__init__(params, defaults)
 
     @torch.no_grad()

@@ -1,8 +1,8 @@
 """Recipes as data: every switch of a training in one frozen record.
 
-`v1` is the paper's, `v3` is Rethinking's, `quick` is for the first lessons;
-`RUNGS` are v3's tricks, each of which `switch_on` adds to any recipe alone. What
-a recipe changes from its paper is in `recipe.changes`, row by row.
+`v1` is the paper's, `v3` is Rethinking's, `quick` is for the first lessons; `RUNGS`
+are v3's tricks, each of which `switch_on` adds to any recipe. `recipe.changes` lists
+what a recipe does otherwise than its paper.
 """
 
 import math
@@ -14,6 +14,20 @@ from typing import NamedTuple
 
 OPTIMIZERS = ("sgd", "adamw", "rmsprop", "rmsprop_tf")
 SCHEDULES = ("constant", "steps", "one-cycle")
+LIMITS = {
+    "learning_rate": (0, math.inf),
+    "momentum": (0, 0.9999),
+    "weight_decay": (0, math.inf),
+    "rms_decay": (0, 1),
+    "eps": (0, math.inf),
+    "decay": (1e-6, 1),
+    "decay_every": (1e-6, 1),
+    "label_smoothing": (0, 0.9999),
+    "aux_weight": (0, math.inf),
+    "average": (0, 0.99999),
+    "epochs": (1, math.inf),
+    "shift": (0, math.inf),
+}
 
 
 class Change(NamedTuple):
@@ -71,20 +85,7 @@ class Recipe:
                     f"{field}={getattr(self, field)!r} is unknown; choose one of "
                     f"{', '.join(choices)}"
                 )
-        for field, least, most in (
-            ("learning_rate", 0, math.inf),
-            ("momentum", 0, 0.9999),
-            ("weight_decay", 0, math.inf),
-            ("rms_decay", 0, 1),
-            ("eps", 0, math.inf),
-            ("decay", 1e-6, 1),
-            ("decay_every", 1e-6, 1),
-            ("label_smoothing", 0, 0.9999),
-            ("aux_weight", 0, math.inf),
-            ("average", 0, 0.99999),
-            ("epochs", 1, math.inf),
-            ("shift", 0, math.inf),
-        ):
+        for field, (least, most) in LIMITS.items():
             value = getattr(self, field)
             if not isinstance(value, Real) or not least <= value <= most:
                 raise ValueError(
@@ -213,7 +214,7 @@ RETHINKING = Recipe(
 )
 
 # The learning rates were searched for each optimizer alone, on other seeds and
-# other data than the ladder's: results/README.md.
+# other data than those of the short ladder: results/ladder_short_search.csv.
 RUNGS = {
     "rmsprop": {
         "optimizer": "rmsprop_tf",
