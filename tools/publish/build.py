@@ -48,9 +48,9 @@ def contents(notebook):
     return [(cell.id, text[1]) for cell, text in found if text and text[0] == 2]
 
 
-def exported(exporter, path, neighbours=(None, None)):
-    """The HTML of the lesson at `path`."""
-    notebook = read(path)
+def exported(exporter, path, neighbours=(None, None), notebook=None):
+    """The HTML of the lesson at `path`, or of a version of it."""
+    notebook = notebook or read(path)
     resources = {
         "metadata": {"name": path.stem, "path": str(path.parent)},
         "title": title(notebook, path),

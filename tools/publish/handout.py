@@ -90,6 +90,23 @@ def weeks(paths):
     return [full[at : at + cut] for at in range(0, len(full), cut)]
 
 
+def for_paper(notebook):
+    """The notebook with every fold open, and the hints behind all else."""
+    kept, hints, name = [], [], ""
+    for cell in notebook.cells:
+        name = found[1] if (found := heading(cell)) else name
+        if cell.cell_type == "markdown":
+            cell.source = cell.source.replace("<details>", "<details open>")
+        if "hint" in tags(cell):
+            hints += [text_cell(f"### {name}", f"{cell.id}-of"), cell]
+        else:
+            kept.append(cell)
+    notebook.cells = kept
+    if hints:
+        notebook.cells += [text_cell("## Hints", "hints"), *hints]
+    return notebook
+
+
 def print_page(html, target):
     """Print a page to a PDF on A4, with an outline and page numbers."""
     try:
@@ -124,7 +141,7 @@ def handout(paths, folder):
     target = Path(folder) / "handout"
     chromium()
     for path in paths:
-        page = exported(PageExporter(LEFT_OUT), path)
+        page = exported(PageExporter(LEFT_OUT), path, notebook=for_paper(read(path)))
         print_page(page, target / f"{path.stem}.pdf")
     for week, lessons in enumerate(weeks(paths), 1):
         for answers in (False, True):
