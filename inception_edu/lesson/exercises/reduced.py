@@ -223,7 +223,7 @@ def field_of(kernels, strides, *, there=1, start=1, own=False):
 
 receptive_field_of_stack = Exercise(
     name="receptive_field_of_stack",
-    lesson=2,
+    lesson=3,
     call="receptive_field_of_stack(kernels, strides)",
     task=(
         "How many input pixels, in one direction, one output pixel of a stack of "
