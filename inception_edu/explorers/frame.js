@@ -31,14 +31,11 @@ const byLook = (picture) => {
   }
   return found;
 };
-// Pairs of elements that stand for the same thing in both pictures.
-const pairs = (before, after) => {
-  const old = byLook(before);
-  return [...byLook(after)].flatMap(([look, nodes]) => {
-    const twins = old.get(look) ?? [];
-    return twins.length === nodes.length ? nodes.map((node, i) => [twins[i], node]) : [];
-  });
-};
+// Pairs of elements that stand for the same thing in two pictures, both by look.
+const pairs = (before, after) => [...after].flatMap(([look, nodes]) => {
+  const twins = before.get(look) ?? [];
+  return twins.length === nodes.length ? nodes.map((node, i) => [twins[i], node]) : [];
+});
 const changes = (before, after) => PLACE.flatMap((name) => {
   const [from, to] = [before, after].map((node) => node.getAttribute(name) ?? "");
   return from === to ? [] : [{ node: after, name, from, to }];
@@ -64,17 +61,18 @@ const glide = (moves, duration) => {
   };
 };
 // Shapes that moved by three pixels or more, as outlines of where they were.
-const ghost = (before, after) => {
-  const outline = after.cloneNode(false);
+const ghost = (twins, picture) => {
+  const outline = picture.cloneNode(false);
   for (const name of ["role", "aria-label"]) outline.removeAttribute(name);
-  for (const [old, now] of pairs(before, after)) {
+  for (const [old, now] of twins) {
+    if (old.tagName === "text") continue;
     const far = changes(old, now).some(({ from, to }) => {
       const ends = numbers(to);
       return numbers(from).some((start, i) => Math.abs(start - (ends[i] ?? start)) >= 3);
     });
     const paints = [old.getAttribute("fill"), old.getAttribute("stroke")];
     const ground = old.hasAttribute("opacity") || paints.some((is) => /--ie-(grid|panel|line)/.test(is));
-    if (!far || ground || old.tagName === "text" || old.closest("[data-pick], [data-grid]")) continue;
+    if (!far || ground || old.closest("[data-pick], [data-grid]")) continue;
     const twin = old.cloneNode(false);
     twin.removeAttribute("data-key");
     outline.append(twin);
@@ -109,6 +107,7 @@ const makeControl = (face) => {
   };
   // A control that does nothing in this state says why.
   const rest = (reason) => {
+    if (why.textContent === reason) return;
     input.disabled = Boolean(reason);
     row.classList.toggle("ie-off", Boolean(reason));
     why.textContent = reason;
@@ -214,17 +213,17 @@ export default { render({ model, el }) {
 
   // Put the new picture in place, with what moved on its way and its ghost behind.
   const exchange = (svg) => {
-    const old = picture.firstElementChild?.cloneNode(true); // as it is seen now
+    const old = still() ? null : picture.firstElementChild?.cloneNode(true); // as it is seen now
     finish();
     picture.innerHTML = drawn = svg; // at once, hence no flicker
-    const now = picture.firstElementChild;
-    const rescaled = before && now && axes(before).join() !== axes(now).join();
-    const outline = before && now && !rescaled ? ghost(before, now) : null;
+    const now = picture.firstElementChild, looks = byLook(picture);
+    const rescaled = before && axes(before).join() !== axes(picture).join();
+    const outline = before && now && !rescaled ? ghost(pairs(byLook(before), looks), now) : null;
     shadow.replaceChildren(...(outline ? [outline] : []));
-    note.textContent = rescaled ? `Axis now: ${axes(now).filter((axis) => !axes(before).includes(axis)).join("; ")}` : "";
+    note.textContent = rescaled ? `Axis now: ${axes(picture).filter((axis) => !axes(before).includes(axis)).join("; ")}` : "";
     const pause = performance.now() - repainted;
     repainted += pause;
-    const way = old && now && !still() ? pairs(old, now).flatMap((pair) => changes(...pair)) : [];
+    const way = old ? pairs(byLook(old), looks).flatMap((pair) => changes(...pair)) : [];
     finish = glide(way, pause < 2 * GLIDE ? GLIDE / 2 : GLIDE);
   };
   const paint = ([serial, values, svg, line, refusal, inactive]) => {
