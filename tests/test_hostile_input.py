@@ -323,7 +323,7 @@ TRACES = {
     "a clock for no network": (
         lambda _: ie.latency({}),
         ValueError,
-        "there is no network in the table",
+        "there is no network to time",
     ),
     "a shape for another network": (
         lambda _: ie.latency({"a": model()}, {"b": (1, 3, 48, 48)}),
@@ -690,7 +690,7 @@ TRAININGS = {
     "a network that answers in words": (
         lambda _: ie.explore.feature_maps(Wordy()),
         ValueError,
-        "the model's output begins with str",
+        "the model's output 'a cat' is no list of finite class scores",
     ),
     "a number for a callback": (
         lambda _: fit(callback=3),
@@ -814,7 +814,7 @@ TRAININGS = {
     "batches of one": (
         lambda _: ie.recipes.quick.but(batch_size=1),
         ValueError,
-        "batch normalisation needs more than one image",
+        "batch normalization needs more than one image",
     ),
     "an optimizer with a slip": (
         lambda _: ie.recipes.quick.but(optimizer="adm"),
@@ -861,7 +861,7 @@ EXPLORERS = {
     "a number of frames": (
         lambda _: ie.explore.module(frames=3),
         ValueError,
-        "frames=3 must be True, False, or a table of values by control",
+        "frames=3 must be True, False, or a dict of values by control",
     ),
     "a network without layers": (
         lambda _: ie.explore.network(nn.Identity()),
