@@ -54,7 +54,9 @@ def arithmetic(node):
     more = node.params - weights
     if more > 0:
         what = "bias and norm" if weights else "parameters"
-        lines.append(f"and {more:,} of {what}" if weights else f"{more:,} {what}")
+        lines.append(
+            f"and {more:,} parameters of {what}" if weights else f"{more:,} {what}"
+        )
     if node.kind.startswith("conv"):
         lines.append(_how(op))
     if node.notes:
