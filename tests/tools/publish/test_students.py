@@ -3,6 +3,7 @@
 import builtins
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -93,26 +94,57 @@ def test_the_zip_is_the_folder_and_holds_what_it_takes_to_run(handed_out):
     assert not any("__pycache__" in name for name in packed)
 
 
-def test_a_copy_passes_strict_nbval_in_its_own_folder(handed_out):
+@pytest.fixture
+def unpacked(handed_out, tmp_path):
+    """The folder that a student has after unpacking the zip."""
+    with ZipFile(handed_out / f"{NAME}.zip") as archive:
+        modes = {entry.external_attr >> 16 for entry in archive.infolist()}
+        archive.extractall(tmp_path)
+    assert modes == {0o100644}  # readable by all
+    return tmp_path / NAME
+
+
+def run_in(folder, *command):
+    """What `command` prints in `folder`, without this checkout on the path."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     run = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            *("-p", "no:cacheprovider", "--nbval"),
-            "-q",
-            "-n",
-            "0",
-            f"notebooks/{RUN}",
-        ],
-        cwd=handed_out / NAME,
-        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+        command,
+        cwd=folder,
+        env=environment | {"PYTHONUTF8": "1"},
         capture_output=True,
         text=True,
+        encoding="utf-8",
     )
-    assert run.returncode == 0, run.stdout[-3000:]
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    return run.stdout
+
+
+PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval")
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is missing")
+def test_every_target_of_the_students_makefile_finds_its_files(unpacked):
+    makefile = (unpacked / "Makefile").read_text(encoding="utf-8")
+    targets = re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE).group(1).split()
+    readme = (unpacked / "README.md").read_text(encoding="utf-8")
+    assert targets == re.findall(r"^make (\w+)", readme, re.MULTILINE)
+    for target in targets:
+        steps = run_in(unpacked, "make", "-n", target)
+        named = re.findall(r"[\w./]+\.(?:lock|ipynb)|notebooks(?=\s)", steps)
+        assert named and all((unpacked / name).exists() for name in named), steps
+
+
+def test_the_unpacked_zip_collects_every_cell_of_every_lesson(unpacked):
+    listed = run_in(unpacked, *PYTEST, "--collect-only", "-n", "0", "notebooks")
+    for lesson in LESSONS:
+        code = [c for c in without(read(lesson)).cells if c.cell_type == "code"]
+        assert listed.count(f"notebooks/{lesson.name}::") == len(code)
+
+
+def test_a_copy_passes_strict_nbval_in_its_own_folder(handed_out):
+    passed = run_in(handed_out / NAME, *PYTEST, "-n", "0", f"notebooks/{RUN}")
     code = [c for c in without(read(ROOT / "notebooks" / RUN)).cells if "outputs" in c]
-    assert f"{len(code)} passed" in run.stdout
+    assert f"{len(code)} passed" in passed
 
 
 # Homework.
@@ -121,7 +153,7 @@ def test_a_copy_passes_strict_nbval_in_its_own_folder(handed_out):
 def test_copies_of_before_outlast_a_broken_notebook(tmp_path):
     students(LESSONS[:1], tmp_path)
     broken = tmp_path / "broken.ipynb"
-    broken.write_text("{")
+    broken.write_text("{", encoding="utf-8")
     with pytest.raises(ValueError, match=r"broken\.ipynb cannot be read as a notebook"):
         students([LESSONS[0], broken], tmp_path)
     assert (tmp_path / NAME / "notebooks" / LESSONS[0].name).is_file()
@@ -161,7 +193,7 @@ def test_what_others_put_into_the_folder_is_not_deleted(tmp_path):
     students(LESSONS[:1], tmp_path)
     students(LESSONS[:1], tmp_path)  # its own files are made anew
     grades = tmp_path / NAME / "grades.txt"
-    grades.write_text("anna 1")
+    grades.write_text("anna 1", encoding="utf-8")
     with pytest.raises(FileExistsError, match=r"holds grades\.txt"):
         students(LESSONS[:1], tmp_path)
-    assert grades.read_text() == "anna 1"
+    assert grades.read_text(encoding="utf-8") == "anna 1"
