@@ -31,7 +31,7 @@ def main():
                 *(*TESTS, "-k", CHOICE, f"--junitxml={report}"),
             ],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
         )
         cases = ElementTree.parse(report).iter("testcase")
         rows = [row for case in cases for row in rows_of(case)]

@@ -38,7 +38,10 @@ def main(rounds=5):
         for name, (before, work) in WORK.items():
             code = TIMED.format(before=before, work=work)
             run = subprocess.run(
-                [sys.executable, "-c", code], capture_output=True, text=True, check=True
+                [sys.executable, "-c", code],
+                capture_output=True,
+                encoding="utf-8",
+                check=True,
             )
             taken[name].append(float(run.stdout))
     rows = []

@@ -90,7 +90,7 @@ def apart(path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, __file__, "--one", str(path)]
     done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, cwd=ROOT
+        command, env=environment, capture_output=True, encoding="utf-8", cwd=ROOT
     )
     if done.returncode:
         sys.exit(done.stderr)

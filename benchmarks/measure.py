@@ -83,7 +83,7 @@ def version(name):
 def processor():
     """The processor's name, as the system gives it."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         found = [line.split(":")[1].strip() for line in lines if "model name" in line]
         flags = next((line for line in lines if line.startswith("flags")), "")
         wide = "AVX-512" if "avx512f" in flags else "AVX2" if "avx2" in flags else ""
@@ -115,7 +115,7 @@ def machine():
 def store(part, rows):
     """Write the part's rows to its CSV, and print them."""
     RESULTS.mkdir(exist_ok=True)
-    with open(RESULTS / f"{part}.csv", "w", newline="") as file:
+    with open(RESULTS / f"{part}.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(Row._fields)
         for row in rows:

@@ -20,7 +20,7 @@ PARTS = {
 def describe():
     """Store what the figures belong to: `machine.csv`."""
     RESULTS.mkdir(exist_ok=True)
-    with open(RESULTS / "machine.csv", "w", newline="") as file:
+    with open(RESULTS / "machine.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("what", "how"))
         writer.writerows(machine().items())
@@ -30,7 +30,7 @@ def stored(name):
     path = RESULTS / f"{name}.csv"
     if not path.exists():
         return []
-    with open(path, newline="") as file:
+    with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 

@@ -137,7 +137,7 @@ def times(model, rounds):
 def reference_networks():
     """Exact to the unit on how many of the reference networks."""
     right, wrong, absent = [], [], []
-    with open(DATA / "reference_costs.csv", newline="") as file:
+    with open(DATA / "reference_costs.csv", newline="", encoding="utf-8") as file:
         for line in csv.DictReader(file):
             name, size = line["network"], int(line["size"])
             try:
@@ -197,7 +197,7 @@ def first_calls(rounds):
             run = subprocess.run(
                 [sys.executable, "-c", COLD.format(work=work)],
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
             )
             if run.returncode:
                 yield missing(PART, f"v4, first call: {name}", run.stderr[-120:])

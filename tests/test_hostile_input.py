@@ -904,7 +904,7 @@ def test_bad_input_is_refused_in_words(call, error, words, tmp_path, monkeypatch
     monkeypatch.setenv("INCEPTION_EDU_CACHE", str(tmp_path / "cache"))
     mine = tmp_path / "mine"
     mine.mkdir()
-    (mine / "notes.txt").write_text("a year of work")
+    (mine / "notes.txt").write_text("a year of work", encoding="utf-8")
     start = time.monotonic()
     with pytest.raises(error) as refused:
         call(mine)

@@ -13,7 +13,7 @@ def loaded(code, names):
     """Which of the modules are there after `code` ran in a new interpreter."""
     code += f"\nimport sys\nprint(*[n for n in {names!r} if n in sys.modules])"
     run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True
     )
     return run.stdout.split()
 
@@ -60,6 +60,6 @@ def test_the_package_costs_next_to_nothing_after_torch():
         "print(time.process_time() - start)"
     )
     run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True
     )
     assert float(run.stdout) < 0.03  # 0.001 measured

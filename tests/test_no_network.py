@@ -51,7 +51,9 @@ def test_this_machine_can_be_reached():
 
 
 def test_a_python_that_a_test_starts_has_none_either():
-    run = subprocess.run([sys.executable, "-c", KNOCK], capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-c", KNOCK], capture_output=True, encoding="utf-8"
+    )
     assert REFUSED in run.stdout
     assert run.stdout.endswith("True\n"), run.stdout + run.stderr
 
@@ -90,7 +92,7 @@ def test_the_offline_target_cuts_the_network_where_the_system_can():
         "print(sorted(name for _, name in socket.if_nameindex()))"
     )
     command = ["sh", str(script), sys.executable, "-c", server]
-    run = subprocess.run(command, capture_output=True, text=True)
+    run = subprocess.run(command, capture_output=True, encoding="utf-8")
     if "Operation not permitted" in run.stderr or "EPERM" in run.stderr:
         pytest.skip("this system allows no namespaces")
     assert run.stdout.strip() == "['lo']", run.stderr

@@ -261,7 +261,7 @@ def test_importing_the_package_imports_nothing_heavy():
         f"sys.exit(str([m for m in {heavy} if m in sys.modules] or ''))"
     )
     run = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT
+        [sys.executable, "-c", script], capture_output=True, encoding="utf-8", cwd=ROOT
     )
     assert run.stderr.strip() == ""
 
@@ -282,7 +282,9 @@ def small_series(tmp_path_factory):
     guard = "tests/no_network/sitecustomize.py"
     for name in ("conftest.py", "tests/sanitize.cfg", guard):
         (folder / name).write_text(text(name), encoding="utf-8")
-    (folder / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+    (folder / "pyproject.toml").write_text(
+        "[tool.pytest.ini_options]\n", encoding="utf-8"
+    )
     cells = [
         "import inception_edu, os, sys\nprint(inception_edu.__version__)",
         "print(os.environ['PYTHONHASHSEED'], repr(os.environ['CUDA_VISIBLE_DEVICES']))",
@@ -304,7 +306,7 @@ def test_plain_nbval_runs_and_compares_from_the_notebooks_folder(small_series):
         [sys.executable, "-m", "pytest", "--nbval", "-q"],
         cwd=lesson.parent,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert "1 failed, 5 passed" in run.stdout
     assert "FAILED other.ipynb::Cell 0" in run.stdout

@@ -38,7 +38,7 @@ def test_the_stub_has_the_parameters_of_the_function(name):
 
 def run_mypy(path):
     command = [*CHECK, "--config-file", "pyproject.toml", str(path)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8")
 
 
 def test_a_file_that_uses_all_names_passes_the_type_check(tmp_path):
@@ -46,5 +46,7 @@ def test_a_file_that_uses_all_names_passes_the_type_check(tmp_path):
     used = run_mypy(ROOT / "tests" / "typed_usage.py")
     assert used.returncode == 0, used.stdout
     wrong = tmp_path / "wrong.py"
-    wrong.write_text("import inception_edu as ie\nie.trace('v4', 3)\n")
+    wrong.write_text(
+        "import inception_edu as ie\nie.trace('v4', 3)\n", encoding="utf-8"
+    )
     assert "incompatible type" in run_mypy(wrong).stdout

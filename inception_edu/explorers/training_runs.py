@@ -139,7 +139,7 @@ class Trainer:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            text=True,
+            encoding="utf-8",
             start_new_session=True,  # the notebook's stop button stops a cell, not it
         )
         for line in (sys.path, run.settings | {"checkpoint": str(checkpoint)}):

@@ -117,7 +117,7 @@ def lab(tmp_path_factory, chromium):
     for name, value in SETTINGS.items():
         file = settings / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(value))
+        file.write_text(json.dumps(value), encoding="utf-8")
     startup = home / "ipython" / "profile_default" / "startup"
     startup.mkdir(parents=True, exist_ok=True)
     shutil.copy(Path(__file__).parent / "short_training.py", startup)
@@ -134,7 +134,7 @@ def lab(tmp_path_factory, chromium):
         ),
     }
     port, token = free_port(), secrets.token_hex(16)
-    log = (home / "server.log").open("w")
+    log = (home / "server.log").open("w", encoding="utf-8")
     server = subprocess.Popen(
         [
             *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
@@ -159,7 +159,8 @@ def lab(tmp_path_factory, chromium):
                 break
             except OSError:
                 if server.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(f"no JupyterLab: {(home / 'server.log').read_text()}")
+                    said = (home / "server.log").read_text(encoding="utf-8")
+                    pytest.fail(f"no JupyterLab: {said}")
                 time.sleep(0.2)
         yield Lab(folder, port, token)
     finally:

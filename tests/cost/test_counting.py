@@ -17,7 +17,7 @@ from inception_edu.cost import trace
 DATA = Path(__file__).parents[1] / "data"
 
 
-with open(DATA / "reference_costs.csv", newline="") as file:
+with open(DATA / "reference_costs.csv", newline="", encoding="utf-8") as file:
     REFERENCES = list(csv.DictReader(file))
 
 

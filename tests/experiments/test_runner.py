@@ -31,7 +31,7 @@ def experiment(path, measure=row, **options):
 
 
 def read(path):
-    with open(path, newline="") as file:
+    with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -68,18 +68,18 @@ def test_an_interrupt_loses_no_finished_run(path, capsys):
 
 def test_a_run_may_have_several_rows_and_files_of_its_own(path):
     def store(rows, folder):
-        (folder / "beside.txt").write_text(rows[0]["model"])
+        (folder / "beside.txt").write_text(rows[0]["model"], encoding="utf-8")
         return rows
 
     assert run_all(experiment(path, two_rows, store=store), PLAN[:1], path)
     assert [r["layer"] for r in read(path)] == ["first", "second"]
-    assert (path.parent / "beside.txt").read_text() == "a"
+    assert (path.parent / "beside.txt").read_text(encoding="utf-8") == "a"
     assert missing_runs(PLAN, path, ("model", "seed")) == PLAN[1:]
 
 
 def test_a_row_that_was_cut_off_is_measured_again(path):
     add_rows(path, [row(run) for run in PLAN[:2]])
-    path.write_text(path.read_text()[:-6])
+    path.write_text(path.read_text(encoding="utf-8")[:-6], encoding="utf-8")
     assert missing_runs(PLAN, path, ("model", "seed")) == PLAN[1:]
     assert run_all(experiment(path), PLAN, path)
     assert len(read(path)) == 4

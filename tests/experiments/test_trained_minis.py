@@ -63,7 +63,7 @@ def test_the_command_stores_what_it_measured(tmp_path, few_images, capsys):
     given = [*TINY, "--out", str(tmp_path / "minis.csv")]
     assert runner.main(given)
     path = tmp_path / "mini_reduced.safetensors"
-    with open(tmp_path / "minis.csv", newline="") as file:
+    with open(tmp_path / "minis.csv", newline="", encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
     assert row["sha256"] == weights.digest(path)
     assert int(row["bytes"]) == path.stat().st_size

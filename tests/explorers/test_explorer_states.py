@@ -236,7 +236,7 @@ def test_the_module_explorer_has_the_widths_of_table_1():
 
 def published():
     """`(name, row)` of GoogLeNet's nine modules, counted elsewhere."""
-    with DATA.open(newline="") as file:
+    with DATA.open(newline="", encoding="utf-8") as file:
         rows = [r for r in csv.DictReader(file) if r["network"] == "googlenet_paper"]
     prefix = "inception_"
     return [

@@ -128,7 +128,7 @@ def test_costs_belong_to_the_network_that_the_figure_is_about(
 
 
 def test_the_stored_costs_are_what_the_tracer_finds():
-    with open(family_figures.TABLE, newline="") as file:
+    with open(family_figures.TABLE, newline="", encoding="utf-8") as file:
         assert list(csv.reader(file))[1:] == [
             [str(cell) for cell in row] for row in family_costs.rows()
         ]

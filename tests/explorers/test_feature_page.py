@@ -62,7 +62,11 @@ def answers():
     }
     command = [node, "--input-type=module", "-e", NODE]
     done = subprocess.run(
-        command, input=json.dumps(task), capture_output=True, text=True, check=True
+        command,
+        input=json.dumps(task),
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     )
     return json.loads(done.stdout)
 

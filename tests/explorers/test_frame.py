@@ -287,7 +287,9 @@ def test_a_control_whose_own_numbers_disagree_is_refused(control):
 
 
 def test_the_front_end_stays_small():
-    source = Path(ie.explorers.__file__).with_name("frame.js").read_text()
+    source = (
+        Path(ie.explorers.__file__).with_name("frame.js").read_text(encoding="utf-8")
+    )
     assert len(source.splitlines()) < 370
 
 
@@ -302,7 +304,7 @@ def heavy_after(code):
     heavy = ["torch", "anywidget", "traitlets", "ipywidgets", "matplotlib", "IPython"]
     code += f"\nimport sys\nprint(*[m for m in {heavy} if m in sys.modules])"
     run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True
     )
     return run.stdout.split()
 

@@ -50,7 +50,7 @@ FEW = settings(
 def golden(name):
     """`[(output, parameters, MACs)]` of every module, worked out elsewhere."""
     row_name, size = GOLDEN[name]
-    with DATA.open(newline="") as file:
+    with DATA.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["network"] == row_name]
     assert {int(row["input"]) for row in rows} == {size}
     return [

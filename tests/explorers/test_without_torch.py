@@ -32,5 +32,5 @@ ABSENT = ("torch", "torchvision", "numpy", "pandas", "sklearn", "PIL", "anywidge
 @pytest.mark.parametrize("name", NAMES)
 def test_an_explorer_draws_where_there_is_only_python(name):
     command = [sys.executable, "-c", CODE, name, *ABSENT]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr

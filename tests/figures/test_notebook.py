@@ -59,7 +59,9 @@ def test_without_ipython_it_does_nothing():
     import sys
 
     code = "from inception_edu.figures import setup_notebook as s; print(s())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8"
+    )
     assert done.stdout == "False\n"
 
 

@@ -116,5 +116,7 @@ def test_drawing_needs_neither_torch_nor_matplotlib():
         "import inception_edu.figures.notebook as n; n.setup_notebook(); "
         "print([m for m in ('torch', 'matplotlib', 'IPython') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8"
+    )
     assert done.stdout.strip() == "[]", done.stderr

@@ -245,7 +245,7 @@ def test_a_sleeping_candidate_ends_when_it_wakes_and_the_next_check_works():
 def test_an_import_is_not_cut_in_half(tmp_path, monkeypatch):
     """What it leaves of torch would fail in every cell that follows."""
     slow = "import time\nfor _ in range(60):\n    time.sleep(0.02)\ndone = True\n"
-    (tmp_path / "slow_module.py").write_text(slow)
+    (tmp_path / "slow_module.py").write_text(slow, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     candidate = does("import slow_module\n    while slow_module.done: pass")
     answer = judge(CONV_PARAMS, candidate, seconds=0.1)

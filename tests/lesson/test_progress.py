@@ -63,7 +63,7 @@ def test_everything_is_kept_in_one_file(file, capsys):
     ie.quiz(KEY, "b")
     ie.predict("01-cost", "How many?", 3)
     ie.check.conv_macs(lambda i, o, k, h, w: i * o * k * k * h * w)
-    kept = json.loads(file.read_text())
+    kept = json.loads(file.read_text(encoding="utf-8"))
     assert kept["quizzes"] == {KEY: {"answer": "b", "right": True, "tries": 2}}
     assert kept["predictions"] == {"01-cost": {"guess": 3, "tries": 1}}
     assert kept["exercises"] == {"conv_macs": {"passed": True, "tries": 1}}
@@ -86,13 +86,13 @@ def test_the_solution_of_a_lesson_is_not_the_readers(file):
 )
 def test_a_damaged_file_counts_as_empty_and_is_replaced(file, text):
     file.parent.mkdir()
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     ie.quiz(KEY, "b")
-    assert json.loads(file.read_text())["quizzes"][KEY]["tries"] == 1
+    assert json.loads(file.read_text(encoding="utf-8"))["quizzes"][KEY]["tries"] == 1
 
 
 def test_a_lesson_works_where_nothing_can_be_written(tmp_path, monkeypatch, capsys):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     monkeypatch.setenv("INCEPTION_EDU_PROGRESS", str(tmp_path / "file" / "x.json"))
     ie.quiz(KEY, "b")
     assert "right." in capsys.readouterr().out

@@ -23,7 +23,7 @@ class Golden(NamedTuple):
 def golden(network):
     """The rows of `network`: modules in order, auxiliary heads, the two totals."""
     modules, heads, totals = [], [], []
-    with open(DATA / "module_costs.csv", newline="") as file:
+    with open(DATA / "module_costs.csv", newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if row["network"] != network:
                 continue

@@ -72,7 +72,7 @@ def test_every_test_of_a_claim_is_collected_by_pytest():
         [sys.executable, "-m", "pytest", "--collect-only", "-q", *sorted(paths)],
         cwd=ROOT,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=120,
     ).stdout.splitlines()
     missing = {node for node in papers.claims()["test"] if node} - set(listing)

@@ -199,12 +199,14 @@ def whole(tmp_path_factory):
     before = {}
     for name, (made, *_) in WHOLE.items():
         path = folder / f"{name}.ipynb"
-        path.write_text(made if isinstance(made, str) else nbformat.writes(made))
+        path.write_text(
+            made if isinstance(made, str) else nbformat.writes(made), encoding="utf-8"
+        )
         before[path] = path.read_bytes()
     options = ["--whole", "--seconds", "40", "--memory", "1500", "--jobs", "2"]
     assert main([str(folder), "--json", str(place / "r.json"), *options]) == 1
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
-    found = json.loads((place / "r.json").read_text())["submissions"]
+    found = json.loads((place / "r.json").read_text(encoding="utf-8"))["submissions"]
     return {os.path.basename(one["path"])[: -len(".ipynb")]: one for one in found}
 
 
@@ -231,13 +233,13 @@ def test_a_right_answer_passes_in_every_shape_that_editors_and_consoles_give_it(
     colab["nbformat_minor"] = 0
     for cell in colab["cells"]:
         cell.update(id=None, metadata=None)
-    (folder / "COLAB.IPYNB").write_text(json.dumps(colab))
+    (folder / "COLAB.IPYNB").write_text(json.dumps(colab), encoding="utf-8")
     marked = json.loads(nbformat.writes(lesson(before=slow)))
     marked["cells"][2]["metadata"] = {"tags": None, "vscode": {"languageId": "python"}}
     marked = b"\xef\xbb\xbf" + json.dumps(marked).encode()
     (folder / "windows.ipynb").write_bytes(marked)
     (folder / "other.ipynb").write_text(
-        nbformat.writes(notebook(IMPORTS, "ie.check.saving(len)"))
+        nbformat.writes(notebook(IMPORTS, "ie.check.saving(len)")), encoding="utf-8"
     )
     (folder / "answers.zip").write_bytes(b"PK")
     (folder / ".ipynb_checkpoints").mkdir()
@@ -253,7 +255,7 @@ def test_a_right_answer_passes_in_every_shape_that_editors_and_consoles_give_it(
         capture_output=True,
     )
     assert run.returncode == 1, run.stderr  # one is of another lesson
-    found = json.loads(report.read_text())
+    found = json.loads(report.read_text(encoding="utf-8"))
     one, other, two = found["submissions"]
     for good in (one, two):
         assert [r["status"] for r in good["exercises"]] == list(ALL_RIGHT), good
@@ -274,16 +276,16 @@ def test_in_the_sandbox_there_is_no_network_and_nothing_else_to_write(tmp_path):
     import socket
 
     outside = tmp_path / "outside.txt"
-    outside.write_text("as it was")
+    outside.write_text("as it was", encoding="utf-8")
     with socket.create_server(("127.0.0.1", 0)) as server:
         source = OUTSIDE.replace("OUTSIDE", repr(str(outside)))
         source = source.replace("PORT", str(server.getsockname()[1]))
         path = tmp_path / "a.ipynb"
-        path.write_text(nbformat.writes(lesson(after=[source])))
+        path.write_text(nbformat.writes(lesson(after=[source])), encoding="utf-8")
         report = grading.grade(path, SERIES, whole=True)
     assert report.errors == []
     if "bwrap" in grading.sandbox()[0]:
-        assert outside.read_text() == "as it was"
+        assert outside.read_text(encoding="utf-8") == "as it was"
 
 
 def test_a_system_without_a_sandbox_says_so(monkeypatch):
@@ -364,7 +366,7 @@ def test_a_report_prints_itself():
 
 def test_what_would_fail_after_the_work_is_refused_before_it(tmp_path):
     path = tmp_path / "anna.ipynb"
-    path.write_text("{}")
+    path.write_text("{}", encoding="utf-8")
     for arguments, words in (
         ([str(tmp_path / "none.ipynb")], "no file or folder at"),
         ([str(path), "--json", str(tmp_path)], "must be a file in a folder"),
@@ -375,4 +377,4 @@ def test_what_would_fail_after_the_work_is_refused_before_it(tmp_path):
     ):
         with pytest.raises(SystemExit, match=words):
             main(arguments)
-    assert path.read_text() == "{}"
+    assert path.read_text(encoding="utf-8") == "{}"

@@ -91,7 +91,7 @@ def test_a_damaged_file_is_named_and_left_and_hides_nothing(tmp_path, damage):
 def test_a_share_that_is_none_is_damage(tmp_path, share):
     contest = Contest(QUICK, tmp_path)
     stored = asdict(entry()) | {"by_scale": {"10-15": share}}
-    (tmp_path / "odd.json").write_text(json.dumps(stored))
+    (tmp_path / "odd.json").write_text(json.dumps(stored), encoding="utf-8")
     assert contest.entries == []
     assert len(contest.damaged) == 1
 
@@ -111,7 +111,7 @@ def test_entries_written_at_the_same_time_are_all_kept(tmp_path):
 
 def test_without_a_disk_the_entries_last_as_long_as_the_contest(tmp_path):
     blocked = tmp_path / "file"
-    blocked.write_text("")
+    blocked.write_text("", encoding="utf-8")
     contest = Contest(QUICK, blocked / "contest")
     contest.keep(entry())
     assert len(contest.entries) == 1

@@ -169,7 +169,7 @@ def test_the_data_is_there_without_a_cache_and_leaves_no_part_behind(
     monkeypatch.setattr(cache.np, "savez", full)
     assert len(digits_at_scale(30, n_test=10).train) == 30
     assert list(cache.cache_folder().iterdir()) == []
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     monkeypatch.setenv("INCEPTION_EDU_CACHE", str(tmp_path / "file" / "cache"))
     assert len(digits_at_scale(30, n_test=10).train) == 30
 

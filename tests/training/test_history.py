@@ -47,7 +47,10 @@ def test_what_the_device_changed_is_noted(history):
 def test_json_brings_everything_back(history, tmp_path):
     path = history.save(tmp_path / "run.json")
     assert History.load(path) == history
-    assert json.loads(path.read_text())["recipe"]["optimizer"] == "rmsprop_tf"
+    assert (
+        json.loads(path.read_text(encoding="utf-8"))["recipe"]["optimizer"]
+        == "rmsprop_tf"
+    )
 
 
 def test_other_files_are_refused(history, tmp_path):

@@ -164,7 +164,7 @@ def test_a_ladder_killed_again_and_again_holds_every_run_once(tmp_path, capfd):
         for part in (at, at // 2, at // 3):
             in_a_fork(climb, part)
         assert climb(), at
-        with open(path, newline="") as file:
+        with open(path, newline="", encoding="utf-8") as file:
             found = list(csv.DictReader(file))
         expected = [{k: str(v) for k, v in row(run).items()} for run in PLAN]
         assert found == expected, at

@@ -138,7 +138,9 @@ def test_a_page_loads_only_what_stands_beside_it_and_its_links_lead_somewhere(si
                 there = (folder / place).resolve() if place else site / name
                 assert there.is_file(), f"{name}: {link}"
                 if anchor and there.suffix == ".html":
-                    assert f'id="{anchor}"' in there.read_text(), f"{name}: {link}"
+                    assert f'id="{anchor}"' in there.read_text(encoding="utf-8"), (
+                        f"{name}: {link}"
+                    )
     whole = sum(file.stat().st_size for file in site.rglob("*") if file.is_file())
     assert whole <= MOST_BYTES_OF_THE_SITE
 
@@ -183,7 +185,7 @@ for name in set(NAMES) - {{"feature_maps"}}:
     assert panel.svg.startswith("<svg") and not panel.problem, (name, panel.problem)
 """
     bare = [sys.executable, "-I", "-S", "-c", code]
-    run = subprocess.run(bare, capture_output=True, text=True)
+    run = subprocess.run(bare, capture_output=True, encoding="utf-8")
     assert run.returncode == 0, run.stderr
 
 

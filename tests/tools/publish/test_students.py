@@ -112,7 +112,6 @@ def run_in(folder, *command):
         cwd=folder,
         env=environment | {"PYTHONUTF8": "1"},
         capture_output=True,
-        text=True,
         encoding="utf-8",
     )
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
