@@ -10,7 +10,14 @@ import inception_edu as ie
 from experiments import ladder, modules, residual_scaling, runner
 from experiments.runner import Experiment, add_rows, missing_runs, read_table, run_all
 from inception_edu.networks.minis import MATCHED_WIDTH
-from inception_edu.training import Diverged, History, dead_channels, results
+from inception_edu.training import (
+    Diverged,
+    History,
+    compare,
+    dead_channels,
+    recipes,
+    results,
+)
 from inception_edu.training.data import plain_digits
 
 PLAN = [{"model": m, "seed": s} for s in (0, 1) for m in ("a", "b")]
@@ -97,7 +104,6 @@ def test_other_columns_are_refused(path):
 @pytest.mark.parametrize("name", runner.names())
 def test_every_experiment_is_complete(name):
     module = import_module(f"experiments.{name}")
-    assert module.__doc__.startswith(("Lesson", "The "))
     if not hasattr(module, "EXPERIMENT"):
         assert callable(module.main)
         return
@@ -114,7 +120,7 @@ def test_every_experiment_is_complete(name):
     ("argv", "only", "seeds"),
     [
         (["modules"], "model=mini_reduced", ["0", "1"]),
-        (["residual_scaling"], "network=narrow, no addition", ["0"]),
+        (["residual_scaling"], "network=residual", ["0"]),
         (["modules", "--search"], "model=mini_3x3", ["100"]),
     ],
 )
@@ -146,7 +152,7 @@ def test_an_unknown_table_names_the_stored():
         results("nothing")
 
 
-@pytest.mark.parametrize("module", [modules, residual_scaling])
+@pytest.mark.parametrize("module", [modules, residual_scaling, ladder])
 def test_the_stored_table_holds_every_run_once(module):
     found = module.EXPERIMENT
     table = results(found.table.stem)
@@ -181,6 +187,33 @@ def test_the_stored_costs_are_the_networks():
     last = table["by_epoch"].str.split().str[-1].astype(float)
     assert (last == table["accuracy"]).all()
     assert ((table["dead"] >= 0) & (table["dead"] <= table["zeros"] + 1e-9)).all()
+
+
+def test_the_ladder_is_trained_until_its_losses_are_flat():
+    """Every training image is right; the last quarter lowers the loss by < 0.02."""
+    table = results("ladder")
+    assert (table["train_accuracy"] == 1).all()
+    fall = (table["loss_before"] - table["loss"]).groupby(table["rung"]).mean()
+    assert (fall.abs() < 0.02).all()
+    steps = table["epochs"] * table["images"] / 16
+    assert steps.max() / steps.min() < 1.05
+    assert set(table["rung"]) == {*recipes.ladder, "fewer images"}
+
+
+def test_the_ladder_detects_a_loss_that_must_show():
+    """The control, and the interval that the lesson prints for the first rung."""
+    table = results("ladder")
+    control = compare(table, "rung", "baseline", "fewer images")
+    assert control.high < 0
+    assert compare(table, "rung", "baseline", "rmsprop").detectable < 0.01
+
+
+def test_the_ladders_search_tried_every_rate_for_both_optimizers():
+    search = results("ladder_search")
+    best = search.groupby(["rung", "learning_rate"])["accuracy"].mean().unstack()
+    assert list(best.columns) == list(ladder.RATES) and not best.isna().any().any()
+    # the rate taken is within a fifth of a point of the best for both
+    assert (best.max(axis=1) - best[0.05] < 0.002).all()
 
 
 # What they measure.
