@@ -31,6 +31,7 @@ from tools.publish.execute import WIDGET, is_explorer
 from tools.publish.live import live_state, packed_json
 from tools.publish.stage import Stage
 
+LIVE_FRAMES = 20  # stored pictures of an explorer that Python draws in the page
 STATE = ("_face", "_shown", "_frames")
 FORMULA = re.compile(
     r"\$\$(.+?)\$\$|(?<![\\$\w])\$([^\s$](?:[^$\n]*[^\s$\\])?)\$", re.DOTALL

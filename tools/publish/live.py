@@ -17,8 +17,13 @@ from tools.publish.bundle import npm_bytes, own_file
 
 DATA = (".py", ".js", ".csv", ".json", ".gz", ".toml")
 # Parts of Python's library that no explorer imports.
-LEFT_OUT = "_pyrepl curses ensurepip idlelib multiprocessing pydoc_data sqlite3 tkinter"
-LEFT_OUT = (*f"{LEFT_OUT} unittest venv wsgiref xml xmlrpc".split(), "turtle.py")
+LEFT_OUT = (
+    *("_pyio", "_pyrepl", "ctypes", "curses", "doctest", "ensurepip", "ftplib"),
+    *("idlelib", "imaplib", "mailbox", "multiprocessing", "optparse", "pdb"),
+    *("pickletools", "poplib", "pydoc", "pydoc_data", "smtplib", "sqlite3", "tkinter"),
+    *("turtle", "unittest", "venv", "wsgiref", "xml", "xmlrpc"),
+)
+ENCODINGS = ("__init__", "aliases", "ascii", "cp437", "idna", "latin_1", "utf_8")
 
 
 def packed(content):
@@ -43,10 +48,13 @@ def library():
     """Python's own library, without what no explorer imports."""
     with ZipFile(BytesIO(npm_bytes("pyodide/python_stdlib.zip"))) as archive:
         return zipped(
-            (name, archive.read(name))
-            for name in archive.namelist()
-            if name.partition("/")[0] not in LEFT_OUT
+            (name, archive.read(name)) for name in archive.namelist() if is_used(name)
         )
+
+
+def is_used(name):
+    folder, _, file = name.removesuffix(".py").partition("/")
+    return folder not in LEFT_OUT and (folder != "encodings" or file in ENCODINGS)
 
 
 def series():
