@@ -15,16 +15,17 @@ CELL_SECONDS = 300
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
     option = config.option
-    if not hasattr(option, "nbval"):
+    if hasattr(option, "nbval"):
+        option.nbval_sanitize_with = str(config.rootpath / "tests" / "sanitize.cfg")
+        if option.nbval_kernel_name is None:
+            option.nbval_current_env = True
+        if option.nbval_cell_timeout == 2000:  # nbval's default
+            option.nbval_cell_timeout = CELL_SECONDS
+    elif not getattr(option, "nbmake", False):
         raise pytest.UsageError(
             "nbval is not installed in this environment; run `make test`, or "
             "`pip install -e '.[test]'`"
         )
-    option.nbval_sanitize_with = str(config.rootpath / "tests" / "sanitize.cfg")
-    if option.nbval_kernel_name is None:
-        option.nbval_current_env = True
-    if option.nbval_cell_timeout == 2000:  # nbval's default
-        option.nbval_cell_timeout = CELL_SECONDS
     # Workers take files in order, not those with the most tests first: lessons in a
     # browser are few tests and long ones, and would all be left for the end.
     option.loadscopereorder = False

@@ -166,9 +166,28 @@ def test_lock_is_complete_on_every_platform(platform, lock, python):
     assert looked_at > len(pinned) / 3
 
 
+def workflow(name):
+    """The jobs of a workflow, and what starts it (`on` is a truth value in YAML)."""
+    content = yaml.safe_load(text(f".github/workflows/{name}.yml"))
+    return content["jobs"], content[True]
+
+
+def commands(job):
+    return [step["run"] for step in job["steps"] if "run" in step]
+
+
+def python_of(job):
+    (version,) = [
+        step["with"]["python-version"]
+        for step in job["steps"]
+        if "setup-python" in step.get("uses", "")
+    ]
+    return version
+
+
 def test_workflow_tests_the_oldest_and_newest_supported_python():
-    workflow = yaml.safe_load(text(".github/workflows/test.yml"))
-    matrix = workflow["jobs"]["test"]["strategy"]["matrix"]
+    jobs, _ = workflow("test")
+    matrix = jobs["test"]["strategy"]["matrix"]
     assert matrix["python"] == [PYTHONS[0], PYTHONS[-1]]
     assert PROJECT["requires-python"] == f">={PYTHONS[0]}"
     assert [name.split("-")[0] for name in matrix["os"]] == [
@@ -178,11 +197,35 @@ def test_workflow_tests_the_oldest_and_newest_supported_python():
     ]
 
 
-def test_workflow_tests_the_lowest_versions_with_the_lowest_python():
-    workflow = yaml.safe_load(text(".github/workflows/test.yml"))
-    *_, python, test = workflow["jobs"]["lowest"]["steps"]
-    assert python["with"]["python-version"] == PYTHONS[0]
-    assert test["run"].startswith("make test-lowest ")
+def test_every_week_the_lowest_and_the_newest_versions_are_tested():
+    jobs, starts = workflow("test")
+    assert starts["schedule"][0]["cron"].endswith("* * 1")
+    assert python_of(jobs["lowest"]) == PYTHONS[0]
+    assert commands(jobs["lowest"])[0].startswith("make test-lowest ")
+    assert "if" not in jobs["lowest"]
+    assert python_of(jobs["newest"]) == PYTHONS[-1]
+    install, *_, run = commands(jobs["newest"])
+    assert install.startswith('pip install -U -e ".[test]" ')
+    assert run == "pytest --nbval -n 2 --dist loadfile"
+    assert "'schedule'" in jobs["newest"]["if"]
+
+
+def test_another_runner_of_notebooks_may_fail():
+    jobs, _ = workflow("test")
+    assert [n for n in jobs if jobs[n].get("continue-on-error")] == ["nbmake"]
+    assert "-p no:nbval --nbmake " in commands(jobs["nbmake"])[-1]
+
+
+def test_only_the_public_build_is_published():
+    jobs, starts = workflow("pages")
+    assert set(starts) == {"push", "workflow_dispatch"}
+    make, remove = commands(jobs["pages"])
+    assert make.startswith("make students slides pages PYTHON=python TORCH_INDEX=")
+    assert not re.search(r"NOTES|SOLUTIONS|handout", make)
+    assert remove == "rm -r site/inception_edu_students"  # the zip stays
+    rules = text("Makefile")
+    assert re.findall(r"if \$\((\w+)\),--(?:solutions|notes)", rules)
+    assert not re.search(r"^(NOTES|SOLUTIONS)\b", rules, re.MULTILINE)
 
 
 @pytest.mark.parametrize("kind", [DeprecationWarning, FutureWarning])
