@@ -1,8 +1,10 @@
 """What lessons say of their stored runs, with the test statistics they name."""
 
+from itertools import pairwise
+
 import pytest
 
-from inception_edu.training import results
+from inception_edu.training import compare, results
 
 CRITICAL_T = 2.776  # two-sided, 5 %, four degrees of freedom
 
@@ -104,3 +106,30 @@ def test_the_residual_mini_starts_faster(other, epoch, points, t):
     assert 100 * gaps.mean() == pytest.approx(points, abs=0.05)
     assert paired_t(gaps) == pytest.approx(t, abs=0.01)
     assert (t > CRITICAL_T) == (abs(paired_t(gaps)) > CRITICAL_T)
+
+
+LADDER = ("baseline", "rmsprop", "label_smoothing", "factorized_stem", "bn_aux")
+
+
+def ladder(one, other, seeds=16):
+    runs = results("ladder")
+    runs = runs[runs.seed < seeds].assign(percent=lambda r: 100 * r.accuracy)
+    return compare(runs, "rung", one, other, "percent")
+
+
+def test_no_step_of_table_3_shows_on_digits_and_the_control_does():
+    for before, after in pairwise(LADDER):
+        gain = ladder(before, after)
+        assert gain.seeds == 16
+        assert abs(gain.t) < gain.limit
+        assert max(abs(gain.low), abs(gain.high)) < 0.65
+    control = ladder("baseline", "fewer images")
+    assert round(control.mean, 1) == -0.9
+    assert round(control.t, 2) == -3.38
+
+
+def test_who_stops_after_eight_seeds_finds_an_effect_of_rmsprop():
+    early, all_of_them = ladder(*LADDER[:2], seeds=8), ladder(*LADDER[:2])
+    assert (round(early.mean, 2), round(early.t, 2)) == (0.60, 3.95)
+    assert round(early.limit, 2) == 2.36
+    assert (round(all_of_them.mean, 2), round(all_of_them.t, 2)) == (0.24, 1.43)
