@@ -1,4 +1,4 @@
-"""Feedback as a card: a coloured box in a notebook, the same words as plain text.
+"""Feedback as a card: a colored box in a notebook, the same words as plain text.
 
 `show(Card("right", "naive_module: 6 checks passed"))` displays one. Front ends that
 render HTML draw the box; terminals, GitHub and nbval get the text twin.
@@ -11,8 +11,8 @@ from html import escape
 
 WIDTH = 78  # characters of a line of the text twin
 
-# Kind: mark of the text twin, icon, colour. The colours stay apart under red and
-# green blindness, and the icon says the same without any colour.
+# Kind: mark of the text twin, icon, color. The colors stay apart under red and
+# green blindness, and the icon says the same without any color.
 KINDS = {
     "right": ("[ok]", "✓", "#1a7f5a"),
     "wrong": ("[x]", "✗", "#c8500a"),

@@ -37,7 +37,7 @@ def test_the_text_twin_has_the_same_words_as_the_box():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_is_told_by_mark_and_icon_not_by_colour_alone(kind):
+def test_every_kind_is_told_by_mark_and_icon_not_by_color_alone(kind):
     card = Card(kind, "verdict")
     assert str(card).startswith(KINDS[kind][0])
     assert KINDS[kind][1] in words(card._repr_html_())

@@ -248,10 +248,10 @@ MODELS = {
 }
 
 INPUTS = {
-    "a grey image": (
+    "a gray image": (
         lambda _: model()(images(1, 1, 48, 48)),
         ValueError,
-        "takes a batch of colour images, (N, 3, height, width)",
+        "takes a batch of color images, (N, 3, height, width)",
     ),
     "four channels": (
         lambda _: model()(images(1, 4, 48, 48)),
@@ -935,7 +935,7 @@ def test_the_bomb_is_a_real_one(tmp_path):
 
 @pytest.mark.parametrize("fill", [NAN, INF])
 def test_an_image_that_is_no_number_spoils_its_own_answer_alone(fill):
-    """A network passes it on, as arithmetic does; its neighbours do not notice."""
+    """A network passes it on, as arithmetic does; its neighbors do not notice."""
     network = model().eval()
     batch = torch.randn(3, 3, 48, 48)
     clean = network(batch)

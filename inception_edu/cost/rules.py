@@ -6,7 +6,7 @@ arguments that it leaves to torch. It knows nothing of models: the tracer adds
 paths, parameters and edges.
 
 1 MAC = one multiply-add of a convolution, linear or matmul weight. Bias,
-normalisation, activation and pooling count 0.
+normalization, activation and pooling count 0.
 """
 
 from math import prod

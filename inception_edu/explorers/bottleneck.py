@@ -10,7 +10,7 @@ from inception_edu.explorers.controls import Choice, Picture, Range, Steps
 from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, round_up, short, times
 from inception_edu.figures.svg import Drawing
 
-# Close together where the question is decided, and neighbours on the slider.
+# Close together where the question is decided, and neighbors on the slider.
 WIDTHS = [1, 2, 4, 8, 12, 16, 24, 32, 40, 48, 64, 80, 96, 112, 128, 144, 152, 160]
 WIDTHS += [176, 192, 224, 256, 320, 384, 448, 512]
 

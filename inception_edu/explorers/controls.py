@@ -38,7 +38,7 @@ def draw(state):  # {"width": 64, "kernel": "3x3", ...}
   `figures.plot.round_up`. An element whose `key` begins with "axis " says its range,
   and the page says when it changes.
 - The page lets what moved glide, and shows where it was. Elements of two pictures are
-  the same thing if they have the same `key`, colour and place among their like.
+  the same thing if they have the same `key`, color and place among their like.
 - An element of the picture with `data-pick="row=3;column=5"` sets those controls
   when it is clicked, one with `data-grid="row;column;17"` those of the cell that was
   clicked, of 17 x 17. The keyboard reaches them as ordinary controls.

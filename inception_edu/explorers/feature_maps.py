@@ -82,12 +82,12 @@ class Viewer:
             names=names,
             remarks=remarks,
         )
-        summary = self.summarise(recording, layers, branch, state["by"])
+        summary = self.summarize(recording, layers, branch, state["by"])
         words = " ".join((in_words(recording, name, names, by=state["by"]), *remarks))
         title = f"Feature maps of {self.subject.name}, {name}: {summary}"
         return Picture(sheet.svg(title, words), summary)
 
-    def summarise(self, recording, layers, branch, by):
+    def summarize(self, recording, layers, branch, by):
         """What the network answers, and which branch gives most of the response."""
         names = self.subject.classes
         (first, probability), *_ = recording.top(1)

@@ -112,13 +112,13 @@ def painted(ink, size):
         3 * ((start + y) * SIDE + start + x) for y in range(size) for x in range(size)
     ]
     mean = sum(sum(pixels[i : i + 3]) for i in window) // (3 * len(window))
-    colour = min(max(mean + (170 if mean < 128 else -170), 0), 255)
+    color = min(max(mean + (170 if mean < 128 else -170), 0), 255)
     across = [[dot(row, pair) for row in ink] for pair in weights]
     shares = (dot(column, pair) for pair in weights for column in across)
     for place, share in zip(window, shares, strict=True):
         share = min(share * 3 // 2, 1 << 20) * 230 >> 12
         for i in range(place, place + 3):
-            value = pixels[i] + ((colour - pixels[i]) * share >> 16)
+            value = pixels[i] + ((color - pixels[i]) * share >> 16)
             pixels[i] = min(max(value, 0), 255)
     return bytes(pixels)
 

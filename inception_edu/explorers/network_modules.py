@@ -39,7 +39,7 @@ class Layer:
 
     place: str  # its path in the module
     what: str
-    kernel: str  # its colour in the palette
+    kernel: str  # its color in the palette
     params: int
     macs: int
     memory: int
@@ -205,7 +205,7 @@ def compose(name, modules, counts):
 
 
 def modules_of(trace):
-    """The modules of a trace in the order they run, identical neighbours as one."""
+    """The modules of a trace in the order they run, identical neighbors as one."""
     depth = 1
     while depth < 4 and len(trace.by_module(depth)) < 5:
         depth += 1  # such as a model that keeps everything in `features`

@@ -187,7 +187,7 @@ def shortened(rows):
 
 
 def draw_legend(sheet, y, pair, amount):
-    """The colours of the kernels, in the palette's order; returns where they end."""
+    """The colors of the kernels, in the palette's order; returns where they end."""
     modules = [module for network in pair for module in network.modules]
     legend(sheet, 0, y, [(k, k, "box") for k in parts(modules, amount)])
     return sheet.items[-1].y + 8

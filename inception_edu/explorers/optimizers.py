@@ -69,7 +69,7 @@ def rmsprop_tf(setting):
     return update
 
 
-# name: (function, colour, dash)
+# name: (function, color, dash)
 OPTIMIZERS = {
     "SGD": (sgd, "ink", None),
     "momentum": (momentum, "1x1", "9 4"),

@@ -118,7 +118,7 @@ def stored(experiment):
 
 # The picture.
 
-# Roles of the theme, since the colours of kernels belong to kernels.
+# Roles of the theme, since the colors of kernels belong to kernels.
 STYLES = [(role, dash) for dash in (None, "7 4") for role in ("accent", "good", "ink")]
 DASHES = ("2 3", "8 3", "5 2 1 2", "12 3", "3 5")
 LEFT, WIDE = 52, 300  # of the plots; names stand right of them
@@ -143,7 +143,7 @@ def headline(state, runs):
     )
 
 
-def summarise(state, runs, groups):
+def summarize(state, runs, groups):
     """One line: the runs so far, or else that there is none; the best stored ones."""
     live = []
     for run in runs:
@@ -174,7 +174,7 @@ def draw_with(state, runs):
     if groups:
         seeds = len(groups[-1].accuracy["all"])
         note = (
-            f"Stored, in grey: {groups[-1].epochs} epochs of {groups[-1].images:,} "
+            f"Stored, in gray: {groups[-1].epochs} epochs of {groups[-1].images:,} "
             f"images; mean and range of {seeds} seed{'s' * (seeds > 1)}."
         )
     elif state["beside"] != "nothing":
@@ -182,7 +182,7 @@ def draw_with(state, runs):
     else:
         note = "No stored runs are shown."
     sheet.fitted_text(0, 434, note, SHEET, NOTE, fill="muted")
-    summary = summarise(state, runs, groups)
+    summary = summarize(state, runs, groups)
     return Picture(sheet.svg(f"Training: {summary}", headline(state, runs)), summary)
 
 

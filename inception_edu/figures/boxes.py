@@ -64,7 +64,7 @@ def draw(nodes, series, title, subtitle, text):
         _draw_box(drawing, box, left, names[id(box.node)], header, scale)
         size = text_width(box.node.shape, SIZE["note"])
         x, y = box.x + dx, box.bottom + 20
-        # A ground the colour of the paper, so that the wire passes behind.
+        # A ground the color of the paper, so that the wire passes behind.
         drawing.rect(x - size / 2 - 3, y - 14, size + 6, 18, "paper")
         drawing.text(x, y, box.node.shape, SIZE["note"], anchor="middle", fill="ink")
         labels.append((x - size / 2, y - 13, size, 16))
@@ -120,7 +120,7 @@ def _heading(nodes, title, subtitle):
 def _legend(nodes):
     text = "Bar: output channels, to scale"
     if any(len(node.parts) > 1 for node in nodes):
-        text += "; coloured and hatched by the kernel that made them"
+        text += "; colored and hatched by the kernel that made them"
     return text + "."
 
 

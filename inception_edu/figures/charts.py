@@ -1,7 +1,7 @@
 """Charts for a notebook: plain data in, a matplotlib Figure out.
 
 Every chart has a title, axes with units, big type for a projector, labels at
-the data rather than in a legend, and a marker beside each colour.
+the data rather than in a legend, and a marker beside each color.
 matplotlib is imported when a chart is drawn. Figures are made without pyplot,
 so that a cell shows one once: as its last expression.
 """
@@ -32,7 +32,7 @@ STYLE = {
     "font.family": "DejaVu Sans",  # ships with matplotlib: same sizes everywhere
 }
 DPI = 100
-# For lines that stand for networks; one named after a kernel has its colour.
+# For lines that stand for networks; one named after a kernel has its color.
 SERIES = ("#a3006d", "#1b1b1b", "#00777f", "#8a5a00", "#5b3fa8", "#5c7300", "#6b7075")
 
 
@@ -57,7 +57,7 @@ def _styled(draw):
 
 
 def _tone(name, place):
-    """The colour of a series: a kernel's for "3x3 only", else the next one."""
+    """The color of a series: a kernel's for "3x3 only", else the next one."""
     kernel = next(iter(name.split()), "")
     return PALETTE.get(kernel, SERIES[place % len(SERIES)])
 

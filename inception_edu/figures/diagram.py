@@ -1,6 +1,6 @@
 """A diagram of any module or network, drawn from its trace.
 
-Every box is an operation with its kernel's colour and name; the bar below it
+Every box is an operation with its kernel's color and name; the bar below it
 is its output, as wide as it has channels; the shape stands on the wire.
 """
 

@@ -8,7 +8,7 @@ ANCHORS = {"start": "left", "middle": "center", "end": "right"}
 
 
 def figure_of(drawing, scale=1.0):
-    """A matplotlib Figure that shows a `Drawing`, in the light colours.
+    """A matplotlib Figure that shows a `Drawing`, in the light colors.
 
     Raw SVG markup in the drawing is left out.
     """

@@ -2,7 +2,7 @@
 
 `feature_sheet` takes plain numbers, a `Photo` and a `figures.recording.Recording`, and
 returns a `Drawing`; it needs neither torch nor an imaging library. Maps are PNGs of 16
-greys; where a branch answers is the picture under a shade.
+grays; where a branch answers is the picture under a shade.
 """
 
 from base64 import b64encode
@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import NamedTuple
 from zlib import crc32
 
-from inception_edu.figures.png import data_uri, grey_png, rgb_png, shade_png
+from inception_edu.figures.png import data_uri, gray_png, rgb_png, shade_png
 from inception_edu.figures.svg import Drawing
 from inception_edu.figures.theme import kernel_name
 from inception_edu.text import dims, percent
@@ -134,7 +134,7 @@ def place_photo(sheet, photo, x, y, side, tip, pick=""):
 
 def place_map(sheet, x, y, side, rows, most, tip, pick=""):
     """A map as a square, white where it is `most`, its maximum unless given."""
-    uri = data_uri(grey_png(scaled(rows, most)))
+    uri = data_uri(gray_png(scaled(rows, most)))
     sheet.raw(
         f'<image x="{x:g}" y="{y:g}" width="{side:g}" height="{side:g}" '
         f'preserveAspectRatio="none" href="{uri}" style="image-rendering:pixelated"'

@@ -27,7 +27,7 @@ class Figure:
 
     @property
     def svg(self):
-        """The picture as SVG text, with colours that a page's theme may change."""
+        """The picture as SVG text, with colors that a page's theme may change."""
         return self.drawing.svg(self.title, self.text)
 
     @property

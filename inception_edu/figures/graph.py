@@ -6,7 +6,7 @@ from inception_edu.figures.theme import kernel_name
 from inception_edu.text import dims
 
 OPEN_BOXES = 20  # above this, modules are folded into one box each
-MOST_BOXES = 30  # of folded modules; above this, equal neighbours are merged
+MOST_BOXES = 30  # of folded modules; above this, equal neighbors are merged
 
 # Operations that get a box of their own; any other is a note on the box before.
 _BOXES = {
@@ -223,7 +223,7 @@ def with_writes_as_concat(ops, axes, readers):
 def nodes_of(trace, error=None):
     """The boxes of a trace, in the order they run.
 
-    A normalisation, activation or other step with one input joins the box
+    A normalization, activation or other step with one input joins the box
     before it when nothing else reads that box. `error` is what stopped the trace;
     it gets the last box, behind those that it read.
     """

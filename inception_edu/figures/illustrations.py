@@ -42,7 +42,7 @@ class Animation(Figure):
 # ---- the sliding window ------------------------------------------------------
 
 SIDE, PAD = 7, 2  # pixels of the drawn grid, and of the padding that a 5x5 needs
-# name: (kernel, colour, output channels) of GoogLeNet's module 3a, the naive version
+# name: (kernel, color, output channels) of GoogLeNet's module 3a, the naive version
 WINDOWS = {
     "1x1": (1, "1x1", 64),
     "3x3": (3, "3x3", 128),
@@ -89,11 +89,11 @@ def _draw_input(sheet, x, y, cell):
     sheet.rect(x0, y0, SIDE * cell, SIDE * cell, stroke="ink", stroke_width=2)
     middle = SIDE // 2 * cell
     sheet.raw('<g class="ie-slide">')
-    for size, colour, inset in ((5, "5x5", 0), (3, "3x3", 0), (3, "pool", 4)):
+    for size, color, inset in ((5, "5x5", 0), (3, "3x3", 0), (3, "pool", 4)):
         reach = size // 2 * cell - inset
         box = (x0 + middle - reach, y0 + middle - reach, *(2 * [2 * reach + cell]))
-        dash = "5 4" if colour == "pool" else None
-        sheet.rect(*box, stroke=colour, stroke_width=4, dash=dash)
+        dash = "5 4" if color == "pool" else None
+        sheet.rect(*box, stroke=color, stroke_width=4, dash=dash)
     sheet.rect(x0 + middle, y0 + middle, cell, cell, "1x1")
     sheet.raw("</g>")
     words = "dashed frame: padding, zeros around the image"
@@ -101,13 +101,13 @@ def _draw_input(sheet, x, y, cell):
 
 
 def _draw_branch(sheet, x, y, cell, number, name, window):
-    _, colour, channels = window
+    _, color, channels = window
     side = SIDE * cell
     middle = y + side / 2
     sheet.line((312, 207), (x - 10, middle), arrow=True, width=1.5)
     for shift in (8, 4):  # more channels behind
-        sheet.rect(x + shift, y - shift, side, side, "paper", stroke=colour)
-    sheet.rect(x, y, side, side, colour)
+        sheet.rect(x + shift, y - shift, side, side, "paper", stroke=color)
+    sheet.rect(x, y, side, side, color)
     for row in range(SIDE):
         sheet.raw(
             f'<rect class="ie-row ie-row-{row}" x="{x}" y="{y + row * cell}" '
@@ -123,14 +123,14 @@ def _draw_concat(sheet, x, y, total):
     scale, left = 224 / total, x
     sheet.text(x, y + 24, "concatenated by channel", LABEL, bold=True)
     sheet.raw('<g class="ie-concat">')
-    for _, colour, channels in WINDOWS.values():
+    for _, color, channels in WINDOWS.values():
         width = channels * scale
-        sheet.rect(left, y + 40, width, 110, colour, hatch=colour, stroke="paper")
+        sheet.rect(left, y + 40, width, 110, color, hatch=color, stroke="paper")
         style = {"anchor": "middle", "bold": True}
         if width > 34:
             plate = left + width / 2
-            sheet.rect(plate - 15, y + 84, 30, 22, colour)
-            ink = on_color(colour)
+            sheet.rect(plate - 15, y + 84, 30, 22, color)
+            ink = on_color(color)
             sheet.text(plate, y + 100, channels, NOTE, fill=ink, **style)
         else:
             sheet.text(left + width / 2, y + 168, channels, NOTE, **style)
@@ -205,8 +205,8 @@ def asymmetric_pair(n=7):
         sheet.rect(*bar, "1xn", opacity=0.45, radius=3)
         sheet.rect(second + middle, y, cell, cell, "1xn")
         sheet.rect(third + middle, y, cell, cell, "nx1", opacity=0.45)
-    for x, colour in ((first, square), (third, "nx1")):
-        sheet.rect(x + middle, 70 + middle, cell, cell, colour, stroke="ink")
+    for x, color in ((first, square), (third, "nx1")):
+        sheet.rect(x + middle, 70 + middle, cell, cell, color, stroke="ink")
     sheet.line((second + 232, 180), (third - 12, 180), arrow=True)
     sheet.line((first + 264, 76), (first + 264, 284), stroke="grid", width=1)
     lines = [

@@ -12,7 +12,7 @@ import numpy as np
 
 MOST_PIXELS = 64_000_000  # 8000 x 8000, which is 192 MB once decoded
 MOST_STRETCHED = 20  # longer side to shorter; resizing a thinner strip fills memory
-CHANNELS = (1, 3, 4)  # of an array: grey, RGB, RGB and alpha
+CHANNELS = (1, 3, 4)  # of an array: gray, RGB, RGB and alpha
 # Only formats that Pillow decodes by itself: EPS, for one, would start a program.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "MPO")
 
@@ -30,7 +30,7 @@ def read_picture(source):
     A file: PNG, JPEG, GIF, BMP, WebP, TIFF or PPM, at most 64 million pixels, which is
     checked before anything is decoded. Arrays: `(H, W)`, `(H, W, 1 | 3 | 4)` or
     `(1 | 3 | 4, H, W)`; whole numbers from 0 to 255 (uint16: to 65,535), or floats
-    from 0 to 1. Grey becomes RGB, transparent parts white; a film gives its first
+    from 0 to 1. Gray becomes RGB, transparent parts white; a film gives its first
     picture; a camera's rotation is carried out. Raises FileNotFoundError for a file
     that is not there, ValueError for anything that is no such picture.
     """
@@ -122,7 +122,7 @@ def from_image(image, name):
     if min(image.size) < 8:
         remarks.append(f"enlarged from {image.width}x{image.height}")
     if all(low == high for low, high in image.getextrema()):
-        remarks.append("blank: one colour all over")
+        remarks.append("blank: one color all over")
     return Photograph(image, ", ".join(remarks))
 
 
@@ -130,18 +130,18 @@ def to_rgb(image, name):
     """An RGB image from one of any mode, and a remark."""
     from PIL import Image
 
-    if image.mode.startswith("I") or image.mode == "F":  # grey, 16 or 32 bits a pixel
+    if image.mode.startswith("I") or image.mode == "F":  # gray, 16 or 32 bits a pixel
         values = np.asarray(image)
         if image.mode == "F":
-            return from_array(values, name).image, "grey"
-        return from_array(values, name, most=65_535).image, "grey, 16 bits"
+            return from_array(values, name).image, "gray"
+        return from_array(values, name, most=65_535).image, "gray, 16 bits"
     if image.mode.endswith(("A", "a")) or "transparency" in image.info:
         image = image.convert("RGBA")
         ground = Image.new("RGBA", image.size, "white")
         ground.alpha_composite(image)
         is_opaque = image.getextrema()[3][0] == 255
         return ground.convert("RGB"), "" if is_opaque else "transparent parts on white"
-    words = {"L": "grey", "1": "black and white", "CMYK": "from CMYK"}
+    words = {"L": "gray", "1": "black and white", "CMYK": "from CMYK"}
     return image.convert("RGB"), words.get(image.mode, "")
 
 

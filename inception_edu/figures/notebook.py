@@ -63,7 +63,7 @@ def _bundle_for(shell):
 
 
 def png_of(figure):
-    """The figure as PNG bytes, in few colours: about a third of the usual size."""
+    """The figure as PNG bytes, in few colors: about a third of the usual size."""
     from PIL import Image
 
     buffer = BytesIO()

@@ -116,7 +116,7 @@ def _draw_window(sheet, node):
     """A window on the map before, its kernel, and the place it writes."""
     (before, after), (big, small) = _faces(node)
     kernel = (1, *node.op.kernel)[-2:]
-    colour = node.kernel if node.kernel != "none" else "pool"
+    color = node.kernel if node.kernel != "none" else "pool"
     middle, x_in, x_kernel, x_out = 86, 16, 220, 430
     top = middle - big[0] / 2
     window = [
@@ -126,7 +126,7 @@ def _draw_window(sheet, node):
     _draw_map(sheet, x_in, top, big)
     y = middle - window[0] / 2
     left = x_in + big[1] / 2 - window[1] / 2
-    sheet.rect(left, y, window[1], window[0], colour, stroke="ink")
+    sheet.rect(left, y, window[1], window[0], color, stroke="ink")
     cell = min(18, 108 / max(kernel))
     high, wide = kernel[0] * cell, kernel[1] * cell
     corner = (x_kernel, middle - high / 2)
@@ -137,9 +137,9 @@ def _draw_window(sheet, node):
         for row in range(kernel[0]):
             for column in range(kernel[1]):
                 place = (corner[0] + column * cell, corner[1] + row * cell, cell, cell)
-                sheet.rect(*place, colour, stroke="paper")
+                sheet.rect(*place, color, stroke="paper")
     else:
-        sheet.rect(*corner, wide, high, colour)
+        sheet.rect(*corner, wide, high, color)
     x_out = max(x_out, x_kernel + wide + 60)
     _draw_map(sheet, x_out, middle - small[0] / 2, small)
     dot = [max(5, face / grid) for face, grid in zip(small, after, strict=True)]
@@ -147,7 +147,7 @@ def _draw_window(sheet, node):
     sheet.line(
         (corner[0] + wide + 6, middle), (target[0] - 3, middle), arrow=True, width=1.5
     )
-    sheet.rect(*target, dot[1], dot[0], colour, stroke="ink")
+    sheet.rect(*target, dot[1], dot[0], color, stroke="ink")
     axis = max(0, len(node.op.in_shapes[0]) - len(node.op.kernel) - 1)
     sheet.text(x_in, 180, shape_text(node.op.in_shapes[0], axis), NOTE)
     sheet.text(x_kernel, 180, " x ".join(map(str, node.op.kernel)), NOTE, bold=True)
@@ -173,9 +173,9 @@ def _draw_step(sheet, node):
         y = 100 + (i - (len(shapes) - 1) / 2) * 34
         sheet.text(10, y + 5, words, NOTE)
         sheet.line((10 + text_width(words, NOTE) + 8, y), (200, 100), width=1.5)
-    colour = node.kernel if node.kernel != "none" else "panel"
-    sheet.rect(200, 78, 140, 44, colour, stroke="line", radius=4)
-    ink = on_color(colour) if colour != "panel" else "ink"
+    color = node.kernel if node.kernel != "none" else "panel"
+    sheet.rect(200, 78, 140, 44, color, stroke="line", radius=4)
+    ink = on_color(color) if color != "panel" else "ink"
     style = {"anchor": "middle", "fill": ink, "bold": True}
     sheet.fitted_text(270, 106, node.label, 130, LABEL, **style)
     sheet.line((340, 100), (392, 100), arrow=True, width=1.5)

@@ -281,7 +281,7 @@ def label(drawing, x, y, text, *, anchor="start", bold=False, fill="ink"):
 
 
 def legend(drawing, x, y, entries):
-    """Entries `(name, colour, dash)` in a row on the baseline `y`; returns its end.
+    """Entries `(name, color, dash)` in a row on the baseline `y`; returns its end.
 
     `dash` None is a solid line, "4 2" a dashed one, "box" a square for bars. What
     does not fit on the sheet goes on in the next line.

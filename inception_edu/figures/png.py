@@ -8,8 +8,8 @@ GREYS = 16
 _RAMP = [step * 255 // (GREYS - 1) for step in range(GREYS)]
 
 
-def grey_png(rows):
-    """The PNG of rows of numbers from 0, black, to 1, white, in 16 greys."""
+def gray_png(rows):
+    """The PNG of rows of numbers from 0, black, to 1, white, in 16 grays."""
     return _indexed(rows, bytes(v for v in _RAMP for _ in "rgb"), b"")
 
 
@@ -41,8 +41,8 @@ def _indexed(rows, palette, opacity):
     return _png(len(rows[0]), len(rows), 4, 3, extra, lines)
 
 
-def _png(width, height, bits, colour, extra, lines):
-    head = pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
+def _png(width, height, bits, color, extra, lines):
+    head = pack(">IIBBBBB", width, height, bits, color, 0, 0, 0)
     body = _chunk(b"IDAT", zlib.compress(b"".join(lines), 9))
     start = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head)
     return start + extra + body + _chunk(b"IEND", b"")

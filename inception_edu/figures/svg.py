@@ -1,7 +1,7 @@
 """Small drawing primitives that know neither torch nor matplotlib.
 
 A `Drawing` records rectangles, lines and texts in pixels; `drawing.svg(...)`
-writes them. Colours are roles of the theme ("ink", "3x3") or plain values;
+writes them. Colors are roles of the theme ("ink", "3x3") or plain values;
 roles become CSS variables with a light fall-back, so that a dark page may set
 its own. No element has an id, hence two drawings on one page cannot clash.
 """
@@ -227,7 +227,7 @@ def escape(text):
 
 
 def without_variables(svg):
-    """The SVG with plain light colours, for an `<img>`, which inherits none."""
+    """The SVG with plain light colors, for an `<img>`, which inherits none."""
     return re.sub(r"var\(--ie-\w+, (#\w+)\)", r"\1", svg)
 
 

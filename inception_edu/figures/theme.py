@@ -1,7 +1,7 @@
 """One look for every diagram, chart and explorer.
 
-One colour per kernel size, the same everywhere. Each stands out from white and
-from JupyterLab's dark paper by at least 3:1 and from its neighbours under red
+One color per kernel size, the same everywhere. Each stands out from white and
+from JupyterLab's dark paper by at least 3:1 and from its neighbors under red
 and green blindness too; and none is alone in telling: the size is written
 beside it, and charts add a hatch.
 """
@@ -116,7 +116,7 @@ def luminance(value):
 
 
 def contrast(first, second):
-    """Contrast ratio of two colours, 1 to 21 (WCAG 2.1)."""
+    """Contrast ratio of two colors, 1 to 21 (WCAG 2.1)."""
     low, high = sorted((luminance(first), luminance(second)))
     return (high + 0.05) / (low + 0.05)
 

@@ -1,4 +1,4 @@
-"""BN-Inception: each 5x5 becomes two 3x3, and batch normalisation everywhere.
+"""BN-Inception: each 5x5 becomes two 3x3, and batch normalization everywhere.
 
 Ioffe & Szegedy, Batch Normalization, arXiv 1502.03167, figure 5. The v4 paper
 and TF-slim call this network Inception-v2; *Rethinking* gives that name to

@@ -1,6 +1,6 @@
 """An inference copy of a network: the same outputs from fewer operations.
 
-Five steps, each exact in real numbers and each to be had alone: batch normalisation
+Five steps, each exact in real numbers and each to be had alone: batch normalization
 folded into the convolution before it; an average pool moved behind the 1x1 that follows
 it, so that it reads fewer channels; 1x1 convolutions that read the same input merged
 into one; channels last in memory; weights laid out for the processor, with the ReLU in
@@ -34,7 +34,7 @@ CHANGE_STRIDES = {"merge", "channels_last", "pack"}
 def fuse(model, steps=STEPS):
     """A copy of `model` for inference, in eval mode; `model` stays as it is.
 
-    `steps` are those of `STEPS` to take: "fold" puts every batch normalisation
+    `steps` are those of `STEPS` to take: "fold" puts every batch normalization
     into its convolution, "exchange" moves an average pool behind its 1x1, "merge"
     makes one of sibling 1x1 convolutions in every `Branches`, "channels_last" sets
     the memory format where the device has it right, "pack" lays float32 weights out for
@@ -42,7 +42,7 @@ def fuse(model, steps=STEPS):
     and in exports it does nothing). Auxiliary heads are dropped and weights frozen in
     any case. Fuse on the device on which the copy will run.
 
-    Outputs differ from `model.eval()` by rounding only. What it does not recognise
+    Outputs differ from `model.eval()` by rounding only. What it does not recognize
     it leaves alone, modules with hooks among it, so any module will do, but for one
     thing: a network that reads, elsewhere too, what a convolution in front of a norm
     puts out, or its weight, has to leave out "fold", and what one in front of a
@@ -112,7 +112,7 @@ def is_chain(module):
 
 
 def links(module):
-    """`(name, following)`: neighbours of a chain, past what was taken out of it."""
+    """`(name, following)`: neighbors of a chain, past what was taken out of it."""
     steps = [n for n, m in module._modules.items() if type(m) is not nn.Identity]
     return list(pairwise(steps))
 
@@ -129,7 +129,7 @@ def take_out(module, name):
 
 
 def fold_norms(module, path, refused):
-    """Fold each batch normalisation into the convolution just before it.
+    """Fold each batch normalization into the convolution just before it.
 
     In eval mode it is `gamma * (x - mean) / sqrt(variance + eps) + beta`, a scale
     and a shift per channel: the scale goes into the weights, the shift is a bias.
@@ -189,7 +189,7 @@ def is_unit(module):
 def fold_unit(module):
     """Fold a unit whose `forward` is its own, such as torchvision's or timm's.
 
-    What the norm does beside normalising (timm's acts too) stays in its place. Runs
+    What the norm does beside normalizing (timm's acts too) stays in its place. Runs
     in float64 before and after decide, of a small grid and of a larger one with large
     values; if they differ the unit stays as it was.
     """

@@ -127,7 +127,7 @@ def stem(norm):
         "lrn2": nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75),
         "maxpool2": downsample(),  # 192 x 28 x 28
     }
-    if norm == "batch":  # batch normalisation took the place of LRN
+    if norm == "batch":  # batch normalization took the place of LRN
         del layers["lrn1"], layers["lrn2"]
     return layers
 
@@ -167,7 +167,7 @@ def googlenet(num_classes=1000, aux=False, *, norm=None, layout="paper"):
     shipped = layout == "torchvision"
     if shipped and norm == "none":
         raise ValueError(
-            "layout='torchvision' has batch normalisation; leave norm out or "
+            "layout='torchvision' has batch normalization; leave norm out or "
             "use layout='paper'"
         )
     norm = norm or ("batch" if shipped else "none")

@@ -34,7 +34,7 @@ class Residual(nn.Module):
     """`relu(x + scale * up(branches(x)))`: shape in, the same shape out.
 
     `up` is a 1x1 convolution back to the input's channels, with a bias and
-    without normalisation or ReLU ("filter expansion layer", section 3.2). A
+    without normalization or ReLU ("filter expansion layer", section 3.2). A
     small `scale` keeps wide networks from dying early in training (section
     3.3). `relu=False` is the release's last block. `residual=False` leaves the
     addition out, to see what it does: no published network has that.

@@ -264,7 +264,7 @@ def inception_v3(
     literally: its stem, figure 5 and 10 as drawn, five modules at 17x17
     (25,769,544 parameters with the released widths; the paper prints none).
     Rungs of table 3 one at a time: `stem="7x7"` undoes "factorized 7x7",
-    `bn_aux=False` takes the normalisation off the head's "fully connected" layer.
+    `bn_aux=False` takes the normalization off the head's "fully connected" layer.
     `stem="table1"` and `five_by_five=False` (figure 5) change only that part of
     the release.
     """

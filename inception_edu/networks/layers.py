@@ -26,11 +26,11 @@ class Outputs(NamedTuple):
 
 
 class ConvUnit(nn.Sequential):
-    """Convolution, normalisation, ReLU: `(N, in, H, W) -> (N, out, H', W')`.
+    """Convolution, normalization, ReLU: `(N, in, H, W) -> (N, out, H', W')`.
 
     `padding="same"` is half of an odd kernel on every side, `"valid"` is none, a
     number or pair is taken as it is. `norm="batch"` is a convolution without bias,
-    then batch normalisation with eps 1e-3 (the releases from BN-Inception on);
+    then batch normalization with eps 1e-3 (the releases from BN-Inception on);
     `norm="none"` is a convolution with bias (Going deeper, section 5).
     """
 
@@ -127,7 +127,7 @@ class Network(nn.Module):
         shape, weights = tuple(x.shape), next(self.parameters(), x).dtype
         if len(shape) != 4 or shape[1] != 3:
             raise ValueError(
-                f"input of shape {shape}: {self.name} takes a batch of colour images, "
+                f"input of shape {shape}: {self.name} takes a batch of color images, "
                 "(N, 3, height, width)"
             )
         if any(size < self.min_size for size in shape[2:]):

@@ -174,7 +174,7 @@ class AuxiliaryHead(nn.Sequential):
     """Rethinking, figure 8, small: `(N, in, 11, 11) -> (N, num_classes)`.
 
     Average pool 5x5/3, 1x1, a 3x3 that spans the 3x3 grid (the "fully connected"
-    layer), linear. `bn_aux` puts batch normalisation on that layer too, the last
+    layer), linear. `bn_aux` puts batch normalization on that layer too, the last
     step of table 3; the 1x1 has it either way, the linear layer never.
     """
 
@@ -263,7 +263,7 @@ def mini_v3(num_classes=CLASSES, aux=False, *, stem="factorized", bn_aux=True):
 
     Figures 5, 6 and 7 of Rethinking on 24x24, 11x11 and 5x5, with the reduction of
     figure 10 between. `stem="plain"` is one 7x7/2, `"factorized"` three 3x3.
-    `bn_aux=False` takes the batch normalisation off the head's "fully connected"
+    `bn_aux=False` takes the batch normalization off the head's "fully connected"
     layer. The two options are the last two rungs of table 3.
     """
     choose("stem", stem, ("plain", "factorized"))

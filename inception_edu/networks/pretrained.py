@@ -21,7 +21,7 @@ class Preprocessing:
     `mean` and divide by `std`, a channel each. `transform_input` then undoes
     ImageNet's mean and std and gives `(x - 0.5) / 0.5`: torchvision's files come
     from TensorFlow, which trained on that, while its own pipeline hands every
-    network ImageNet-normalised images; the two steps together are mean 0.5,
+    network ImageNet-normalized images; the two steps together are mean 0.5,
     std 0.5.
     """
 
@@ -37,7 +37,7 @@ class Preprocessing:
         import numpy as np
 
         pixels = torch.from_numpy(np.array(self.window(image)))
-        return self.normalise(pixels.permute(2, 0, 1)[None] / 255)
+        return self.normalize(pixels.permute(2, 0, 1)[None] / 255)
 
     def window(self, image):
         """What the network looks at: an RGB image of `crop` x `crop` pixels."""
@@ -56,8 +56,8 @@ class Preprocessing:
         left, top = round((width - self.crop) / 2), round((height - self.crop) / 2)
         return image.crop((left, top, left + self.crop, top + self.crop))
 
-    def normalise(self, pixels):
-        """The normalised batch from one with values from 0 to 1, `(N, 3, H, W)`."""
+    def normalize(self, pixels):
+        """The normalized batch from one with values from 0 to 1, `(N, 3, H, W)`."""
         mean, std = (
             torch.tensor(values, dtype=pixels.dtype).view(1, 3, 1, 1)
             for values in (self.mean, self.std)

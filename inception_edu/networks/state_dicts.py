@@ -16,7 +16,7 @@ LIBRARIES = {
 }
 
 
-def recognise(model, weights, own):
+def recognize(model, weights, own):
     """`(whose keys, weights under our keys, why not a library's)`; the last may be "".
 
     `own` is the model's state dict.

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from inception_edu.networks.copies import refuse_lazy
-from inception_edu.networks.state_dicts import is_auxiliary, is_counter, recognise
+from inception_edu.networks.state_dicts import is_auxiliary, is_counter, recognize
 from inception_edu.text import dims
 
 WRAPPERS = (
@@ -85,7 +85,7 @@ def load_weights(model, weights):
     if not any(map(is_auxiliary, own)):
         left_out = tuple(key for key in given if is_auxiliary(key))
     kept = {key: value for key, value in given.items() if key not in left_out}
-    source, found, reason = recognise(model, kept, own)
+    source, found, reason = recognize(model, kept, own)
     problems = differences(own, found)
     if problems:
         problems += advice(model, given, reason)

@@ -150,8 +150,8 @@ def paint_digit(window, digit, opacity=230, contrast=170, tint=0):
     ink = ink * opacity >> 12  # 0 .. 255 * 256
     mean = int(window.sum(dtype=np.int64)) // window.size
     step = contrast if mean < 128 else -contrast
-    colour = np.clip(mean + step + tint, 0, 255)
-    mixed = window + ((colour - window.astype(np.int32)) * ink[..., None] >> 16)
+    color = np.clip(mean + step + tint, 0, 255)
+    mixed = window + ((color - window.astype(np.int32)) * ink[..., None] >> 16)
     window[:] = np.clip(mixed, 0, 255)
 
 

@@ -172,7 +172,7 @@ v1 = Recipe(
         Change("averaging", "Polyak", "exponential, 0.98 a step"),
         Change("batch", "not given", "64"),
         Change("images", "1.2 million, 224x224, 1,000 classes", "6,000, 48x48, 10"),
-        Change("augmentation", "crops of 8 to 100 %, colour", "none"),
+        Change("augmentation", "crops of 8 to 100 %, color", "none"),
         Change("normalization", "local response", "batch"),
         Change("auxiliary heads", "2, weight 0.3", "none"),
         Change("dropout", "40 %", "none"),
@@ -208,7 +208,7 @@ RETHINKING = Recipe(
         Change("auxiliary weight", "not given", "0.4, as in the released code"),
         Change("weight decay", "not given", "0.00004, as in the released code"),
         Change("images", "1.2 million, 299x299, 1,000 classes", "6,000, 48x48, 10"),
-        Change("augmentation", "crops, colour", "none"),
+        Change("augmentation", "crops, color", "none"),
         Change("dropout", "20 % in the released code", "none"),
     ),
 )

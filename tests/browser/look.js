@@ -32,7 +32,7 @@
     .filter((node) => visible(node) && node.textContent.trim());
   const shapes = "rect, circle, polygon, path, image";
 
-  // The colour below a point of the SVG, painted before `node`.
+  // The color below a point of the SVG, painted before `node`.
   const below = (svg, node, x, y, among = shapes) => {
     let seen = ground(svg);
     for (const shape of svg.querySelectorAll(among)) {

@@ -171,14 +171,14 @@ def test_the_live_view_is_shown_and_a_still_picture_is_stored(lab_page):
 
 def test_a_theme_reaches_the_picture(lab_page):
     roles = {"JupyterLab Dark": DARK, "JupyterLab Light": LIGHT}
-    for theme, colours in roles.items():
+    for theme, colors in roles.items():
         lab_page.theme(theme)
         for explorer in lab_page.explorers():
             text = explorer.locator.locator("svg text").first
             ink = text.evaluate("t => getComputedStyle(t).fill")
             inks = [
-                "rgb({}, {}, {})".format(*bytes.fromhex(colour[1:]))
-                for colour in colours.values()
+                "rgb({}, {}, {})".format(*bytes.fromhex(color[1:]))
+                for color in colors.values()
             ]
             assert ink in inks, explorer.name
             if theme == "JupyterLab Dark":

@@ -145,7 +145,7 @@ def test_a_picture_of_the_readers_own_is_shown_with_what_was_done_to_it(tmp_path
     Image.new("LA", (30, 20), (9, 100)).save(path)
     explorer = ie.explore.feature_maps("mini_v4", path)
     assert explorer.values["picture"] == "yours"
-    words = "Your picture: transparent parts on white, blank: one colour all over"
+    words = "Your picture: transparent parts on white, blank: one color all over"
     assert words in explorer.svg
     assert "It knows digits only" in explorer.svg
 

@@ -148,7 +148,7 @@ def test_the_field_is_cut_at_the_border_and_the_lost_paths_are_counted():
     assert "3x3 at (1, 1) sees 3x3 = 9 pixels, 5 of them padding;" in single.summary
     assert "5 of 9 paths are lost in the padding." in single.svg
     # Two 3x3 in a corner, along one axis: 1 path to the pixel two away, 2 to its
-    # neighbour, 2 to itself, as the way out through the padding is closed: 5 of 9.
+    # neighbor, 2 to itself, as the way out through the padding is closed: 5 of 9.
     stacked = kernels.draw(corner)
     assert (
         "Two 3x3 at (1, 1) see 5x5 = 25 pixels, 16 of them padding;" in stacked.summary
@@ -163,7 +163,7 @@ def test_a_pixel_is_chosen_on_the_input_or_on_the_output():
 
 
 def drawn(svg):
-    """Where pixels have the accent's colour: `{(row, column): shade}` of each map."""
+    """Where pixels have the accent's color: `{(row, column): shade}` of each map."""
     pictures = []
     for group in ElementTree.fromstring(svg).iter(f"{SVG}g"):
         paths = [path for path in group if "ink" not in path.get("fill", "ink")]

@@ -68,13 +68,13 @@ def test_labels_neither_meet_nor_leave_the_picture(name):
             assert not box.overlaps(second), (name, other)
 
 
-def test_colour_has_a_marker_beside_it():
+def test_color_has_a_marker_beside_it():
     lines = charts.accuracy_by_scale(RESULTS).axes[0].lines
     assert len({line.get_marker() for line in lines}) == len(lines) == 3
     assert len({line.get_color() for line in lines}) == 3
 
 
-def test_a_series_named_after_a_kernel_has_its_colour():
+def test_a_series_named_after_a_kernel_has_its_color():
     from inception_edu.figures.theme import PALETTE
 
     lines = charts.accuracy_by_scale(RESULTS).axes[0].lines

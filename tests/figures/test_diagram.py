@@ -341,7 +341,7 @@ def test_depth_and_expand_open_a_network():
     assert len(diagram(model, depth=9).boxes) > 3 * len(closed.boxes)
 
 
-def test_bars_are_to_scale_and_in_the_kernels_colours():
+def test_bars_are_to_scale_and_in_the_kernels_colors():
     picture = diagram(NaiveModule(192, TABLE_1["3a"]), (1, 192, 28, 28))
     bars = [i for i in picture.drawing.items if getattr(i, "height", 0) == 14]
     joined = [(bar.fill, bar.width) for bar in bars[-4:]]

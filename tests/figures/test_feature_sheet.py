@@ -17,7 +17,7 @@ from inception_edu.figures.feature_maps import (
     feature_sheet,
     in_words,
 )
-from inception_edu.figures.png import grey_png, rgb_png, shade_png
+from inception_edu.figures.png import gray_png, rgb_png, shade_png
 from inception_edu.figures.recording import Branch, Layer, Recording
 from inception_edu.figures.svg import text_width
 
@@ -69,14 +69,14 @@ def images(svg):
 @pytest.mark.parametrize("shape", [(1, 1), (5, 5), (7, 3), (32, 32)])
 def test_a_map_keeps_its_16_greys(shape):
     values = RANDOM.rand(*shape)
-    image = opened(grey_png(values.tolist()))
+    image = opened(gray_png(values.tolist()))
     assert image.format == "PNG" and image.size == shape[::-1]
-    grey = np.asarray(image.convert("L"), float) / 255
-    assert np.abs(grey - values).max() <= 1 / 30 + 1e-3
+    gray = np.asarray(image.convert("L"), float) / 255
+    assert np.abs(gray - values).max() <= 1 / 30 + 1e-3
 
 
 def test_a_value_beyond_the_scale_is_black_or_white():
-    pixels = opened(grey_png([[-3, 0, 1, 9]])).convert("L")
+    pixels = opened(gray_png([[-3, 0, 1, 9]])).convert("L")
     assert list(np.asarray(pixels)[0]) == [0, 0, 255, 255]
 
 

@@ -15,7 +15,7 @@ RED, HALF = (255, 0, 0), (255, 0, 0, 128)
 
 
 def two_halves(mode, left, right, size=(40, 20)):
-    """An image of `mode`, `left` of the middle one colour and right of it another."""
+    """An image of `mode`, `left` of the middle one color and right of it another."""
     image = Image.new(mode, size, right)
     image.paste(left, (0, 0, size[0] // 2, size[1]))
     return image
@@ -33,7 +33,7 @@ def palette_with_a_hole():
     return image
 
 
-def grey_16(mode="I;16"):
+def gray_16(mode="I;16"):
     values = np.zeros((20, 40), np.uint16)
     values[:, :20] = 65_535
     values[:, 20:] = 257 * 100
@@ -41,10 +41,10 @@ def grey_16(mode="I;16"):
     return image if mode == "I;16" else image.convert("I")
 
 
-# name: (image, colour left, colour right, words in the remark)
+# name: (image, color left, color right, words in the remark)
 MODES = {
     "RGB": (lambda: two_halves("RGB", RED, (0, 0, 255)), RED, (0, 0, 255), ""),
-    "grey": (lambda: two_halves("L", 200, 10), (200,) * 3, (10,) * 3, "grey"),
+    "gray": (lambda: two_halves("L", 200, 10), (200,) * 3, (10,) * 3, "gray"),
     "black and white": (
         lambda: two_halves("1", 1, 0),
         (255,) * 3,
@@ -63,7 +63,7 @@ MODES = {
         (0,) * 3,
         "",
     ),
-    "grey with alpha": (
+    "gray with alpha": (
         lambda: two_halves("LA", (50, 255), (50, 0)),
         (50,) * 3,
         (255,) * 3,
@@ -88,19 +88,19 @@ MODES = {
         (255,) * 3,
         "transparent parts on white",
     ),
-    "16 bits": (grey_16, (255,) * 3, (100,) * 3, "grey, 16 bits"),
-    "32 bits": (lambda: grey_16("I"), (255,) * 3, (100,) * 3, "grey, 16 bits"),
-    "floats": (lambda: two_halves("F", 1.0, 0.2), (255,) * 3, (51,) * 3, "grey"),
+    "16 bits": (gray_16, (255,) * 3, (100,) * 3, "gray, 16 bits"),
+    "32 bits": (lambda: gray_16("I"), (255,) * 3, (100,) * 3, "gray, 16 bits"),
+    "floats": (lambda: two_halves("F", 1.0, 0.2), (255,) * 3, (51,) * 3, "gray"),
 }
 
 
 @pytest.mark.parametrize("name", MODES)
-def test_every_mode_becomes_the_colours_one_sees(name):
+def test_every_mode_becomes_the_colors_one_sees(name):
     image, left, right, words = MODES[name]
     found, remark = read_picture(image())
     assert (found.mode, found.size) == ("RGB", (40, 20))
-    for x, colour in ((5, left), (35, right)):
-        assert np.allclose(found.getpixel((x, 10)), colour, atol=1), (x, colour)
+    for x, color in ((5, left), (35, right)):
+        assert np.allclose(found.getpixel((x, 10)), color, atol=1), (x, color)
     assert remark == words
 
 
@@ -116,9 +116,9 @@ def test_every_format_is_read_whatever_it_is_called(tmp_path, suffix):
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.uint8])
 def test_a_file_of_16_bits_is_not_clipped(tmp_path, dtype):
-    grey = np.full((20, 30), np.iinfo(dtype).max // 2, dtype)
-    Image.fromarray(grey).save(tmp_path / "grey.png")
-    assert abs(read_picture(tmp_path / "grey.png").image.getpixel((3, 3))[0] - 127) <= 1
+    gray = np.full((20, 30), np.iinfo(dtype).max // 2, dtype)
+    Image.fromarray(gray).save(tmp_path / "gray.png")
+    assert abs(read_picture(tmp_path / "gray.png").image.getpixel((3, 3))[0] - 127) <= 1
 
 
 def test_a_film_gives_its_first_picture(tmp_path):
@@ -146,7 +146,7 @@ def test_a_cameras_rotation_is_carried_out(tmp_path):
     ("image", "words"),
     [
         (Image.new("RGB", (7, 3)), "enlarged from 7x3"),
-        *((Image.new(m, (30, 30)), "blank: one colour all over") for m in ("RGB", "L")),
+        *((Image.new(m, (30, 30)), "blank: one color all over") for m in ("RGB", "L")),
         *((Image.new(m, (30, 30)), "blank") for m in ("RGBA", "CMYK", "I;16")),
     ],
 )
@@ -266,7 +266,7 @@ REFUSED = {
     "NaN": (spoiled(np.nan), "some are not finite"),
     "infinity": (spoiled(-np.inf), "not finite"),
     "NaN tensor": (torch.full((3, 9, 9), float("nan")), "some are not finite"),
-    "normalised": (RAMP - 0.5, "undo the normalization"),
+    "normalized": (RAMP - 0.5, "undo the normalization"),
     "0 to 255 as floats": (RAMP * 255, "divide by 255"),
     "too large": (RAMP * 1000, "expected 0 to 1:"),
     "too large whole numbers": (np.full((9, 9), 300), "expected 0 to 255"),

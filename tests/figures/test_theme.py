@@ -1,4 +1,4 @@
-"""The theme: contrast by the WCAG formula, one colour per kernel size."""
+"""The theme: contrast by the WCAG formula, one color per kernel size."""
 
 import subprocess
 import sys
@@ -61,7 +61,7 @@ def product(row, values):
 
 
 def perceived(color, matrix):
-    """Oklab of a colour as somebody with this colour vision sees it."""
+    """Oklab of a color as somebody with this color vision sees it."""
     rgb = [max(0, product(row, channels(color))) for row in matrix]
     to_lms = (
         (0.4122, 0.5363, 0.0514),
@@ -78,14 +78,14 @@ def perceived(color, matrix):
 
 
 @pytest.mark.parametrize("vision", BLINDNESS)
-def test_any_two_kernels_differ_for_the_colour_blind(vision):
+def test_any_two_kernels_differ_for_the_color_blind(vision):
     for first, second in combinations(theme.PALETTE, 2):
         a, b = (perceived(theme.PALETTE[k], BLINDNESS[vision]) for k in (first, second))
         distance = sum((x - y) ** 2 for x, y in zip(a, b, strict=True)) ** 0.5
         assert distance > 0.05, (first, second)  # 0.02 is just noticeable
 
 
-def test_colour_is_not_alone_in_telling_sizes_apart():
+def test_color_is_not_alone_in_telling_sizes_apart():
     shared = {"1x1", "other"}  # plain; both carry their name
     hatches = [h for k, h in theme.HATCH.items() if k not in shared]
     assert len(set(hatches)) == len(hatches) and all(hatches)

@@ -73,7 +73,7 @@ def test_outputs_are_the_same_for_every_network(name, options, size):
 
 
 @pytest.mark.parametrize(("name", "options", "size"), FAMILY)
-def test_no_normalisation_is_left_and_macs_are_the_same(name, options, size):
+def test_no_normalization_is_left_and_macs_are_the_same(name, options, size):
     with torch.device("meta"):
         model = ie.create_model(name, 10, **options).eval()
         fused = ie.fuse(model)
@@ -249,7 +249,7 @@ def test_what_is_not_a_plain_1x1_is_left_alone():
     assert torch.allclose(fused(x), branches(x), atol=1e-5)
 
 
-def test_normalisation_by_the_batch_and_other_layers_stay():
+def test_normalization_by_the_batch_and_other_layers_stay():
     model = nn.Sequential(
         nn.Conv2d(3, 4, 3),
         nn.BatchNorm2d(4, track_running_stats=False),

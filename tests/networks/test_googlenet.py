@@ -78,7 +78,7 @@ def test_every_convolution_and_linear_layer_has_a_bias_and_none_a_norm(network):
     assert not any(isinstance(m, nn.BatchNorm2d) for m in network.modules())
 
 
-def test_local_response_normalisation_stands_where_figure_3_has_it(network):
+def test_local_response_normalization_stands_where_figure_3_has_it(network):
     names = list(network.stage_names)
     assert names.index("lrn1") == names.index("maxpool1") + 1
     assert names.index("lrn2") == names.index("maxpool2") - 1
@@ -110,7 +110,7 @@ def test_the_torchvision_layout_differs_where_the_paper_says_otherwise():
         (lambda: ie.create_model("googlenet", 0), ValueError, "at least 1"),
         (lambda: ie.create_model("googlenet", 2.0), TypeError, "whole number"),
         (lambda: ie.create_model("googlenet", True), TypeError, "whole number"),
-        (lambda: ie.create_model("googlenet", colour=1), TypeError, "colour"),
+        (lambda: ie.create_model("googlenet", color=1), TypeError, "color"),
         (lambda: ie.create_model("googlenet", layout="tv"), ValueError, "torchvision"),
         (lambda: ie.create_model("googlenet", norm="layer"), ValueError, "batch"),
         (
@@ -135,8 +135,8 @@ def test_a_wrong_choice_is_refused_in_words(call, error, words):
     ("shape", "words"),
     [
         ((3, 224, 224), "(N, 3, height, width)"),
-        ((1, 1, 224, 224), "batch of colour images"),
-        ((1, 4, 224, 224), "batch of colour images"),
+        ((1, 1, 224, 224), "batch of color images"),
+        ((1, 4, 224, 224), "batch of color images"),
         ((1, 3, 30, 224), "smaller than googlenet can take (31x31)"),
     ],
 )

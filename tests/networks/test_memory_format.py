@@ -87,7 +87,7 @@ def only_contiguous(x):
         (only_contiguous, False),
     ],
 )
-def test_a_model_that_reads_strides_is_recognised_and_stays_as_it_was(
+def test_a_model_that_reads_strides_is_recognized_and_stays_as_it_was(
     flatten, accepted
 ):
     model, images = Flattening(flatten), torch.randn(2, 3, 8, 8)

@@ -173,7 +173,7 @@ def test_a_mini_needs_no_network_and_brings_what_it_needs(name, monkeypatch):
     assert model.name == name and not model.training
     assert model.classes == tuple("0123456789")
     images = torch.randint(0, 256, (5, 3, 48, 48), dtype=torch.uint8)
-    ours = model.preprocessing.normalise(images / 255)
+    ours = model.preprocessing.normalize(images / 255)
     assert torch.allclose(ours, as_input(images), atol=1e-5)
     image = Image.fromarray(images[0].permute(1, 2, 0).numpy())
     assert torch.allclose(model.preprocessing(image), as_input(images[:1]), atol=1e-5)
@@ -226,9 +226,9 @@ def test_transform_input_turns_imagenets_mean_into_one_half():
     shipped = PRETRAINED["inception_v3"].preprocessing
     assert shipped.transform_input
     halves = PRETRAINED["inception_v4"].preprocessing
-    assert torch.allclose(shipped.normalise(pixels), (pixels - 0.5) / 0.5, atol=1e-6)
-    assert torch.allclose(halves.normalise(pixels), (pixels - 0.5) / 0.5, atol=1e-6)
-    without = replace(shipped, transform_input=False).normalise(pixels)
+    assert torch.allclose(shipped.normalize(pixels), (pixels - 0.5) / 0.5, atol=1e-6)
+    assert torch.allclose(halves.normalize(pixels), (pixels - 0.5) / 0.5, atol=1e-6)
+    without = replace(shipped, transform_input=False).normalize(pixels)
     assert torch.allclose(without[:, 0], (pixels[:, 0] - 0.485) / 0.229, atol=1e-6)
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 import inception_edu as ie
 from inception_edu.networks.layers import Branches, ConvUnit, Network
-from inception_edu.networks.state_dicts import recognise
+from inception_edu.networks.state_dicts import recognize
 from inception_edu.networks.weights import load_weights, read_weights
 
 # Key and shape of every entry, in order, of torchvision 0.29.1's and timm 1.0.31's
@@ -73,7 +73,7 @@ def library(name):
         return model, {key: torch.empty(shape) for key, shape in LIBRARIES[name]}
 
 
-# Shapes cannot tell these from a neighbour; read in the libraries' sources.
+# Shapes cannot tell these from a neighbor; read in the libraries' sources.
 PLACES = {
     "torchvision_googlenet": {
         "conv3.bn.bias": "conv2.3x3.norm.bias",
@@ -123,7 +123,7 @@ def test_every_key_of_the_library_has_its_place_and_shape_here(name, counters):
     if not counters:
         theirs = {k: v for k, v in theirs.items() if not k.endswith("tracked")}
         own = {k: v for k, v in own.items() if not k.endswith("tracked")}
-    source, found, reason = recognise(model, theirs, model.state_dict())
+    source, found, reason = recognize(model, theirs, model.state_dict())
     assert name.split("_")[0] in source and reason == ""
     assert {k: v.shape for k, v in found.items()} == {
         k: v.shape for k, v in own.items()
@@ -154,7 +154,7 @@ def test_a_library_s_file_in_another_order_is_refused(name):
     orders = [[key for unit in swap for key in layers[unit]] for swap in swaps]
     orders = random.Random(0).sample(orders, min(60, len(orders)))
     for order in (sorted(theirs), list(theirs)[::-1], *orders):
-        _, _, reason = recognise(model, {key: theirs[key] for key in order}, own)
+        _, _, reason = recognize(model, {key: theirs[key] for key in order}, own)
         assert "stands" in reason
 
 
@@ -227,7 +227,7 @@ def test_what_a_wrapper_puts_before_the_keys_is_left_out_and_named(weights, pref
 def test_a_library_s_keys_may_be_wrapped_too():
     model, theirs = library("timm_inception_v4")
     theirs = {f"module.{key}": value for key, value in theirs.items()}
-    source, _, reason = recognise(model, theirs, model.state_dict())
+    source, _, reason = recognize(model, theirs, model.state_dict())
     assert source == "timm's, without 'module.'" and reason == ""
 
 

@@ -102,7 +102,7 @@ def test_a_nonsense_setting_is_named():
         RMSpropTF([nn.Parameter(torch.ones(1))], decay=1.5)
 
 
-def test_weight_decay_spares_biases_and_batch_normalisation():
+def test_weight_decay_spares_biases_and_batch_normalization():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
     recipe = Recipe(name="x", weight_decay=0.1)
     decayed, spared = make_optimizer(recipe, model).param_groups

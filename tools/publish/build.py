@@ -48,7 +48,7 @@ def contents(notebook):
     return [(cell.id, text[1]) for cell, text in found if text and text[0] == 2]
 
 
-def exported(exporter, path, neighbours=(None, None), notebook=None):
+def exported(exporter, path, neighbors=(None, None), notebook=None):
     """The HTML of the lesson at `path`, or of a version of it."""
     notebook = notebook or read(path)
     resources = {
@@ -56,8 +56,8 @@ def exported(exporter, path, neighbours=(None, None), notebook=None):
         "title": title(notebook, path),
         "contents": contents(notebook),
         "contents_after": 0,
-        "before": neighbours[0],
-        "after": neighbours[1],
+        "before": neighbors[0],
+        "after": neighbors[1],
     }
     return exporter.from_notebook_node(notebook, resources)[0]
 
@@ -121,8 +121,8 @@ def pages(paths, folder, solutions=False, **others):
     named = [(f"{path.stem}.html", title(read(path), path)) for path in paths]
     around = [None, *named, None]
     for number, path in enumerate(paths):
-        neighbours = around[number], around[number + 2]
-        page = exported(PageExporter(left_out, beside=""), path, neighbours)
+        neighbors = around[number], around[number + 2]
+        page = exported(PageExporter(left_out, beside=""), path, neighbors)
         write(folder / f"{path.stem}.html", page)
     beside(folder)
     site_index(paths, folder)
