@@ -13,6 +13,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from PIL import Image
 
 import inception_edu
 
@@ -250,6 +251,17 @@ def test_readme_and_workflow_name_only_commands_of_the_makefile():
         assert lines, f"{file} names no make command"
         assert set(lines) <= targets, file
     assert set(re.findall(r'"make ([\w-]+) ', text("Makefile"))) <= targets
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere():
+    readme = text("README.md")
+    assert len(readme.splitlines()) <= 170
+    linked = re.findall(r"\]\(([^)#:]+)\)", readme)
+    assert linked and all((ROOT / name).exists() for name in linked)
+    (picture,) = re.findall(r"!\[[^]]{100,}\]\((.+\.gif)\)", readme)
+    assert (ROOT / picture).stat().st_size <= 700_000
+    with Image.open(ROOT / picture) as moving:
+        assert moving.width == 640 and moving.n_frames > 20
 
 
 def test_variables_named_in_the_readme_exist():
