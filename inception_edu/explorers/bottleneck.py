@@ -121,11 +121,11 @@ def draw_curve(sheet, state, direct, reduced):
     # Names where neither line is: left of the crossing above the dashed line, or far
     # right of it; and below the slope, on the wider side of the crossing.
     _, y = plot.at(0, direct)
-    is_left, style = x > plot.x + 120, {"bold": True, "fill": kernel}
+    is_left, name = x > plot.x + 120, f"{kernel} direct"
     place = (plot.x + 8, "start") if is_left else (plot.right - 4, "end")
-    sheet.text(place[0], y - 8, f"{kernel} direct", NOTE, anchor=place[1], **style)
+    sheet.text(place[0], y - 8, name, NOTE, anchor=place[1], bold=True)
     end = plot.right if x < plot.right - 130 else x
-    style = {"anchor": "end", "bold": True, "fill": "1x1"}
-    sheet.text(end - 8, plot.bottom - 10, f"1x1, then {kernel}", NOTE, **style)
+    place, name = (end - 8, plot.bottom - 10), f"1x1, then {kernel}"
+    sheet.text(*place, name, NOTE, anchor="end", bold=True)
     plot.limit(min(pays, widest), f"saves up to {pays}")
     plot.mark(state["reduce"], reduced)
