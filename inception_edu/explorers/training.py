@@ -282,7 +282,7 @@ def training(*histories, **options):
     explorer = make(
         "training",
         draw=lambda state: draw_with(state, list(trainer.runs)),
-        inactive=lambda state: {} if trainer.runs else {"curve": "no run yet"},
+        inactive=None,  # here everything can train
         buttons=[
             Button("train", "Train", trainer.train),
             Button("pause", "Pause", trainer.pause),
