@@ -45,7 +45,7 @@ COSTS = {
     "field": "receptive field (pixels)",
 }
 AGAINST = {"top-1": "top-1 error (%)", "top-5": "top-5 error (%)"}
-LATENCY = {"latency": "latency on this machine (ms, 1 thread)"}
+LATENCY = {"latency": "latency here (ms, 1 thread)"}
 AXES = COSTS | AGAINST | LATENCY
 UNITS = {"macs": "MACs", "params": "parameters", "activations": "B", "field": "pixels"}
 UNITS |= {"top-1": "% top-1 error", "top-5": "% top-5 error", "latency": "ms"}

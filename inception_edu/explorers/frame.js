@@ -93,7 +93,7 @@ const makeControl = (face) => {
   const why = make("small", { class: "ie-why" });
   const row = make("div", { class: `ie-control ie-${kind}` }, make("label", {}, make("span", {}, label), input), number, why);
   const player = face.play && make("button", { ...KEYS, type: "button", class: "ie-play" });
-  if (player) number.after(player);
+  if (player) row.prepend(player); // left of its slider, hence before it by Tab
   const tell = () => {
     if (input.type !== "range") return;
     number.textContent = `${values ? labels[input.value] : input.value} ${unit}`.trim();
