@@ -64,7 +64,7 @@
         if (!within(one, box)) faults.push(`${name(node)} leaves the explorer`);
         for (const [two, other] of parts.slice(i + 1)) if (meet(one, two)) faults.push(`${name(node)} covers ${name(other)}`);
       });
-      for (const select of root.querySelectorAll("select")) {
+      for (const select of [...root.querySelectorAll("select")].filter(visible)) {
         const style = getComputedStyle(select), pen = document.createElement("canvas").getContext("2d");
         pen.font = style.font;
         const room = select.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) - 16; // its arrow
@@ -123,7 +123,7 @@
       const node = document.activeElement, root = node.closest(".ie-explorer");
       if (!root) return null;
       const style = getComputedStyle(node), box = node.getBoundingClientRect(), faults = [];
-      const all = [...root.querySelectorAll("input, select, button")];
+      const all = [...root.querySelectorAll(":is(input, select, button):enabled:not([tabindex='-1'])")];
       if (!node.matches(":focus-visible") || style.outlineStyle === "none" || !(parseFloat(style.outlineWidth) >= 2)) faults.push("no outline");
       const reach = parseFloat(style.outlineWidth) + parseFloat(style.outlineOffset);
       const ring = new DOMRect(box.x - reach, box.y - reach, box.width + 2 * reach, box.height + 2 * reach);
