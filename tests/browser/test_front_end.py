@@ -476,7 +476,7 @@ def test_tab_reaches_every_control_in_order_with_a_visible_focus(show):
                 "parseFloat(getComputedStyle(e).outlineWidth) >= 2]; }"
             )
         )
-    types = ["range", "button", "select-one", "range", "checkbox", "button"]
+    types = ["button", "range", "select-one", "range", "checkbox", "button"]
     assert seen == [[kind, "solid", True] for kind in types]
 
 
