@@ -228,11 +228,10 @@ def test_branches_are_a_concatenation_written_by_hand(layers, size):
 @st.composite
 def unit(draw, channels, kernels=(1, 1, 1, 3, (1, 7))):
     """`(ConvUnit, (in, out, kernel), options)`: mostly plain 1x1, which are merged."""
-    groups = draw(st.sampled_from([1, 1, 1, 2]))
     out = draw(st.sampled_from([2, 4, 6, 8]))
     norm = draw(st.sampled_from(["batch", "batch", "none"]))
     kernel = draw(st.sampled_from(kernels))
-    return ConvUnit, (channels, out, kernel), {"groups": groups, "norm": norm}
+    return ConvUnit, (channels, out, kernel), {"norm": norm}
 
 
 @st.composite

@@ -166,7 +166,8 @@ def test_every_explorer_of_the_series_is_on_its_page_and_most_of_them_live(site)
             assert start[0][2] == summary
             alive[state["_face"]["name"]] = state["live"]
     still = {name for name, live in alive.items() if not live}
-    assert still <= {"feature_maps", "training"}
+    # The self-test of lesson 00 is written in its cell; its frames hold every state.
+    assert still <= {"feature_maps", "self-test", "training"}
 
 
 @needs_npm
