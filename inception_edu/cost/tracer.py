@@ -1,4 +1,4 @@
-"""`trace(model, input_shape)`: one run of the model on shapes alone.
+"""The `Tracer`: one run of a model on shapes alone, written down as operations.
 
 The model's own `forward` runs once with a `ShapeValue` in the place of the image:
 nothing is computed, so Inception v4 takes about 5 ms. While it runs, every call of
@@ -6,11 +6,7 @@ a module and of a torch function leads to the `Tracer`, which writes down an `Op
 and answers with the next `ShapeValue`.
 """
 
-import gc
-import sys
-import threading
-from collections.abc import Iterable
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from math import prod
 
 import torch
@@ -25,20 +21,18 @@ from inception_edu.cost.meta import (
     tensors_in,
 )
 from inception_edu.cost.restore import Snapshot
-from inception_edu.cost.result import Op, Trace
-from inception_edu.cost.rules import PRODUCTS, RULES, Result, convolve
+from inception_edu.cost.result import Op
+from inception_edu.cost.rules import PRODUCTS, RULES, Result
 from inception_edu.cost.shapes import (
-    ACTIVE,
     ShapeError,
     ShapeValue,
     Span,
     flatten_arguments,
     shape_value,
 )
+from inception_edu.cost.shortcuts import SHORTCUTS, is_changed, run_sequence
 from inception_edu.text import dims
 
-KEEPS_EVAL = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
-LOCK = threading.RLock()
 MODULE_CALL = nn.Module._call_impl
 LAZY = nn.parameter.UninitializedTensorMixin  # its metaclass is C's: quick to ask
 FREE = RULES.keys() - PRODUCTS.keys() | {"get", "view", "reshape", "arange", "zeros"}
@@ -453,212 +447,7 @@ def hooks_of_all():
     return every._global_forward_hooks or every._global_forward_pre_hooks
 
 
-# ---- the layers that networks are made of, without the way through torch ---------
-
-
-def is_changed(own):
-    """Whether a module has hooks, or a forward of its own in its `__dict__`."""
-    return own["_forward_hooks"] or own["_forward_pre_hooks"] or "forward" in own
-
-
-def run_sequence(tracer, module, x):
-    home, paths = tracer.path, tracer.paths
-    for child in module._modules.values():
-        shortcut = tracer.shortcuts.get(getattr(type(child), "forward", None))
-        if shortcut and child in paths:
-            if shortcut is run_sequence:
-                x = tracer.enter(child, (x,), NOTHING)
-                continue
-            own = child.__dict__
-            if not (
-                own["_forward_hooks"] or own["_forward_pre_hooks"] or "forward" in own
-            ):
-                tracer.path = paths[child]  # an error names it; `enter` puts it back
-                answer = shortcut(tracer, child, x)
-                if answer is not None:
-                    x = answer
-                    continue
-        tracer.path = home
-        x = child(x)
-    return x
-
-
-def run_convolution(tracer, module, x):
-    if type(x) is not ShapeValue or type(module) is not nn.Conv2d:
-        return None
-    own = module._parameters
-    if own.keys() != AFFINE:  # others are found behind `forward`
-        return None
-    weight, bias = own["weight"], own["bias"]
-    if module.padding_mode != "zeros" or type(module.padding) is str:
-        return None
-    try:
-        result = convolve(
-            x.sizes, x.field, tracer.parameters.get(id(weight)) or weight.shape,
-            module.stride, module.padding, module.dilation, module.groups,
-        )  # fmt: skip
-    except ShapeError as problem:
-        raise tracer.error(str(problem)) from None
-    return tracer.record(result, (x,), tracer.count(weight, bias))
-
-
-def run_norm(tracer, module, x):
-    if type(module) is not nn.BatchNorm2d or type(x) is not ShapeValue:
-        return None
-    own, sizes = module._parameters, x.sizes
-    if own.keys() != AFFINE or len(sizes) != 4 or sizes[1] != module.num_features:
-        return None  # torch and the rule say what is wrong
-    return tracer.record_same("batch_norm", x, tracer.count(own["weight"], own["bias"]))
-
-
-def run_relu(tracer, module, x):
-    if type(x) is not ShapeValue or module._parameters:
-        return None
-    return tracer.record_same("relu", x, in_place=module.inplace)
-
-
-AFFINE = {"weight", "bias"}  # what a leaf below counts itself
-NOTHING = {}
-SHORTCUTS = {
-    nn.Sequential.forward: run_sequence,
-    nn.Conv2d.forward: run_convolution,
-    nn.BatchNorm2d.forward: run_norm,
-    nn.ReLU.forward: run_relu,
-}
-
-
-# ---- the run -------------------------------------------------------------------------
-
-
-def call_module(module, *args, **kwargs):
-    """Stands in for `nn.Module._call_impl` while a trace runs in this thread.
-
-    `__call__` leads there; itself it would be slow to change, since Python then
-    asks every subclass of `nn.Module` that there is, in torchvision and all.
-    """
-    tracer = getattr(ACTIVE, "tracer", None)
-    if tracer is None:
-        return MODULE_CALL(module, *args, **kwargs)
-    return tracer.enter(module, args, kwargs)
-
-
-@contextmanager
-def no_collection():
-    """Without garbage collection: thousands of small values are made, none is
-    garbage, and a large process would be searched for it again and again."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-def no_compiling():
-    """Functions that torch.compile made run as the Python that they came from."""
-    if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):
-        return torch.compiler.set_stance("force_eager")
-    return nullcontext()
-
-
-def checked(shape):
-    """The shape as a tuple of positive whole numbers, or a ValueError."""
-    example = "pass something like (1, 3, 224, 224)"
-    if isinstance(shape, torch.Tensor):
-        sizes = tuple(shape.shape)
-        raise ValueError(f"input_shape is a tensor; pass its shape, {sizes}")
-    if not isinstance(shape, Iterable) or isinstance(shape, (str, bytes)):
-        raise ValueError(f"input_shape={shape!r} is not a shape; {example}")
-    sizes = tuple(shape)
-    if not sizes or any(
-        isinstance(n, bool) or not hasattr(n, "__index__") or n < 1 for n in sizes
-    ):
-        raise ValueError(
-            f"input_shape={sizes} must hold whole numbers of at least 1; {example}"
-        )
-    return tuple(n.__index__() for n in sizes)
-
-
-def trace(model, input_shape, *more_shapes, aux=False, dtype=torch.float32):
-    """A `Trace` of `model` on inputs of these shapes, computed on shapes alone.
-
-    Takes any `nn.Module`, on any device, hooks included, and leaves it as it was;
-    layers that its forward makes stay, as after a real call. Several inputs are
-    several shapes. The model runs as in eval mode; `aux=True` counts what runs only
-    in training too, such as auxiliary heads. `dtype` is the element type of the
-    inputs. Raises ValueError for what is not a shape, TypeError for what is not a
-    module, ShapeError with the module's path where shapes do not fit; the model's
-    own errors come through with a note of the path. Operations whose MACs nobody
-    has a formula for are in `Trace.unknown`.
-    """
-    if not isinstance(model, nn.Module):
-        hint = "; call it first" if isinstance(model, type) else ""
-        if isinstance(model, str):
-            hint = f"; create_model({model!r}) makes one of a name"
-        raise TypeError(f"trace takes an nn.Module, got {model!r}{hint}")
-    if isinstance(model, torch.jit.ScriptModule):
-        raise TypeError(
-            f"trace runs a model's Python, which a {type(model).__name__} has no more; "
-            "trace the model that it was made of"
-        )
-    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
-    shapes = [checked(shape) for shape in (input_shape, *more_shapes)]
-    with LOCK, torch.no_grad(), no_collection(), no_compiling():
-        return run(model, shapes, aux, dtype)
-
-
-def run(model, shapes, aux, dtype):
-    """The `Trace` of one call of the model, which is put back afterwards."""
-    tracer, random = Tracer(model), torch.get_rng_state()
-    outer = getattr(ACTIVE, "tracer", None)
-    try:
-        for module in tracer.paths:  # past __setattr__: it is slow
-            own = module.__dict__
-            own["training"] = aux and not isinstance(module, KEEPS_EVAL)
-            own["_compiled_call_impl"] = None  # by `Module.compile`
-        nn.Module._call_impl = call_module
-        ACTIVE.tracer = tracer
-        inputs = [tracer.input(shape, dtype) for shape in shapes]
-        with EveryCall(tracer):
-            answer = model(*inputs)
-    except Exception as problem:  # a diagram is drawn up to here
-        problem.trace = Trace(
-            name_of(model), shapes, tuple(tracer.ops), tracer.built, []
-        )
-        raise
-    finally:
-        ACTIVE.tracer = outer
-        nn.Module._call_impl = MODULE_CALL if outer is None else call_module
-        grown = tracer.snapshot.restore()
-        torch.set_rng_state(random)
-    built = tracer.built
-    if grown:
-        built = sum(parameter.numel() for parameter in model.parameters())
-    outputs = [tracer.current(value) for value in leaves_of(answer)]
-    outputs = [value for value in outputs if type(value) is ShapeValue]
-    return Trace(name_of(model), shapes, tuple(tracer.ops), built, outputs)
-
-
-def name_of(model):
-    return getattr(model, "name", None) or type(model).__name__
-
-
 def sources_of(args, kwargs):
     """The operations whose outputs are among these arguments."""
     leaves = flatten_arguments(args, kwargs)
     return tuple([leaf.op for leaf in leaves if type(leaf) is ShapeValue])
-
-
-def leaves_of(answer):
-    """Every value in what a model returns: tensors, tuples, dicts, dataclasses."""
-    if isinstance(answer, torch.Tensor):
-        yield answer
-    elif isinstance(answer, dict):
-        for item in answer.values():
-            yield from leaves_of(item)
-    elif isinstance(answer, (list, tuple)):
-        for item in answer:
-            yield from leaves_of(item)
-    elif hasattr(answer, "__dataclass_fields__"):
-        yield from leaves_of(vars(answer))

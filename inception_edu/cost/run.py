@@ -1,0 +1,148 @@
+"""`trace(model, input_shape)`: what a `Tracer` writes down while the model runs once.
+
+Meanwhile every call of a module leads to the tracer. Afterwards the model is as it was.
+"""
+
+import gc
+import sys
+import threading
+from collections.abc import Iterable
+from contextlib import contextmanager, nullcontext
+
+import torch
+from torch import nn
+
+from inception_edu.cost.result import Trace
+from inception_edu.cost.shapes import ACTIVE, ShapeValue
+from inception_edu.cost.tracer import MODULE_CALL, EveryCall, Tracer
+
+KEEPS_EVAL = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
+LOCK = threading.RLock()
+
+
+def call_module(module, *args, **kwargs):
+    """Stands in for `nn.Module._call_impl` while a trace runs in this thread.
+
+    `__call__` leads there; itself it would be slow to change, since Python then
+    asks every subclass of `nn.Module` that there is, in torchvision and all.
+    """
+    tracer = getattr(ACTIVE, "tracer", None)
+    if tracer is None:
+        return MODULE_CALL(module, *args, **kwargs)
+    return tracer.enter(module, args, kwargs)
+
+
+@contextmanager
+def no_collection():
+    """Without garbage collection: thousands of small values are made, none is
+    garbage, and a large process would be searched for it again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def no_compiling():
+    """Functions that torch.compile made run as the Python that they came from."""
+    if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):
+        return torch.compiler.set_stance("force_eager")
+    return nullcontext()
+
+
+def checked(shape):
+    """The shape as a tuple of positive whole numbers, or a ValueError."""
+    example = "pass something like (1, 3, 224, 224)"
+    if isinstance(shape, torch.Tensor):
+        sizes = tuple(shape.shape)
+        raise ValueError(f"input_shape is a tensor; pass its shape, {sizes}")
+    if not isinstance(shape, Iterable) or isinstance(shape, (str, bytes)):
+        raise ValueError(f"input_shape={shape!r} is not a shape; {example}")
+    sizes = tuple(shape)
+    if not sizes or any(
+        isinstance(n, bool) or not hasattr(n, "__index__") or n < 1 for n in sizes
+    ):
+        raise ValueError(
+            f"input_shape={sizes} must hold whole numbers of at least 1; {example}"
+        )
+    return tuple(n.__index__() for n in sizes)
+
+
+def trace(model, input_shape, *more_shapes, aux=False, dtype=torch.float32):
+    """A `Trace` of `model` on inputs of these shapes, computed on shapes alone.
+
+    Takes any `nn.Module`, on any device, hooks included, and leaves it as it was;
+    layers that its forward makes stay, as after a real call. Several inputs are
+    several shapes. The model runs as in eval mode; `aux=True` counts what runs only
+    in training too, such as auxiliary heads. `dtype` is the element type of the
+    inputs. Raises ValueError for what is not a shape, TypeError for what is not a
+    module, ShapeError with the module's path where shapes do not fit; the model's
+    own errors come through with a note of the path. Operations whose MACs nobody
+    has a formula for are in `Trace.unknown`.
+    """
+    if not isinstance(model, nn.Module):
+        hint = "; call it first" if isinstance(model, type) else ""
+        if isinstance(model, str):
+            hint = f"; create_model({model!r}) makes one of a name"
+        raise TypeError(f"trace takes an nn.Module, got {model!r}{hint}")
+    if isinstance(model, torch.jit.ScriptModule):
+        raise TypeError(
+            f"trace runs a model's Python, which a {type(model).__name__} has no more; "
+            "trace the model that it was made of"
+        )
+    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+    shapes = [checked(shape) for shape in (input_shape, *more_shapes)]
+    with LOCK, torch.no_grad(), no_collection(), no_compiling():
+        return run(model, shapes, aux, dtype)
+
+
+def run(model, shapes, aux, dtype):
+    """The `Trace` of one call of the model, which is put back afterwards."""
+    tracer, random = Tracer(model), torch.get_rng_state()
+    outer = getattr(ACTIVE, "tracer", None)
+    try:
+        for module in tracer.paths:  # past __setattr__: it is slow
+            own = module.__dict__
+            own["training"] = aux and not isinstance(module, KEEPS_EVAL)
+            own["_compiled_call_impl"] = None  # by `Module.compile`
+        nn.Module._call_impl = call_module
+        ACTIVE.tracer = tracer
+        inputs = [tracer.input(shape, dtype) for shape in shapes]
+        with EveryCall(tracer):
+            answer = model(*inputs)
+    except Exception as problem:  # a diagram is drawn up to here
+        problem.trace = Trace(
+            name_of(model), shapes, tuple(tracer.ops), tracer.built, []
+        )
+        raise
+    finally:
+        ACTIVE.tracer = outer
+        nn.Module._call_impl = MODULE_CALL if outer is None else call_module
+        grown = tracer.snapshot.restore()
+        torch.set_rng_state(random)
+    built = tracer.built
+    if grown:
+        built = sum(parameter.numel() for parameter in model.parameters())
+    outputs = [tracer.current(value) for value in leaves_of(answer)]
+    outputs = [value for value in outputs if type(value) is ShapeValue]
+    return Trace(name_of(model), shapes, tuple(tracer.ops), built, outputs)
+
+
+def name_of(model):
+    return getattr(model, "name", None) or type(model).__name__
+
+
+def leaves_of(answer):
+    """Every value in what a model returns: tensors, tuples, dicts, dataclasses."""
+    if isinstance(answer, torch.Tensor):
+        yield answer
+    elif isinstance(answer, dict):
+        for item in answer.values():
+            yield from leaves_of(item)
+    elif isinstance(answer, (list, tuple)):
+        for item in answer:
+            yield from leaves_of(item)
+    elif hasattr(answer, "__dataclass_fields__"):
+        yield from leaves_of(vars(answer))
