@@ -1,5 +1,6 @@
 """Every exercise takes right answers in any style and names the mistakes it knows."""
 
+import random
 import re
 from contextlib import suppress
 from functools import partial
@@ -306,3 +307,16 @@ def test_torch_agrees_on_tensors():
     ours = EXERCISES["label_smoothing_loss"].right(logits, targets, 0.2)
     torchs = F.cross_entropy(logits, targets, label_smoothing=0.2)
     assert ours.item() == pytest.approx(torchs.item(), abs=1e-6)
+
+
+def test_neither_order_nor_repetition_changes_a_verdict():
+    """A student runs cells in any order, and twice."""
+    first = {name: function(FUNCTIONS[name]["right"][0]) for name in FUNCTIONS}
+    first |= {name: next(iter(right_modules(name)))[1] for name in MODULES}
+    wrong = {name: next(iter(wrong_functions(name)))[1] for name in FUNCTIONS}
+    wrong |= {name: next(iter(wrong_modules(name)))[1] for name in MODULES}
+    order = [*first, *first]
+    random.Random(0).shuffle(order)
+    for name in order:
+        assert not feedback(name, wrong[name]).passed, name
+        assert feedback(name, first[name]).passed, name
