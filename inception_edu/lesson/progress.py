@@ -25,10 +25,9 @@ def file():
         return None
     if chosen:
         return Path(chosen).expanduser()
-    from inception_edu.training.cache import own_folder
+    from inception_edu.training.cache import data_folder
 
-    folder = own_folder("INCEPTION_EDU_DATA", "XDG_DATA_HOME", "~/.local/share")
-    return folder / "progress.json"
+    return data_folder() / "progress.json"
 
 
 def read():

@@ -31,7 +31,6 @@ from tools.publish.execute import WIDGET, is_explorer
 from tools.publish.live import live_state, packed_json
 from tools.publish.stage import Stage
 
-LIVE_FRAMES = 20  # stored pictures of an explorer that Python draws in the page
 STATE = ("_face", "_shown", "_frames")
 FORMULA = re.compile(
     r"\$\$(.+?)\$\$|(?<![\\$\w])\$([^\s$](?:[^$\n]*[^\s$\\])?)\$", re.DOTALL
@@ -101,11 +100,6 @@ def player(esm, after=""):
 def explorers(cell):
     """The outputs of a cell that are explorers."""
     return [output for output in cell.get("outputs", []) if is_explorer(output)]
-
-
-def data_of(output):
-    """What an output holds, by MIME type."""
-    return output.get("data", {})
 
 
 def widget_states(cells, folder):

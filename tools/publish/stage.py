@@ -6,7 +6,6 @@ from nbconvert.preprocessors import Preprocessor
 
 from tools.notebooks import heading, tags
 
-STARTS = ("slide", "subslide")
 # What a card says to somebody who can run its cell.
 TO_DO = re.compile(
     r"<div[^>]*>(?:No prediction yet|Write answer|Write one of)[^<]*</div>"
