@@ -16,6 +16,7 @@ class Op(NamedTuple):
     the new memory of the output: 0 for views and in-place operations.
     `receptive_field` is `(height, width)` in input pixels, None where the
     operation left the grid. `inputs` are the indices of the operations it reads.
+    `constant` is the number in `0.17 * x` or `x + 1`, else None.
     """
 
     index: int
@@ -35,6 +36,7 @@ class Op(NamedTuple):
     inputs: tuple
     known: bool = True
     weights: int = 0
+    constant: float | None = None
 
     @property
     def flops(self):

@@ -19,7 +19,10 @@ from inception_edu.text import dims
 
 
 class Result(NamedTuple):
-    """What a rule answers: kind, output shape, receptive field, cost, window."""
+    """What a rule answers: kind, output shape, receptive field, cost, window.
+
+    `constant` is the number that is added or multiplied with, None if there is none.
+    """
 
     kind: str
     shape: tuple
@@ -31,6 +34,7 @@ class Result(NamedTuple):
     dilation: tuple | None = None
     groups: int = 1
     view: bool = False
+    constant: float | None = None
 
 
 def per_axis(size, axes):
@@ -293,7 +297,9 @@ def arithmetic(kind):
             for t in tensors
             if type(t) is ShapeValue and len(t.sizes) == len(shape)
         ]
-        return Result(kind, shape, join(fields) if fields else None)
+        numbers = [v for v in (x, y) if type(v) in (int, float)]
+        constant = numbers[0] if numbers and kind in ("add", "mul") else None
+        return Result(kind, shape, join(fields) if fields else None, constant=constant)
 
     return rule
 

@@ -94,7 +94,7 @@ class Tracer:
 
     def add_op(self, result, values, counts=(0, 0), new_bytes=0, known=True, path=None):
         """Append the `Op` of a result that was made from `values`."""
-        kind, shape, field, macs, kernel, stride, padding, dilation, groups, _ = result
+        kind, shape, field, macs, kernel, stride, padding, dilation, groups = result[:9]
         if len(values) == 1:  # most there are
             x = values[0]
             in_shapes, inputs = (x.sizes,), (source(x),)
@@ -106,7 +106,7 @@ class Tracer:
         op = Op(
             len(self.ops), path, kind, kernel, stride, padding, dilation, groups,
             in_shapes, shape, counts[0], macs, new_bytes, seen, inputs, known,
-            counts[1],
+            counts[1], result.constant,
         )  # fmt: skip
         self.ops.append(op)
 

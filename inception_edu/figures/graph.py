@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from inception_edu.figures.theme import kernel_name
-from inception_edu.text import dims
+from inception_edu.text import dims, number
 
 OPEN_BOXES = 20  # above this, modules are folded into one box each
 MOST_BOXES = 30  # of folded modules; above this, equal neighbors are merged
@@ -27,6 +27,7 @@ _BOXES = {
     "interpolate": "resize",
     "upsample": "resize",
     "mean": "mean",
+    "add": "+",
 }
 _NOTES = {
     "batch_norm": "BN",
@@ -141,10 +142,17 @@ def _window(op):
     return f"{text}/{dims(op.stride if len(strides) > 1 else strides)}"
 
 
+def _note(op):
+    """What an operation adds to the box that it joins: "ReLU", "x 0.17"."""
+    if op.constant is not None:
+        return f"{'x' if op.kind == 'mul' else '+'} {number(op.constant)}"
+    return _NOTES.get(op.kind, op.kind.replace("_", " "))
+
+
 def _describe(op, width):
     """`(step, label, notes)` of the operation that a box is named after."""
     kind = _kind(op)
-    name = _BOXES.get(kind, _NOTES.get(kind, kind.replace("_", " ")))
+    name = _BOXES.get(kind) or _note(op)
     notes = []
     if kind in ("conv", "conv_transpose"):
         step = _window(op)
@@ -171,7 +179,7 @@ def _kind(op):
 
 
 def _is_box(op, sources):
-    if _kind(op) in _BOXES and op.kind != "mean":
+    if _kind(op) in _BOXES and op.kind not in ("mean", "add"):
         return True
     if op.kind == "mean":
         return bool(sources) and bool(sources[0].grid)
@@ -248,7 +256,7 @@ def nodes_of(trace, error=None):
         if joins:
             node = before
             if op.kind not in _HIDDEN:
-                node.notes.append(_NOTES.get(op.kind, op.kind.replace("_", " ")))
+                node.notes.append(_note(op))
             node.out_shape, node.axis = op.out_shape, axes[op.index]
         else:
             kernel = kernel_name(op)

@@ -256,11 +256,12 @@ def test_edges_name_the_operations_read():
             self.conv = nn.Conv2d(3, 3, 1)
 
         def forward(self, x):
-            return x + self.conv(x)
+            return x + 0.17 * self.conv(x)
 
     ops = trace(Residual(), (1, 3, 4, 4)).ops
-    assert [op.kind for op in ops] == ["input", "conv", "add"]
-    assert ops[2].inputs == (0, 1)
+    assert [op.kind for op in ops] == ["input", "conv", "mul", "add"]
+    assert ops[3].inputs == (0, 2)
+    assert [op.constant for op in ops] == [None, None, 0.17, None]
 
 
 # ---- receptive fields ------------------------------------------------------------

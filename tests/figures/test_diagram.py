@@ -209,7 +209,7 @@ def test_branches_within_branches_and_shortcuts_are_told():
     assert "concat: 8 + 8 + 8 + 8 + 8 + 8 = 48 (8x8)" in text
     text = diagram(Residual(), (1, 64, 17, 17)).text
     assert "| shortcut: unchanged" in text
-    assert "add [ReLU] -> 64 (17x17)" in text and "1x1 [scale]" in text
+    assert "+ [ReLU] -> 64 (17x17)" in text and "1x1 [x 0.17]" in text
 
 
 def test_side_heads_are_drawn_beside_the_stage_they_read():
