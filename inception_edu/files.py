@@ -1,9 +1,16 @@
-"""Files that are complete, or as they were."""
+"""Files: read as rows; complete, or as they were."""
 
+import csv
 import os
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
+
+
+def read_rows(path):
+    """The rows of a CSV as dicts of text, by the names in its first line."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 @contextmanager

@@ -22,7 +22,6 @@ Rethinking the Inception Architecture, arXiv 1512.00567, section 4, found no fas
 start with them, took that motive back, and argues that they regularize.
 """
 
-import csv
 from functools import cache
 from math import ceil, exp, floor, log, log10, sqrt
 from pathlib import Path
@@ -31,6 +30,7 @@ from typing import NamedTuple
 from inception_edu.explorers.controls import Check, Choice, Picture, Range
 from inception_edu.figures.plot import NOTE, SHEET, Plot, legend, times
 from inception_edu.figures.svg import Drawing
+from inception_edu.files import read_rows
 
 TABLE = Path(__file__).with_suffix(".csv")
 STAGES = ("stem", "mixed_a", "reduction_a", "mixed_b", "reduction_b", "mixed_c", "fc")
@@ -83,13 +83,12 @@ def measured():
     One entry of the list a seed; place "none" is the network without a head.
     """
     found = {}
-    with open(TABLE, newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            key = (row["norm"] == "1", row["place"], row["head_norm"] == "1")
-            seeds = found.setdefault((*key, int(row["steps"])), {})
-            table, _ = seeds.setdefault(row["seed"], ({}, float(row["main_loss"])))
-            gradient = Gradient(*(float(row[name]) for name in Gradient._fields))
-            table[row["stage"]] = gradient
+    for row in read_rows(TABLE):
+        key = (row["norm"] == "1", row["place"], row["head_norm"] == "1")
+        seeds = found.setdefault((*key, int(row["steps"])), {})
+        table, _ = seeds.setdefault(row["seed"], ({}, float(row["main_loss"])))
+        gradient = Gradient(*(float(row[name]) for name in Gradient._fields))
+        table[row["stage"]] = gradient
     return {key: list(seeds.values()) for key, seeds in found.items()}
 
 

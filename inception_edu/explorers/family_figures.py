@@ -5,10 +5,10 @@ Costs of the Inception family are those of traces, stored in family_figures.csv
 are published figures.
 """
 
-import csv
 from functools import cache
 from pathlib import Path
 
+from inception_edu.files import read_rows
 from inception_edu.papers import figure
 
 TABLE = Path(__file__).with_suffix(".csv")
@@ -90,11 +90,10 @@ NAMES = list(dict.fromkeys(name for members in SETS.values() for name in members
 @cache
 def traced():
     """`{(name, options): {cost: value}}` of our networks at their own image sizes."""
-    with open(TABLE, newline="", encoding="utf-8") as file:
-        return {
-            (row["network"], row["options"]): {what: int(row[what]) for what in COLUMNS}
-            for row in csv.DictReader(file)
-        }
+    return {
+        (row["network"], row["options"]): {what: int(row[what]) for what in COLUMNS}
+        for row in read_rows(TABLE)
+    }
 
 
 def options_text(options):

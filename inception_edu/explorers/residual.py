@@ -17,7 +17,6 @@ residual.csv. Szegedy et al., Inception-v4, arXiv 1602.07261, section 3.3 and fi
 20: scales of 0.1 to 0.3; the release has 0.17, 0.10 and 0.20.
 """
 
-import csv
 from functools import cache
 from math import ceil, log10, sqrt
 from pathlib import Path
@@ -26,6 +25,7 @@ from typing import NamedTuple
 from inception_edu.explorers.controls import Check, Picture, Range, Steps
 from inception_edu.figures.plot import NOTE, SHEET, Plot, label, number, times
 from inception_edu.figures.svg import Drawing
+from inception_edu.files import read_rows
 from inception_edu.text import percent
 
 TABLE = Path(__file__).with_suffix(".csv")
@@ -111,11 +111,10 @@ def measure(blocks, seed=0, depths=None):
 def measured():
     """`{(norm, scale): [Measured, ...]}`, from depth 0 on."""
     found = {}
-    with open(TABLE, newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            key = (row["norm"] == "1", float(row["scale"]))
-            values = Measured(*(float(row[name]) for name in Measured._fields))
-            found.setdefault(key, []).append(values)
+    for row in read_rows(TABLE):
+        key = (row["norm"] == "1", float(row["scale"]))
+        values = Measured(*(float(row[name]) for name in Measured._fields))
+        found.setdefault(key, []).append(values)
     return found
 
 

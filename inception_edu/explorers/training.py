@@ -4,7 +4,6 @@ Nothing trains until Train is pressed; `training_runs.py` starts, stops and cont
 the runs, and after every epoch the picture is drawn again.
 """
 
-import csv
 from dataclasses import dataclass
 from functools import cache
 
@@ -25,6 +24,7 @@ from inception_edu.explorers.training_runs import (
 )
 from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, number, round_up
 from inception_edu.figures.svg import Drawing
+from inception_edu.files import read_rows
 from inception_edu.text import percent
 from inception_edu.training.history import History
 from inception_edu.training.stored import FOLDER
@@ -97,10 +97,8 @@ def stored(experiment):
     path = FOLDER / f"{TABLES.get(experiment, experiment)}.csv"
     if not path.exists():
         return ()
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
     groups = {}
-    for row in rows:
+    for row in read_rows(path):
         if row.get("matched", "True") == "True":
             name = row.get("rung") or row["model"]
             groups.setdefault((name, row["epochs"], row["images"]), []).append(row)

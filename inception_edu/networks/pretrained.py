@@ -1,6 +1,5 @@
 """Networks with trained weights, and how their images are prepared."""
 
-import csv
 import hashlib
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from inception_edu.files import read_rows
 from inception_edu.networks.weights import load_weights, read_weights
 
 
@@ -127,8 +127,7 @@ def trained_minis():
     accuracy of its weights on the 2,000 test images of `digits_at_scale()`, over all
     and by the digit's size, shares from 0 to 1.
     """
-    with open(TRAINED / "minis.csv", newline="", encoding="utf-8") as file:
-        return {row["model"]: row for row in csv.DictReader(file)}
+    return {row["model"]: row for row in read_rows(TRAINED / "minis.csv")}
 
 
 def load_pretrained(name, *, aux=False, cache=None, progress=True):

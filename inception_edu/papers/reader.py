@@ -1,6 +1,5 @@
 """Read the three tables of this folder; every row is a small printable object."""
 
-import csv
 import textwrap
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
@@ -8,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from inception_edu.cards import Card
+from inception_edu.files import read_rows
 
 HERE = Path(__file__).parent
 VERDICTS = {
@@ -126,8 +126,7 @@ class Claim:
 @cache
 def table(name, kind):
     """Every row of a table as a `kind`, by its first column."""
-    with open(HERE / name, encoding="utf-8", newline="") as file:
-        rows = [row_as(kind, row) for row in csv.DictReader(file)]
+    rows = [row_as(kind, row) for row in read_rows(HERE / name)]
     return {getattr(row, fields(kind)[0].name): row for row in rows}
 
 
