@@ -13,16 +13,11 @@ from base64 import b64encode
 import torch
 
 from inception_edu.cost import trace
-from inception_edu.explorers.feature_page import TABLE
-from inception_edu.explorers.feature_subject import (
-    SIDE,
-    ground,
-    handwriting,
-    photograph,
-    shipped,
-)
+from inception_edu.explorers.feature_maps import PHOTOGRAPHS
+from inception_edu.explorers.feature_page import SIDE, TABLE
 from inception_edu.figures.activations import record
 from inception_edu.networks import load_pretrained
+from inception_edu.training.data import handwritten_digits, photographs
 
 NAME = "mini_reduced"
 
@@ -37,7 +32,8 @@ def folded(conv, norm):
 
 def program():
     """`(layers, weights, {path: number})` of the network, as forward.js takes it."""
-    model, preparation = load_pretrained(NAME).double(), shipped(NAME).prepare
+    model = load_pretrained(NAME).double()
+    preparation = model.preprocessing
     modules = dict(model.named_modules())
     mean, std = preparation.mean[0], preparation.std[0]
     layers = [{"kind": "picture", "side": SIDE, "mean": mean, "std": std}]
@@ -74,7 +70,7 @@ def program():
 
 def shown(numbers):
     """`{layer: {branch: [number of its output, kernel]}}`, as `record` has them."""
-    model = shipped(NAME).model
+    model = load_pretrained(NAME)
     found = {}
     for path, layer in record(model, torch.zeros(1, 3, SIDE, SIDE)).layers.items():
         found[path] = {}
@@ -85,29 +81,33 @@ def shown(numbers):
     return found
 
 
-def window(image):
-    """What the network sees of an image, as text."""
-    return b64encode(shipped(NAME).prepare.window(image).tobytes()).decode()
-
-
 def contents():
-    """Everything that the page needs, as plain data."""
+    """Everything that the page needs, as plain data.
+
+    The digits are the first of each among the test images, the ground a crop of a
+    photograph.
+    """
     from PIL import Image
 
     layers, weights, numbers = program()
+    window = load_pretrained(NAME).preprocessing.window
+    seen = [window(Image.fromarray(pixels)) for pixels in photographs()]
+    inks, labels = handwritten_digits("test")
+    pieces = {
+        "weights": weights.numpy(),
+        "ground": photographs()[0][150 : 150 + SIDE, 430 : 430 + SIDE],
+    }
     return {
         "program": layers,
-        "weights": b64encode(weights.numpy().tobytes()).decode(),
         "shown": shown(numbers),
-        "pictures": {
-            name: window(Image.fromarray(photograph(name)))
-            for name in ("china", "flower")
-        },
-        "ground": b64encode(ground().tobytes()).decode(),
-        "digits": {
-            str(digit): ink.tolist() for digit, ink in sorted(handwriting().items())
-        },
-    }
+        "digits": {str(d): inks[labels == d][0].tolist() for d in range(10)},
+        "pictures": dict(zip(PHOTOGRAPHS, map(encoded, seen), strict=True)),
+    } | {name: encoded(piece) for name, piece in pieces.items()}
+
+
+def encoded(values):
+    """The bytes of an array or an image, as text."""
+    return b64encode(values.tobytes()).decode()
 
 
 def main(out=TABLE):

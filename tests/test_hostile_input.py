@@ -5,12 +5,9 @@ are the same afterwards, and no code in any of them has run. What a candidate in
 exercise may do is in tests/lesson/test_hostile.py.
 """
 
-import io
 import os
 import pickle
-import struct
 import time
-import zlib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,7 +19,6 @@ from torch import nn
 
 import inception_edu as ie
 from experiments.runner import add_rows, missing_runs
-from inception_edu.figures.images import read_picture
 from inception_edu.training import checkpoint, results
 from inception_edu.training.contest import Contest
 from inception_edu.training.data import Data, Split, as_input
@@ -145,22 +141,6 @@ def flip(content):
 
 def rename(table):
     return {("fc.bais" if key == "fc.bias" else key): v for key, v in table.items()}
-
-
-def png(width, height):
-    """A picture that says it is so large, and holds next to nothing."""
-
-    def chunk(kind, content):
-        check = struct.pack(">I", zlib.crc32(kind + content))
-        return struct.pack(">I", len(content)) + kind + content + check
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + header
-        + chunk(b"IDAT", zlib.compress(b""))
-        + chunk(b"IEND", b"")
-    )
 
 
 MODELS = {
@@ -498,7 +478,7 @@ WEIGHTS = {
     "a picture's path for a picture": (
         lambda _: ie.load_pretrained("mini_v4").preprocessing("me.png"),
         TypeError,
-        "a PIL image is wanted, got str; figures.images.read_picture(it).image",
+        "a PIL image is wanted, got str; PIL.Image.open(path) reads one",
     ),
     "a folder": (lambda folder: load_into(folder), FileNotFoundError, "no weight file"),
     "nothing at all": (
@@ -520,48 +500,6 @@ WEIGHTS = {
         lambda _: ie.load_pretrained("inception_v33"),
         ValueError,
         "did you mean inception_v3?",
-    ),
-}
-
-PICTURES = {
-    "an empty picture": (file("me.png", b"", read_picture), ValueError, "me.png"),
-    "text named .png": (file("me.png", b"hello", read_picture), ValueError, "me.png"),
-    "a picture cut short": (
-        file("me.png", lambda _: png(48, 48), read_picture),
-        ValueError,
-        "me.png",
-    ),
-    "20000x20000 pixels": (
-        file("me.png", lambda _: png(20000, 20000), read_picture),
-        ValueError,
-        "has more than 64,000,000 pixels; save a smaller copy",
-    ),
-    "a bomb for a picture": (file("me.png", bomb, read_picture), ValueError, "me.png"),
-    "no picture": (
-        lambda folder: read_picture(folder / "no.png"),
-        FileNotFoundError,
-        "no.png",
-    ),
-    "a picture of NaN": (
-        lambda _: read_picture(np.full((9, 9, 3), NAN)),
-        ValueError,
-        "not finite",
-    ),
-    "a picture of infinity": (
-        lambda _: read_picture(np.full((9, 9, 3), INF)),
-        ValueError,
-        "not finite",
-    ),
-    "two channels": (
-        lambda _: read_picture(np.zeros((9, 9, 2))),
-        ValueError,
-        "is no picture",
-    ),
-    "a number": (lambda _: read_picture(3), ValueError, "int is no picture"),
-    "an open file": (
-        lambda _: read_picture(io.BytesIO(png(48, 48))),
-        ValueError,
-        "BytesIO is no picture; give a file's path",
     ),
 }
 
@@ -887,7 +825,6 @@ CASES = {
         ("input", INPUTS),
         ("trace", TRACES),
         ("weights", WEIGHTS),
-        ("picture", PICTURES),
         ("training", TRAININGS),
         ("explorer", EXPLORERS),
     )

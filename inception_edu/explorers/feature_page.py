@@ -9,6 +9,7 @@ import json
 from array import array
 from base64 import b64decode
 from functools import cache, lru_cache
+from itertools import chain
 from pathlib import Path
 
 from inception_edu.figures.feature_maps import Photo
@@ -34,43 +35,34 @@ def stored_layers():
     return found
 
 
-class PageSubject:
-    """mini_reduced, its forward pass in JavaScript; otherwise as a `Subject`."""
+def looker():
+    """`look(state) -> (Photo, Recording)` of mini_reduced, in JavaScript."""
+    from pyodide.code import run_js
+    from pyodide.ffi import to_js
 
-    name, remark = "mini_reduced", ""
-    classes, reads_digits = tuple("0123456789"), True
+    source = Path(__file__).with_name("forward.js").read_text(encoding="utf-8")
+    weights = array("f", b64decode(stored()["weights"]))
+    program = run_js("JSON.parse")(json.dumps(stored()["program"]))
+    forward = run_js(source)(program, to_js(weights))
 
-    def __init__(self):
-        from pyodide.code import run_js
-        from pyodide.ffi import to_js
+    @lru_cache(maxsize=24)
+    def answer(pixels):
+        outputs = forward(to_js(pixels))
+        recording = recorded(lambda number: outputs[number].to_py())
+        return Photo.exact(SIDE, SIDE, pixels), recording
 
-        source = Path(__file__).with_name("forward.js").read_text(encoding="utf-8")
-        weights = array("f", b64decode(stored()["weights"]))
-        program = run_js("JSON.parse")(json.dumps(stored()["program"]))
-        forward = run_js(source)(program, to_js(weights))
-
-        @lru_cache(maxsize=24)
-        def answer(pixels):
-            outputs = forward(to_js(pixels))
-            return recorded(lambda number: outputs[number].to_py())
-
-        self.answer = answer
-
-    def look(self, state, own=None):
-        """`(photo, recording)` of the state's picture."""
-        pixels = picture(state)
-        return Photo.exact(SIDE, SIDE, pixels), self.answer(pixels)
+    return lambda state: answer(picture(state))
 
 
 def recorded(output):
     """The `Recording` of the layers whose outputs `output(number)` returns, flat."""
     layers = {}
-    for path, branches in stored()["shown"].items():
-        found = {}
-        for name, (number, kernel) in branches.items():
-            side = stored()["program"][number]["side"]
-            found[name] = branch_of(output(number), side, kernel)
-        layers[path] = Layer((side, side), found)
+    for path, (grid, _) in stored_layers().items():
+        branches = {
+            name: branch_of(output(number), grid[1], kernel)
+            for name, (number, kernel) in stored()["shown"][path].items()
+        }
+        layers[path] = Layer(grid, branches)
     return Recording(layers, list(output(len(stored()["program"]) - 1)))
 
 
@@ -105,16 +97,20 @@ def picture(state):
 
 
 def painted(ink, size):
-    """A digit on its ground; the sums of `training.data.paint_digit`, without numpy."""
+    """A digit `size` pixels tall, always in the middle of the same ground.
+
+    The sums of `training.data.paint_digit`, without numpy: contrast 170 of 255,
+    opacity 90 %, no tint.
+    """
     pixels = bytearray(b64decode(stored()["ground"]))
-    start, weights = (SIDE - size) // 2, enlarged(size)
-    window = [
-        3 * ((start + y) * SIDE + start + x) for y in range(size) for x in range(size)
-    ]
+    start = (SIDE - size) // 2
+    places = range(start, start + size)
+    window = [3 * (y * SIDE + x) for y in places for x in places]
     mean = sum(sum(pixels[i : i + 3]) for i in window) // (3 * len(window))
-    color = min(max(mean + (170 if mean < 128 else -170), 0), 255)
-    across = [[dot(row, pair) for row in ink] for pair in weights]
-    shares = (dot(column, pair) for pair in weights for column in across)
+    color = min(mean + 170, 255) if mean < 128 else max(mean - 170, 0)
+    rows = [enlarged(row, size) for row in ink]
+    columns = [enlarged(column, size) for column in zip(*rows, strict=True)]
+    shares = chain(*zip(*columns, strict=True))
     for place, share in zip(window, shares, strict=True):
         share = min(share * 3 // 2, 1 << 20) * 230 >> 12
         for i in range(place, place + 3):
@@ -123,15 +119,12 @@ def painted(ink, size):
     return bytes(pixels)
 
 
-def enlarged(size):
-    """For each of `size` pixels two of the eight source pixels and their weights."""
-    pairs = []
+def enlarged(values, size):
+    """Eight values as `size`, linear between neighbors, times 256."""
+    found = []
     for pixel in range(size):
         centre = min(max(((2 * pixel + 1) * 1024) // size - 128, 0), 7 * 256)
         left, share = divmod(centre, 256)
-        pairs.append(((left, 256 - share), (min(left + 1, 7), share)))
-    return pairs
-
-
-def dot(values, pairs):
-    return sum(values[place] * weight for place, weight in pairs)
+        right = min(left + 1, 7)
+        found.append((256 - share) * values[left] + share * values[right])
+    return found

@@ -46,7 +46,7 @@ class Preprocessing:
         if not isinstance(image, Image.Image):
             raise TypeError(
                 f"a PIL image is wanted, got {type(image).__name__}; "
-                "figures.images.read_picture(it).image makes one"
+                "PIL.Image.open(path) reads one"
             )
         image = image.convert("RGB")
         scale = self.resize / min(image.size)

@@ -8,14 +8,18 @@ from itertools import product
 
 import numpy as np
 import pytest
-import torch
+from sklearn.datasets import load_digits
 
 import inception_edu as ie
 from experiments import page_mini
 from inception_edu.explorers import description, feature_maps, feature_page
-from inception_edu.explorers.feature_subject import digit_picture, ink_of, shipped
 from inception_edu.explorers.panel import Panel
 from inception_edu.figures.feature_maps import Photo
+from inception_edu.training.data import (
+    handwritten_digits,
+    paint_digit,
+    split_handwriting,
+)
 
 NODE = """
 let text = "";
@@ -71,40 +75,49 @@ def answers():
     return json.loads(done.stdout)
 
 
+def recorded(outputs):
+    flat = [feature_page.array("d", output) for output in outputs]
+    return feature_page.recorded(flat.__getitem__)
+
+
 def test_the_stored_network_is_the_one_that_is_shipped():
     assert page_mini.contents() == feature_page.stored()
 
 
-@pytest.mark.parametrize("state", STATES[::7] + STATES[80:])
-def test_the_page_sees_the_same_pictures(state):
-    subject = shipped("mini_reduced")
-    window = subject.prepare.window(subject.image(state)[1])
-    assert feature_page.picture(state) == window.tobytes()
+def test_the_digits_were_never_seen_in_training():
+    found = load_digits()
+    train, _ = split_handwriting(found.target, np.random.RandomState([0, 2]))
+    seen = {found.images[i].astype(int).tobytes() for i in train}
+    inks, labels = handwritten_digits("test")
+    for digit, ink in feature_page.stored()["digits"].items():
+        assert np.array(ink).tobytes() not in seen
+        same = (inks == ink).all((1, 2))
+        assert set(labels[same]) == {int(digit)}
 
 
-def test_a_drawing_of_any_ink_is_painted_alike():
-    generator = random.Random(0)
-    for size in range(12, 44, 4):
-        drawing = "".join(generator.choices("012345678", k=64))
-        state = {"picture": "drawing", "drawing": drawing, "size": size}
-        expected = digit_picture(ink_of(drawing), size).tobytes()
-        assert feature_page.picture(state) == expected
+@pytest.mark.parametrize("size", range(12, 44, 4))
+def test_a_digit_is_painted_as_the_data_set_paints_it(size):
+    ink = np.random.RandomState(size).randint(0, 9, (8, 8))
+    ground = feature_page.b64decode(feature_page.stored()["ground"])
+    pixels = np.frombuffer(ground, np.uint8).reshape(48, 48, 3).copy()
+    start = (48 - size) // 2
+    paint_digit(pixels[start : start + size, start : start + size], 2 * ink)
+    drawing = "".join(map(str, ink.flat))
+    state = {"picture": "drawing", "drawing": drawing, "size": size}
+    assert feature_page.picture(state) == pixels.tobytes()
 
 
 def test_the_page_answers_as_torch_does_on_a_hundred_pictures(answers):
-    subject = shipped("mini_reduced")
     assert len(STATES) > 100
     for state, scores in zip(STATES, answers["scores"], strict=True):
-        with torch.no_grad():
-            theirs = subject.model(subject.prepare(subject.image(state)[1]))[0]
-        assert np.allclose(scores, theirs, atol=1e-4), state
+        _, theirs = feature_maps.mini().look(state)
+        assert np.allclose(scores, theirs.logits, atol=1e-4), state
 
 
 def test_what_the_page_keeps_of_each_branch_is_what_torch_keeps(answers):
     for state, outputs in zip(STATES, answers["full"], strict=False):
-        flat = [feature_page.array("d", output) for output in outputs]
-        ours = feature_page.recorded(flat.__getitem__)
-        _, theirs = shipped("mini_reduced").look(state)
+        ours = recorded(outputs)
+        _, theirs = feature_maps.mini().look(state)
         assert np.allclose(ours.logits, theirs.logits, atol=1e-4)
         assert list(ours.layers) == list(theirs.layers)
         for path, layer in theirs.layers.items():
@@ -120,31 +133,15 @@ def test_what_the_page_keeps_of_each_branch_is_what_torch_keeps(answers):
 
 
 def test_the_picture_from_the_page_is_that_of_the_notebook(answers):
-    subject = shipped("mini_reduced")
+    notebook = feature_maps.mini()
     for state, outputs in zip(STATES, answers["full"], strict=False):
-        flat = [feature_page.array("d", output) for output in outputs]
-        pixels = feature_page.picture(state)
-        ours = Photo.exact(48, 48, pixels), feature_page.recorded(flat.__getitem__)
+        photo = Photo.exact(48, 48, feature_page.picture(state))
+        seen = photo, recorded(outputs)
+        page = notebook._replace(look=lambda state, seen=seen: seen)
         shown = Panel(**description("feature_maps")).values | state
         for layer in ("every layer", "inception_b"):
             values = shown | {"layer": layer}
-            viewer = feature_maps.Viewer(subject)
-            notebook = viewer.draw(values)
-            viewer.subject = Looking(*ours)
-            assert viewer.draw(values) == notebook
-
-
-class Looking:
-    """A subject that has seen one picture, elsewhere."""
-
-    name, remark, reads_digits = "mini_reduced", "", True
-    classes = tuple("0123456789")
-
-    def __init__(self, *seen):
-        self.seen = seen
-
-    def look(self, state, own=None):
-        return self.seen
+            assert page.draw(values) == notebook.draw(values)
 
 
 def test_the_page_has_the_notebooks_controls_and_its_first_picture():
