@@ -18,7 +18,7 @@ class PackedConv(nn.Conv2d):
         nn.Module.__init__(self)
         vars(self).update(vars(conv))  # the same weights and settings
         self.place = self.padding, self.stride, self.dilation, self.groups
-        self.with_relu, self.packed, self.state = False, None, None
+        self.with_relu, self.packed = False, None
 
     def forward(self, x):
         if torch.jit.is_scripting() or not self.is_packable(x):
@@ -29,17 +29,22 @@ class PackedConv(nn.Conv2d):
     @torch.jit.unused
     def on_packed_weight(self, x):
         weight = self.weight
-        # A weight that changes through `.data` or numpy keeps its version, so its sum
-        # is compared too: 3 % of Inception v4's time.
-        state = weight.is_inference() or weight._version, weight.sum().item()
-        if self.packed is None or self.packed[0] is not weight or self.state != state:
+        if self.packed is None or self.state(self.packed[1]) != self.packed[2]:
             reorder = torch.ops.mkldnn._reorder_convolution_weight
-            self.packed = weight, reorder(weight, *self.place, x.shape)
-            self.state = state
+            sample = sample_of(weight)
+            packed = reorder(weight, *self.place, x.shape)
+            self.packed = packed, sample, self.state(sample)
         act = "relu" if self.with_relu else "none"
         return torch.ops.mkldnn._convolution_pointwise(
-            x, self.packed[1], self.bias, *self.place, act, [], ""
+            x, self.packed[0], self.bias, *self.place, act, [], ""
         )
+
+    @torch.jit.unused
+    def state(self, sample):
+        """What changes with the weight; through `.data` or numpy only the values do."""
+        weight = self.weight
+        version = None if weight.is_inference() else weight._version
+        return weight.data_ptr(), version, sample.sum().item()
 
     @torch.jit.unused
     def is_packable(self, x):
@@ -61,3 +66,15 @@ class PackedConv(nn.Conv2d):
 
     def __getstate__(self):
         return vars(self) | {"packed": None}
+
+
+def sample_of(weight):
+    """A view of some values of a weight, of every filter and every kernel position.
+
+    Summing all of them at every image took 5 to 9 % of a network's time.
+    """
+    per_filter = weight[0].numel()
+    if weight.numel() <= 4096 or not weight.is_contiguous():
+        return weight.detach()
+    # One less than a filter: the next value lies in another place of the next one.
+    return weight.detach().view(-1)[:: min(per_filter, 256) - 1 or 1]
