@@ -8,17 +8,17 @@ the same pass.
 """
 
 import copy
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from math import prod
 
 import torch
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from inception_edu.networks.copies import independent_copy
 from inception_edu.networks.layers import Branches, ConvUnit, Network
 from inception_edu.networks.memory_format import (
-    image_for,
+    example_for,
     is_bare,
     lay_out,
     preferred_memory_format,
@@ -38,20 +38,18 @@ def fuse(model, steps=STEPS):
     into its convolution, "exchange" moves an average pool behind its 1x1, "merge"
     makes one of sibling 1x1 convolutions in every `Branches`, "channels_last" sets
     the memory format where the device has it right, "pack" lays float32 weights out for
-    the CPU and joins convolution and ReLU of a `ConvUnit` (elsewhere, with gradients,
-    and in exports it does nothing). Auxiliary heads are dropped and weights frozen in
-    any case. Fuse on the device on which the copy will run.
+    the CPU and joins convolution and ReLU of a `ConvUnit`. Auxiliary heads are dropped
+    and weights frozen in any case. Fuse on the device on which the copy will run.
 
-    Outputs differ from `model.eval()` by rounding only. What it does not recognize
-    it leaves alone, modules with hooks among it, so any module will do, but for one
-    thing: a network that reads, elsewhere too, what a convolution in front of a norm
-    puts out, or its weight, has to leave out "fold", and what one in front of a
-    `ConvUnit`'s ReLU puts out, "pack". A forward of your own may read strides, as
-    `x.view(len(x), -1)` does: the copy is then tried on an image, and the last three
-    steps are left out where they change the output or nothing could be tried.
+    Outputs differ from `model.eval()` by rounding only; what it does not recognize
+    it leaves alone. A network that reads elsewhere, too, what a convolution in front
+    of a norm puts out has to leave out "fold", and in front of a `ConvUnit`'s ReLU
+    "pack". Where a forward of your own may read strides, as `x.view(len(x), -1)` does,
+    the last three steps are tried on an image, and left out if the output changes.
     `.refused` tells, by path, which pools were not exchanged, and why. Raises
     ValueError for a step that it does not know and for lazy layers without weights.
     """
+    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     if not isinstance(model, nn.Module) or isinstance(model, torch.jit.ScriptModule):
         raise TypeError(
             f"fuse takes an nn.Module in Python, not {type(model).__name__}"
@@ -59,14 +57,14 @@ def fuse(model, steps=STEPS):
     steps = {steps} if isinstance(steps, str) else set(steps)
     if unknown := steps - set(STEPS):
         raise ValueError(f"no step is called {unknown.pop()!r}; choose from {STEPS}")
-    plain = independent_copy(model).eval().requires_grad_(False)
-    device = next((p.device for p in plain.parameters()), torch.device("cpu"))
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
     steps = steps_on(device, steps, preferred_memory_format(device))
-    fused = fused_copy(plain, steps)
-    if steps & CHANGE_STRIDES and not all(map(reads_no_strides, plain.modules())):
-        example = image_for(plain, device)
+    fused = fused_copy(model, steps)
+    if steps & CHANGE_STRIDES and not all(map(reads_no_strides, model.modules())):
+        plain = independent_copy(model).eval()
+        example = example_for(plain, device)
         if example is None or not same_outputs(plain, fused, example):
-            fused = fused_copy(plain, steps - CHANGE_STRIDES)
+            fused = fused_copy(model, steps - CHANGE_STRIDES)
     return fused
 
 
@@ -80,14 +78,17 @@ def steps_on(device, steps, layout):
     return steps if layout is torch.channels_last else steps - {"channels_last"}
 
 
-def fused_copy(plain, steps):
-    """A copy of `plain` after these steps; `plain` is in eval mode and frozen."""
-    fused, refused = independent_copy(plain), {}
+def fused_copy(model, steps):
+    """A copy of `model` after these steps."""
+    fused, refused = independent_copy(model).eval().requires_grad_(False), {}
     if isinstance(fused, Network):
         fused.aux_heads = None
-    for step, rule in (("fold", fold_norms), ("exchange", exchange_pools)):
-        for path, module in list(fused.named_modules()) if step in steps else ():
-            rule(module, path, refused)
+    if "fold" in steps:
+        for module in list(fused.modules()):
+            fold_norms(module)
+    if "exchange" in steps:
+        for path, module in list(fused.named_modules()):
+            refused |= exchange_pools(module, path)
     if "merge" in steps:
         fused = merge_siblings(fused)
     if "pack" in steps and torch.backends.mkldnn.is_available():
@@ -99,7 +100,7 @@ def fused_copy(plain, steps):
         for conv in packed:  # its packed weight decides; torch's pruning reads strides
             conv.weight.data = conv.weight.data.contiguous()
     fused.refused = refused
-    return fused.eval().requires_grad_(False)
+    return fused.eval()
 
 
 def is_chain(module):
@@ -112,7 +113,7 @@ def is_chain(module):
 
 
 def links(module):
-    """`(name, following)`: neighbors of a chain, past what was taken out of it."""
+    """`(name, following)` of neighboring children, past what was taken out."""
     steps = [n for n, m in module._modules.items() if type(m) is not nn.Identity]
     return list(pairwise(steps))
 
@@ -128,98 +129,92 @@ def take_out(module, name):
 # Step 1: fold.
 
 
-def fold_norms(module, path, refused):
+def fold_norms(module):
     """Fold each batch normalization into the convolution just before it.
 
     In eval mode it is `gamma * (x - mean) / sqrt(variance + eps) + beta`, a scale
     and a shift per channel: the scale goes into the weights, the shift is a bias.
-    In an `nn.Sequential` the order is known. Of any other module only a unit is
-    folded, one convolution and one norm, and only if running it shows no change.
+    In an `nn.Sequential` the order is known. Of any other module, such as
+    torchvision's and timm's units, a run has to show no change.
     """
-    if is_chain(module):
-        for name, following in links(module):
-            conv, norm = map(module._modules.get, (name, following))
-            if type(norm) is nn.BatchNorm2d and is_foldable(conv, norm):
-                module._modules[name] = folded(conv, norm)
-                take_out(module, following)
-    elif is_unit(module):
-        fold_unit(module)
-
-
-def is_foldable(conv, norm):
-    """Whether `norm` scales by constants what the convolution `conv` puts out."""
-    return (
-        type(conv) is nn.Conv2d
-        and isinstance(norm, nn.BatchNorm2d)
-        and norm.running_mean is not None  # else it takes the batch's own statistics
-        and is_bare(conv)
-        and is_bare(norm)
-    )
-
-
-def folded(conv, norm):
-    """`conv` with `norm` in it, worked out in float64 and rounded once."""
-    exact = fuse_conv_bn_eval(copy.deepcopy(conv).double(), norm_in_double(norm))
-    return exact.to(conv.weight.dtype).requires_grad_(False)
-
-
-def norm_in_double(norm):
-    """A plain float64 `nn.BatchNorm2d` that does what `norm` does before it acts."""
-    place = {"device": norm.running_mean.device, "dtype": torch.float64}
-    plain = nn.BatchNorm2d(norm.num_features, eps=norm.eps, affine=norm.affine, **place)
-    plain.load_state_dict(norm.state_dict(), strict=False)
-    return plain.eval()
-
-
-def is_unit(module):
-    """Whether the weights of `module` are one convolution and its norm."""
-    named = list(module._modules.items())
-    weighty = [
-        place
-        for place, (_, child) in enumerate(named)
-        if child is not None and any(True for _ in child.parameters())
+    pairs = [
+        (name, following)
+        for name, following in links(module)
+        if is_plain_conv(module._modules[name])
+        and has_constants(module._modules[following])
     ]
-    if len(weighty) != 2 or weighty[1] != weighty[0] + 1:
-        return False
-    if not all(map(is_bare, module.modules())):
-        return False
-    return is_foldable(*(named[place][1] for place in weighty))
+    if is_chain(module):
+        for name, following in pairs:
+            conv, norm = module._modules[name], module._modules[following]
+            if is_plain_norm(norm):
+                module._modules[name] = folded(conv, norm, conv.weight.dtype)
+                take_out(module, following)
+    elif pairs and all(map(is_bare, module.modules())):
+        weighty = [m for m in module.children() if any(True for _ in m.parameters())]
+        if len(weighty) == 2:
+            fold_unit(module, *pairs[0])
 
 
-def fold_unit(module):
+def is_plain_conv(module):
+    return type(module) is nn.Conv2d and is_bare(module)
+
+
+def has_constants(norm):
+    """Whether a batch norm scales by constants, not by the batch's own statistics."""
+    bare = isinstance(norm, nn.BatchNorm2d) and is_bare(norm)
+    return bare and norm.running_mean is not None
+
+
+def is_plain_norm(norm):
+    return type(norm) is nn.BatchNorm2d and has_constants(norm)
+
+
+def folded(conv, norm, dtype):
+    """`conv` with `norm` in it, worked out in float64 and rounded once."""
+
+    def exact(*tensors):
+        return [None if t is None else t.double() for t in tensors]
+
+    weight, bias = fuse_conv_bn_weights(
+        *exact(conv.weight, conv.bias, norm.running_mean, norm.running_var),
+        norm.eps,
+        *exact(norm.weight, norm.bias),
+    )
+    both = {"weight": weight, "bias": bias}
+    single = copy.copy(conv)
+    single._parameters = {
+        name: nn.Parameter(value.to(dtype), requires_grad=False)
+        for name, value in both.items()
+    }
+    return single
+
+
+def fold_unit(module, name, following):
     """Fold a unit whose `forward` is its own, such as torchvision's or timm's.
 
-    What the norm does beside normalizing (timm's acts too) stays in its place. Runs
-    in float64 before and after decide, of a small grid and of a larger one with large
-    values; if they differ the unit stays as it was.
+    What the norm does beside normalizing (timm's acts too) stays in its place. A run
+    in float64 with large values decides; if it differs, the unit stays as it was.
     """
-    (name, conv), (following, norm) = (
-        (n, m) for n, m in module._modules.items() if hasattr(m, "weight")
-    )
-    beside = [m for m in norm.children() if not isinstance(m, nn.Identity)]
-    stays = nn.Sequential(*beside) if beside else nn.Identity()
+    conv, norm = module._modules[name], module._modules[following]
     if conv.weight.is_meta:
         return
+    beside = [m for m in norm.children() if not isinstance(m, nn.Identity)]
+    stays = nn.Sequential(*beside) if beside else nn.Identity()
     before, after = (copy.deepcopy(module).double() for _ in range(2))
-    exact = folded(before._modules[name], before._modules[following])
-    after._modules.update({name: exact, following: copy.deepcopy(stays).double()})
-    for extra, scale in ((1, 1), (8, 100)):
-        grid = [
-            k * d + extra for k, d in zip(conv.kernel_size, conv.dilation, strict=True)
-        ]
-        shape = (1, conv.in_channels, *grid)
-        x = torch.arange(prod(shape), dtype=torch.float64).sin() * scale
-        x = x.reshape(shape).to(conv.weight.device)
-        try:
-            with torch.no_grad():
-                expected, found = before(x), after(x)
-            change = (found - expected).abs().max()
-        except Exception:  # its forward wants something else: not a unit after all
-            return
-        if not change <= 1e-10 * expected.abs().max():
-            return
-    single = exact.to(conv.weight.dtype)
-    module._modules.update({name: single, following: stays})
+    after._modules.update({name: folded(conv, norm, torch.float64), following: stays})
+    grid = (k * d + 8 for k, d in zip(conv.kernel_size, conv.dilation, strict=True))
+    shape = 2, conv.in_channels, *grid
+    x = 100 * torch.arange(prod(shape), dtype=torch.float64).sin().reshape(shape)
+    x = x.to(conv.weight.device)
+    try:
+        with torch.no_grad():
+            expected, found = before(x), after(x)
+        same = (found - expected).abs().max() <= 1e-10 * expected.abs().max()
+    except Exception:  # its forward wants something else: not a unit after all
+        return
+    if same:
+        single = folded(conv, norm, conv.weight.dtype)
+        module._modules.update({name: single, following: stays})
 
 
 # Step 2: exchange.
@@ -261,48 +256,30 @@ def starts_pointwise(unit):
 def is_pointwise(conv):
     """Whether `conv` mixes the channels of each pixel and does nothing else."""
     return (
-        type(conv) is nn.Conv2d
-        and is_bare(conv)
+        is_plain_conv(conv)
         and (conv.kernel_size, conv.stride, conv.groups) == ((1, 1), (1, 1), 1)
         and conv.padding in ((0, 0), "valid", "same")
     )
 
 
-def pooled_units(module):
-    """`(pool's name, unit's name)` of every pool that a `ConvUnit` reads."""
+def exchange_pools(module, path):
+    """Pool, 1x1, ReLU becomes 1x1, pool, ReLU; `{path: reason}` of what may not."""
+    refused = {}
     if not is_chain(module) or isinstance(module, ConvUnit):
-        return []
-    return [
-        (name, following)
-        for name, following in links(module)
-        if isinstance(module._modules[following], ConvUnit)
-        and "Pool" in type(module._modules[name]).__name__
-    ]
-
-
-def exchange_pools(module, path, refused):
-    """Pool, 1x1, ReLU becomes 1x1, pool, ReLU; `refused` gets the others, by path."""
-    for name, following in pooled_units(module):
+        return refused
+    for name, following in links(module):
         pool, unit = module._modules[name], module._modules[following]
-        if reason := exchange_obstacle(pool, unit):
-            if starts_pointwise(unit):
-                refused[f"{path}.{name}".strip(".")] = reason
+        if not isinstance(unit, ConvUnit) or "Pool" not in type(pool).__name__:
             continue
-        conv, *rest = unit
-        linear = [conv]
-        while rest and is_constant_norm(rest[0]):
-            linear.append(rest.pop(0))
-        module._modules[name] = Steps(*linear)
-        module._modules[following] = Steps(pool, *rest)
-
-
-def is_constant_norm(module):
-    """Whether `module` scales and shifts every channel by constants."""
-    return (
-        type(module) is nn.BatchNorm2d
-        and module.running_mean is not None
-        and is_bare(module)
-    )
+        reason = exchange_obstacle(pool, unit)
+        if reason and starts_pointwise(unit):
+            refused[f"{path}.{name}".strip(".")] = reason
+        elif not reason:
+            conv, *rest = unit
+            norms = list(takewhile(is_plain_norm, rest))
+            module._modules[name] = Steps(conv, *norms)
+            module._modules[following] = Steps(pool, *rest[len(norms) :])
+    return refused
 
 
 # Step 3: merge.
@@ -321,13 +298,22 @@ class MergedBranches(nn.Module):
 
     def __init__(self, leading, tails):
         super().__init__()
-        convs = list(leading.values())
-        self.names = list(leading)
+        convs, self.names = list(leading.values()), list(leading)
         self.widths = [conv.out_channels for conv in convs]
-        place = {"device": convs[0].weight.device, "dtype": convs[0].weight.dtype}
-        self.conv = nn.Conv2d(convs[0].in_channels, sum(self.widths), 1, **place)
-        self.conv.weight.data = torch.cat([conv.weight for conv in convs]).detach()
-        self.conv.bias.data = torch.cat([bias(conv) for conv in convs]).detach()
+        weight = torch.cat([conv.weight for conv in convs])
+        self.conv = nn.utils.skip_init(
+            *(nn.Conv2d, weight.shape[1], len(weight), 1),
+            device=weight.device,
+            dtype=weight.dtype,
+        )
+        self.conv.weight.data = weight
+        self.conv.bias.data = torch.cat(
+            [
+                weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias
+                for conv in convs
+            ]
+        )
+        self.conv.requires_grad_(False)
         self.tails = nn.ModuleDict(tails)
 
     def forward(self, x):
@@ -336,11 +322,6 @@ class MergedBranches(nn.Module):
         return torch.cat(
             [tail(starts.get(name, x)) for name, tail in self.tails.items()], 1
         )
-
-
-def bias(conv):
-    """A convolution's bias, zeros where it has none."""
-    return conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias
 
 
 def flat(module):
@@ -358,7 +339,7 @@ def merge_siblings(module):
     own = getattr(type(module), "forward", None)  # a scripted module has none
     if own is not Branches.forward or not is_bare(module):
         return module
-    leading, tails = {}, {}
+    leading, tails = {}, dict(module.items())
     for name, branch in module.items():
         first, *rest = flat(branch) or [None]
         if getattr(first, "inplace", False):
@@ -368,8 +349,6 @@ def merge_siblings(module):
                 rest[0] = copy.copy(rest[0])  # its input is a view of the whole
                 rest[0].inplace = False
             leading[name], tails[name] = first, Steps(*rest)
-        else:
-            tails[name] = branch
     return MergedBranches(leading, tails) if len(leading) > 1 else module
 
 
@@ -382,21 +361,16 @@ def pack_convolutions(module):
     Of a reader's own `nn.Sequential` nobody knows whether it is run as a whole.
     """
     for name, child in list(module._modules.items()):
-        if type(child) is nn.Conv2d and is_plain(child):
+        if (
+            is_plain_conv(child)
+            and child.weight.dtype == torch.float32
+            and child.padding_mode == "zeros"
+            and not isinstance(child.padding, str)
+        ):
             module._modules[name] = PackedConv(child)
     if is_chain(module) and isinstance(module, ConvUnit | Steps):
         for name, following in links(module):
-            conv, relu = map(module._modules.get, (name, following))
+            conv, relu = module._modules[name], module._modules[following]
             if type(conv) is PackedConv and type(relu) is nn.ReLU and is_bare(relu):
                 conv.with_relu = True
                 take_out(module, following)
-
-
-def is_plain(conv):
-    """Whether oneDNN has the convolution as it stands."""
-    return (
-        conv.weight.dtype == torch.float32
-        and is_bare(conv)
-        and conv.padding_mode == "zeros"
-        and not isinstance(conv.padding, str)
-    )

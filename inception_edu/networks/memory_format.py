@@ -11,6 +11,7 @@ from math import prod
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils._pytree import tree_leaves
 
 from inception_edu.networks.copies import independent_copy
 
@@ -73,37 +74,38 @@ def outputs_and_gradients(device, layout):
     return [y.detach(), *(leaf.grad for leaf in (x, wide, narrow, scale, shift))]
 
 
-def accepts_channels_last(model, example):
+def accepts_channels_last(model, images):
     """Whether `model` gives the same for a batch in both layouts: one run of each.
 
     Code that reads strides fails in channels last (`x.view(len(x), -1)` behind a
-    convolution) or gives something else. `example` is `(N, C, H, W)` on the model's
-    device, two images or more. Copies of `model` run, in the mode that it is in: it
-    stays as it was, and so does the random state. False too where it does not run, or
-    cannot be copied.
+    convolution) or gives something else. `images` are `(N, C, H, W)` on the model's
+    device, two or more. Copies of `model` run, in the mode that it is in: it stays as
+    it was. False too where it does not run, or cannot be copied.
     """
-    if example.dim() != 4:
+    if images.dim() != 4:
         return False
     try:
         last = independent_copy(model)
         lay_out(last, torch.channels_last)
     except Exception:  # a model that cannot be copied
         return False
-    image = example.contiguous(memory_format=torch.channels_last)
-    return same_outputs(model, last, example, image)
+    return same_outputs(model, last, images, torch.channels_last)
 
 
 @torch.no_grad()
-def same_outputs(model, other, example, others_example=None):
-    """Whether copies of the two give the same for the same images, random state too."""
-    images = example if others_example is None else others_example
-    devices = [] if example.device.type == "cpu" else [example.device]
-    outputs = []
+def same_outputs(model, other, images, layout=torch.contiguous_format):
+    """Whether copies of the two give the same; `other` gets the images in `layout`.
+
+    Both draw the same random numbers, and the random state is restored.
+    """
+    devices, outputs = [] if images.device.type == "cpu" else [images.device], []
+    others = images.contiguous(memory_format=layout)
     try:
-        for network, batch in ((model, example), (other, images)):
-            random = torch.random.fork_rng(devices, device_type=example.device.type)
+        for network, batch in ((model, images), (other, others)):
+            random = torch.random.fork_rng(devices, device_type=images.device.type)
             with random, redirect_stdout(None):
-                outputs.append(tensors(independent_copy(network)(batch)))
+                output = independent_copy(network)(batch)
+            outputs.append([t for t in tree_leaves(output) if torch.is_tensor(t)])
     except Exception:  # whatever it raises: torch's own, or of an assert in its code
         return False
     expected, found = outputs
@@ -115,16 +117,6 @@ def lay_out(model, layout):
     for tensor in (*model.parameters(), *model.buffers()):
         if tensor.dim() == 4:
             tensor.data = tensor.data.contiguous(memory_format=layout)
-
-
-def tensors(value):
-    """The tensors in a model's output: itself, or those of a tuple, list or dict."""
-    if isinstance(value, torch.Tensor):
-        return [value]
-    parts = value.values() if isinstance(value, dict) else value
-    if isinstance(value, dict | tuple | list):
-        return [tensor for part in parts for tensor in tensors(part)]
-    return []
 
 
 def close(one, other):
@@ -149,21 +141,16 @@ def reads_no_strides(module):
     return is_bare(module) and home.startswith(("torch.nn.", "inception_edu."))
 
 
-def image_for(model, device):
+def example_for(model, device):
     """Two images that `model` takes, of the first size that it runs on; or None."""
-    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
-    if not convolutions or device.type == "meta":
+    first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+    if first is None or device.type == "meta":
         return None
-    first = convolutions[0]
     own = getattr(model, "input_size", None)
     for size in (own, *SIZES) if isinstance(own, int) else SIZES:
         shape = 2, first.in_channels, size, size
-        image = torch.arange(prod(shape)).sin().reshape(shape)
-        image = image.to(device, first.weight.dtype)
-        try:
-            with torch.no_grad(), redirect_stdout(None):
-                independent_copy(model)(image)
-        except Exception:  # a size that it does not take
-            continue
-        return image
+        images = torch.arange(prod(shape)).sin().reshape(shape)
+        images = images.to(device, first.weight.dtype)
+        if same_outputs(model, model, images):
+            return images
     return None
