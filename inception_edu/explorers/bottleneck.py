@@ -9,6 +9,7 @@ numbers, so the k x k reads at most r independent mixtures of the in channels.
 from inception_edu.explorers.controls import Choice, Picture, Range, Steps
 from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, round_up, short, times
 from inception_edu.figures.svg import Drawing
+from inception_edu.text import percent
 
 # Close together where the question is decided, and neighbors on the slider.
 WIDTHS = [1, 2, 4, 8, 12, 16, 24, 32, 40, 48, 64, 80, 96, 112, 128, 144, 152, 160]
@@ -75,7 +76,7 @@ def what_passes(width, channels):
     share = width / channels
     return (
         f"At most {width} of {channels} independent directions pass at each position "
-        f"({share:.0%})."
+        f"({percent(share)})."
     )
 
 

@@ -107,7 +107,7 @@ def draw(state):
         f"Pooling first costs {short(pool.macs)} MACs and leaves {pool.sizes[1]:,} "
         f"values to the convolution; convolving first costs {short(convolve.macs)}, "
         f"{times(convolve.macs / pool.macs)} as much; in parallel it is "
-        f"{short(both.macs)}, {100 * both.macs / pool.macs:.3g}% of pooling first."
+        f"{short(both.macs)}, {100 * both.macs / pool.macs:.3g} % of pooling first."
     )
     sheet = Drawing(SHEET, 426)
     most = round_up(max(size for way in three for size in way.sizes))
@@ -183,7 +183,7 @@ def draw_costs(sheet, three, kernel):
     plot.axes("MACs", grid="x")
     for i, way in enumerate(three):
         ratio = way.macs / three[0].macs
-        compared = times(ratio) if ratio > 1 else f"{100 * ratio:.3g}%"
+        compared = times(ratio) if ratio > 1 else f"{100 * ratio:.3g} %"
         value = f"{short(way.macs)}, {compared}" if i else short(way.macs)
         parts = [(way.macs, kernel, f"{way.name}: {way.macs:,} MACs")]
         plot.bar(i, parts, way.name, value)

@@ -34,6 +34,7 @@ from inception_edu.figures.plot import (
 )
 from inception_edu.figures.svg import Drawing, Strokes, color
 from inception_edu.figures.theme import kernel_name
+from inception_edu.text import percent
 
 RING = 3  # cells of padding drawn around the input: half of a 7x7
 WEIGHT = 7  # pixels of a weight in a drawn kernel
@@ -96,7 +97,7 @@ def in_weights(plan, channels):
     if plan == f"{side}x{side}":
         return f"{what}: {times(side**2 / 9)} a 3x3"
     same = " with as many outputs" if len(PLANS[plan].branches) > 1 else ""
-    return f"{what}: {saving(plan):.1%} less than a {side}x{side}{same}"
+    return f"{what}: {percent(saving(plan), 1)} less than a {side}x{side}{same}"
 
 
 def in_influence(field, seen, weights):

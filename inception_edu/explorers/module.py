@@ -20,6 +20,7 @@ from inception_edu.figures.plot import (
     times,
 )
 from inception_edu.figures.svg import Drawing
+from inception_edu.text import percent
 
 COLUMNS = ("1x1", "3x3 reduce", "3x3", "5x5 reduce", "5x5", "pool proj")
 VERSIONS = ("naive", "reduced")
@@ -264,7 +265,7 @@ def draw_costs(sheet, state, pair):
             ]
             stacked_bar(sheet, plot.x, y, 13, scale, parts)
             cost, whole = sum(part[0] for part in parts), module.cost(amount)
-            value = short(cost) if bold else f"{short(cost)} ({cost / whole:.0%})"
+            value = short(cost) if bold else f"{short(cost)} ({percent(cost / whole)})"
             tag = module.version
             if state["beside"] in PRESETS:
                 tag = "own" if module.widths == OWN else module.widths

@@ -59,8 +59,7 @@ class Figure:
         return f"{home.title}, {self.place} ({home.where})"
 
     def __str__(self):
-        unit = self.unit if self.unit == "%" else f" {self.unit}".rstrip()
-        text = f"{self.network}, {self.what}: {self.value:.12g}{unit}"
+        text = f"{self.network}, {self.what}: {self.value:.12g} {self.unit}".rstrip()
         setting = [f"{self.models} models"] if self.models > 1 else []
         if self.crops:
             setting.append(f"{self.crops} crop{'s' if self.crops > 1 else ''}")

@@ -15,6 +15,7 @@ from torch import nn
 
 from inception_edu.cost import trace
 from inception_edu.files import atomic_write
+from inception_edu.text import percent
 from inception_edu.training.cache import data_folder
 from inception_edu.training.data import digits_at_scale
 from inception_edu.training.loop import fit
@@ -60,7 +61,7 @@ class Entry:
         return 100 * sum(self.by_scale.values()) / len(self.by_scale)
 
     def __str__(self):
-        shares = "".join(f"{share:8.0%}" for share in self.by_scale.values())
+        shares = "".join(f"{percent(share):>8}" for share in self.by_scale.values())
         return (
             f"{self.name[:21]:22}{self.score:7.1f}{self.macs / 1e6:8.2f}{shares}"
             f"{self.seed:6}"

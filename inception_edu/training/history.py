@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from inception_edu.files import atomic_write
+from inception_edu.text import percent
 from inception_edu.training.recipes import Change, Recipe
 
 COLUMNS = ("epoch", "loss", "train_accuracy", "accuracy", "seconds")
@@ -64,13 +65,13 @@ class History:
         if not self.epoch:
             return f"{start}: interrupted before the first step"
         scales = ", ".join(
-            f"{scale} px: {share:.0%}"
+            f"{scale} px: {percent(share)}"
             for scale, share in self.accuracy_by_scale.items()
         )
         return (
             f"{start}: {self.epoch[-1]:.3g} of {self.epochs} epochs"
             f"{' (interrupted)' if self.interrupted else ''}, test accuracy "
-            f"{self.accuracy[-1]:.0%}{f' ({scales})' if scales else ''}"
+            f"{percent(self.accuracy[-1])}{f' ({scales})' if scales else ''}"
         )
 
     def __repr__(self):

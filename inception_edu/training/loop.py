@@ -11,6 +11,7 @@ from torch import nn
 from inception_edu.networks import create_model
 from inception_edu.networks.copies import refuse_lazy
 from inception_edu.networks.memory_format import preferred_memory_format
+from inception_edu.text import percent
 from inception_edu.training import recipes
 from inception_edu.training.average import Average
 from inception_edu.training.batches import batch_count, batches
@@ -244,7 +245,7 @@ class Training:
                     save_checkpoint(self.state(), checkpoint)
                 bar.set_postfix_str(
                     f"loss {self.history.loss[-1]:.2f}, "
-                    f"test accuracy {self.history.accuracy[-1]:.0%}"
+                    f"test accuracy {percent(self.history.accuracy[-1])}"
                 )
                 if callback is not None and is_false(callback(self.history)):
                     self.history.interrupted = self.done < self.epochs
@@ -271,7 +272,7 @@ class Training:
                 loss, accuracy = tally.read()
                 self.check_finite(loss)
                 bar.set_postfix_str(
-                    f"loss {loss:.2f}, accuracy {accuracy:.0%}", refresh=False
+                    f"loss {loss:.2f}, accuracy {percent(accuracy)}", refresh=False
                 )
         self.check_finite(tally.read()[0])
 

@@ -71,7 +71,7 @@ def test_320_to_640_from_35_to_17():
     assert grid_reduction.draw(START).summary == (
         "Pooling first costs 532.7 M MACs and leaves 92,480 values to the "
         "convolution; convolving first costs 2.26 G, 4.24 times as much; in parallel "
-        "it is 266.3 M, 50% of pooling first."
+        "it is 266.3 M, 50 % of pooling first."
     )
 
 
@@ -91,5 +91,5 @@ def test_the_parallel_way_needs_channels_to_add():
         explorer.values = {"in_channels": 640, "out_channels": 320}
     explorer.values = {"in_channels": 624}
     # 17^2 x 9 x 624 x 16; 16 of 640 channels
-    assert explorer.summary.endswith("it is 26.0 M, 2.5% of pooling first.")
+    assert explorer.summary.endswith("it is 26.0 M, 2.5 % of pooling first.")
     assert "conv 3x3/2: 16" in explorer.svg

@@ -163,7 +163,7 @@ def test_top_1_error_is_above_top_5_error():
 def test_a_figure_prints_with_its_source():
     figure = papers.figure("going-deeper/table-3/1-model-1-crop")
     assert str(figure) == (
-        "GoogLeNet, top-5 error: 10.07% (1 crop, 50,000 (ILSVRC-2014 validation))\n"
+        "GoogLeNet, top-5 error: 10.07 % (1 crop, 50,000 (ILSVRC-2014 validation))\n"
         "  Going deeper with convolutions, table 3 (arXiv 1409.4842v1, CVPR 2015)"
     )
 

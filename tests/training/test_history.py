@@ -25,8 +25,8 @@ def history():
 
 def test_the_summary_is_one_line_of_whole_per_cents(history):
     assert history.summary == (
-        "mini_v3, recipe v3, seed 3: 2 of 2 epochs, test accuracy 88% "
-        "(10-15 px: 60%, 16-23 px: 98%)"
+        "mini_v3, recipe v3, seed 3: 2 of 2 epochs, test accuracy 88 % "
+        "(10-15 px: 60 %, 16-23 px: 98 %)"
     )
     assert repr(history) == f"<History {history.summary}>"
 
@@ -40,7 +40,7 @@ def test_an_interrupted_part_of_an_epoch_shows(history):
 def test_what_the_device_changed_is_noted(history):
     history.notes.append("out of memory in epoch 1: each batch is computed in 2 parts")
     assert repr(history).endswith(
-        "(10-15 px: 60%, 16-23 px: 98%); " + history.notes[0] + ">"
+        "(10-15 px: 60 %, 16-23 px: 98 %); " + history.notes[0] + ">"
     )
 
 
