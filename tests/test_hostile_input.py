@@ -801,11 +801,6 @@ EXPLORERS = {
         ValueError,
         "frames=3 must be True, False, or a dict of values by control",
     ),
-    "a network without layers": (
-        lambda _: ie.explore.network(nn.Identity()),
-        ValueError,
-        "your model has no layer that could be shown",
-    ),
     "a list of trainings": (
         lambda _: ie.explore.training([History("m")]),
         TypeError,

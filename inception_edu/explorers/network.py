@@ -7,10 +7,8 @@ draws them.
 
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from typing import NamedTuple
 
-from inception_edu.explorers import make
 from inception_edu.explorers.controls import (
     Check,
     Choice,
@@ -24,7 +22,6 @@ from inception_edu.explorers.network_modules import (
     NAMES,
     PRINTED,
     SIZES,
-    Own,
     compose,
     counts_of,
     grid_name,
@@ -48,7 +45,7 @@ from inception_edu.explorers.network_picture import (
 from inception_edu.figures.plot import NOTE, SHEET, round_up, times
 from inception_edu.figures.svg import Drawing
 
-OWN, NOTHING = "yours", "nothing"
+NOTHING = "nothing"
 LARGEST = "largest first"
 STEPS = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)  # of an axis's end
 QUESTION = "Where do parameters, MACs and memory lie, and how many A, B, C?"
@@ -144,7 +141,7 @@ def opened(network, state):
     return Table(f"of one {module.name}, by layer", 134, rows)
 
 
-def networks(state, own=None):
+def networks(state):
     """The one or two `Network`s that a state shows.
 
     The second has its published counts, and its own input size unless the first was
@@ -152,27 +149,21 @@ def networks(state, own=None):
     """
     name, size = state["network"], state["size"]
     counts = tuple(state[letter] for letter in LETTERS)
-    found = [network_of(name, size, counts, own)]
+    found = [network_of(name, size, counts)]
     other = state["beside"]
     if other != NOTHING:
-        counts, side = counts_of(other), side_of(other, own)
-        if size == side_of(name, own):
+        counts, side = counts_of(other), stored()[other]["input_size"]
+        if size == stored()[name]["input_size"]:
             size = side
         try:
-            found.append(network_of(other, size, counts, own))
+            found.append(network_of(other, size, counts))
         except ValueError:
-            found.append(network_of(other, side, counts, own))
+            found.append(network_of(other, side, counts))
     return found
 
 
-def network_of(name, size, counts, own):
-    modules = own.modules(size) if name == OWN else published(name, size)
-    return Network(name, size, counts, compose(name, modules, counts))
-
-
-def side_of(name, own):
-    """The input size that a network starts on."""
-    return own.start if name == OWN else stored()[name]["input_size"]
+def network_of(name, size, counts):
+    return Network(name, size, counts, compose(name, published(name, size), counts))
 
 
 def summary_of(pair):
@@ -223,7 +214,7 @@ def as_published(network):
     """The same network with its own counts, which every axis has room for."""
     if network.name not in COUNTS:
         return network
-    return network_of(network.name, network.size, counts_of(network.name), None)
+    return network_of(network.name, network.size, counts_of(network.name))
 
 
 def axis_end(groups, amount):
@@ -242,9 +233,9 @@ def open_module(state, pair):
     return (module, entering) if Inside(module).fits else None
 
 
-def draw(state, own=None):
+def draw(state):
     """The picture of a state, with its totals in the summary."""
-    amount, pair = state["show"], networks(state, own)
+    amount, pair = state["show"], networks(state)
     usual = [as_published(network) for network in pair]
     line, tables = summary_of(pair), tables_of(state, pair)
     sheet = Drawing(SHEET, 0)
@@ -285,7 +276,7 @@ def draw(state, own=None):
     return Picture(sheet.svg(f"Network to scale: {line}", listed), line)
 
 
-def adjust(values, changed, named, own=None):
+def adjust(values, changed, named):
     """A network brings its own counts and size; another stage closes the module.
 
     A stage or module beyond the last is the last.
@@ -293,12 +284,12 @@ def adjust(values, changed, named, own=None):
     if "network" in changed:
         name = values["network"]
         fresh = dict(zip(LETTERS, counts_of(name), strict=True))
-        fresh |= {"size": side_of(name, own), "stage": 0, "module": 0}
+        fresh |= {"size": stored()[name]["input_size"], "stage": 0, "module": 0}
         values |= {key: value for key, value in fresh.items() if key not in named}
     if "stage" in changed and "module" not in named:
         values["module"] = 0
     try:
-        (network,) = networks(values | {"beside": NOTHING}, own)
+        (network,) = networks(values | {"beside": NOTHING})
     except ValueError:
         return values  # draw says why there is no such network
     runs = stages(network.modules)
@@ -321,36 +312,3 @@ def inactive(values):
     if values["module"] and values["beside"] == NOTHING:
         found["order"] = "layers stand as they run"
     return found
-
-
-def controls_for(own):
-    """The controls, with "yours" first and as many stages as it has."""
-    runs = stages(own.modules(own.start))
-    sizes = sorted({*SIZES, own.start})
-    deep, many = max(16, len(runs)), max(24, *(len(run) for _, run in runs))
-    yours = {OWN: OWN}
-    fresh = {
-        "network": {"values": yours | LABELS, "value": OWN},
-        "beside": {"values": {NOTHING: NOTHING} | yours | LABELS},
-        "size": {"values": sizes, "value": own.start},
-        "stage": {"maximum": deep},
-        "module": {"maximum": many},
-    } | {letter: {"value": 0} for letter in LETTERS}
-    return [replace(control, **fresh.get(control.name, {})) for control in CONTROLS]
-
-
-def network(model=None, input_shape=None, **options):
-    """The network explorer; `start={"network": "googlenet"}` opens another network.
-
-    `model`: a model or a `Trace` of your own, added to the networks as "yours" and
-    shown first; `input_shape` is what the model takes, (1, 3, 224, 224) unless it
-    knows better. `options` are those of `Explorer`: start, sweep, frames.
-    """
-    if model is not None:
-        own = Own(model, input_shape)
-        options |= {
-            "controls": controls_for(own),
-            "draw": partial(draw, own=own),
-            "adjust": partial(adjust, own=own),
-        }
-    return make("network", **options)

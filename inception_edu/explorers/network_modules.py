@@ -75,61 +75,6 @@ class Module:
         return f"{self.name} x{self.count}" if self.count > 1 else self.name
 
 
-class Own:
-    """A model or a trace of the reader's own, measured once for each input size.
-
-    `side` is None where it has one shape only: a trace, or an input that is no
-    square. `start` is the entry of `SIZES` that it starts on.
-    """
-
-    def __init__(self, model, input_shape):
-        import torch
-
-        from inception_edu.cost import Trace
-
-        if isinstance(model, Trace):
-            self.model, self.shape, self.side = model, model.input_shape, None
-        elif isinstance(model, torch.nn.Module):
-            side = getattr(model, "input_size", 224)
-            self.model, self.shape = model, tuple(input_shape or (1, 3, side, side))
-            square = len(self.shape) == 4 and self.shape[2] == self.shape[3]
-            self.side = self.shape[2] if square else None
-        else:
-            raise TypeError(
-                f"network takes a model or its trace, got {model!r}; for one of the "
-                'family write network(start={"network": "googlenet"})'
-            )
-        long = max(self.shape[2:], default=224)
-        self.start = self.side or min(SIZES, key=lambda size: abs(size - long))
-        self.found = {}
-        self.modules(self.start)
-
-    def modules(self, size):
-        """Its modules on an input of `size`; ValueError in words if it has none."""
-        if self.side is None and size != self.start:
-            raise ValueError(
-                f"yours was measured on {grid_name(self.shape)} only: put the input "
-                f"back to {self.start}, or pass the model and a square input_shape"
-            )
-        if size not in self.found:
-            self.found[size] = modules_of(self.measure(size))
-            if not self.found[size]:
-                raise ValueError("your model has no layer that could be shown")
-        return self.found[size]
-
-    def measure(self, size):
-        from inception_edu.cost import Trace, trace
-
-        if isinstance(self.model, Trace):
-            return self.model
-        shape = (*self.shape[:2], size, size) if self.side else self.shape
-        try:
-            return trace(self.model, shape)
-        except Exception as problem:
-            side = grid_name(shape[1:])
-            raise ValueError(f"your model cannot take {side}: {problem}") from problem
-
-
 @cache
 def stored():
     """`{name: {"input_size", "min_size", "sizes": {size: modules}}}`, as lists."""

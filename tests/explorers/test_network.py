@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from torch import nn
 
 import inception_edu as ie
 from experiments import network_tables
@@ -22,12 +21,10 @@ from inception_edu.explorers.network import (
 from inception_edu.explorers.network_modules import (
     COUNTS,
     PRINTED,
-    Own,
     receptive_field,
 )
 from inception_edu.explorers.network_picture import Inside
 from inception_edu.explorers.panel import MOST_FRAMES
-from inception_edu.text import short
 
 DATA = Path(__file__).parents[1] / "data" / "module_costs.csv"
 START = {control.name: control.value for control in CONTROLS}
@@ -327,73 +324,3 @@ def test_a_frame_is_stored_for_every_network():
     explorer = ie.explore.network(frames=True)
     assert len(explorer._frames) == 21 <= MOST_FRAMES
     assert sum(len(frame[1]) for frame in explorer._frames) < 400_000
-
-
-# A model of the reader's own.
-
-
-def small():
-    return nn.Sequential(
-        nn.Conv2d(3, 8, 3, stride=2, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(8, 8, 3, padding=1),
-        nn.Conv2d(8, 8, 3, padding=1),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(8, 10),
-    )
-
-
-def test_a_model_of_ones_own_by_hand():
-    """224 = 3x8x9 + 8, twice 584 = 8x8x9 + 8, 90; weights x 32x32, 16x16 twice."""
-    explorer = ie.explore.network(small(), (1, 3, 64, 64))
-    macs = 32 * 32 * (216 + 2 * 576) + 80
-    (yours,) = networks(explorer.state, Own(small(), (1, 3, 64, 64)))
-    assert total(yours.modules, "macs") == macs
-    assert total(yours.modules, "params") == 224 + 2 * 584 + 90
-    assert explorer.summary.startswith("yours at 64x64: 1.48 k parameters, 1.40 M MACs")
-    assert "2 to 3" in explorer.svg  # the two equal layers, as one run
-    explorer.values = {"size": 32}
-    assert "350.3 k MACs" in explorer.summary  # 16 x 16 x (216 + 2 x 576) + 80
-    explorer.values = {"beside": "googlenet", "size": 224}
-    assert "googlenet at 224x224 has" in explorer.summary
-
-
-def test_a_trace_of_ones_own_keeps_its_shape():
-    trace = ie.trace(small(), (1, 3, 40, 70))
-    explorer = ie.explore.network(trace)
-    assert f"{short(trace.macs)} MACs" in explorer.summary
-    assert "20x35" in explorer.svg
-    with pytest.raises(ValueError, match="1x3x40x70 only"):
-        explorer.values = {"size": 128}
-
-
-def test_a_model_changed_since_is_measured_anew():
-    model = small()
-    before = ie.explore.network(model).summary
-    model[6] = nn.Linear(8, 20)
-    assert ie.explore.network(model).summary != before
-
-
-def test_a_model_without_images_and_one_of_many_layers():
-    words = nn.Sequential(nn.Embedding(50, 16), nn.Linear(16, 16), nn.Linear(16, 4))
-    trace = ie.trace(words, (1, 12), dtype=torch.long)
-    assert f"{short(trace.macs)} MACs" in ie.explore.network(trace).summary
-    long = nn.Sequential(
-        *(nn.Conv2d(3, 3, 1 + 2 * (i % 2), 1, i % 2) for i in range(60))
-    )
-    explorer = ie.explore.network(long, (1, 3, 32, 32))
-    explorer.values = {"stage": 1}
-    assert "and 37 more" in explorer.svg
-
-
-def test_what_is_no_model_is_refused_in_words():
-    with pytest.raises(TypeError, match="takes a model or its trace, got 'googlenet'"):
-        ie.explore.network("googlenet")
-    with pytest.raises(ValueError, match="cannot take 4x32x32"):
-        ie.explore.network(small(), (1, 4, 32, 32))
-    picky = ie.explore.network(
-        nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 2)), (1, 3, 32, 32)
-    )
-    with pytest.raises(ValueError, match="your model cannot take 3x64x64"):
-        picky.values = {"size": 64}
