@@ -66,8 +66,8 @@ CONTROLS = [
     Choice("beside", "compare with", {NOTHING: NOTHING} | LABELS, NOTHING),
     Choice("show", "show", SHOWN, "macs"),
     Choice("order", "rows", ["as they run", LARGEST], "as they run"),
-    Range("stage", "open stage", 0, 16, 1, 0),
-    Range("module", "open module", 0, 24, 1, 0),
+    Range("stage", "open stage", 0, 8, 1, 0),
+    Range("module", "open module", 0, 6, 1, 0),
     Check("same_scale", "both on one scale", True),
 ]
 
@@ -222,6 +222,14 @@ def axis_end(groups, amount):
     return round_up(max(total(modules, amount) for modules in groups), STEPS)
 
 
+def axis_ends(pair, amount):
+    """Where the axis of each network ends: it has room for the published counts."""
+    return [
+        axis_end([network.modules, as_published(network).modules], amount)
+        for network in pair
+    ]
+
+
 def open_module(state, pair):
     """`(module, its input's channels)` of an open module that fits, else None."""
     if not state["module"] or len(pair) > 1:
@@ -236,15 +244,11 @@ def open_module(state, pair):
 def draw(state):
     """The picture of a state, with its totals in the summary."""
     amount, pair = state["show"], networks(state)
-    usual = [as_published(network) for network in pair]
     line, tables = summary_of(pair), tables_of(state, pair)
     sheet = Drawing(SHEET, 0)
     note = "A block is as wide as its cost, as high as its grid (log), its side above."
     sheet.fitted_text(0, 14, note, SHEET, NOTE, fill="muted")
-    ends = [
-        axis_end([network.modules, whole.modules], amount)
-        for network, whole in zip(pair, usual, strict=True)
-    ]
+    ends = axis_ends(pair, amount)
     high, top = (84, 22) if len(pair) == 1 else (60, 22)
     for network, end in zip(pair, ends, strict=True):
         end = max(ends) if state["same_scale"] else end
@@ -261,7 +265,7 @@ def draw(state):
     else:
         rows = [row.modules for table in tables for row in table.rows]
         with suppress(ValueError):  # it has no such stage
-            rows += [row.modules for row in opened(usual[0], state).rows]
+            rows += [row.modules for row in opened(as_published(pair[0]), state).rows]
         draw_tables(sheet, foot - 14, pair, tables, amount, axis_end(rows, amount))
         foot += max(len(shortened(table.rows)) for table in tables) * ROW
     sheet.height = max(400, draw_legend(sheet, foot + 16, pair, amount))
@@ -305,10 +309,23 @@ def inactive(values):
     if values["network"] not in COUNTS:
         reason = f"{values['network']} has no A, B, C"
         found |= dict.fromkeys(LETTERS, reason)
-    if values["beside"] == NOTHING:
-        found["same_scale"] = "only one network is shown"
     if not values["stage"]:
         found["module"] = "open a stage first"
-    if values["module"] and values["beside"] == NOTHING:
+    try:
+        pair = networks(values)
+    except ValueError:
+        return found  # draw says why there is no such network
+    alone, amount = len(pair) == 1, values["show"]
+    if alone:
+        found["same_scale"] = "only one network is shown"
+    elif len(set(axis_ends(pair, amount))) == 1:
+        found["same_scale"] = "both have one scale already"
+    costs = [
+        [total(row.modules, amount) for row in table.rows]
+        for table in tables_of(values | {"order": None}, pair)
+    ]
+    if alone and values["module"]:
         found["order"] = "layers stand as they run"
+    elif costs == [sorted(column, reverse=True) for column in costs]:
+        found["order"] = "the largest stand first already"
     return found
