@@ -36,11 +36,15 @@ def place_labels(spots, box, lines=()):
     where that leaves one, any line. A label that is far is joined to its mark.
     All arguments are tuples.
     """
+    # Logarithms and sums differ in the last digit between platforms; a page and a
+    # notebook must not take that for a nearer place.
+    spots = [(name, round(x, 1), round(y, 1)) for name, x, y in spots]
+    lines = [[(round(x, 1), round(y, 1)) for x, y in line] for line in lines]
     marks = [(x - 12, y - 12, x + 12, y + 12) for _, x, y in spots]
     drawn = [piece for start, end in lines for piece in _along(start, end)]
     labels, placed = [], {}
     for name, x, y in sorted(spots, key=lambda spot: (-_crowd(spot, spots), spot)):
-        wide = text_width(name, SIZE, bold=True)
+        wide = round(text_width(name, SIZE, bold=True), 1)
         for boxes in (_around(x, y, wide), _anywhere(box, wide)):
             free = [b for b in boxes if _is_in(b, box) and not _hits(b, marks + labels)]
             if free:
@@ -50,7 +54,7 @@ def place_labels(spots, box, lines=()):
         others = labels + [
             (a - 5, b - 5, a + 5, b + 5) for other, a, b in spots if other != name
         ]
-        best = min(free, key=lambda b: _ugliness(b, (x, y), others, drawn))
+        best = min(free, key=lambda b: round(_ugliness(b, (x, y), others, drawn), 3))
         end = _nearest(best, x, y)
         is_far = abs(end[0] - x) + abs(end[1] - y) > 16
         labels.append(best)
