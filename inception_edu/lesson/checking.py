@@ -15,7 +15,7 @@ from inception_edu.cards import Card
 from inception_edu.cards import show as show_card
 from inception_edu.lesson.compare import show
 from inception_edu.lesson.errors import NotAttempted, Problem, brief, is_stub
-from inception_edu.lesson.exercise import Case
+from inception_edu.lesson.exercise import Case, Exercise, Mistake
 from inception_edu.lesson.guard import SECONDS, guarded
 
 WIDTH = 78
@@ -74,42 +74,40 @@ def explain(exercise, results):
     if not failed:
         return ""
 
-    def explains(mistake, hint=None):
-        if isinstance(mistake, list):  # variants with one hint
-            return any(explains(one, hint) for one in mistake)
-        return all(
-            (one.problem and one.problem.hint == hint)
-            or exercise.makes(mistake, one.case, one)
-            for one in results
+    def explains(variants, hint=None):
+        return any(
+            all(
+                (one.problem and one.problem.hint == hint)
+                or exercise.makes(mistake, one)
+                for one in results
+            )
+            for mistake in variants
         )
 
     known = {} if any(one.problem.right for one in failed) else exercise.mistakes
-    for hint, mistake in known.items():
-        if explains(mistake, hint):
+    for hint, variants in known.items():
+        if explains(variants, hint):
             return hint
     facts = {result.problem.hint for result in failed}
     if len(facts) == 1 and "" not in facts:
         return facts.pop()
-    pairs = combinations(known.items(), 2)
     both = [
         f"two things: {one}; and {other}"
-        for (one, first), (other, second) in pairs
-        if (mistake := merged(first, second)) and explains(mistake)
+        for (one, first), (other, second) in combinations(known.items(), 2)
+        if explains(merged(first, second))
     ]
     return both[0] if len(both) == 1 else ""
 
 
 def merged(first, second):
-    """Two mistakes at once, None if they do not go together."""
-    if not (isinstance(first, dict) and isinstance(second, dict)):
-        return None
-    shared = first.keys() & second.keys()
-    if shared - {"linear"} or {"act", "join"} & (first.keys() | second.keys()):
-        return None
-    both = first | second
-    if shared:
-        both["linear"] = first["linear"] + second["linear"]
-    return both
+    """Two mistakes at once, as a list of one; none if they do not go together."""
+    if len(first) != 1 or len(second) != 1:
+        return []
+    (first,), (second,) = first, second
+    if first.function or second.function or {"act", "join"} & {*first.net, *second.net}:
+        return []
+    linear = first.net.get("linear", ()) + second.net.get("linear", ())
+    return [Mistake(first.edits + second.edits, net={"linear": linear})]
 
 
 @dataclass(frozen=True)
@@ -270,7 +268,8 @@ class Check:
         if not self._known:
             home = "inception_edu.lesson.exercises"
             parts = [importlib.import_module(f"{home}.{part}") for part in LIBRARY]
-            found = [exercise for part in parts for exercise in part.EXERCISES]
+            values = [value for part in parts for value in vars(part).values()]
+            found = [one for one in values if isinstance(one, Exercise)]
             found.sort(key=lambda exercise: exercise.lesson)
             self._known = {exercise.name: exercise for exercise in found}
         return self._known

@@ -8,7 +8,9 @@ must agree, so any way of writing the module is right.
 
 import copy
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache, partial
 from itertools import islice
 
 import torch
@@ -16,12 +18,13 @@ from torch import nn
 
 from inception_edu.lesson.compare import show, tensor_difference, unchanged
 from inception_edu.lesson.errors import Problem
-from inception_edu.lesson.exercise import Exercise, run
-from inception_edu.lesson.module_mistakes import common_mistakes, join, run_branches
+from inception_edu.lesson.exercise import Exercise, exercise, known_mistakes, run
+from inception_edu.lesson.module_mistakes import common_mistakes
 from inception_edu.lesson.recorder import Recorder, leaves, noise, randomize
 from inception_edu.lesson.reference import Net, arrangements, near_misses
 
 GRADIENT_TOLERANCE = 1e-3  # of the gradient's norm
+NOT_HERE = (RuntimeError, ValueError, IndexError, Problem)  # a mistake without sense
 
 
 @dataclass
@@ -36,26 +39,31 @@ class Pass:
     displaced: bool  # a batch norm does not follow a layer directly
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ModuleExercise(Exercise):
     """The candidate is a class or function that builds an `nn.Module`.
 
-    `layers(*args)` names the convolutions: label -> (out, in, height, width).
-    `right(x, net, *args)` computes the answer, where `net(x, label)` is the
-    candidate's own layer with its ReLU; it returns a tensor, or a dict of functions,
-    one for each of `branches`, to be concatenated. `norms` maps labels to whether
-    batch norm is asked for; it is free for the others. `note_on_norms` is shown with
-    a right answer that has batch norm.
+    `right(x, net, *args)` computes the answer, where `net` (see `Net`) calls the
+    candidate's own layers. `note_on_norms` is shown with a right answer that has
+    batch norm.
     """
 
-    layers: object = None
-    branches: tuple = ()
-    norms: dict = field(default_factory=dict)
-    note_on_norms: str = ""
     tolerance: float = 1e-4
+    note_on_norms: str = ""
 
-    def __post_init__(self):
-        self.mistakes.update(common_mistakes(self))
+    OWN = 2
+
+    @property
+    def mistakes(self):
+        return all_mistakes(self)
+
+    def shapes(self, case, function=None):
+        """The `Net` that notes the shapes of the layers and the names of branches."""
+        net = Net()
+        with torch.no_grad():
+            image = torch.empty(case.image, device="meta")
+            (function or self.right)(image, net, *case.args)
+        return net
 
     # ---- what the candidate does
 
@@ -70,13 +78,14 @@ class ModuleExercise(Exercise):
             )
         args = copy.deepcopy(case.args)
         module = checked_module(run(candidate, args, self.call))
-        with torch.no_grad(), Recorder() as recorder:  # lazy layers get their weights
-            try:
+        recorder = Recorder()
+        try:
+            with torch.no_grad(), recorder:  # lazy layers get their weights
                 self.forward(module.eval(), case)
-            except Problem as problem:
-                shapes = self.layers(*case.args)
-                problem.hint = near_misses(shapes, recorder.layers) or problem.hint
-                raise
+        except Problem as problem:
+            shapes = self.shapes(case).shapes
+            problem.hint = near_misses(shapes, recorder.layers) or problem.hint
+            raise
         if not unchanged(case.args, args):
             raise Problem(
                 "the inputs were changed",
@@ -193,12 +202,10 @@ class ModuleExercise(Exercise):
 
     def compare(self, case, passed):
         """The Problem with a pass, or None; the first fused arrangement that fits."""
-        problems = []
-        for fused in arrangements(passed.layers, self.layers(*case.args)):
+        problems, shapes = [], self.shapes(case).shapes
+        for fused in arrangements(passed.layers, shapes):
             try:
-                problem = self.compare_with(
-                    case, passed, Net(self, case, passed, fused)
-                )
+                problem = self.compare_with(case, passed, Net(passed, shapes, fused))
             except Problem as missing:
                 problem = missing
             if problem is None:
@@ -209,11 +216,9 @@ class ModuleExercise(Exercise):
     def compare_with(self, case, passed, net):
         image = noise_image(case).requires_grad_()
         with torch.enable_grad():
-            outputs = self.right(image, net, *case.args)
-            branches = run_branches(outputs)
-            expected = join(branches)
+            expected = self.right(image, net, *case.args)
         if gap := tensor_difference(expected, passed.output, self.tolerance):
-            return self.located(gap, branches, expected, passed)
+            return self.located(gap, net.branches, expected, passed)
         if left := [i for i in range(len(passed.layers)) if i not in net.labels]:
             return Problem(f"one layer too many: {passed.layers[left[0]]}")
         return self.compare_gradients(passed, net, image, expected)
@@ -254,33 +259,41 @@ class ModuleExercise(Exercise):
             hint = "batch norm follows its convolution directly, before the ReLU"
         return Problem(gap.what, hint, expected=gap.expected, found=gap.found)
 
-    def answer(self, case, mistake=None):
+    def answer(self, case, function=None):
         return None  # depends on the candidate's weights: see `makes`
 
-    def makes(self, mistake, case, result):
+    def makes(self, mistake, result):
         if result.got is None:
             return False
-        passed = result.got["eval"]
-        options = dict(mistake) if isinstance(mistake, dict) else {}
-        function = self.right if isinstance(mistake, dict) else mistake
-        joined = options.pop("join", join)
-        net_options = {k: options.pop(k) for k in ("act", "linear") if k in options}
-        ways = arrangements(passed.layers, self.layers(*case.args))
-        for fused in islice(ways, 6):
-            net = Net(self, case, passed, fused, **net_options)
-            try:
-                with torch.no_grad():
-                    outputs = function(noise_image(case), net, *case.args, **options)
-                    answer = joined(run_branches(outputs))
-            except (RuntimeError, ValueError, IndexError, Problem):
-                continue  # a mistake that this case does not allow
-            if not tensor_difference(answer, passed.output, self.tolerance):
-                return True
-        return False
+        passed, case = result.got["eval"], result.case
+        answers = self.answers(mistake, case, passed)
+        return not all(
+            tensor_difference(answer, passed.output, self.tolerance)
+            for answer in answers
+        )
+
+    def answers(self, mistake, case, passed):
+        """What a mistake gives with the candidate's layers, read in up to six ways."""
+        try:
+            function = self.wrong(mistake)
+            shapes = self.shapes(case, function).shapes
+        except NOT_HERE:
+            return
+        for fused in islice(arrangements(passed.layers, shapes), 6):
+            net = Net(passed, shapes, fused, **mistake.net)
+            with suppress(*NOT_HERE), torch.no_grad():
+                yield function(noise_image(case), net, *case.args)
 
     def note(self, results):
         layers = results[0].got["eval"].layers
         return self.note_on_norms if any(layer.norm for layer in layers) else ""
+
+
+@cache
+def all_mistakes(exercise):
+    """The exercise's own mistakes and those that every module allows."""
+    net = exercise.shapes(exercise.cases[0])
+    return known_mistakes(exercise) | common_mistakes(net.shapes, net.branches)
 
 
 def checked_module(module):
@@ -321,3 +334,6 @@ def unregistered(module):
 
 def noise_image(case):
     return 8 * noise(7, *case.image)
+
+
+module_exercise = partial(exercise, ModuleExercise)

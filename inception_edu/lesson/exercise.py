@@ -4,16 +4,10 @@ import copy
 import inspect
 import tomllib
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
-from inception_edu.lesson.compare import (
-    difference,
-    is_tensor,
-    named,
-    show,
-    unchanged,
-)
+from inception_edu.lesson.compare import difference, is_tensor, named, show, unchanged
 from inception_edu.lesson.errors import NotAttempted, Problem, brief, translate
 from inception_edu.lesson.guard import TimeUp
 
@@ -35,31 +29,62 @@ class Case:
 
 
 @dataclass(frozen=True)
+class Mistake:
+    """The right answer with pieces of its text replaced, or another function.
+
+    `net` holds options of `Net`, which the answers to module exercises are given.
+    """
+
+    edits: tuple = ()  # pairs: old text, new text
+    function: object = None
+    net: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
 class Exercise:
     """An exercise whose candidate is a function that returns numbers or tensors.
 
-    `call` is how the candidate is called, e.g. "f(a, b)". `right` answers a case.
-    `mistakes` maps the hint that mends a mistake to what makes it: keyword arguments
-    of `right`, or a function of its own. `drive(function, *args)` says how a case
-    uses the function when once is not enough; `parts` names the members of a tuple.
-    With `differentiable`, gradients must flow back to every float tensor.
+    `right` answers a case; its name, parameters and docstring are the exercise's.
+    `drive(function, *args)` says how a case uses the function when once is not
+    enough; `parts` names the members of a tuple. With `differentiable`, gradients
+    must flow back to every float tensor.
     """
 
-    name: str
+    right: object
     lesson: int
-    call: str
-    task: str
-    right: object = None
-    cases: tuple = ()
-    mistakes: dict = field(default_factory=dict)
+    cases: tuple
     drive: object = None
     parts: tuple = ()
     tolerance: float = 1e-6
     differentiable: bool = False
 
+    OWN = 0  # parameters of `right` that the candidate does not have
+
+    @property
+    def name(self):
+        return self.right.__name__
+
+    @property
+    def call(self):
+        """How the candidate is called: "conv_params(in_channels, out_channels)"."""
+        parameters = [*inspect.signature(self.right).parameters][self.OWN :]
+        return f"{self.name}({', '.join(parameters)})"
+
+    @property
+    def task(self):
+        return " ".join(self.right.__doc__.split())
+
+    @property
+    def mistakes(self):
+        """The known mistakes: hint -> variants, each a `Mistake`."""
+        return known_mistakes(self)
+
     def observe(self, candidate, case):
         """What the candidate returns for a case; raises Problem."""
-        called = partial(self.called, candidate)
+
+        def called(*args):
+            return self.called(candidate, *args)
+
         return self.drive(called, *case.args) if self.drive else called(*case.args)
 
     def called(self, candidate, *args):
@@ -117,12 +142,9 @@ class Exercise:
                 right=True,
             )
 
-    def answer(self, case, mistake=None):
-        """The right answer to a case, or the one that a mistake gives."""
-        function = (
-            mistake if callable(mistake) else partial(self.right, **mistake or {})
-        )
-        args = copy.deepcopy(case.args)
+    def answer(self, case, function=None):
+        """What `function`, or the right one, gives for a case."""
+        function, args = function or self.right, copy.deepcopy(case.args)
         return self.drive(function, *args) if self.drive else function(*args)
 
     def gap(self, expected, got):
@@ -134,10 +156,14 @@ class Exercise:
                 return gap._replace(what=f"{part}: {gap.what}")
         return None
 
-    def makes(self, mistake, case, result):
-        """True if this mistake gives what the candidate gave for the case."""
+    def wrong(self, mistake):
+        """The function that makes a mistake."""
+        return mistake.function or edited(self.right, mistake.edits)
+
+    def makes(self, mistake, result):
+        """True if this mistake gives what the candidate gave for a case."""
         try:
-            answer = self.answer(case, mistake)
+            answer = self.answer(result.case, self.wrong(mistake))
         except (ArithmeticError, RuntimeError, ValueError, TypeError) as error:
             return getattr(result.problem, "raised", None) == brief(error)
         return result.got is not None and not self.gap(answer, result.got)
@@ -161,15 +187,49 @@ def run(function, args, call):
 
 
 @cache
+def known_mistakes(exercise):
+    """Hint -> variants of the mistake that it mends, from mistakes.toml."""
+    names = exercise.right.__globals__ | {"right": exercise.right}
+
+    def make(text):
+        if " => " in text:
+            return Mistake(tuple(one.split(" => ") for one in text.split(" && ")))
+        made = eval(text, names)
+        return Mistake(net=made) if isinstance(made, dict) else Mistake(function=made)
+
+    return {
+        hint: [make(text) for text in ([texts] if isinstance(texts, str) else texts)]
+        for hint, texts in read_mistakes()[exercise.name].items()
+    }
+
+
+@cache
 def read_mistakes():
     file = Path(__file__).parent / "exercises" / "mistakes.toml"
     return tomllib.loads(file.read_text(encoding="utf-8"))
 
 
-def known_mistakes(name, namespace):
-    """Hint -> mistake of the exercise, from mistakes.toml; see `Exercise`."""
+@cache
+def source_of(function):
+    """The text of a function, without its decorator."""
+    source = inspect.getsource(function)
+    return source[source.index(f"def {function.__name__}(") :]
 
-    def make(text):
-        return [*map(make, text)] if isinstance(text, list) else eval(text, namespace)
 
-    return {hint: make(text) for hint, text in read_mistakes()[name].items()}
+def edited(function, edits):
+    """The function with pieces of its text replaced; ValueError if one is missing."""
+    if not edits:
+        return function
+    source = source_of(function)
+    for old, new in edits:
+        if old not in source:
+            raise ValueError(f"{function.__name__} does not hold {old!r}")
+        source = source.replace(old, new)
+    names = dict(function.__globals__)
+    exec(source, names)
+    return names[function.__name__]
+
+
+def exercise(kind=Exercise, **options):
+    """Make an `Exercise` of the right answer below it."""
+    return lambda right: kind(right, **options)

@@ -3,6 +3,7 @@
 from itertools import chain, islice, permutations, product
 from math import prod
 
+import torch
 from torch.nn import functional as F
 
 from inception_edu.lesson.errors import Problem
@@ -12,56 +13,63 @@ from inception_edu.text import dims
 MOST_ARRANGEMENTS = 48
 
 
-class Missing(Problem):
-    """The candidate has no layer of the shape that the reference needs."""
-
-
 class Net:
-    """The candidate's layers, to be called by the labels of the exercise.
+    """The candidate's layers, as a reference calls them.
 
-    `net(x, label)` is the layer, its norm if it has one, and ReLU; `label` may also be
-    a shape, (out, in, height, width), whose widths may be None for any. `linear` are
-    labels without ReLU.
+    `net(x, label, out_channels, kernel_size)` is the layer that reads `x`, its norm
+    if it has one, and ReLU; `out_channels` may be None for any number, `norm` says
+    whether a batch norm is asked for. `net.join` concatenates branches. Made without
+    a candidate, it notes in `shapes` which layers the reference has, for an `x`
+    without values. `act`, `linear` (labels without ReLU) and `join` make mistakes.
     """
 
-    def __init__(self, exercise, case, passed, fused, act=F.relu, linear=()):
-        self.exercise, self.passed, self.fused = exercise, passed, fused
-        self.shapes = exercise.layers(*case.args)
-        self.act, self.linear = act, linear
+    def __init__(
+        self, passed=None, shapes=None, fused=None, act=F.relu, linear=(), join=None
+    ):
+        self.passed, self.fused = passed, fused or {}
+        self.shapes = {} if shapes is None else shapes
+        self.act, self.linear, self.joined = act, linear, join or concatenated
+        self.branches = {}
         self.labels, self.weights = {}, {}  # by the layer's index
 
-    def __call__(self, x, label, stride=1, padding="same"):
-        y = self.conv(x, label, stride, padding)
-        return y if label in self.linear else self.act(y)
-
-    def conv(self, x, label, stride=1, padding="same"):
-        """The layer and its norm, without ReLU."""
-        index, rows, columns = self.find(x, label)
+    def __call__(
+        self, x, label, out_channels, kernel_size, stride=1, padding="same", *,
+        relu=True, norm=None,
+    ):  # fmt: skip
+        size = kernel_size if isinstance(kernel_size, tuple) else (kernel_size,) * 2
+        wanted = out_channels, x.shape[1], *size
+        if self.passed is None:
+            self.shapes[label] = wanted
+            weight = x.new_empty(out_channels or 1, *wanted[1:])
+            return F.conv2d(x, weight, None, stride, padding)
+        index, rows, columns = self.find(x, label, wanted)
         layer = self.passed.layers[index]
-        wanted = self.exercise.norms.get(label)
-        if wanted is not None and wanted != bool(layer.norm):
+        if norm is not None and norm != bool(layer.norm):
             raise Problem(
-                f"`{label}`: batch norm is {'missing' if wanted else 'not wanted'}",
+                f"`{label}`: batch norm is {'missing' if norm else 'not wanted'}",
                 "batch norm stands directly after the convolution, before its ReLU"
-                if wanted
+                if norm
                 else "leave the batch norm of this layer out",
             )
         weight = self.weights[index][rows][:, columns]
-        kernel = weight.shape[2:]
-        if padding == "same":
-            padding = tuple(size // 2 for size in kernel)
         bias = None if layer.bias is None else layer.bias.detach()[rows]
         y = F.conv2d(x, weight, bias, stride, padding)
-        return y if layer.norm is None else normalized(y, layer.norm, rows)
+        if layer.norm is not None:
+            y = normalized(y, layer.norm, rows)
+        return self.act(y) if relu and label not in self.linear else y
 
-    def find(self, x, label):
+    def join(self, branches):
+        """The branches (a dict of tensors) concatenated along the channels."""
+        self.branches = branches
+        return self.joined(branches)
+
+    def find(self, x, label, wanted):
         """`(index, rows, columns)` of the layer that reads `x` and has this shape."""
-        wanted = self.shapes[label] if isinstance(label, str) else label
         if label in self.fused:
             index, rows = self.fused[label]
             order = channel_order(x, self.passed.layers[index])
         else:
-            index, order = self.search(x, wanted, label)
+            index, order = self.search(x, label, wanted)
             rows = slice(None)
         self.labels[index] = label
         if index not in self.weights:
@@ -70,7 +78,7 @@ class Net:
             self.weights[index] = weight.requires_grad_()
         return index, rows, slice(None) if order is None else order
 
-    def search(self, x, wanted, label):
+    def search(self, x, label, wanted):
         taken = set(self.labels) | {index for index, _ in self.fused.values()}
         fitting = [
             index
@@ -84,6 +92,10 @@ class Net:
         if fitting and None not in wanted:  # its input differs, which the output shows
             return fitting[0], None
         raise missing(label, wanted, self.passed.layers, self.shapes)
+
+
+def concatenated(branches):
+    return torch.cat(list(branches.values()), 1)
 
 
 def matches(found, wanted):
@@ -155,7 +167,7 @@ def normalized(y, norm, rows):
 
 def missing(label, wanted, layers, shapes):
     """The Problem that no layer has this shape."""
-    return Missing(
+    return Problem(
         f"the layer `{label}` was not found",
         near_miss(label, wanted, surplus(layers, shapes)),
         expected=text_of(wanted),

@@ -3,7 +3,6 @@
 import random
 import re
 from contextlib import suppress
-from functools import partial
 from itertools import combinations
 
 import pytest
@@ -14,10 +13,8 @@ from torch.nn import functional as F
 import inception_edu as ie
 from inception_edu import papers
 from inception_edu.lesson.checking import judge
-from inception_edu.lesson.compare_modules import ModuleExercise, noise_image
-from inception_edu.lesson.errors import Problem
-from inception_edu.lesson.module_mistakes import join, run_branches
-from inception_edu.lesson.reference import Net
+from inception_edu.lesson.compare_modules import ModuleExercise
+from inception_edu.lesson.exercise import Mistake
 from inception_edu.networks.googlenet import (
     TABLE_1,
     InceptionModule,
@@ -94,17 +91,16 @@ def test_a_wrong_answer_is_rejected_and_no_hint_misleads(name):
 
 def variants(exercise):
     """`(hint, mistake)` for each mistake and variant of an exercise."""
-    for hint, mistake in exercise.mistakes.items():
-        for one in mistake if isinstance(mistake, list) else [mistake]:
-            yield hint, one
+    for hint, mistakes in exercise.mistakes.items():
+        for mistake in mistakes:
+            yield hint, mistake
 
 
 @every_function
 def test_a_known_mistake_gets_its_hint(name):
     exercise = EXERCISES[name]
     for hint, mistake in variants(exercise):
-        wrong = mistake if callable(mistake) else partial(exercise.right, **mistake)
-        answer = feedback(name, wrong)
+        answer = feedback(name, exercise.wrong(mistake))
         assert not answer.passed
         assert answer.card.hint == hint, f"{hint}\n{answer}"
 
@@ -117,35 +113,27 @@ def test_hints_are_short_phrases_and_lines_fit_a_screen(name):
     assert all(len(line) <= 78 for line in feedback(name, lambda *a: 0).lines)
 
 
-def outcomes_of_functions(exercise, case):
-    """`(hint, answer)` of the right answer and of every mistake that has one."""
-    for number, (hint, mistake) in enumerate([("right", {}), *variants(exercise)]):
-        with suppress(ArithmeticError, RuntimeError, ValueError):
-            yield (hint, number), exercise.answer(case, mistake)
-
-
-def outcomes_of_modules(exercise, case):
-    """The same with the layers of a right module, where they are all there."""
+def outcomes(exercise, case):
+    """`(hint, answer)` of the right answer and of every mistake that has one here."""
+    mistakes = enumerate([("right", Mistake()), *variants(exercise)])
+    if not isinstance(exercise, ModuleExercise):
+        for number, (hint, mistake) in mistakes:
+            function = exercise.wrong(mistake)
+            with suppress(ArithmeticError, RuntimeError, ValueError):
+                yield (hint, number), exercise.answer(case, function)
+        return
     candidate = dict(right_modules(exercise.name))["nn.Conv2d"]
     passed = exercise.observe(candidate, case)["eval"]
-    for number, (hint, mistake) in enumerate([("right", {}), *variants(exercise)]):
-        options = dict(mistake) if isinstance(mistake, dict) else {}
-        make = exercise.right if isinstance(mistake, dict) else mistake
-        joined = options.pop("join", join)
-        of_net = {k: options.pop(k) for k in ("act", "linear") if k in options}
-        with suppress(RuntimeError, ValueError, IndexError, Problem):
-            net = Net(exercise, case, passed, {}, **of_net)
-            image = noise_image(case)
-            outputs = make(image, net, *case.args, **options)
-            yield (hint, number), joined(run_branches(outputs))
+    for number, (hint, mistake) in mistakes:
+        exercise.wrong(mistake)  # its text is there
+        for answer in exercise.answers(mistake, case, passed):
+            yield (hint, number), answer
 
 
 @pytest.mark.parametrize("name", EXERCISES)
 def test_the_cases_tell_all_mistakes_apart(name):
     """From the right answer and from each other, unless they mean the same here."""
     exercise = EXERCISES[name]
-    module = isinstance(exercise, ModuleExercise)
-    outcomes = outcomes_of_modules if module else outcomes_of_functions
     alike = None
     for case in exercise.cases:
         found = list(outcomes(exercise, case))

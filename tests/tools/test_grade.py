@@ -171,7 +171,7 @@ WORDS = {
         "cell 7 (cell-5) raised ZeroDivisionError",
     ],
     "borrowed": [
-        "uses the package's own answer; write your own",
+        "uses the package's own conv_params; write your own",
         "uses the package's own NaiveModule; write your own",
         "cell 4 raised NameError",
     ],
