@@ -102,9 +102,8 @@ class Card:
 
 def show(card):
     """Display the card in a notebook, print its text twin elsewhere."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if hasattr(ipython, "get_ipython") else None
-    if shell is not None and hasattr(shell, "kernel"):
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if hasattr(shell, "kernel"):
         from IPython.display import display
 
         display(card)
