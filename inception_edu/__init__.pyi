@@ -63,10 +63,7 @@ def diagram(
     model_or_trace: nn.Module | Trace,
     input_shape: Sequence[int] | None = None,
     *,
-    depth: int | None = None,
-    expand: str | Iterable[str] = (),
     title: str | None = None,
-    aux: bool = False,
 ) -> Diagram: ...
 def digits_at_scale(
     n: int = 6000, seed: int = 0, size: int = 48, *, n_test: int = 2000

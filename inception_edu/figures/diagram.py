@@ -4,62 +4,29 @@ Every box is an operation with its kernel's color and name; the bar below it
 is its output, as wide as it has channels; the shape stands on the wire.
 """
 
-from inception_edu.figures.boxes import PAD, WIDEST, Diagram, draw, one_line
-from inception_edu.figures.branches import structure
-from inception_edu.figures.diagram_text import twin_lines
-from inception_edu.figures.graph import is_inside, nodes_of, shape_text, views
+from inception_edu.figures.boxes import Diagram, draw, one_line
+from inception_edu.figures.graph import nodes_of, shape_text
 from inception_edu.figures.theme import SIZE
-from inception_edu.text import printable
 
 __all__ = ["Diagram", "diagram"]
 
 
-def diagram(
-    model_or_trace, input_shape=None, *, depth=None, expand=(), title=None, aux=False
-):
+def diagram(model_or_trace, input_shape=None, *, title=None):
     """A `Diagram` of a module, a network or a trace of one.
 
     `input_shape` is `(N, C, H, W)`; a network that knows its input size needs
-    none, a trace takes none. `depth` folds modules at that depth into one box
-    each (1: one box a stage); left out, everything is drawn as far as it stays
-    readable. `expand` names modules to keep open. `aux=True` draws auxiliary
-    heads. A model that stops on its way is drawn up to there, with the error in words.
-    Raises TypeError for what is neither a module nor a trace, ValueError
-    for a shape or depth that cannot be.
+    none, a trace takes none. Everything is drawn as far as it stays readable. A
+    model that stops on its way is drawn up to there, with the error in words.
+    Raises TypeError for what is neither a module nor a trace, ValueError for a
+    shape that cannot be.
     """
-    trace, error = _traced(model_or_trace, input_shape, aux)
-    if depth is not None and (
-        isinstance(depth, bool) or not isinstance(depth, int) or depth < 1
-    ):
-        raise ValueError(
-            f"depth={depth!r} must be a whole number of at least 1 "
-            "(1: one box a stage), or left out"
-        )
-    expand = (expand,) if isinstance(expand, str) else tuple(expand)
-    paths = dict.fromkeys(op.path for op in trace.ops)
-    for name in expand:
-        if not any(is_inside(path, name) for path in paths):
-            stages = dict.fromkeys(p.split(".")[0] for p in paths if p)
-            raise ValueError(
-                f"expand={name!r} is no module of {trace.name}; "
-                f"choose from {', '.join(stages)}, or a path below one"
-            )
-    every = nodes_of(trace, error)
-    if not every:
-        raise ValueError(f"the trace of {trace.name} holds no operation to draw")
+    trace, error = _traced(model_or_trace, input_shape)
+    nodes = nodes_of(trace, error)
     title = one_line(title or trace.name, SIZE["title"], bold=True)
-    totals = _totals(trace, every)
-    for nodes in views(every, depth, expand):
-        series = structure(nodes)
-        lines = [f"{title}: {totals}", *twin_lines(nodes, series)]
-        text = "\n".join(" ".join(printable(line).splitlines()) for line in lines)
-        picture = draw(nodes, series, title, totals, text)
-        if picture.width <= WIDEST + 2 * PAD:
-            break
-    return picture
+    return draw(nodes, title, _totals(trace, nodes))
 
 
-def _traced(model_or_trace, input_shape, aux):
+def _traced(model_or_trace, input_shape):
     if hasattr(model_or_trace, "ops"):
         if input_shape is not None:
             raise ValueError(
@@ -82,7 +49,7 @@ def _traced(model_or_trace, input_shape, aux):
             )
         input_shape = (1, 3, size, size)
     try:
-        return trace(model_or_trace, input_shape, aux=aux), None
+        return trace(model_or_trace, input_shape), None
     except Exception as error:
         so_far = getattr(error, "trace", None)
         ran = so_far and any(op.kind not in ("input", "parameter") for op in so_far.ops)

@@ -1,6 +1,8 @@
 """From a trace to boxes: operations fused, modules folded, repeats merged."""
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 from inception_edu.figures.theme import kernel_name
 from inception_edu.text import dims, number
@@ -45,14 +47,8 @@ _HIDDEN = {  # they move numbers about and change none
     *("float", "type", "getitem", "pad", "chunk", "split", "unbind"),
 }
 _BUFFERS = {
-    "new_empty",
-    "new_zeros",
-    "new_ones",
-    "new_full",
-    "empty_like",
-    "zeros_like",
+    *("new_empty", "new_zeros", "new_ones", "new_full", "empty_like", "zeros_like")
 }
-_JOINS = ("concat", "concatenate", "hstack", "vstack", "dstack", "column_stack")
 
 
 @dataclass(eq=False, slots=True)
@@ -74,7 +70,6 @@ class Node:
     parts: list = field(default_factory=list)  # (channels, kernel) of the output
     macs: int = 0
     params: int = 0
-    folded: tuple = ()  # kernel names of what a folded module holds
     step: str = ""  # short, for the text: "3x3/2"
     times: int = 1  # equal modules in a row that this box stands for
     op: object = None  # the operation that the box is named after
@@ -98,12 +93,31 @@ class Node:
 
     @property
     def note(self):
-        return " ".join(self.notes)
+        if not self.members:
+            return " ".join(self.notes)
+        times = f"{self.times} of these: " if self.times > 1 else ""
+        return times + " ".join(self.kernels)
+
+    @property
+    def kernels(self):
+        """The kernel names of what a folded module holds, each once."""
+        return tuple(
+            dict.fromkeys(n.kernel for n in self.members if n.kernel != "none")
+        )
 
 
 def shape_text(shape, axis=1):
     """A shape without its batch: "192 x 28 x 28"."""
     return " x ".join(map(str, shape[min(axis, 1, len(shape) - 1) :])) or "a number"
+
+
+def readers_of(nodes):
+    """`{node: the nodes that read it}`."""
+    readers = {node: [] for node in nodes}
+    for node in nodes:
+        for source in node.inputs:
+            readers[source].append(node)
+    return readers
 
 
 def channel_axes(ops):
@@ -117,29 +131,20 @@ def channel_axes(ops):
     for op in ops:
         rank = len(op.out_shape)
         read = op.inputs[0] if op.inputs else None
-        same = read in axes and len(ops[read].out_shape) == rank
         if op.kernel and ("conv" in op.kind or "pool" in op.kind):
             axes[op.index] = max(0, rank - len(op.kernel) - 1)
             sure.add(op.index)
-        elif same:
+        elif read in axes and len(ops[read].out_shape) == rank:
             axes[op.index] = axes[read]
         else:
             axes[op.index] = 2 if rank == 3 else min(rank - 1, 1) if rank else 0
     for op in reversed(ops):
-        if op.index in sure and op.inputs and op.inputs[0] not in sure:
-            read = op.inputs[0]
-            if len(ops[read].out_shape) == len(op.out_shape):
-                axes[read] = axes[op.index]
-                sure.add(read)
+        read = op.inputs[0] if op.index in sure and op.inputs else None
+        same = read in axes and len(ops[read].out_shape) == len(op.out_shape)
+        if same and read not in sure:
+            axes[read] = axes[op.index]
+            sure.add(read)
     return axes
-
-
-def _window(op):
-    """A kernel with its stride, as the papers write it: "3x3", "7x7/2"."""
-    text, strides = dims(op.kernel), set(op.stride or (1,))
-    if strides == {1}:
-        return text
-    return f"{text}/{dims(op.stride if len(strides) > 1 else strides)}"
 
 
 def _note(op):
@@ -149,60 +154,48 @@ def _note(op):
     return _NOTES.get(op.kind, op.kind.replace("_", " "))
 
 
+def _window(op):
+    """A kernel with its stride, as the papers write it: "3x3", "7x7/2"."""
+    strides = set(op.stride or (1,))
+    if strides == {1}:
+        return dims(op.kernel)
+    return f"{dims(op.kernel)}/{dims(op.stride if len(strides) > 1 else strides)}"
+
+
 def _describe(op, width):
     """`(step, label, notes)` of the operation that a box is named after."""
-    kind = _kind(op)
-    name = _BOXES.get(kind) or _note(op)
-    notes = []
-    if kind in ("conv", "conv_transpose"):
+    step, notes = _BOXES.get(op.kind) or _note(op), []
+    if op.kind in ("conv", "conv_transpose"):
         step = _window(op)
         if op.groups > 1:
             notes.append(f"{op.groups} groups")
         if any(d > 1 for d in op.dilation or ()):
             notes.append(f"dilation {max(op.dilation)}")
-        if kind == "conv_transpose":
+        if op.kind == "conv_transpose":
             notes.append("transposed")
-        return step, f"{step}, {width}", notes
-    if kind.endswith("pool"):
+    elif op.kind.endswith("pool"):
         axes = len(op.kernel)
         grid = tuple(op.in_shapes[0][-axes:])
-        if tuple(op.kernel) == grid and set(op.out_shape[-axes:]) == {1}:
-            return f"global {name}", f"global {name}", notes
-        return f"{name} {_window(op)}", f"{name} {_window(op)}", notes
-    if kind in ("linear", "cat"):
-        return name, f"{name}, {width}", notes
-    return name, name, notes
-
-
-def _kind(op):
-    return "cat" if op.kind in _JOINS else op.kind
+        is_global = tuple(op.kernel) == grid and set(op.out_shape[-axes:]) == {1}
+        step = f"global {step}" if is_global else f"{step} {_window(op)}"
+    has_width = op.kind in ("conv", "conv_transpose", "linear", "cat")
+    return step, f"{step}, {width}" if has_width else step, notes
 
 
 def _is_box(op, sources):
-    if _kind(op) in _BOXES and op.kind not in ("mean", "add"):
-        return True
     if op.kind == "mean":
-        return bool(sources) and bool(sources[0].grid)
-    return len(sources) > 1
+        return bool(sources and sources[0].grid)
+    return len(sources) > 1 or (op.kind in _BOXES and op.kind != "add")
 
 
-def views(nodes, depth=None, expand=()):
-    """Nodes to draw, from the most detailed view that may do to one box a stage.
-
-    With `depth` there is one view, in which modules of that depth are one box each;
-    those whose path is in `expand` stay open.
-    """
-    if depth is not None:
-        yield fold(nodes, depth, expand)
-        return
-    if len(nodes) <= OPEN_BOXES:
-        yield nodes
-    for fold_at in (4, 3, 2):
-        folded = fold(nodes, fold_at, expand)
-        if len(folded) <= OPEN_BOXES:
-            yield folded
-    folded = fold(nodes, 1, expand)
-    yield merge_repeats(folded) if len(folded) > MOST_BOXES else folded
+def views(nodes):
+    """Nodes to draw, from the most detailed view that may do to one box a stage."""
+    for depth in (None, 4, 3, 2):
+        view = fold(nodes, depth) if depth else nodes
+        if len(view) <= OPEN_BOXES:
+            yield view
+    stages = fold(nodes, 1)
+    yield merge_repeats(stages) if len(stages) > MOST_BOXES else stages
 
 
 def with_writes_as_concat(ops, axes, readers):
@@ -235,10 +228,8 @@ def nodes_of(trace, error=None):
     before it when nothing else reads that box. `error` is what stopped the trace;
     it gets the last box, behind those that it read.
     """
-    readers, axes = {}, channel_axes(trace.ops)
-    for op in trace.ops:
-        for source in set(op.inputs):
-            readers[source] = readers.get(source, 0) + 1
+    readers = Counter(source for op in trace.ops for source in set(op.inputs))
+    axes = channel_axes(trace.ops)
     made, last_op, nodes = {}, {}, []
     for op in with_writes_as_concat(trace.ops, axes, readers):
         if op.kind == "parameter":
@@ -250,7 +241,7 @@ def nodes_of(trace, error=None):
             and not _is_box(op, sources)
             and before.kind != "input"
             and last_op[before] in op.inputs
-            and readers.get(last_op[before], 0) == 1
+            and readers[last_op[before]] == 1
             and last_op[before] not in trace.outputs
         )
         if joins:
@@ -262,7 +253,7 @@ def nodes_of(trace, error=None):
             kernel = kernel_name(op)
             if kernel == "other" and op.kernel is None:
                 kernel = "none"
-            node = Node(op.path, _kind(op), "", kernel, op.out_shape, axes[op.index])
+            node = Node(op.path, op.kind, "", kernel, op.out_shape, axes[op.index])
             node.inputs, node.op = sources, op
             node.step, node.label, node.notes = _describe(op, node.channels)
             node.parts = _parts(op, made, node)
@@ -292,8 +283,7 @@ def _error_node(error, trace, made, nodes):
     if hasattr(error, "reads"):
         read = [made.get(i) for i in error.reads]
     elif any(is_inside(op.path, path) for op in trace.ops if op.kind != "input"):
-        taken = {id(source) for other in nodes for source in other.inputs}
-        read = [other for other in nodes if id(other) not in taken]
+        read = [other for other, by in readers_of(nodes).items() if not by]
     else:
         read = [made.get(i) for i in getattr(error, "given", ())]
     node.inputs = list(dict.fromkeys(filter(None, read))) or nodes[-1:]
@@ -315,39 +305,26 @@ def _parts(op, made, node):
     return [(node.channels, node.kernel)]
 
 
-def fold(nodes, depth, expand=()):
+def fold(nodes, depth):
     """Nodes with every run of boxes of one module at `depth` made one box."""
-    runs = []
-    for node in nodes:
-        key = None
-        if (
-            node.kind != "error"
-            and node.path
-            and not any(is_inside(node.path, path) for path in expand)
-        ):
-            key = ".".join(node.path.split(".")[:depth])
-        if key is not None and runs and runs[-1][0] == key:
-            runs[-1][1].append(node)
-        else:
-            runs.append((key, [node]))
+
+    def module(node):
+        named = node.path and node.kind != "error"
+        return ".".join(node.path.split(".")[:depth]) if named else node
+
     new_of, folded = {}, []
-    for key, group in runs:
-        if len(group) == 1:
-            node = replace(group[0])
-        else:
-            last = group[-1]
-            path = common_path([n.path for n in group]) or key
-            inside = tuple(dict.fromkeys(n.kernel for n in group if n.kernel != "none"))
+    for _, run in groupby(nodes, module):
+        first, *more = run = tuple(run)
+        node = replace(first)
+        if more:
+            last, path = run[-1], common_path([n.path for n in run])
             node = Node(path, "module", path, "none", last.out_shape, last.axis)
-            node.step = path
-            node.parts, node.folded = last.parts, inside
-            node.members = tuple(group)
-            node.macs = sum(n.macs for n in group)
-            node.params = sum(n.params for n in group)
-        sources = [new_of[id(s)] for n in group for s in n.inputs if id(s) in new_of]
-        node.inputs = list(dict.fromkeys(s for s in sources if s is not node))
-        for member in group:
-            new_of[id(member)] = node
+            node.step, node.parts, node.members = path, last.parts, run
+            node.macs = sum(n.macs for n in run)
+            node.params = sum(n.params for n in run)
+        sources = (new_of[s] for n in run for s in n.inputs if s in new_of)
+        node.inputs = list(dict.fromkeys(sources))
+        new_of |= dict.fromkeys(run, node)
         folded.append(node)
     return folded
 
@@ -359,26 +336,24 @@ def is_inside(path, module):
 
 def merge_repeats(nodes):
     """Nodes with equal modules that follow each other drawn as one, "x 10"."""
-    readers = {}
+
+    def look(node):
+        return node.kind, node.parts, node.kernels, node.out_shape, node.params
+
+    readers, merged, new_of = readers_of(nodes), [], {}
     for node in nodes:
-        for source in node.inputs:
-            readers[id(source)] = readers.get(id(source), 0) + 1
-    merged, new_of = [], {}
-    for node in nodes:
-        before = merged[-1] if merged else None
-        inputs = list(dict.fromkeys(new_of[id(s)] for s in node.inputs))
-        look = (node.parts, node.folded, node.out_shape, node.params)
+        inputs = list(dict.fromkeys(new_of[source] for source in node.inputs))
         if (
             node.kind == "module"
-            and inputs == [before]
-            and all(readers[id(s)] == 1 for s in node.inputs)
-            and look == (before.parts, before.folded, before.out_shape, before.params)
+            and inputs
+            and inputs == merged[-1:]
+            and all(len(readers[source]) == 1 for source in node.inputs)
+            and look(node) == look(merged[-1])
         ):
-            before.times += 1
-            new_of[id(node)] = before
-            continue
-        new_of[id(node)] = replace(node, inputs=inputs)
-        merged.append(new_of[id(node)])
+            merged[-1].times += 1
+        else:
+            merged.append(replace(node, inputs=inputs))
+        new_of[node] = merged[-1]
     return merged
 
 

@@ -7,13 +7,14 @@ and a long series wraps into columns. All coordinates are pixels.
 from dataclasses import dataclass, field
 
 from inception_edu.figures.branches import Split
-from inception_edu.figures.graph import Node
+from inception_edu.figures.graph import Node, readers_of
 
 GAP = 46  # below a box: its shape, the bus, the arrow
 BUS = 30  # how far below a box its wire turns
 LANE_GAP = 18
 COLUMN_GAP = 44
 SHORTCUT = 36
+WIDEST, TALLEST = 1080, 620  # a wider picture shrinks, and its text with it
 
 
 @dataclass(slots=True)
@@ -27,8 +28,21 @@ class Box:
     height: float
 
     @property
+    def left(self):
+        return self.x - self.width / 2
+
+    @property
     def bottom(self):
         return self.y + self.height
+
+
+@dataclass(slots=True)
+class Shortcut:
+    """An edge that runs beside the boxes of a split, at `x`, from `y` down."""
+
+    edge: tuple
+    x: float = 0.0
+    y: float = 0.0
 
 
 @dataclass(slots=True)
@@ -39,235 +53,206 @@ class Block:
     right: float = 0.0
     height: float = 0.0
     boxes: list = field(default_factory=list)
-    lanes: list = field(default_factory=list)  # (source, target, x, y) of shortcuts
+    shortcuts: list = field(default_factory=list)
     exits: list = field(default_factory=list)  # x of what leaves at the bottom
-    breakable: bool = True
 
-    def put(self, other, dx, dy):
-        """Place another block's content in this one."""
-        for box in other.boxes:
-            self.boxes.append(
-                Box(box.node, box.x + dx, box.y + dy, box.width, box.height)
-            )
-        for source, target, x, y in other.lanes:
-            self.lanes.append((source, target, x + dx, y + dy))
+    def take(self, other, dx, dy):
+        """Move the content of another block into this one."""
+        for part in (*other.boxes, *other.shortcuts):
+            part.x += dx
+            part.y += dy
+        self.boxes += other.boxes
+        self.shortcuts += other.shortcuts
         self.left = max(self.left, other.left - dx)
         self.right = max(self.right, other.right + dx)
 
 
-def stack(series, width, height, readers, inside=None):
-    """One `Block` for a series of nodes and splits, top to bottom."""
-    block = Block()
-    for element in pieces(series, width, height, readers, inside):
-        block.put(element, 0, block.height)
-        block.height += element.height
-        block.exits = element.exits
-    return block
+@dataclass(slots=True)
+class Sheet:
+    """A whole diagram: boxes, wires as `(source, target, points)`, size."""
+
+    boxes: list
+    wires: list
+    width: float
+    height: float
 
 
-def pieces(series, width, height, readers, inside=None):
-    """A `Block` for every element of a series, all about one axis."""
-    if inside is None:
-        inside = {id(node) for node in members(series)}
-    blocks = []
-    for place, element in enumerate(series):
-        before = series[place - 1] if place else None
-        after = series[place + 1] if place + 1 < len(series) else None
-        if isinstance(element, Split):
-            blocks.append(
-                _split(element, before, after, width, height, readers, inside)
-            )
-            continue
-        reach = width / 2
-        if isinstance(before, Split) and len(element.inputs) > 1:
-            reach = max([reach, *(abs(x) + width / 2 for x in blocks[-1].exits)])
-        box = Box(element, 0.0, 0.0, 2 * reach, height)
-        block = Block(reach, reach, height + GAP, [box], exits=[0.0])
-        block.breakable = element.kind != "input"
-        blocks.append(block)
-    return blocks
+class Layout:
+    """Places the boxes of a diagram, each `width` x `height` unless it joins many."""
+
+    def __init__(self, nodes, width, height):
+        self.nodes, self.width, self.height = nodes, width, height
+        self.readers = readers_of(nodes)
+
+    def stack(self, series):
+        """One `Block` for a series of nodes and splits, top to bottom."""
+        block = Block()
+        for element in self.blocks(series):
+            block.take(element, 0, block.height)
+            block.height += element.height
+            block.exits = element.exits
+        return block
+
+    def blocks(self, series):
+        """A `Block` for every element of a series, all about one axis."""
+        inside, found = set(members(series)), []
+        for before, element, after in zip(
+            [None, *series], series, [*series[1:], None], strict=False
+        ):
+            if isinstance(element, Split) and element.tangled:
+                found.append(self.rows(element.tangled))
+            elif isinstance(element, Split):
+                edges = self.passing(before, after, inside)
+                found.append(self.side_by_side(element.branches, edges))
+            else:
+                reach = self.width / 2
+                if isinstance(before, Split) and len(element.inputs) > 1:
+                    exits = found[-1].exits
+                    reach = max([reach, *(abs(x) + self.width / 2 for x in exits)])
+                box = Box(element, 0.0, 0.0, 2 * reach, self.height)
+                high = self.height + GAP
+                found.append(Block(reach, reach, high, [box], exits=[0.0]))
+        return found
+
+    def passing(self, before, after, inside):
+        """The edges past a split between two elements, as `(source, target)`."""
+        if before and after:
+            return [(before, after)]
+        if after:
+            return [(source, after) for source in after.inputs if source not in inside]
+        readers = self.readers.get(before, ())
+        return [(before, reader) for reader in readers if reader not in inside]
+
+    def side_by_side(self, branches, edges):
+        """Branches in lanes, their exits about the axis."""
+        lanes, exits, x = [], [], 0.0
+        for branch in branches:
+            if branch.series:
+                lane = self.stack(branch.series)
+            else:
+                lane = Block(SHORTCUT / 2, SHORTCUT / 2, exits=[0.0])
+                lane.shortcuts = [Shortcut(edge) for edge in edges]
+            centre = x + lane.left
+            lanes.append((lane, centre))
+            if not branch.ends:
+                exits += [centre + place for place in lane.exits]
+            x += lane.left + lane.right + LANE_GAP
+        exits = exits or [(x - LANE_GAP) / 2]
+        axis = (min(exits) + max(exits)) / 2
+        block = Block(exits=[place - axis for place in exits])
+        for lane, centre in lanes:
+            block.take(lane, centre - axis, 0)
+            block.height = max(block.height, lane.height)
+        return block
+
+    def rows(self, nodes):
+        """Rows by longest path, for a part that is no nest of branches."""
+        row, rows = {}, []
+        for node in nodes:
+            row[node] = max((row[s] + 1 for s in node.inputs if s in row), default=0)
+            rows += [[] for _ in range(row[node] + 1 - len(rows))]
+            rows[row[node]].append(node)
+        block = Block(height=len(rows) * (self.height + GAP))
+        pitch = self.width + LANE_GAP
+        for level, members_of_row in enumerate(rows):
+            # Odd rows step aside, so that a wire to a far row is seen beside a box.
+            x = -pitch * (len(members_of_row) - 1) / 2 + (level % 2) * pitch / 2
+            for place, node in enumerate(members_of_row):
+                corner = x + place * pitch, level * (self.height + GAP)
+                block.boxes.append(Box(node, *corner, self.width, self.height))
+        block.left = max(self.width / 2 - box.x for box in block.boxes)
+        block.right = max(self.width / 2 + box.x for box in block.boxes)
+        block.exits = [box.x for box in block.boxes if box.node in rows[-1]]
+        return block
+
+    def sheet(self, series, top):
+        """A `Sheet` for a series, wrapped into the columns that read best."""
+        blocks, groups = self.blocks(series), [[]]
+        for block, element in zip(blocks, series, strict=True):
+            groups[-1].append(block)
+            # A split stays with the box it feeds, since many wires cannot change
+            # column; an input stays with what it feeds.
+            if not isinstance(element, Split) and element.kind != "input":
+                groups.append([])
+        groups = [group for group in groups if group]
+        best = None
+        for count in range(1, 8):
+            columns = in_columns(groups, count)
+            if len(columns) < count:
+                break
+            width = sum(map(wide, columns)) + COLUMN_GAP * (count - 1)
+            height = max(map(tall, columns)) + (GAP - 10 if count > 1 else 0)
+            cost = 3 * max(width / WIDEST, 1) + max(height / TALLEST, 1) + 0.05 * count
+            if best is None or cost < best[0] - 0.02:
+                best = (cost, columns)
+        return self.placed(best[1], top)
+
+    def placed(self, columns, top):
+        first = top + (GAP - 10 if len(columns) > 1 else 0.0)
+        sheet, column_of, x = Block(), {}, 0.0
+        channel = {}  # of a column: where wires come into it, left of its boxes
+        for column in columns:
+            left, y = max(block.left for block in column), first
+            for block in column:
+                sheet.take(block, x + left, y)
+                for box in block.boxes:
+                    column_of[box.node], channel[box.node] = column, x - COLUMN_GAP / 2
+                y += block.height
+            x += wide(column) + COLUMN_GAP
+        boxes = {box.node: box for box in sheet.boxes}
+        shortcuts = {}
+        for shortcut in sorted(sheet.shortcuts, key=lambda shortcut: shortcut.y):
+            shortcuts.setdefault(shortcut.edge, []).append(shortcut)
+        wires = []
+        for node in self.nodes:
+            for source in node.inputs:
+                is_across = column_of[source] is not column_of[node]
+                across = (channel[node], first - 16) if is_across else None
+                passing = shortcuts.get((source, node), ())
+                points = wire(boxes[source], boxes[node], passing, across)
+                wires.append((source, node, points))
+        height = first + max(map(tall, columns)) - GAP + BUS
+        return Sheet(sheet.boxes, wires, x - COLUMN_GAP, height)
 
 
 def members(series):
     """Every node of a series, nested ones too."""
     for element in series:
-        if not isinstance(element, Split):
+        if isinstance(element, Split):
+            yield from element.tangled
+            for branch in element.branches:
+                yield from members(branch.series)
+        else:
             yield element
-            continue
-        yield from element.tangled
-        for branch in element.branches:
-            yield from members(branch.series)
 
 
-def _split(split, before, after, width, height, readers, inside):
-    if split.tangled:
-        return _layers(split.tangled, width, height)
-    lanes, x = [], 0.0
-    for branch in split.branches:
-        if branch.series:
-            lane = stack(branch.series, width, height, readers)
-        else:
-            lane = Block(SHORTCUT / 2, SHORTCUT / 2, exits=[0.0])
-            lane.lanes = [
-                (*ends, 0.0, 0.0) for ends in _through(before, after, readers, inside)
-            ]
-        lanes.append((branch, lane, x + lane.left))
-        x += lane.left + lane.right + LANE_GAP
-    exits = [
-        centre + place
-        for branch, lane, centre in lanes
-        if not branch.ends
-        for place in lane.exits
-    ]
-    exits = exits or [(x - LANE_GAP) / 2]
-    axis = (min(exits) + max(exits)) / 2
-    block = Block(exits=[place - axis for place in exits])
-    for _, lane, centre in lanes:
-        block.put(lane, centre - axis, 0)
-        block.height = max(block.height, lane.height)
-    return block
+def wide(blocks):
+    return max(block.left for block in blocks) + max(block.right for block in blocks)
 
 
-def _through(before, after, readers, inside):
-    """The edges that a shortcut lane carries, as `(source, target)`."""
-    if before is not None and after is not None:
-        return [(before, after)]
-    if after is not None:
-        return [(s, after) for s in after.inputs if id(s) not in inside]
-    return [(before, r) for r in readers[id(before)] if id(r) not in inside]
+def tall(blocks):
+    return sum(block.height for block in blocks)
 
 
-def _layers(nodes, width, height):
-    """Rows by longest path, for a part that is no nest of branches."""
-    inside = {id(node) for node in nodes}
-    row, rows = {}, []
-    for node in nodes:
-        level = max((row[id(s)] + 1 for s in node.inputs if id(s) in inside), default=0)
-        row[id(node)] = level
-        while len(rows) <= level:
-            rows.append([])
-        rows[level].append(node)
-    block = Block(height=len(rows) * (height + GAP))
-    pitch = width + LANE_GAP
-    for level, members_of_row in enumerate(rows):
-        # Odd rows step aside, so that a wire to a far row is seen beside a box.
-        start = -pitch * (len(members_of_row) - 1) / 2 + (level % 2) * pitch / 2
-        for place, node in enumerate(members_of_row):
-            x = start + place * pitch
-            y = level * (height + GAP)
-            block.boxes.append(Box(node, x, y, width, height))
-            block.left = max(block.left, width / 2 - x)
-            block.right = max(block.right, width / 2 + x)
-    block.exits = [box.x for box in block.boxes if box.node in rows[-1]]
-    return block
-
-
-@dataclass(slots=True)
-class Sheet:
-    """A whole diagram: boxes by node id, wires as lists of points, size."""
-
-    boxes: dict
-    wires: list  # (source, target, points)
-    width: float
-    height: float
-
-
-def arrange(series, nodes, width, height, *, widest=1080, tallest=620, top=0):
-    """A `Sheet` for a series, wrapped into the columns that read best."""
-    readers = {id(node): [] for node in nodes}
-    for node in nodes:
-        for source in node.inputs:
-            readers[id(source)].append(node)
-    blocks = pieces(series, width, height, readers)
-    heights = [block.height for block in blocks]
-    # A split stays with the box it feeds, since many wires cannot change column;
-    # an input stays with what it feeds.
-    breaks = [
-        place
-        for place in range(1, len(series))
-        if not isinstance(series[place - 1], Split) and blocks[place - 1].breakable
-    ]
-    best = None
-    for columns in range(1, 8):
-        plan = _columns(heights, breaks, columns)
-        if len(plan) < columns:
+def in_columns(groups, count):
+    """The groups of blocks in at most `count` columns, the tallest as low as can be."""
+    heights = [tall(group) for group in groups]
+    ends = range(len(groups) + 1)
+    limits = {sum(heights[a:b]) for a in ends for b in ends[a + 1 :]}
+    for limit in sorted(limit for limit in limits if limit >= max(heights)):
+        columns, used = [[]], 0.0
+        for group, height in zip(groups, heights, strict=True):
+            if used + height > limit:
+                columns.append([])
+                used = 0.0
+            columns[-1] += group
+            used += height
+        if len(columns) <= count:
             break
-        total = sum(_wide(blocks, part) for part in plan) + COLUMN_GAP * (columns - 1)
-        tall = max(sum(heights[i] for i in part) for part in plan)
-        if columns > 1:
-            tall += GAP - 10
-        cost = 3 * max(total / widest, 1) + max(tall / tallest, 1) + 0.05 * columns
-        if best is None or cost < best[0] - 0.02:
-            best = (cost, plan)
-    return _place(blocks, best[1], readers, nodes, top)
+    return columns
 
 
-def _wide(blocks, part):
-    left = max(blocks[i].left for i in part)
-    return left + max(blocks[i].right for i in part)
-
-
-def _columns(heights, breaks, columns):
-    """Indices of the blocks in each column, with the tallest column lowest."""
-    groups, start = [], 0
-    for place in [*breaks, len(heights)]:
-        groups.append((start, place))
-        start = place
-    low = max(sum(heights[a:b]) for a, b in groups)
-    high = sum(heights)
-    while high - low > 1:
-        middle = (low + high) / 2
-        if len(_fill(heights, groups, middle)) <= columns:
-            high = middle
-        else:
-            low = middle
-    return _fill(heights, groups, high + 1)
-
-
-def _fill(heights, groups, limit):
-    plan, used = [[]], 0.0
-    for start, stop in groups:
-        size = sum(heights[start:stop])
-        if plan[-1] and used + size > limit:
-            plan.append([])
-            used = 0.0
-        plan[-1] += range(start, stop)
-        used += size
-    return plan
-
-
-def _place(blocks, plan, readers, nodes, top):
-    sheet, column_of, channel = Block(), {}, {}
-    x, height = 0.0, 0.0
-    first_y = GAP - 10 if len(plan) > 1 else 0.0
-    for number, part in enumerate(plan):
-        left = max(blocks[i].left for i in part)
-        channel[number] = x - COLUMN_GAP / 2
-        y = first_y
-        for i in part:
-            sheet.put(blocks[i], x + left, y + top)
-            for box in blocks[i].boxes:
-                column_of[id(box.node)] = number
-            y += blocks[i].height
-        x += _wide(blocks, part) + COLUMN_GAP
-        height = max(height, y)
-    boxes = {id(box.node): box for box in sheet.boxes}
-    lanes = {}
-    for source, target, place, y in sorted(sheet.lanes, key=lambda lane: lane[3]):
-        lanes.setdefault((id(source), id(target)), []).append((place, y))
-    wires = []
-    for node in nodes:
-        for source in node.inputs:
-            a, b = id(source), id(node)
-            across = None
-            if column_of[a] != column_of[b]:
-                across = (channel[column_of[b]], top + first_y - 16)
-            points = _wire(boxes[a], boxes[b], lanes.get((a, b), ()), across)
-            wires.append((source, node, points))
-    return Sheet(boxes, wires, x - COLUMN_GAP, height - GAP + BUS + top)
-
-
-def _wire(source, target, lanes, across):
+def wire(source, target, shortcuts, across):
     """Points of a wire: down, along a bus, down; `across` changes column."""
     x, y = source.x, source.bottom
     points = [(x, y)]
@@ -282,12 +267,12 @@ def _wire(source, target, lanes, across):
     if across:
         turn(bus, across[0])
         bus = across[1]
-        if not lanes:
+        if not shortcuts:
             turn(bus, target.x)
-    for place, lane_y in lanes:
-        turn(bus if across else lane_y - GAP + BUS, place)
+    for shortcut in shortcuts:
+        turn(bus if across else shortcut.y - GAP + BUS, shortcut.x)
     joins = len(target.node.inputs) > 1
     if not joins or abs(target.x - x) > target.width / 2 - 8:
-        turn(target.y - 16 if lanes else bus, target.x)
+        turn(target.y - 16 if shortcuts else bus, target.x)
     points.append((x, target.y))
     return points

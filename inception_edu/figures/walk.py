@@ -12,9 +12,8 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from inception_edu.figures.boxes import PAD, WIDEST, draw
-from inception_edu.figures.branches import structure
-from inception_edu.figures.graph import Node, common_path, views
+from inception_edu.figures.boxes import draw
+from inception_edu.figures.graph import Node, common_path
 from inception_edu.figures.operation import operation
 from inception_edu.figures.svg import escape
 from inception_edu.figures.theme import css_variables
@@ -139,9 +138,4 @@ def _inside(module):
         path = node.path[len(start) :].lstrip(".")
         copies[id(node)] = replace(node, path=path, inputs=inputs)
         nodes.append(copies[id(node)])
-    nodes = [*outside.values(), *nodes]
-    for view in views(nodes):
-        picture = draw(view, structure(view), "", "", "")
-        if picture.width <= WIDEST + 2 * PAD:
-            break
-    return picture
+    return draw([*outside.values(), *nodes])

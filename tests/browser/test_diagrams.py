@@ -30,7 +30,7 @@ def page_of_v4(tmp_path_factory):
     googlenet = ie.create_model("googlenet", aux=True).train()
     drawn = (
         ie.diagram(ie.create_model("inception_v4")),
-        ie.diagram(googlenet, aux=True),
+        ie.diagram(ie.trace(googlenet, (1, 3, 224, 224), aux=True)),
     )
     path = tmp_path_factory.mktemp("diagrams") / "page.html"
     path.write_text(
