@@ -7,12 +7,11 @@ the result still lies on the grid of its inputs.
 """
 
 import re
-from typing import NamedTuple
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
 
-from inception_edu.cost.rules import reduced
 from inception_edu.cost.shapes import ShapeValue, join
 
 # Arithmetic that torch's counter has no formula for: 0 would be wrong.
@@ -20,7 +19,19 @@ NOT_COUNTED = re.compile(
     "_fft|linalg_(?!vector_norm)|cdist|cholesky|_lu_|triangular|_trilinear|conv_tbc"
     "|^(addmv|mv|dot|vdot|addr|ger)$|rnn"
 )
-REDUCTIONS = {"sum", "amax", "amin", "max", "min", "prod", "std", "var", "all", "any"}
+REDUCTIONS = {
+    "sum",
+    "mean",
+    "amax",
+    "amin",
+    "max",
+    "min",
+    "prod",
+    "std",
+    "var",
+    "all",
+    "any",
+}
 REORDERING = {"permute", "transpose", "t", "movedim", "numpy_T"}
 
 
@@ -64,68 +75,47 @@ class AtenCalls(TorchDispatchMode):
         )
 
 
-class Answer(NamedTuple):
-    """What torch gave: the meta tensors stand in `tree` as it returned them."""
-
-    tree: object
-    calls: AtenCalls
-    stand_ins: list  # of the tensors that the function was given
-    sources: dict  # id of a stand-in -> the tensor that it stood for
-
-
 def run_on_meta(function, name, args, kwargs, keep_indices=False):
-    """`Answer` of one call, every tensor of which is replaced by one on meta.
+    """What a function gives when every tensor is replaced by one on meta.
 
-    With `keep_indices` real tensors of whole numbers and masks stay what they are.
+    `(answer, AtenCalls, [(meta tensor, what it stood for), ...])`. With
+    `keep_indices` real tensors of whole numbers and masks stay what they are.
     """
-    stand_ins, sources = {}, {}
+    pairs = {}
 
     def to_meta(leaf):
         if isinstance(leaf, torch.Tensor):
             real = type(leaf) is not ShapeValue and not leaf.is_floating_point()
             if keep_indices and real:
                 return leaf
-            if id(leaf) not in stand_ins:
+            if id(leaf) not in pairs:
                 sizes = leaf.sizes if type(leaf) is ShapeValue else leaf.shape
                 meta = torch.empty(sizes, dtype=leaf.dtype, device="meta")
-                stand_ins[id(leaf)] = meta
-                sources[id(meta)] = leaf
-            return stand_ins[id(leaf)]
+                pairs[id(leaf)] = meta, leaf
+            return pairs[id(leaf)][0]
         if isinstance(leaf, torch.device) or (name == "to" and isinstance(leaf, str)):
             return torch.device("meta")
         return leaf
 
-    calls = AtenCalls()
-    args, kwargs = map_leaves(to_meta, args), map_leaves(to_meta, kwargs)
+    args, kwargs = tree_map(to_meta, (args, kwargs))
     if isinstance(kwargs.get("device"), str):
         kwargs["device"] = "meta"
-    with torch._C.DisableTorchFunction(), calls:
-        tree = function(*args, **kwargs)
-    return Answer(tree, calls, list(stand_ins.values()), sources)
+    with torch._C.DisableTorchFunction(), AtenCalls() as calls:
+        answer = function(*args, **kwargs)
+    return answer, calls, list(pairs.values())
 
 
-def map_leaves(change, tree):
-    """The same nest of tuples, lists and dicts, named tuples too, leaves changed."""
-    if isinstance(tree, tuple | list):
-        items = [map_leaves(change, item) for item in tree]
-        if type(tree) in (list, tuple):
-            return type(tree)(items)
-        if hasattr(tree, "_fields"):
-            return type(tree)(*items)
-        return tree if isinstance(tree, torch.Size) else type(tree)(items)
-    if isinstance(tree, dict):
-        return {key: map_leaves(change, item) for key, item in tree.items()}
-    if isinstance(tree, slice):
-        ends = (tree.start, tree.stop, tree.step)
-        return slice(*(map_leaves(change, end) for end in ends))
-    return change(tree)
-
-
-def tensors_in(tree):
-    """Every meta tensor in what a function returned, in order."""
-    found = []
-    map_leaves(found.append, tree)
-    return [leaf for leaf in found if isinstance(leaf, torch.Tensor) and leaf.is_meta]
+def reduced(field, shape, dims, keepdim):
+    """The field after a reduction over `dims`; dim -1 is no axis any more."""
+    after = []
+    for span in field or ():
+        if span.dim in dims:
+            span = span.over(shape[span.dim])
+            span = span if keepdim else span._replace(dim=-1)
+        elif span.dim >= 0 and not keepdim:
+            span = span._replace(dim=span.dim - sum(d < span.dim for d in dims))
+        after.append(span)
+    return tuple(after) if field is not None else None
 
 
 def field_after(name, calls, values, args, kwargs, shape):

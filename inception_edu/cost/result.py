@@ -11,32 +11,31 @@ class Op(NamedTuple):
 
     `index` is its place in `Trace.ops`; `path` names the module that ran it
     ("" is the model itself). Shapes hold the batch; `kernel`, `stride`,
-    `padding`, `dilation` are per axis or None. `params` counts a shared weight
-    where it is used first, `weights` wherever it is used. `activation_bytes` is
-    the new memory of the output: 0 for views and in-place operations.
+    `padding`, `dilation` are per axis or None. `constant` is the number in
+    `0.17 * x` or `x + 1`, else None. `inputs` are the indices of the operations it
+    reads. `params` counts a shared weight where it is used first. `activation_bytes`
+    is the new memory of the output: 0 for views and in-place operations.
     `receptive_field` is `(height, width)` in input pixels, None where the
-    operation left the grid. `inputs` are the indices of the operations it reads.
-    `constant` is the number in `0.17 * x` or `x + 1`, else None.
+    operation left the grid. `known` is False where nobody has a formula for its MACs.
     """
 
     index: int
     path: str
     kind: str
+    out_shape: tuple
+    receptive_field: tuple | None
+    macs: int
     kernel: tuple | None
     stride: tuple | None
     padding: tuple | None
     dilation: tuple | None
     groups: int
+    constant: float | None
     in_shapes: tuple
-    out_shape: tuple
-    params: int
-    macs: int
-    activation_bytes: int
-    receptive_field: tuple | None
     inputs: tuple
-    known: bool = True
-    weights: int = 0
-    constant: float | None = None
+    params: int
+    activation_bytes: int
+    known: bool
 
     @property
     def flops(self):

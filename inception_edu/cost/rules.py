@@ -9,6 +9,7 @@ paths, parameters and edges.
 normalization, activation and pooling count 0.
 """
 
+from functools import partial
 from math import prod
 from typing import NamedTuple
 
@@ -19,13 +20,13 @@ from inception_edu.text import dims
 
 
 class Result(NamedTuple):
-    """What a rule answers: kind, output shape, receptive field, cost, window.
+    """What a rule answers: what it knows of an `Op`.
 
-    `constant` is the number that is added or multiplied with, None if there is none.
+    `field` is the receptive field, and `view` says that no memory is taken.
     """
 
     kind: str
-    shape: tuple
+    out_shape: tuple
     field: tuple | None = None
     macs: int = 0
     kernel: tuple | None = None
@@ -33,8 +34,8 @@ class Result(NamedTuple):
     padding: tuple | None = None
     dilation: tuple | None = None
     groups: int = 1
-    view: bool = False
     constant: float | None = None
+    view: bool = False
 
 
 def per_axis(size, axes):
@@ -68,16 +69,27 @@ def slide(sizes, field, kernel, stride, padding, dilation, ceil_mode=False):
                 f"a {dims(before)} grid with padding {dims(padding)}"
             )
         grid.append(out)
-    if field is not None:
-        field = tuple(
-            [
-                span.slide(kernel[a], stride[a], padding[a], dilation[a])
-                if (a := span.dim - first) >= 0
-                else span
-                for span in field
-            ]
+    return tuple(grid), slide_field(field, first, kernel, stride, padding, dilation)
+
+
+def slide_field(field, first, kernel, stride, padding, dilation):
+    """The field after a window slides over the axes from `first` on."""
+    return field and tuple(
+        [
+            span.slide(kernel[axis], stride[axis], padding[axis], dilation[axis])
+            if (axis := span.dim - first) >= 0
+            else span
+            for span in field
+        ]
+    )
+
+
+def check_size(expected, found, what, sizes, more=""):
+    """Refuse an input whose channels or features are not those of the weight."""
+    if expected != found:
+        raise ShapeError(
+            f"expects {expected} {what} and gets {found} (input {dims(sizes)}{more})"
         )
-    return tuple(grid), field
 
 
 def convolve(sizes, field, weight, stride, padding, dilation, groups):
@@ -89,122 +101,97 @@ def convolve(sizes, field, weight, stride, padding, dilation, groups):
         raise ShapeError(
             f"a {axes}-d convolution takes (N, C, grid), got {dims(sizes)}"
         )
-    channels = sizes[-axes - 1]
-    if channels != depth * groups:
-        raise ShapeError(
-            f"expects {depth * groups} input channels and gets {channels} "
-            f"(input {dims(sizes)}, weight {dims(weight)}, groups {groups})"
-        )
+    if sizes[-axes - 1] != depth * groups:
+        more = f", weight {dims(weight)}, groups {groups}"
+        check_size(depth * groups, sizes[-axes - 1], "input channels", sizes, more)
     grid, field = slide(sizes, field, kernel, stride, padding, dilation)
     shape = (*sizes[: -axes - 1], out_channels, *grid)
     macs = prod(shape) * depth * prod(kernel)
-    return Result("conv", shape, field, macs, kernel, stride, padding, dilation, groups)
+    window = kernel, stride, padding, dilation, groups
+    return Result("conv", shape, field, macs, *window)
 
 
-def convolution(axes):
-    def rule(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-        stride, dilation = per_axis(stride, axes), per_axis(dilation, axes)
-        sizes, kernel = tuple(x.shape), weight.shape[2:]
-        if padding == "same":  # what an odd total lacks is added on one side
-            total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
-            padding = tuple(t // 2 for t in total)
-            if any(t % 2 for t in total):
-                grid = [n + t % 2 for n, t in zip(sizes[-axes:], total, strict=True)]
-                sizes = (*sizes[:-axes], *grid)
-        else:
-            padding = (0,) * axes if padding == "valid" else per_axis(padding, axes)
-        field = x.field if type(x) is ShapeValue else None
-        return convolve(sizes, field, weight.shape, stride, padding, dilation, groups)
-
-    return rule
+def convolution(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    sizes, kernel = tuple(x.shape), tuple(weight.shape[2:])
+    axes = len(kernel)
+    stride, dilation = per_axis(stride, axes), per_axis(dilation, axes)
+    if padding == "same":  # what an odd total lacks is added on one side
+        total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+        padding = tuple(t // 2 for t in total)
+        grid = [n + t % 2 for n, t in zip(sizes[-axes:], total, strict=True)]
+        sizes = (*sizes[:-axes], *grid)
+    padding = 0 if padding == "valid" else padding
+    field = x.field if type(x) is ShapeValue else None
+    return convolve(
+        sizes, field, weight.shape, stride, per_axis(padding, axes), dilation, groups
+    )
 
 
-def transposed_convolution(axes):
-    def rule(
-        x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1,
-        dilation=1,
-    ):  # fmt: skip
-        kernel = tuple(weight.shape[2:])
-        stride, padding, extra, dilation = (
-            per_axis(size, axes) for size in (stride, padding, output_padding, dilation)
+def transposed_convolution(
+    x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
+):
+    depth, width, *kernel = weight.shape
+    kernel = tuple(kernel)
+    axes = len(kernel)
+    stride, padding, extra, dilation = (
+        per_axis(size, axes) for size in (stride, padding, output_padding, dilation)
+    )
+    check_size(depth, x.shape[-axes - 1], "input channels", x.shape)
+    sizes = zip(x.shape[-axes:], stride, padding, dilation, kernel, extra, strict=True)
+    grid = ((n - 1) * s - 2 * p + d * (k - 1) + e + 1 for n, s, p, d, k, e in sizes)
+    shape = (*x.shape[: -axes - 1], width * groups, *grid)
+    macs = prod(x.shape) * width * prod(kernel)
+    # Output pixels of one stride see different numbers of input pixels: no field.
+    window = kernel, stride, padding, dilation, groups
+    return Result("conv_transpose", shape, None, macs, *window)
+
+
+def max_pool(
+    axes, x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
+    return_indices=False,
+):  # fmt: skip
+    if return_indices:
+        return None
+    return pool("max_pool", axes, x, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def avg_pool(
+    axes, x, kernel_size, stride=None, padding=0, ceil_mode=False, *rest, **others
+):
+    return pool("avg_pool", axes, x, kernel_size, stride, padding, 1, ceil_mode)
+
+
+def pool(kind, axes, x, kernel_size, stride, padding, dilation, ceil_mode):
+    kernel = per_axis(kernel_size, axes)
+    stride = kernel if stride in (None, [], ()) else per_axis(stride, axes)
+    padding, dilation = per_axis(padding, axes), per_axis(dilation, axes)
+    if any(p > k // 2 for k, p in zip(kernel, padding, strict=True)):
+        raise ShapeError(
+            f"a pool takes at most half of its {dims(kernel)} window as padding, "
+            f"not {dims(padding)}"
         )
-        channels = x.shape[-axes - 1]
-        if channels != weight.shape[0]:
-            raise ShapeError(
-                f"expects {weight.shape[0]} input channels and gets {channels} "
-                f"(input {dims(x.shape)})"
-            )
-        grid = tuple(
-            (n - 1) * s - 2 * p + d * (k - 1) + e + 1
-            for n, s, p, d, k, e in zip(
-                x.shape[-axes:], stride, padding, dilation, kernel, extra, strict=True
-            )
-        )
-        shape = (*x.shape[: -axes - 1], weight.shape[1] * groups, *grid)
-        macs = prod(x.shape) * weight.shape[1] * prod(kernel)
-        # Output pixels of one stride see different numbers of input pixels.
-        return Result(
-            "conv_transpose", shape, None, macs, kernel, stride, padding, dilation,
-            groups,
-        )  # fmt: skip
-
-    return rule
+    window = kernel, stride, padding, dilation
+    grid, field = slide(x.sizes, x.field, *window, ceil_mode)
+    return Result(kind, (*x.sizes[:-axes], *grid), field, 0, *window)
 
 
-def pool(kind, axes):
-    def rule(
-        x, kernel_size, stride=None, padding=0, *rest, dilation=1, ceil_mode=False,
-        return_indices=False, **others,
-    ):  # fmt: skip
-        if kind == "max_pool":  # the next ones: dilation, ceil_mode, return_indices
-            given = (dilation, ceil_mode, return_indices)
-            dilation, ceil_mode, return_indices = (*rest, *given[len(rest) :])
-        elif rest:  # ceil_mode, count_include_pad, ...
-            ceil_mode = rest[0]
-        if return_indices:
-            return None
-        kernel = per_axis(kernel_size, axes)
-        stride = kernel if stride in (None, [], ()) else per_axis(stride, axes)
-        padding, dilation = per_axis(padding, axes), per_axis(dilation, axes)
-        if any(p > k // 2 for k, p in zip(kernel, padding, strict=True)):
-            raise ShapeError(
-                f"a pool takes at most half of its {dims(kernel)} window as padding, "
-                f"not {dims(padding)}"
-            )
-        sizes = x.sizes
-        grid, field = slide(
-            sizes, x.field, kernel, stride, padding, dilation, ceil_mode
-        )
-        shape = (*sizes[:-axes], *grid)
-        return Result(kind, shape, field, 0, kernel, stride, padding, dilation)
-
-    return rule
-
-
-def adaptive_pool(kind, axes):
-    def rule(x, output_size, return_indices=False):
-        if return_indices:
-            return None
-        first = x.dim() - axes
-        before, sizes = x.sizes[first:], per_axis(output_size, axes)
-        after = tuple(n if s is None else s for n, s in zip(before, sizes, strict=True))
-        if min(after) < 1:
-            raise ShapeError(f"a pool to a {dims(after)} grid leaves nothing")
-        stride = tuple(max(n // s, 1) for n, s in zip(before, after, strict=True))
-        kernel = tuple(
-            n - (s - 1) * step if n >= s else 1
-            for n, s, step in zip(before, after, stride, strict=True)
-        )
-        field = x.field and tuple(
-            span.slide(kernel[span.dim - first], stride[span.dim - first], 0, 1)
-            if span.dim >= first
-            else span
-            for span in x.field
-        )
-        shape = (*x.sizes[:first], *after)
-        return Result(kind, shape, field, 0, kernel, stride, (0,) * axes)
-
-    return rule
+def adaptive_pool(kind, axes, x, output_size, return_indices=False):
+    if return_indices:
+        return None
+    first = x.dim() - axes
+    before, sizes = x.sizes[first:], per_axis(output_size, axes)
+    after = tuple(n if s is None else s for n, s in zip(before, sizes, strict=True))
+    if min(after) < 1:
+        raise ShapeError(f"a pool to a {dims(after)} grid leaves nothing")
+    stride = tuple(max(n // s, 1) for n, s in zip(before, after, strict=True))
+    kernel = tuple(
+        n - (s - 1) * step if n >= s else 1
+        for n, s, step in zip(before, after, stride, strict=True)
+    )
+    none = (0,) * axes
+    field = slide_field(x.field, first, kernel, stride, none, (1,) * axes)
+    shape = (*x.sizes[:first], *after)
+    return Result(kind, shape, field, 0, kernel, stride, none)
 
 
 # ---- products -------------------------------------------------------------------
@@ -216,11 +203,7 @@ def without(field, dim):
 
 
 def linear(x, weight, bias=None):
-    if x.shape[-1] != weight.shape[-1]:
-        raise ShapeError(
-            f"expects {weight.shape[-1]} input features and gets {x.shape[-1]} "
-            f"(input {dims(x.shape)})"
-        )
+    check_size(weight.shape[-1], x.shape[-1], "input features", x.shape)
     shape = (*x.shape[:-1], *weight.shape[:-1])
     field = without(x.field, x.dim() - 1) if type(x) is ShapeValue else None
     return Result("linear", shape, field, prod(shape) * weight.shape[-1])
@@ -239,35 +222,20 @@ def matmul(a, b):
     return Result("matmul", shape, None, prod(shape) * left[-1])
 
 
-def attention(query, key, value, *args, **kwargs):
-    """`softmax(query @ key.T) @ value`, of every head."""
-    *batch, length, width = query.shape
-    source, depth = key.shape[-2], value.shape[-1]
-    macs = prod(batch) * length * source * (width + depth)
-    return Result("attention", (*batch, length, depth), None, macs)
-
-
 # ---- shapes that follow from the first input, or from all -----------------------
 
 
-def same(kind):
+def same(kind, x, *args, **kwargs):
     """Element by element on the first input: activations, dropout, ..."""
-
-    def rule(x, *args, **kwargs):
-        if kwargs.get("dtype"):
-            return None
-        return Result(kind, x.sizes, x.field)
-
-    return rule
+    if kwargs.get("dtype"):
+        return None
+    return Result(kind, x.sizes, x.field)
 
 
 def batch_norm(x, running_mean, running_var, weight=None, *args, **kwargs):
     for value in (running_mean, running_var, weight):
-        if value is not None and value.shape[0] != x.sizes[1]:
-            raise ShapeError(
-                f"expects {value.shape[0]} channels and gets {x.sizes[1]} "
-                f"(input {dims(x.sizes)})"
-            )
+        if value is not None:
+            check_size(value.shape[0], x.sizes[1], "channels", x.sizes)
     return Result("batch_norm", x.sizes, x.field)
 
 
@@ -276,32 +244,27 @@ def local_response_norm(x, size, *args, **kwargs):
     return Result("lrn", x.sizes, x.field, kernel=(size,))
 
 
-def arithmetic(kind):
+def arithmetic(kind, x, y, *args, **kwargs):
     """Element by element on two inputs, broadcast: additions, products, ..."""
-
-    def rule(x, y, *args, **kwargs):
-        tensors = [v for v in (x, y) if isinstance(v, torch.Tensor)]
-        if len({t.dtype for t in tensors}) > 1 or not x.dtype.is_floating_point:
-            return None  # the element type of the result is torch's to say
-        shapes = [tuple(t.shape) for t in tensors]
-        try:
-            shape = shapes[0]
-            if shape != shapes[-1]:
-                shape = tuple(torch.broadcast_shapes(*shapes))
-        except RuntimeError:
-            raise ShapeError(
-                f"cannot {kind} {' and '.join(map(dims, shapes))}: the grids differ"
-            ) from None
-        fields = [
-            t.field
-            for t in tensors
-            if type(t) is ShapeValue and len(t.sizes) == len(shape)
-        ]
-        numbers = [v for v in (x, y) if type(v) in (int, float)]
-        constant = numbers[0] if numbers and kind in ("add", "mul") else None
-        return Result(kind, shape, join(fields) if fields else None, constant=constant)
-
-    return rule
+    tensors = [v for v in (x, y) if isinstance(v, torch.Tensor)]
+    if len({t.dtype for t in tensors}) > 1 or not x.dtype.is_floating_point:
+        return None  # the element type of the result is torch's to say
+    shapes = [tuple(t.shape) for t in tensors]
+    try:
+        shape = shapes[0]
+        if shape != shapes[-1]:
+            shape = tuple(torch.broadcast_shapes(*shapes))
+    except RuntimeError:
+        raise ShapeError(
+            f"cannot {kind} {' and '.join(map(dims, shapes))}: the grids differ"
+        ) from None
+    fields = [
+        t.field for t in tensors if type(t) is ShapeValue and len(t.sizes) == len(shape)
+    ]
+    numbers = [v for v in (x, y) if type(v) in (int, float)]
+    constant = numbers[0] if numbers and kind in ("add", "mul") else None
+    field = join(fields) if fields else None
+    return Result(kind, shape, field, constant=constant)
 
 
 def cat(tensors, dim=0, axis=None):
@@ -320,56 +283,23 @@ def cat(tensors, dim=0, axis=None):
     return Result("cat", shape, without(join(fields), dim))
 
 
-def reduced(field, shape, dims, keepdim):
-    """The field after a reduction over `dims`; dim -1 is no axis any more."""
-    after = []
-    for span in field or ():
-        if span.dim in dims:
-            span = span.over(shape[span.dim])
-            span = span if keepdim else span._replace(dim=-1)
-        elif span.dim >= 0 and not keepdim:
-            span = span._replace(dim=span.dim - sum(d < span.dim for d in dims))
-        after.append(span)
-    return tuple(after) if field is not None else None
-
-
-def mean(x, dim=None, keepdim=False, *, dtype=None, **others):
-    """Over some axes; over the grid it sees the whole grid."""
-    if dtype is not None or others or not x.dtype.is_floating_point:
-        return None
-    dims = range(x.dim()) if dim is None else per_axis(dim, 1)
-    dims = {d % x.dim() for d in dims}
-    shape = tuple(
-        1 if i in dims else n for i, n in enumerate(x.sizes) if keepdim or i not in dims
-    )
-    return Result("mean", shape, reduced(x.field, x.sizes, dims, keepdim))
-
-
 def pad(x, pad, mode="constant", value=None):
-    shape, field = list(x.sizes), x.field
-    if mode != "constant" or len(pad) > 2 * len(shape):
+    if mode != "constant" or len(pad) > 2 * x.dim():
         return None
-    for i in range(len(pad) // 2):
-        dim = len(shape) - 1 - i
-        before, after = pad[2 * i], pad[2 * i + 1]
-        shape[dim] += before + after
-        if field is not None:
-            field = tuple(
-                s._replace(low=s.low - before * s.jump, high=s.high - before * s.jump)
-                if s.dim == dim
-                else s
-                for s in field
-            )
+    shape, last = list(x.sizes), x.dim() - 1
+    for place, size in enumerate(pad):  # from the last axis on
+        shape[last - place // 2] += size
+    before = {last - place: pad[2 * place] for place in range(len(pad) // 2)}
+    field = x.field and tuple(span.moved(-before.get(span.dim, 0)) for span in x.field)
     return Result("pad", tuple(shape), field)
 
 
 def flatten(x, start_dim=0, end_dim=-1):
     """Axes merged into one; where the grid goes in, the result sees all of it."""
-    axes = x.dim()
+    sizes, axes = x.sizes, len(x.sizes)
     if axes == 0:
         return None
     start, end = start_dim % axes, end_dim % axes
-    sizes = x.sizes
     shape = (*sizes[:start], prod(sizes[start : end + 1]), *sizes[end + 1 :])
     field = x.field and tuple(
         span.over(sizes[span.dim])._replace(dim=-1)
@@ -403,50 +333,27 @@ def reordered(kind, x, order):
     return Result(kind, tuple(x.sizes[i] for i in order), field, view=True)
 
 
-def getitem(x, index):
-    """Slices keep the field and move it; all other ways to index are torch's."""
-    items = index if isinstance(index, tuple) else (index,)
-    if not all(isinstance(i, slice) for i in items) or len(items) > x.dim():
-        return None
-    cuts = [i.indices(n) for i, n in zip(items, x.sizes, strict=False)]
-    shape = (*(len(range(*cut)) for cut in cuts), *x.sizes[len(cuts) :])
-    field = x.field and tuple(
-        span._replace(
-            low=span.low + cuts[span.dim][0] * span.jump,
-            high=span.high + cuts[span.dim][0] * span.jump,
-            jump=span.jump * cuts[span.dim][2],
-        )
-        if 0 <= span.dim < len(cuts)
-        else span
-        for span in x.field
-    )
-    return Result("slice", shape, field, view=True)
-
-
-PRODUCTS = {  # those that MACs are counted of
-    "linear": linear, "matmul": matmul, "mm": matmul, "bmm": matmul,
-    "rmatmul": lambda b, a: matmul(a, b),
-    "scaled_dot_product_attention": attention,
-}  # fmt: skip
 RULES = {
     "cat": cat, "concat": cat, "concatenate": cat, "pad": pad, "flatten": flatten,
-    "getitem": getitem, "batch_norm": batch_norm, "mean": mean, "permute": permute,
-    "local_response_norm": local_response_norm, "transpose": transpose,
+    "batch_norm": batch_norm, "local_response_norm": local_response_norm,
+    "permute": permute, "transpose": transpose, "linear": linear, "matmul": matmul,
+    "mm": matmul, "bmm": matmul, "mv": matmul, "dot": matmul,
+    "rmatmul": lambda b, a: matmul(a, b),
 }  # fmt: skip
 for axes in (1, 2, 3):
-    PRODUCTS[f"conv{axes}d"] = convolution(axes)
-    PRODUCTS[f"conv_transpose{axes}d"] = transposed_convolution(axes)
+    RULES[f"conv{axes}d"] = convolution
+    RULES[f"conv_transpose{axes}d"] = transposed_convolution
+    RULES[f"max_pool{axes}d"] = partial(max_pool, axes)
+    RULES[f"avg_pool{axes}d"] = partial(avg_pool, axes)
     for kind in ("max_pool", "avg_pool"):
-        RULES[f"{kind}{axes}d"] = pool(kind, axes)
-        RULES[f"adaptive_{kind}{axes}d"] = adaptive_pool(kind, axes)
-RULES |= PRODUCTS | {"mv": matmul, "dot": matmul}
+        RULES[f"adaptive_{kind}{axes}d"] = partial(adaptive_pool, kind, axes)
 ON_ONE_INPUT = (
     "relu relu6 leaky_relu elu gelu silu mish sigmoid tanh hardswish hardsigmoid "
     "hardtanh softmax log_softmax dropout dropout2d layer_norm group_norm "
     "instance_norm contiguous clone detach cpu cuda"
 )
 for name in ON_ONE_INPUT.split():
-    RULES[name] = same(name)
+    RULES[name] = partial(same, name)
 for name in ("add", "sub", "mul", "div", "truediv"):
-    RULES[name] = arithmetic(name)
+    RULES[name] = partial(arithmetic, name)
     RULES[f"r{name}"] = RULES[f"i{name}"] = RULES[name]  # 2 + x, x += y

@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
 from inception_edu.cost.result import Trace
 from inception_edu.cost.shapes import ACTIVE, ShapeValue
@@ -125,24 +126,12 @@ def run(model, shapes, aux, dtype):
     built = tracer.built
     if grown:
         built = sum(parameter.numel() for parameter in model.parameters())
-    outputs = [tracer.current(value) for value in leaves_of(answer)]
+    if hasattr(answer, "__dataclass_fields__"):
+        answer = vars(answer)
+    outputs = [tracer.current(value) for value in tree_leaves(answer)]
     outputs = [value for value in outputs if type(value) is ShapeValue]
     return Trace(name_of(model), shapes, tuple(tracer.ops), built, outputs)
 
 
 def name_of(model):
     return getattr(model, "name", None) or type(model).__name__
-
-
-def leaves_of(answer):
-    """Every value in what a model returns: tensors, tuples, dicts, dataclasses."""
-    if isinstance(answer, torch.Tensor):
-        yield answer
-    elif isinstance(answer, dict):
-        for item in answer.values():
-            yield from leaves_of(item)
-    elif isinstance(answer, (list, tuple)):
-        for item in answer:
-            yield from leaves_of(item)
-    elif hasattr(answer, "__dataclass_fields__"):
-        yield from leaves_of(vars(answer))

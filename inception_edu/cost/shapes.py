@@ -38,6 +38,11 @@ class Span(NamedTuple):
         high += (dilation * (kernel - 1) - padding) * jump
         return Span(dim, low, high, jump * stride)
 
+    def moved(self, by):
+        """The span of what begins `by` elements later."""
+        low, high = self.low + by * self.jump, self.high + by * self.jump
+        return self._replace(low=low, high=high)
+
     def over(self, length):
         """The span of something that reads all `length` elements at once."""
         return self._replace(high=self.high + (length - 1) * self.jump)
@@ -135,17 +140,12 @@ def shape_value(sizes, op, field, dtype, device, base=None):
     return value
 
 
-def flatten_arguments(args, kwargs=()):
-    """Every argument of a call, with those in lists, tuples and slices, in order."""
+def flatten_arguments(args):
+    """Every argument of a call, with those in lists and tuples, in order."""
     found = []
-    for value in (*args, *kwargs.values()) if kwargs else args:
-        kind = type(value)
-        if kind is tuple or kind is list:
+    for value in args:
+        if type(value) is tuple or type(value) is list:
             found.extend(flatten_arguments(value))
-        elif kind is slice:
-            found += value.start, value.stop, value.step
-        elif kind is dict:
-            found.extend(flatten_arguments((), value))
         else:
             found.append(value)
     return found

@@ -6,7 +6,7 @@ the layer's own forward runs. They make the trace of Inception v4 six times fast
 
 from torch import nn
 
-from inception_edu.cost.rules import convolve
+from inception_edu.cost.rules import Result, convolve
 from inception_edu.cost.shapes import ShapeError, ShapeValue
 
 
@@ -19,21 +19,14 @@ def run_sequence(tracer, module, x):
     home, paths = tracer.path, tracer.paths
     for child in module._modules.values():
         shortcut = tracer.shortcuts.get(getattr(type(child), "forward", None))
-        if shortcut and child in paths:
-            if shortcut is run_sequence:
-                x = tracer.enter(child, (x,), NOTHING)
-                continue
-            own = child.__dict__
-            if not (
-                own["_forward_hooks"] or own["_forward_pre_hooks"] or "forward" in own
-            ):
-                tracer.path = paths[child]  # an error names it; `enter` puts it back
-                answer = shortcut(tracer, child, x)
-                if answer is not None:
-                    x = answer
-                    continue
-        tracer.path = home
-        x = child(x)
+        answer, plain = None, child in paths and not is_changed(child.__dict__)
+        if plain and shortcut not in (None, run_sequence):
+            tracer.path = paths[child]  # an error names it; `enter` puts it back
+            answer = shortcut(tracer, child, x)
+        if answer is None:
+            tracer.path = home
+            answer = child(x)
+        x = answer
     return x
 
 
@@ -62,17 +55,18 @@ def run_norm(tracer, module, x):
     own, sizes = module._parameters, x.sizes
     if own.keys() != AFFINE or len(sizes) != 4 or sizes[1] != module.num_features:
         return None  # torch and the rule say what is wrong
-    return tracer.record_same("batch_norm", x, tracer.count(own["weight"], own["bias"]))
+    result = Result("batch_norm", sizes, x.field)
+    return tracer.record(result, (x,), tracer.count(own["weight"], own["bias"]))
 
 
 def run_relu(tracer, module, x):
     if type(x) is not ShapeValue or module._parameters:
         return None
-    return tracer.record_same("relu", x, in_place=module.inplace)
+    result = Result("relu", x.sizes, x.field)
+    return tracer.record(result, (x,), in_place=module.inplace)
 
 
 AFFINE = {"weight", "bias"}  # what a leaf below counts itself
-NOTHING = {}
 SHORTCUTS = {
     nn.Sequential.forward: run_sequence,
     nn.Conv2d.forward: run_convolution,

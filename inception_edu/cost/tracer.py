@@ -6,23 +6,17 @@ a module and of a torch function leads to the `Tracer`, which writes down an `Op
 and answers with the next `ShapeValue`.
 """
 
-from contextlib import nullcontext
 from math import prod
 
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves, tree_map
 
-from inception_edu.cost.meta import (
-    AtenCalls,
-    field_after,
-    map_leaves,
-    run_on_meta,
-    tensors_in,
-)
+from inception_edu.cost.meta import AtenCalls, field_after, run_on_meta
 from inception_edu.cost.restore import Snapshot
 from inception_edu.cost.result import Op
-from inception_edu.cost.rules import PRODUCTS, RULES, Result
+from inception_edu.cost.rules import RULES, Result
 from inception_edu.cost.shapes import (
     ShapeError,
     ShapeValue,
@@ -35,7 +29,7 @@ from inception_edu.text import dims
 
 MODULE_CALL = nn.Module._call_impl
 LAZY = nn.parameter.UninitializedTensorMixin  # its metaclass is C's: quick to ask
-FREE = RULES.keys() - PRODUCTS.keys() | {"get", "view", "reshape", "arange", "zeros"}
+KINDS = {"scaled_dot_product_attention": "attention"}
 SCRIPTED = (torch.jit.ScriptFunction, torch._C.ScriptMethod)
 
 
@@ -43,9 +37,9 @@ class Tracer:
     """Writes an `Op` for every torch function that the model calls."""
 
     def __init__(self, model):
-        self.device, self.path, self.ops = torch.device("cpu"), "", []
+        self.model, self.device, self.path = model, torch.device("cpu"), ""
+        self.ops, self.paths = [], {}  # `paths`: of every module
         self.field = self.window = None  # the last receptive field, and its extent
-        self.paths = {}  # module -> path
         self.visit(model, "")
         # Shapes by id, so that shared ones count once; read here, since a parameter
         # that is asked while the model runs tells `EveryCall`.
@@ -89,66 +83,40 @@ class Tracer:
         field = None
         if len(shape) == 4:
             field = (Span(2, 0, 0, 1), Span(3, 0, 0, 1))
-        self.add_op(Result("input", shape, field, view=True), ())
+        self.add_op(Result("input", shape, field), ())
         return shape_value(shape, len(self.ops) - 1, field, dtype, self.device)
 
-    def add_op(self, result, values, counts=(0, 0), new_bytes=0, known=True, path=None):
+    def add_op(self, result, values, params=0, new_bytes=0, known=True, path=None):
         """Append the `Op` of a result that was made from `values`."""
-        kind, shape, field, macs, kernel, stride, padding, dilation, groups = result[:9]
         if len(values) == 1:  # most there are
-            x = values[0]
-            in_shapes, inputs = (x.sizes,), (source(x),)
+            in_shapes, inputs = (values[0].sizes,), (source(values[0]),)
         else:
             in_shapes = tuple([value.sizes for value in values])
             inputs = tuple([source(value) for value in values])
-        path = self.path if path is None else path
-        seen = self.extent(field)
+        if result.field is not self.field:  # often it is the same again
+            self.field = result.field
+            self.window = self.field and tuple([s.high - s.low + 1 for s in self.field])
         op = Op(
-            len(self.ops), path, kind, kernel, stride, padding, dilation, groups,
-            in_shapes, shape, counts[0], macs, new_bytes, seen, inputs, known,
-            counts[1], result.constant,
+            len(self.ops), self.path if path is None else path, result.kind,
+            result.out_shape, self.window, *result[3:10], in_shapes, inputs, params,
+            new_bytes, known,
         )  # fmt: skip
         self.ops.append(op)
 
-    def record(self, result, values, counts=(0, 0), in_place=False):
+    def record(self, result, values, params=0, in_place=False):
         """The `Op` of a rule's result, and the `ShapeValue` that it gives."""
-        x = values[0]
-        if in_place:
-            self.add_op(result, values, counts)
-            self.overwrite(x, len(self.ops) - 1, result.field)
-            return x
-        shape, dtype, base, new_bytes = result.shape, x.dtype, None, 0
+        x, index, base, new_bytes = values[0], len(self.ops), None, 0
         if result.view:
             base = x if x.base is None else x.base
-        else:
-            new_bytes = prod(shape) * dtype.itemsize
-        self.add_op(result, values, counts, new_bytes)
-        index = len(self.ops) - 1
-        return shape_value(shape, index, result.field, dtype, self.device, base)
-
-    def record_same(self, kind, x, counts=(0, 0), in_place=False):
-        """`record`, for what leaves its one input's shape and field: most there are."""
-        ops, sizes, dtype = self.ops, x.sizes, x.dtype
-        index, inputs = len(ops), (source(x),)
+        elif not in_place:
+            new_bytes = prod(result.out_shape) * x.dtype.itemsize
+        self.add_op(result, values, params, new_bytes)
         if in_place:
-            new_bytes = 0
-            self.overwrite(x, index, x.field)
-        else:
-            new_bytes = prod(sizes) * dtype.itemsize
-            x = shape_value(sizes, index, x.field, dtype, self.device)
-        op = Op(
-            index, self.path, kind, None, None, None, None, 1, (sizes,), sizes,
-            counts[0], 0, new_bytes, self.extent(x.field), inputs, True, counts[1],
-        )  # fmt: skip
-        ops.append(op)
-        return x
-
-    def extent(self, field):
-        """Height and width of a field in input pixels; the last answer is kept."""
-        if field is not self.field:
-            self.field = field
-            self.window = field and tuple([s.high - s.low + 1 for s in field])
-        return self.window
+            self.overwrite(x, index, result.field)
+            return x
+        return shape_value(
+            result.out_shape, index, result.field, x.dtype, self.device, base
+        )
 
     def overwrite(self, value, index, field=None):
         """`value`, and what it is a view of, now come from operation `index`."""
@@ -157,20 +125,18 @@ class Tracer:
             value.base.op = index
 
     def count(self, *parameters):
-        """`(params, weights)` of an operation: those new to the run, and all."""
-        params = weights = 0
+        """The elements of those that are new to the run."""
+        elements = 0
         for parameter in parameters:
-            if parameter is not None:
-                own = id(parameter)
-                shape = self.parameters.get(own)
-                if shape is None:  # made while the model ran
-                    shape = self.parameters[own] = parameter.shape
-                    self.alive.append(parameter)
-                weights += shape.numel()
-                if own not in self.counted:
-                    self.counted.add(own)
-                    params += shape.numel()
-        return params, weights
+            own = id(parameter)
+            if parameter is None or own in self.counted:
+                continue
+            self.counted.add(own)
+            if own not in self.parameters:  # made while the model ran
+                self.parameters[own] = parameter.shape
+                self.alive.append(parameter)
+            elements += self.parameters[own].numel()
+        return elements
 
     def used_parameters(self, leaves):
         """The parameters among a call's arguments."""
@@ -191,23 +157,17 @@ class Tracer:
             with torch._C.DisableTorchFunction():
                 return function(*args, **kwargs)
         if self.written:
-            args, kwargs = map_leaves(self.current, (args, kwargs))
-        if "input" in kwargs:  # torch's name for what comes first
-            kwargs = dict(kwargs)
-            args = (kwargs.pop("input"), *args)
-        rule = RULES.get(name.strip("_"))
-        if rule is None or "out" in kwargs:
-            return self.ask_torch(function, args, kwargs)
-        result = self.apply(rule, args, kwargs)
-        if result is None:
-            return self.ask_torch(function, args, kwargs)
-        leaves = flatten_arguments(args, kwargs)
-        values = [leaf for leaf in leaves if type(leaf) is ShapeValue]
+            args, kwargs = tree_map(self.current, (args, kwargs))
+        rule, result = RULES.get(name.strip("_")), None
+        if rule is not None and "out" not in kwargs:
+            result = self.apply(rule, args, kwargs)
         in_place = kwargs.get("inplace") is True or changes_its_input(name)
-        if in_place and type(args[0]) is not ShapeValue:
+        if result is None or (in_place and type(args[0]) is not ShapeValue):
             return self.ask_torch(function, args, kwargs)
-        counts = self.count(*self.used_parameters(leaves))
-        return self.record(result, values, counts, in_place)
+        leaves = flatten_arguments((*args, *kwargs.values()))
+        values = [leaf for leaf in leaves if type(leaf) is ShapeValue]
+        params = self.count(*self.used_parameters(leaves))
+        return self.record(result, values, params, in_place)
 
     def apply(self, rule, args, kwargs):
         """A rule's result; None where the call has another form than the rule."""
@@ -222,17 +182,12 @@ class Tracer:
 
     def current(self, leaf):
         """What stands for a real tensor since a `ShapeValue` was written into it."""
-        value = self.written.get(id(leaf))
-        if value is None and self.is_written(leaf):
-            base = self.written[id(leaf._base)]
-            value = self.stand_in(leaf, base.op, base)
-        return leaf if value is None else value
-
-    def is_written(self, leaf):
-        if id(leaf) in self.written:
-            return True
-        is_real = isinstance(leaf, torch.Tensor) and type(leaf) is not ShapeValue
-        return is_real and leaf._base is not None and id(leaf._base) in self.written
+        if isinstance(leaf, torch.Tensor) and type(leaf) is not ShapeValue:
+            base = leaf._base
+            if id(leaf) not in self.written and id(base) in self.written:
+                base = self.written[id(base)]
+                self.stand_in(leaf, base.op, base)
+        return self.written.get(id(leaf), leaf)
 
     def stand_in(self, real, index, base=None):
         """A `ShapeValue` in the place of a real tensor from now on."""
@@ -245,52 +200,51 @@ class Tracer:
 
     def ask_torch(self, function, args, kwargs):
         """The answer of a function without a rule, from torch's meta device."""
-        packet = getattr(function, "_overloadpacket", function)
-        name = packet.__name__.strip("_")
-        leaves = flatten_arguments(args, kwargs)
+        name = getattr(function, "_overloadpacket", function).__name__.strip("_")
+        leaves = flatten_arguments((*args, *kwargs.values()))
         values = [leaf for leaf in leaves if type(leaf) is ShapeValue]
         try:
-            answer = run_on_meta(function, name, args, kwargs)
+            answer, calls, pairs = run_on_meta(function, name, args, kwargs)
         except Exception as problem:
             try:  # where a real index or mask tells the shape
-                answer = run_on_meta(function, name, args, kwargs, keep_indices=True)
+                answer, calls, pairs = run_on_meta(function, name, args, kwargs, True)
             except Exception:
                 raise self.refusal(name, values, problem) from problem
-        tree, calls, stand_ins, sources = answer
-        made = tensors_in(tree)
-        changed = [sources[id(meta)] for meta in made if id(meta) in sources]
+        given = {id(meta): tensor for meta, tensor in pairs}
+        owners = {storage_of(meta): tensor for meta, tensor in pairs}
+        made = [leaf for leaf in tree_leaves(answer) if is_on_meta(leaf)]
+        changed = [given[id(meta)] for meta in made if id(meta) in given]
         written = any(call._schema.is_mutable for call in calls.calls)
         if name == "setitem":
             changed = [args[0]]
         elif not made or (len(changed) == len(made) and not written):
-            return map_leaves(lambda leaf: sources.get(id(leaf), leaf), tree)
+            return tree_map(lambda leaf: given.get(id(leaf), leaf), answer)
         shape = tuple(made[0].shape if made else changed[0].shape)
-        storages = {storage_of(meta): sources[id(meta)] for meta in stand_ins}
-        bases = {id(meta): storages.get(storage_of(meta)) for meta in made}
-        fresh = [meta for meta in made if bases[id(meta)] is None]
-        new_bytes = sum(meta.numel() * meta.dtype.itemsize for meta in fresh)
         field = field_after(name, calls, values, args, kwargs, shape)
+        fresh = [meta for meta in made if storage_of(meta) not in owners]
+        new_bytes = sum(meta.numel() * meta.dtype.itemsize for meta in fresh)
         kind = "cat" if name.endswith("stack") and "cat" in calls.names else name
-        result = Result(kind, shape, field, calls.macs)
-        counts = self.count(*self.used_parameters(leaves))
-        self.add_op(result, values, counts, new_bytes, calls.known)
+        params = self.count(*self.used_parameters(leaves))
+        result = Result(KINDS.get(kind, kind), shape, field, calls.macs)
+        self.add_op(result, values, params, new_bytes, calls.known)
         if changed and written:
             self.write(changed[0], field)
         index = len(self.ops) - 1
 
         def to_value(leaf):
-            if id(leaf) in sources:
-                return self.current(sources[id(leaf)])
-            if id(leaf) not in bases:
+            if id(leaf) in given:
+                return self.current(given[id(leaf)])
+            if not is_on_meta(leaf):
                 return leaf
-            base, sizes = self.current(bases[id(leaf)]), tuple(leaf.shape)
-            base = base if getattr(base, "base", None) is None else base.base
-            return shape_value(
-                sizes, index, field if sizes == shape else None, leaf.dtype,
-                self.device, base if type(base) is ShapeValue else None,
-            )  # fmt: skip
+            base = self.current(owners.get(storage_of(leaf)))
+            base = base if type(base) is ShapeValue else None
+            if base is not None and base.base is not None:
+                base = base.base
+            sizes = tuple(leaf.shape)
+            seen = field if sizes == shape else None
+            return shape_value(sizes, index, seen, leaf.dtype, self.device, base)
 
-        return map_leaves(to_value, tree)
+        return tree_map(to_value, answer)
 
     def write(self, tensor, field):
         """`tensor` was changed in place by the last operation."""
@@ -322,40 +276,29 @@ class Tracer:
                 if isinstance(tensor, torch.Tensor):
                     self.snapshot.before_change(tensor)
             return function(*args, **kwargs)
-        bare = name.strip("_")
-        rule = PRODUCTS.get(bare)
-        result = rule and self.apply(rule, args, kwargs)
-        calls = nullcontext() if result or bare in FREE else AtenCalls()
-        with calls:
+        with AtenCalls() as calls:
             answer = function(*args, **kwargs)
         made = [a for a in flatten_arguments((answer,)) if isinstance(a, torch.Tensor)]
         if not made:  # a size, a type: nothing is computed
             return answer
-        if result is None:
-            macs = getattr(calls, "macs", 0)
-            result = Result(bare, tuple(made[0].shape), None, macs)
-        used = self.used_parameters(flatten_arguments(args, kwargs))
-        if result.macs:
-            new_bytes = prod(result.shape) * made[0].dtype.itemsize
+        used = self.used_parameters(flatten_arguments((*args, *kwargs.values())))
+        if calls.macs:
+            result = Result(name.strip("_"), tuple(made[0].shape), None, calls.macs)
+            new_bytes = prod(result.out_shape) * made[0].dtype.itemsize
             self.add_op(result, (), self.count(*used), new_bytes)
             return answer
         for parameter in used:
             if id(parameter) not in self.counted:
-                self.add_parameter(parameter, self.names().get(id(parameter), ""))
+                named = self.model.named_parameters()
+                names = {id(own): name for name, own in named}
+                path = names.get(id(parameter), "").replace("_orig_mod.", "")
+                self.add_parameter(parameter, path)
         return answer
 
-    def names(self):
-        """The path of every parameter, by id."""
-        return {
-            id(parameter): f"{path}.{name}" if path else name
-            for module, path in self.paths.items()
-            for name, parameter in module._parameters.items()
-        }
-
     def add_parameter(self, parameter, path):
-        counts = self.count(parameter)
+        params = self.count(parameter)
         shape = tuple(self.parameters[id(parameter)])
-        self.add_op(Result("parameter", shape), (), counts, path=path)
+        self.add_op(Result("parameter", shape), (), params, path=path)
 
     # ---- calls of modules ----------------------------------------------------------
 
@@ -386,17 +329,11 @@ class Tracer:
             self.path = before
 
     def path_of(self, module):
-        path = self.paths.get(module)
-        if path is None:  # made while the model ran
-            for parent, place in list(self.paths.items()):
-                for name, child in parent._modules.items():
-                    if child is module:
-                        self.visit(module, f"{place}.{name}" if place else name)
-                        return self.paths[module]
-            name = type(module).__name__
-            path = f"{self.path}.{name}" if self.path else name
-            self.visit(module, path)
-        return path
+        if module not in self.paths:  # made while the model ran
+            names = {child: name for name, child in self.model.named_modules()}
+            name = f"{self.path}.{type(module).__name__}".strip(".")
+            self.visit(module, names.get(module, name))
+        return self.paths[module]
 
     def count_rest(self, module):
         """The parameters no operation was given, such as a ViT's class token."""
@@ -407,6 +344,10 @@ class Tracer:
             if parameter is not None and id(parameter) not in self.counted:
                 path = f"{self.path}.{name}" if self.path else name
                 self.add_parameter(parameter, path)
+
+
+def is_on_meta(leaf):
+    return isinstance(leaf, torch.Tensor) and leaf.is_meta
 
 
 def storage_of(tensor):
@@ -432,13 +373,12 @@ class EveryCall(TorchFunctionMode):
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs, tracer = kwargs or {}, self.tracer
-        if ShapeValue in types:
-            return tracer.call(function, args, kwargs)
-        if tracer.written and any(
-            map(tracer.is_written, flatten_arguments(args, kwargs))
-        ):
-            return tracer.call(function, args, kwargs)
-        return tracer.without_input(function, args, kwargs)
+        has_shapes = ShapeValue in types
+        if tracer.written and not has_shapes:
+            leaves = flatten_arguments((*args, *kwargs.values()))
+            has_shapes = any(type(tracer.current(a)) is ShapeValue for a in leaves)
+        call = tracer.call if has_shapes else tracer.without_input
+        return call(function, args, kwargs)
 
 
 def hooks_of_all():
@@ -449,5 +389,5 @@ def hooks_of_all():
 
 def sources_of(args, kwargs):
     """The operations whose outputs are among these arguments."""
-    leaves = flatten_arguments(args, kwargs)
+    leaves = flatten_arguments((*args, *kwargs.values()))
     return tuple([leaf.op for leaf in leaves if type(leaf) is ShapeValue])
