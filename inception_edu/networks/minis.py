@@ -9,6 +9,8 @@ from numbers import Real
 
 from torch import nn
 
+from inception_edu.networks.bn_inception import COLUMNS as DOUBLE_COLUMNS
+from inception_edu.networks.bn_inception import DoubleModule
 from inception_edu.networks.googlenet import (
     COLUMNS,
     InceptionModule,
@@ -18,12 +20,7 @@ from inception_edu.networks.googlenet import (
 from inception_edu.networks.inception_resnet import Residual
 from inception_edu.networks.inception_v3 import GridReduction, average_pool
 from inception_edu.networks.layers import Branches, ConvUnit, Network
-from inception_edu.networks.options import (
-    check_counts,
-    choose,
-    no_heads,
-    numbered,
-)
+from inception_edu.networks.options import check_counts, choose, no_heads, numbered
 
 CLASSES = 10  # the digits; create_model gives this to a mini unless told otherwise
 
@@ -47,72 +44,49 @@ MATCHED_WIDTH = {
 }
 
 
-def scaled(widths, width):
+def three_modules(name, build):
+    """The builder of a stem, the rows of `WIDTHS` as `build` makes them, a classifier.
+
+    `build(in_channels, row, width)` returns a module with `.out_channels`. The stem
+    stays as it is, so that the modules alone differ in width.
+    """
+
+    def network(num_classes=CLASSES, aux=False, *, width=1.0):
+        no_heads(aux, name, ", or mini_v3")
+        if not isinstance(width, Real) or not 0.1 <= width <= 8:
+            raise ValueError(
+                f"width={width!r} must lie between 0.1 and 8; 1 is as drawn"
+            )
+        channels = 12
+        stages = {"stem": ConvUnit(3, channels, 3, stride=2, padding=1)}  # 12 x 24 x 24
+        for row, widths in WIDTHS.items():
+            if row != "a":
+                stages[f"maxpool_{row}"] = nn.MaxPool2d(3, stride=2, padding=1)
+            module = build(channels, widths, width)
+            stages[f"inception_{row}"], channels = module, module.out_channels
+        stages |= head(channels, num_classes, dropout=0.0)
+        return Network(stages, name=name, input_size=48, min_size=8)
+
+    return network
+
+
+def scaled(row, width):
     """A row of channel counts times `width`, each at least 1."""
-    return {column: max(1, round(width * n)) for column, n in widths.items()}
+    return {column: max(1, round(width * n)) for column, n in row.items()}
 
 
-def three_modules(name, build, num_classes, aux, width):
-    """A stem, the three rows of `WIDTHS` as `build` makes them, a classifier.
-
-    `build(in_channels, widths, width)` returns a module with `.out_channels`. The
-    stem stays as it is, so that the modules alone differ in width.
-    """
-    no_heads(aux, name, ", or mini_v3")
-    if not isinstance(width, Real) or not 0.1 <= width <= 8:
-        raise ValueError(f"width={width!r} must lie between 0.1 and 8; 1 is as drawn")
-    channels = 12
-    stages = {"stem": ConvUnit(3, channels, 3, stride=2, padding=1)}  # 12 x 24 x 24
-    for row, widths in WIDTHS.items():
-        if row != "a":
-            stages[f"maxpool_{row}"] = nn.MaxPool2d(3, stride=2, padding=1)
-        module = build(channels, widths, width)
-        stages[f"inception_{row}"], channels = module, module.out_channels
-    stages |= head(channels, num_classes, dropout=0.0)
-    return Network(stages, name=name, input_size=48, min_size=8)
-
-
-def concatenated(row):
-    """How many channels a row of `WIDTHS` puts out."""
-    return sum(row[column] for column in ("1x1", "3x3", "5x5", "pool proj"))
-
-
-class SingleKernel(ConvUnit):
+def single_kernel(in_channels, row, width, kernel_size):
     """One kernel for everything: what a module replaces, as wide as that module."""
+    out_channels = sum(row[column] for column in ("1x1", "3x3", "5x5", "pool proj"))
+    unit = ConvUnit(in_channels, max(1, round(width * out_channels)), kernel_size)
+    unit.out_channels = unit.conv.out_channels
+    return unit
 
-    def __init__(self, in_channels, widths, kernel_size, width=1.0):
-        out_channels = max(1, round(width * concatenated(widths)))
-        super().__init__(in_channels, out_channels, kernel_size)
-        self.out_channels = out_channels
 
-
-class TwoThreeByThree(Branches):
-    """Rethinking, figure 5: the reduced module with two 3x3 in place of the 5x5.
-
-    `(N, in, H, W) -> (N, 1x1 + 3x3 + 5x5 + pool proj, H, W)`.
-    """
-
-    def __init__(self, in_channels, widths, *, pool=None):
-        narrow, wide = widths["5x5 reduce"], widths["5x5"]
-        super().__init__(
-            {
-                "1x1": ConvUnit(in_channels, widths["1x1"], 1),
-                "3x3": {
-                    "reduce": ConvUnit(in_channels, widths["3x3 reduce"], 1),
-                    "3x3": ConvUnit(widths["3x3 reduce"], widths["3x3"], 3),
-                },
-                "double_3x3": {
-                    "reduce": ConvUnit(in_channels, narrow, 1),
-                    "3x3_a": ConvUnit(narrow, wide, 3),
-                    "3x3_b": ConvUnit(wide, wide, 3),
-                },
-                "pool": {
-                    "pool": pool or nn.MaxPool2d(3, stride=1, padding=1),
-                    "proj": ConvUnit(in_channels, widths["pool proj"], 1),
-                },
-            }
-        )
-        self.out_channels = concatenated(widths)
+def two_3x3(in_channels, row, pool):
+    """Rethinking, figure 5: the reduced module with two 3x3 in place of the 5x5."""
+    widths = dict(zip(DOUBLE_COLUMNS, row.values(), strict=True))
+    return DoubleModule(in_channels, widths, pool=pool)
 
 
 class AsymmetricModule(Branches):
@@ -199,65 +173,6 @@ def factorized_stem(out_channels):
     )
 
 
-def mini_naive(num_classes=CLASSES, aux=False, *, width=1.0):
-    """Three naive modules (Going deeper, figure 2a): `(N, 3, 48, 48) -> (N, 10)`."""
-    return three_modules(
-        "mini_naive",
-        lambda channels, row, width: NaiveModule(
-            channels, scaled(row, width), norm="batch"
-        ),
-        num_classes,
-        aux,
-        width,
-    )
-
-
-def mini_reduced(num_classes=CLASSES, aux=False, *, width=1.0):
-    """Three modules with 1x1 reductions (figure 2b): `(N, 3, 48, 48) -> (N, 10)`."""
-    return three_modules(
-        "mini_reduced",
-        lambda channels, row, width: InceptionModule(
-            channels, scaled(row, width), norm="batch"
-        ),
-        num_classes,
-        aux,
-        width,
-    )
-
-
-def mini_3x3(num_classes=CLASSES, aux=False, *, width=1.0):
-    """Three plain 3x3 layers, no branches: `(N, 3, 48, 48) -> (N, 10)`."""
-    return three_modules(
-        "mini_3x3",
-        lambda channels, row, width: SingleKernel(channels, row, 3, width),
-        num_classes,
-        aux,
-        width,
-    )
-
-
-def mini_5x5(num_classes=CLASSES, aux=False, *, width=1.0):
-    """Three plain 5x5 layers, no branches: `(N, 3, 48, 48) -> (N, 10)`."""
-    return three_modules(
-        "mini_5x5",
-        lambda channels, row, width: SingleKernel(channels, row, 5, width),
-        num_classes,
-        aux,
-        width,
-    )
-
-
-def mini_v2(num_classes=CLASSES, aux=False, *, width=1.0):
-    """`mini_reduced` with every 5x5 as two 3x3: `(N, 3, 48, 48) -> (N, 10)`."""
-    return three_modules(
-        "mini_v2",
-        lambda channels, row, width: TwoThreeByThree(channels, scaled(row, width)),
-        num_classes,
-        aux,
-        width,
-    )
-
-
 def mini_v3(num_classes=CLASSES, aux=False, *, stem="factorized", bn_aux=True):
     """One module of each kind that v3 has: `(N, 3, 48, 48) -> (N, 10)`.
 
@@ -270,7 +185,7 @@ def mini_v3(num_classes=CLASSES, aux=False, *, stem="factorized", bn_aux=True):
     first = ConvUnit(3, 12, 7, stride=2, padding=3)
     stages = {
         "stem": first if stem == "plain" else factorized_stem(12),  # 12 x 24 x 24
-        "mixed_a": TwoThreeByThree(12, WIDTHS["a"], pool=average_pool()),
+        "mixed_a": two_3x3(12, WIDTHS["a"], "average"),
         "reduction_a": GridReduction(  # 52 x 11 x 11
             30, reduce=None, single=14, double_reduce=6, double=8
         ),
@@ -287,6 +202,28 @@ def mini_v3(num_classes=CLASSES, aux=False, *, stem="factorized", bn_aux=True):
     )
 
 
+def uniform(name, num_classes, counts, blocks, top):
+    """v4's plan: alike modules on 24x24, 11x11 and 5x5, with a reduction between.
+
+    `counts` and `blocks`: how many of which module on each grid; `top`: the channels
+    on the last.
+    """
+    check_counts(**counts)
+    stages = {"stem": factorized_stem(24)}  # 24 x 24 x 24
+    for grid, count in counts.items():
+        if grid == "b":
+            stages["reduction_a"] = GridReduction(  # 56 x 11 x 11
+                24, reduce=None, single=20, double_reduce=6, double=12
+            )
+        elif grid == "c":
+            stages["reduction_b"] = GridReduction(  # top x 5 x 5
+                56, reduce=14, single=top - 76, double_reduce=14, double=20
+            )
+        stages |= numbered(grid, count, blocks[grid])
+    stages |= head(top, num_classes, dropout=0.0)
+    return Network(stages, name=name, input_size=48, min_size=13)
+
+
 def mini_v4(num_classes=CLASSES, aux=False, *, a=1, b=2, c=1):
     """v4's plan, uniform on every grid: `(N, 3, 48, 48) -> (N, 10)`.
 
@@ -294,22 +231,13 @@ def mini_v4(num_classes=CLASSES, aux=False, *, a=1, b=2, c=1):
     and each as wide at its end as at its start.
     """
     no_heads(aux, "mini_v4", ", or mini_v3")
-    check_counts(a=a, b=b, c=c)
     row = dict(zip(COLUMNS, (6, 6, 6, 4, 6, 6), strict=True))
-    stages = {
-        "stem": factorized_stem(24),  # 24 x 24 x 24
-        **numbered("a", a, lambda: TwoThreeByThree(24, row, pool=average_pool())),
-        "reduction_a": GridReduction(  # 56 x 11 x 11
-            24, reduce=None, single=20, double_reduce=6, double=12
-        ),
-        **numbered("b", b, lambda: AsymmetricModule(56, inner=8, out=14)),
-        "reduction_b": GridReduction(  # 96 x 5 x 5
-            56, reduce=14, single=20, double_reduce=14, double=20
-        ),
-        **numbered("c", c, lambda: ExpandedModule(96, inner=20, out=16)),
-        **head(96, num_classes, dropout=0.0),
+    blocks = {
+        "a": lambda: two_3x3(24, row, "average"),
+        "b": lambda: AsymmetricModule(56, inner=8, out=14),
+        "c": lambda: ExpandedModule(96, inner=20, out=16),
     }
-    return Network(stages, name="mini_v4", input_size=48, min_size=13)
+    return uniform("mini_v4", num_classes, {"a": a, "b": b, "c": c}, blocks, 96)
 
 
 class ResidualBlock(Residual):
@@ -349,7 +277,6 @@ def mini_resnet(
     2080. `residual=False` leaves the additions out, and nothing else.
     """
     no_heads(aux, "mini_resnet", ", or mini_v3")
-    check_counts(a=a, b=b, c=c)
     if not isinstance(scale, Real) or not 0 <= scale <= 10:
         raise ValueError(f"scale={scale!r} must lie between 0 and 10; 1 is no scaling")
     if not isinstance(top, int) or not 77 <= top <= 4096:
@@ -358,33 +285,33 @@ def mini_resnet(
             "passes 56 channels on and adds 20 and the rest"
         )
 
-    def block(channels, inner, *kernels):
-        return lambda: ResidualBlock(
-            channels, inner, kernels, scale=scale, residual=residual
-        )
+    def block(*sizes):
+        return lambda: ResidualBlock(*sizes, scale=scale, residual=residual)
 
-    stages = {
-        "stem": factorized_stem(24),  # 24 x 24 x 24
-        **numbered("a", a, block(24, 8, 3, 3)),
-        "reduction_a": GridReduction(  # 56 x 11 x 11
-            24, reduce=None, single=20, double_reduce=6, double=12
-        ),
-        **numbered("b", b, block(56, 16, (1, 7), (7, 1))),
-        "reduction_b": GridReduction(  # top x 5 x 5
-            56, reduce=14, single=top - 76, double_reduce=14, double=20
-        ),
-        **numbered("c", c, block(top, 32, (1, 3), (3, 1))),
-        **head(top, num_classes, dropout=0.0),
+    blocks = {
+        "a": block(24, 8, (3, 3)),
+        "b": block(56, 16, ((1, 7), (7, 1))),
+        "c": block(top, 32, ((1, 3), (3, 1))),
     }
-    return Network(stages, name="mini_resnet", input_size=48, min_size=13)
+    return uniform("mini_resnet", num_classes, {"a": a, "b": b, "c": c}, blocks, top)
 
 
+# What the three modules of a mini are; one kernel alone is what they replace.
+MODULES = {
+    "mini_naive": lambda channels, row, width: NaiveModule(
+        channels, scaled(row, width), norm="batch"
+    ),
+    "mini_reduced": lambda channels, row, width: InceptionModule(
+        channels, scaled(row, width), norm="batch"
+    ),
+    "mini_3x3": lambda *sizes: single_kernel(*sizes, kernel_size=3),
+    "mini_5x5": lambda *sizes: single_kernel(*sizes, kernel_size=5),
+    "mini_v2": lambda channels, row, width: two_3x3(
+        channels, scaled(row, width), "max"
+    ),
+}
 MINIS = {
-    "mini_naive": mini_naive,
-    "mini_reduced": mini_reduced,
-    "mini_3x3": mini_3x3,
-    "mini_5x5": mini_5x5,
-    "mini_v2": mini_v2,
+    **{name: three_modules(name, build) for name, build in MODULES.items()},
     "mini_v3": mini_v3,
     "mini_v4": mini_v4,
     "mini_resnet": mini_resnet,
