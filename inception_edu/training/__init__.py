@@ -15,7 +15,6 @@ _HOMES = {
     "fit": "loop",
     "History": "history",
     "Recipe": "recipes",
-    "switch_on": "recipes",
     "RMSpropTF": "optimizers",
     "results": "stored",
     "compare": "stored",

@@ -15,17 +15,21 @@ class Average:
     def __init__(self, model, decay):
         self.model, self.decay, self.steps = independent_copy(model).eval(), decay, 0
         # Collected once: walking through the modules takes longer than the sums.
-        self.pairs = list(zip(tensors(self.model), tensors(model), strict=True))
+        mine, theirs = (
+            [*network.parameters(), *network.buffers()]
+            for network in (self.model, model)
+        )
+        self.pairs = list(zip(mine, theirs, strict=True))
 
     @torch.no_grad()
     def update(self):
         """Take one step of the model into account."""
         self.steps += 1
+        share = 1 - self.decay if self.steps > 1 else 1.0
         floats = [pair for pair in self.pairs if pair[0].is_floating_point()]
-        if self.steps > 1:
-            torch._foreach_lerp_(*map(list, zip(*floats, strict=True)), 1 - self.decay)
+        torch._foreach_lerp_(*map(list, zip(*floats, strict=True)), share)
         for mine, theirs in self.pairs:
-            if self.steps == 1 or not mine.is_floating_point():
+            if not mine.is_floating_point():
                 mine.copy_(theirs)
 
     @torch.no_grad()
@@ -35,15 +39,8 @@ class Average:
             theirs.copy_(mine)
 
     def state_dict(self):
-        """What a checkpoint keeps."""
         return {"model": self.model.state_dict(), "steps": self.steps}
 
     def load_state_dict(self, state):
-        """Continue from what `state_dict` returned."""
         self.model.load_state_dict(state["model"])
         self.steps = state["steps"]
-
-
-def tensors(model):
-    """The weights and buffers of a model."""
-    return [*model.parameters(), *model.buffers()]

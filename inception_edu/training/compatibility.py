@@ -19,13 +19,13 @@ def check_data(data):
     if not len(data.test):
         raise ValueError("no test images; without them there is no accuracy to show")
     classes = len(data.classes)
-    for split in (data.train, data.test):
-        low, high = int(split.labels.min()), int(split.labels.max())
-        if split.labels.is_floating_point():
+    for labels in (data.train.labels, data.test.labels):
+        if labels.is_floating_point():
             raise ValueError(
-                f"labels of type {split.labels.dtype}: expected whole numbers; pass "
+                f"labels of type {labels.dtype}: expected whole numbers; pass "
                 "labels.long()"
             )
+        low, high = int(labels.min()), int(labels.max())
         if low < 0 or high >= classes:
             raise ValueError(
                 f"labels from {low} to {high}: expected 0 to {classes - 1}, since "
@@ -35,11 +35,11 @@ def check_data(data):
 
 def training_layout(model, data, device):
     """The memory format that the model takes in eval mode and in train mode."""
-    layouts = []
-    for mode in (False, True):
-        model.train(mode)
-        layouts.append(choose_layout(model, data.train.images, device))
-    layout = layouts[0] if layouts[0] == layouts[1] else torch.contiguous_format
+    evaluating, training = (
+        choose_layout(model.train(mode), data.train.images, device)
+        for mode in (False, True)
+    )
+    layout = training if training == evaluating else torch.contiguous_format
     lay_out(model, layout)
     return layout
 
@@ -77,9 +77,8 @@ def check_outputs(model, data, recipe, device, layout):
 def loss_of(outputs, labels, recipe):
     """`(loss, logits)`: cross-entropy with label smoothing, plus the heads' share."""
     logits, heads = split_outputs(outputs)
-    smoothing = recipe.label_smoothing
-    loss = F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
-    for head in heads:
+    smoothing, loss = recipe.label_smoothing, 0.0
+    for share, head in [(1.0, logits), *((recipe.aux_weight, h) for h in heads)]:
         if getattr(head, "shape", None) != logits.shape:
             shape = getattr(head, "shape", type(head).__name__)
             raise ValueError(
@@ -88,5 +87,5 @@ def loss_of(outputs, labels, recipe):
                 "their shape: return the logits alone"
             )
         side = F.cross_entropy(head.float(), labels, label_smoothing=smoothing)
-        loss = loss + recipe.aux_weight * side
+        loss = loss + share * side
     return loss, logits

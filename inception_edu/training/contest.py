@@ -7,7 +7,7 @@ weigh as much as the large. Your entries stay on disk, one small file each.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -68,53 +68,18 @@ class Entry:
         )
 
 
-def read_entry(path):
-    """The entry in a file; raises, in many ways, where there is none."""
-    if not path.is_file():  # a pipe would block
-        raise ValueError(f"{path.name} is not a file")
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    entry = Entry(**{column.name: stored[column.name] for column in fields(Entry)})
-    if not all(0 <= share <= 1 for share in (entry.accuracy, *entry.by_scale.values())):
-        raise ValueError(f"{path.name} has an accuracy outside 0 to 1")
-    str(entry)  # what is shown of it can be made
-    return entry
-
-
 class Contest:
     """A contest and its leaderboard of your own runs; it prints itself.
 
     `contest.enter(name, build)` trains a design and keeps the entry; `entries` lists
     all that were kept under these rules, best first. A file that cannot be read is
-    named in `damaged`, and stays where it is.
+    named, and stays where it is.
     """
 
     def __init__(self, rules=RULES, folder=None):
         self.rules = rules
         self.folder = Path(folder or data_folder() / "contest")
         self.unsaved = []  # entries for which there is no room or no right to write
-
-    def check(self, build):
-        """`(model, trace)` of a design, or ValueError naming what breaks the rules."""
-        if isinstance(build, nn.Module) or not callable(build):
-            raise TypeError(
-                f"build is a {type(build).__name__}; pass the function or the class "
-                "that makes the network, without calling it"
-            )
-        model = build()
-        run = trace(model, (1, 3, SIDE, SIDE))
-        if run.output_shape != (1, 10):
-            raise ValueError(
-                f"the design puts out {run.output_shape} for one image; the contest "
-                "has ten classes: (1, 10)"
-            )
-        if run.macs > self.rules.macs:
-            over = run.macs / self.rules.macs
-            raise ValueError(
-                f"{run.macs:,} MACs are {over:.2f} times the budget of "
-                f"{self.rules.macs:,}; make it narrower, shallower, or reduce before "
-                "the large kernels"
-            )
-        return model, run
 
     def enter(self, name, build, *, seed=0, progress=True):
         """Train the network that `build()` returns, keep and return its `Entry`.
@@ -125,12 +90,33 @@ class Contest:
         """
         if not isinstance(name, str) or not name.strip():
             raise ValueError(f"name={name!r} must be a text that is not empty")
+        if isinstance(build, nn.Module) or not callable(build):
+            raise TypeError(
+                f"build is a {type(build).__name__}; pass the function or the class "
+                "that makes the network, without calling it"
+            )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model, run = self.check(build)
-        data = digits_at_scale(self.rules.images)
+            model = build()
+        run, budget = trace(model, (1, 3, SIDE, SIDE)), self.rules.macs
+        if run.output_shape != (1, 10):
+            raise ValueError(
+                f"the design puts out {run.output_shape} for one image; the contest "
+                "has ten classes: (1, 10)"
+            )
+        if run.macs > budget:
+            raise ValueError(
+                f"{run.macs:,} MACs are {run.macs / budget:.2f} times the budget of "
+                f"{budget:,}; make it narrower, shallower, or reduce before "
+                "the large kernels"
+            )
         history = fit(
-            model, data, quick, self.rules.epochs, seed=seed, progress=progress
+            model,
+            digits_at_scale(self.rules.images),
+            quick,
+            self.rules.epochs,
+            seed=seed,
+            progress=progress,
         )
         if history.interrupted:
             raise ValueError("the training was stopped, so there is no entry")
@@ -146,31 +132,32 @@ class Contest:
         self.keep(entry)
         return entry
 
-    def path(self, entry):
-        """The file of an entry: one for each name, cost and seed under the rules."""
+    def keep(self, entry):
+        """Write an entry; where that is impossible, keep it as long as this object.
+
+        One file for each name, cost and seed under the rules.
+        """
         identity = [entry.name, entry.macs, entry.params, entry.seed, entry.rules]
         text = json.dumps(identity, sort_keys=True)
-        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
-
-    def keep(self, entry):
-        """Write an entry; where that is impossible, keep it as long as this object."""
+        name = f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with atomic_write(self.path(entry)) as part:
+            with atomic_write(self.folder / name) as part:
                 part.write_text(json.dumps(asdict(entry), indent=1), encoding="utf-8")
         except OSError:
             self.unsaved.append(entry)
 
     def read(self):
-        """`(entries, damaged files)` of this folder, under these rules."""
+        """`(entries, names of damaged files)` of this folder, under these rules."""
         entries, damaged = list(self.unsaved), []
-        for path in sorted(self.folder.glob("*.json")) if self.folder.is_dir() else ():
+        for path in sorted(self.folder.glob("*.json")):
             if path.stem.endswith(".part"):  # another process is writing it
                 continue
             try:
-                entry = read_entry(path)
+                entry = Entry(**json.loads(path.read_text(encoding="utf-8")))
+                str(entry)  # what is shown of it can be made
             except Exception:  # cut off, not JSON, of another shape, not readable
-                damaged.append(path)
+                damaged.append(path.name)
                 continue
             if entry.rules == asdict(self.rules):
                 entries.append(entry)
@@ -180,11 +167,6 @@ class Contest:
     def entries(self):
         """Your entries under these rules, best first."""
         return self.read()[0]
-
-    @property
-    def damaged(self):
-        """Files that could not be read."""
-        return self.read()[1]
 
     def __str__(self):
         entries, damaged = self.read()
@@ -200,7 +182,7 @@ class Contest:
                 f"{len(self.unsaved)} could not be written to {self.folder} and last "
                 "until this notebook is closed"
             )
-        lines += [f"{p.name} cannot be read; it was left as it is" for p in damaged]
+        lines += [f"{name} cannot be read; it was left as it is" for name in damaged]
         return "\n".join(lines)
 
     __repr__ = __str__

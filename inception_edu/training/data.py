@@ -32,14 +32,13 @@ class Split:
     scales: torch.Tensor | None = None
 
     def __post_init__(self):
-        for name in ("images", "labels", "scales"):
-            if name == "scales" and self.scales is None:
-                continue
-            if not isinstance(getattr(self, name), torch.Tensor):
-                kind = type(getattr(self, name)).__name__
+        parts = {"images": self.images, "labels": self.labels}
+        parts |= {} if self.scales is None else {"scales": self.scales}
+        for name, values in parts.items():
+            if not isinstance(values, torch.Tensor):
                 raise TypeError(
-                    f"{name} of type {kind}: expected a tensor; torch.as_tensor makes "
-                    "one of an array or a list"
+                    f"{name} of type {type(values).__name__}: expected a tensor; "
+                    "torch.as_tensor makes one of an array or a list"
                 )
         shape = tuple(self.images.shape)
         if self.images.dtype != torch.uint8 or len(shape) != 4:
@@ -48,8 +47,8 @@ class Split:
                 "uint8 of shape (N, channels, height, width); as_input makes them "
                 "floats later"
             )
-        for name, values in (("labels", self.labels), ("scales", self.scales)):
-            if values is not None and tuple(values.shape) != shape[:1]:
+        for name, values in parts.items():
+            if name != "images" and tuple(values.shape) != shape[:1]:
                 raise ValueError(
                     f"{name} of shape {tuple(values.shape)} for {shape[0]} images: "
                     f"expected ({shape[0]},), one for each image"
@@ -74,11 +73,10 @@ class Data:
     bins: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        for name in ("train", "test"):
-            if not isinstance(getattr(self, name), Split):
+        for name, split in (("train", self.train), ("test", self.test)):
+            if not isinstance(split, Split):
                 raise TypeError(
-                    f"{name} is {type(getattr(self, name)).__name__}: expected "
-                    "Split(images, labels)"
+                    f"{name} is {type(split).__name__}: expected Split(images, labels)"
                 )
         if not hasattr(self.classes, "__len__"):
             raise TypeError(
@@ -252,16 +250,13 @@ def plain_digits(n=1280, seed=0, size=24, *, n_test=500):
 
 def as_data(arrays, name, **options):
     """`Data` from arrays called train_images, train_labels, test_images, ..."""
-    splits = []
-    for part in ("train", "test"):
-        scales = arrays.get(f"{part}_scales")
-        splits.append(
-            Split(
-                torch.from_numpy(arrays[f"{part}_images"]),
-                torch.from_numpy(arrays[f"{part}_labels"]),
-                None if scales is None else torch.from_numpy(scales),
-            )
+    tensors = {key: torch.from_numpy(arrays[key]) for key in arrays if "_" in key}
+    splits = (
+        Split(
+            *(tensors.get(f"{part}_{what}") for what in ("images", "labels", "scales"))
         )
+        for part in ("train", "test")
+    )
     return Data(*splits, name, **options)
 
 

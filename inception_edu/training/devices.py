@@ -43,15 +43,11 @@ def available_accelerator():
     """The type of this machine's accelerator, such as "cuda" or "mps", or None."""
     accelerator = getattr(torch, "accelerator", None)  # torch 2.6 on
     if accelerator is not None:
-        return accelerator.current_accelerator().type if usable(accelerator) else None
+        there = accelerator.is_available() and accelerator.device_count() > 0
+        return accelerator.current_accelerator().type if there else None
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else None
-
-
-def usable(accelerator):
-    """Whether torch was built for an accelerator and one is there."""
-    return accelerator.is_available() and accelerator.device_count() > 0
 
 
 def choose_device(device="auto"):
@@ -86,9 +82,7 @@ def autocast(device):
 def gradient_scaler(device):
     """The scaler that float16 needs; disabled for every other precision."""
     dtype = half_precision(device.type, native_bfloat16(device))
-    if dtype is torch.float16:
-        return torch.amp.GradScaler(device.type)
-    return torch.amp.GradScaler(enabled=False)
+    return torch.amp.GradScaler(device.type, enabled=dtype is torch.float16)
 
 
 def free_memory(device):

@@ -8,7 +8,7 @@ from inception_edu.training.data import VERSION, as_data, digits_at_scale
 SIDES = {"cifar10": 48, "imagenette": 96}  # pixels, unless told otherwise
 
 
-def load_data(name="digits_at_scale", **options):
+def load_data(name="digits_at_scale", n=None, seed=0, size=None, *, n_test=None):
     """`Data` by name: "digits_at_scale", "cifar10" or "imagenette".
 
     cifar10 is 50,000 and 10,000 images of 32x32, enlarged to `size=48`; imagenette
@@ -18,15 +18,10 @@ def load_data(name="digits_at_scale", **options):
     ConnectionError without a network.
     """
     if name == "digits_at_scale":
-        return digits_at_scale(**options)
+        return digits_at_scale(n or 6000, seed, size or 48, n_test=n_test or 2000)
     if name not in SIDES:
         names = ", ".join(("digits_at_scale", *SIDES))
         raise ValueError(f"no data set is called {name!r}; choose from {names}")
-    return downloaded(name, **options)
-
-
-def downloaded(name, n=None, seed=0, size=None, *, n_test=None):
-    """`Data` of one of `SIDES`, cached as arrays after the first time."""
     size = size or SIDES[name]
     arrays = cached(f"{name}-v{VERSION}-{size}.npz", lambda: fetch(name, size))
     for part, count in (("train", n), ("test", n_test)):
@@ -47,24 +42,21 @@ def fetch(name, size):
         ) from None
     folder, arrays = cache_folder() / name, {}
     try:
-        if name == "cifar10":
-            parts = [CIFAR10(folder, train, download=True) for train in (True, False)]
-        else:
-            parts = [
-                Imagenette(folder, split, "160px", download=True)
-                for split in ("train", "val")
-            ]
+        for part, train, split in (("train", True, "train"), ("test", False, "val")):
+            if name == "cifar10":
+                found = CIFAR10(folder, train, download=True)
+            else:
+                found = Imagenette(folder, split, "160px", download=True)
+            images, labels = zip(*found, strict=True)
+            arrays[f"{part}_images"] = np.stack([square(i, size) for i in images])
+            arrays[f"{part}_labels"] = np.array(labels, np.int64)
     except (OSError, RuntimeError) as error:
         raise ConnectionError(
             f"{name} could not be downloaded ({error}); connect to a network once, "
             "or use digits_at_scale(), which needs none"
         ) from None
-    for part, found in zip(("train", "test"), parts, strict=True):
-        images, labels = zip(*found, strict=True)
-        arrays[f"{part}_images"] = np.stack([square(i, size) for i in images])
-        arrays[f"{part}_labels"] = np.array(labels, np.int64)
     # Imagenette's are tuples of synonyms.
-    names = [c if isinstance(c, str) else c[0] for c in parts[0].classes]
+    names = [c if isinstance(c, str) else c[0] for c in found.classes]
     return arrays | {"classes": np.array(names)}
 
 

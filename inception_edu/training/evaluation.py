@@ -81,12 +81,15 @@ def correct(model, split, device, layout, batch_size=500):
 
 def by_scale(right, scales, bins):
     """Mean of `right` for the images of each bin, `{"10-15": 0.77, ...}`."""
-    shares = {}
-    for label, (smallest, largest) in bins.items() if scales is not None else ():
-        inside = (scales >= smallest) & (scales <= largest)
-        if inside.any():
-            shares[label] = right[inside].mean().item()
-    return shares
+    inside = {
+        label: (scales >= smallest) & (scales <= largest)
+        for label, (smallest, largest) in (bins if scales is not None else {}).items()
+    }
+    return {
+        label: right[those].mean().item()
+        for label, those in inside.items()
+        if those.any()
+    }
 
 
 def split_outputs(outputs):
@@ -94,10 +97,8 @@ def split_outputs(outputs):
     if isinstance(outputs, torch.Tensor):
         return outputs, []
     logits, *rest = outputs
-    heads = []
-    for part in rest:
-        heads.extend(part if isinstance(part, tuple | list) else [part])
-    return logits, [head for head in heads if head is not None]
+    parts = (part if isinstance(part, tuple | list) else [part] for part in rest)
+    return logits, [head for heads in parts for head in heads if head is not None]
 
 
 def home_of(model):
@@ -108,11 +109,10 @@ def home_of(model):
 def choose_layout(model, images, device):
     """The memory format for these images: what the device and the model can take."""
     layout = preferred_memory_format(device)
-    if layout is torch.channels_last and not accepts_channels_last(
-        model, as_input(images[:2], device)
-    ):
-        return torch.contiguous_format
-    return layout
+    if layout is torch.contiguous_format:
+        return layout
+    accepted = accepts_channels_last(model, as_input(images[:2], device))
+    return layout if accepted else torch.contiguous_format
 
 
 def dead_channels(model, images, batch_size=250):

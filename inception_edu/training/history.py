@@ -1,14 +1,9 @@
 """The history of a training: plain data, one row an epoch."""
 
-import json
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, fields
 
-from inception_edu.files import atomic_write
 from inception_edu.text import percent
 from inception_edu.training.recipes import Change, Recipe
-
-COLUMNS = ("epoch", "loss", "train_accuracy", "accuracy", "seconds")
 
 
 @dataclass
@@ -20,7 +15,7 @@ class History:
     such as {"10-15": 0.77}. Accuracies are shares, 0 to 1. After an interrupt the
     last epoch may be a part of one, such as 2.4. `notes`: what the device made
     different, such as a batch computed in parts for want of memory. `model` is the
-    trained network, in eval mode; it is not saved.
+    trained network, in eval mode.
     """
 
     model_name: str
@@ -38,24 +33,15 @@ class History:
     notes: list = field(default_factory=list)
     model: object = field(default=None, repr=False, compare=False)
 
-    def add(self, *, by_scale, **row):
-        """Append one row: epoch, loss, train_accuracy, accuracy, seconds."""
-        for column in COLUMNS:
-            getattr(self, column).append(row[column])
-        self.by_scale.append(dict(by_scale))
+    def add(self, **row):
+        """Append to every column: epoch, loss, ..., by_scale, seconds."""
+        for column, value in row.items():
+            getattr(self, column).append(value)
 
     @property
     def accuracy_by_scale(self):
         """Test accuracy after the last epoch, by scale: {"10-15": 0.77, ...}."""
         return dict(self.by_scale[-1]) if self.by_scale else {}
-
-    @property
-    def rows(self):
-        """One dict an epoch: epoch, loss, ..., then the scales."""
-        return [
-            {column: getattr(self, column)[i] for column in COLUMNS} | self.by_scale[i]
-            for i in range(len(self.epoch))
-        ]
 
     @property
     def summary(self):
@@ -79,11 +65,8 @@ class History:
 
     def as_dict(self):
         """Everything but the model, as dicts, lists, numbers and strings."""
-        plain = {
-            name: getattr(self, name)
-            for name in self.__dataclass_fields__
-            if name not in ("model", "recipe")
-        }
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        del plain["model"]
         return plain | {"recipe": self.recipe and asdict(self.recipe)}
 
     @classmethod
@@ -95,29 +78,3 @@ class History:
             options = dict(recipe["model_options"])
             recipe = Recipe(**recipe | {"changes": changes, "model_options": options})
         return cls(**plain | {"recipe": recipe})
-
-    def save(self, path):
-        """Write everything but the model to a .json file; returns its path."""
-        path = Path(path)
-        if path.suffix != ".json":
-            raise ValueError(f"{path.name}: save as .json")
-        with atomic_write(path) as part:
-            part.write_text(json.dumps(self.as_dict(), indent=1), encoding="utf-8")
-        return path
-
-    @classmethod
-    def load(cls, path):
-        """The history in a .json file that `save` wrote."""
-        path = Path(path)
-        if path.suffix != ".json":
-            raise ValueError(f"{path.name}: load a .json")
-        if path.exists() and not path.is_file():  # a pipe would block
-            raise ValueError(f"{path.name} is a folder or a pipe; load a file")
-        try:
-            history = cls.from_dict(json.loads(path.read_text(encoding="utf-8-sig")))
-            list(history.rows), str(history)  # what is shown of it can be made
-            return history
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as problem:
-            raise ValueError(
-                f"{path.name} is not a history that save wrote ({problem!r})"
-            ) from None

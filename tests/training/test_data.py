@@ -1,7 +1,6 @@
 """Digits at every scale: no test digit in training, the same on every machine."""
 
 import hashlib
-import io
 import os
 import sys
 import types
@@ -40,8 +39,12 @@ def test_the_handwriting_is_split_before_anything_is_drawn(seed):
     assert not {d.tobytes() for d in train} & {d.tobytes() for d in test}
 
 
-def test_shapes_types_and_ranges():
+def test_shapes_types_and_ranges_drawn_and_from_the_cache(monkeypatch):
     data = digits_at_scale(600, n_test=300)
+    monkeypatch.setattr(module, "draw_digits", None)  # any drawing would raise
+    again = digits_at_scale(600, n_test=300)
+    assert torch.equal(data.train.images, again.train.images)
+    assert torch.equal(data.test.scales, again.test.scales)
     assert data.train.images.shape == (600, 3, 48, 48)
     assert data.test.images.dtype == torch.uint8
     assert data.train.scales.min() >= 10 and data.train.scales.max() <= 40
@@ -88,11 +91,6 @@ def test_digits_are_enlarged_as_bilinear_interpolation_does(size):
     assert torch.allclose(rows @ digit @ rows.T, expected, atol=0.01)
 
 
-def test_another_seed_gives_other_pictures():
-    first, other = (digits_at_scale(40, seed, n_test=10) for seed in (5, 6))
-    assert not torch.equal(first.train.images, other.train.images)
-
-
 def test_the_pictures_are_those_of_every_other_machine():
     """Ours, pinned: numpy, scikit-learn or torch must not change the data set."""
     photographs = np.stack(module.photographs())
@@ -120,31 +118,14 @@ def test_plain_digits_are_split_by_their_seed():
         plain_digits(1400)
 
 
-def test_the_cache_gives_back_what_was_drawn(monkeypatch):
-    first = digits_at_scale(30, n_test=10)
-    monkeypatch.setattr(module, "draw_digits", None)  # any drawing would raise
-    second = digits_at_scale(30, n_test=10)
-    assert torch.equal(first.train.images, second.train.images)
-    assert torch.equal(first.test.scales, second.test.scales)
-
-
-def damaged(content, damage):
-    if damage == "cut":
-        return content[: len(content) // 2]
-    if damage == "flipped":
-        middle = len(content) // 2
-        return content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :]
-    if damage == "no arrays":  # the checksum of nothing is 0
-        np.savez(archive := io.BytesIO(), checksum=np.array(0))
-        return archive.getvalue()
-    return {"nonsense": b"no archive", "empty": b""}[damage]
-
-
-@pytest.mark.parametrize("damage", ["cut", "flipped", "nonsense", "empty", "no arrays"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
 def test_a_damaged_cache_is_drawn_again(damage):
     first = digits_at_scale(30, n_test=10)
     (path,) = cache.cache_folder().iterdir()
-    path.write_bytes(damaged(path.read_bytes(), damage))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    parts = {"cut": content[: len(content) // 2], "flipped": content, "empty": b""}
+    path.write_bytes(parts[damage])
     again = digits_at_scale(30, n_test=10)
     assert torch.equal(first.train.images, again.train.images)
     assert list(cache.cache_folder().iterdir()) == [path]
@@ -184,21 +165,6 @@ def test_an_empty_variable_is_not_a_folder_and_a_tilde_is_home(
     assert cache.cache_folder() == tmp_path / ("kept" if given else "inception_edu")
 
 
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        ({"n": 0}, "n=0"),
-        ({"n": 2.5}, "whole number"),
-        ({"seed": -1}, "seed=-1"),
-        ({"n_test": 0}, "n_test=0"),
-        ({"size": 39}, "size=39"),
-    ],
-)
-def test_what_cannot_be_drawn_is_refused_in_words(given, words):
-    with pytest.raises(ValueError, match=words):
-        digits_at_scale(**given)
-
-
 def test_as_input_is_centred_and_channels_last():
     images = torch.tensor([0, 255], dtype=torch.uint8).expand(2, 3, 4, 2)
     floats = as_input(images)
@@ -206,11 +172,6 @@ def test_as_input_is_centred_and_channels_last():
     assert floats.shape == (2, 3, 4, 2)
     assert floats.is_contiguous(memory_format=torch.channels_last)
     assert images.dtype == torch.uint8
-
-
-def test_an_unknown_data_set_names_the_known():
-    with pytest.raises(ValueError, match="cifar10, imagenette"):
-        load_data("mnist")
 
 
 def test_cifar_without_torchvision_says_what_to_install(monkeypatch):

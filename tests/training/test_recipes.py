@@ -1,20 +1,13 @@
 """Recipes are data: every switch works alone, and what we changed is on record."""
 
 from dataclasses import FrozenInstanceError, fields
+from itertools import pairwise
 
 import pytest
+import torch
 
-import inception_edu as ie
 from inception_edu.training import recipes
-from inception_edu.training.recipes import RETHINKING, RUNGS, Recipe, switch_on
-
-
-def differences(one, other):
-    return {
-        field.name
-        for field in fields(Recipe)
-        if getattr(one, field.name) != getattr(other, field.name)
-    } - {"name"}
+from inception_edu.training.recipes import Recipe
 
 
 def test_the_papers_numbers():
@@ -37,40 +30,22 @@ def test_every_change_from_the_paper_names_both_values():
             assert change.what and change.paper and change.here
 
 
-@pytest.mark.parametrize(
-    ("rung", "switches"),
-    [
-        ("rmsprop", {"optimizer", "learning_rate", "eps"}),
-        ("rmsprop_torch", {"optimizer", "learning_rate", "eps"}),
-        ("label_smoothing", {"label_smoothing"}),
-        ("factorized_stem", {"model_options"}),
-        ("bn_aux", {"model_options"}),
-        ("clipping", {"clip"}),
-        ("decay", {"decay", "decay_every"}),
-        ("average", {"average"}),
-    ],
-)
-def test_each_rung_can_be_switched_alone(rung, switches):
-    plain = RETHINKING.but(clip=None, average=0, decay=1.0, decay_every=1.0)
-    assert differences(plain, switch_on(plain, rung)) <= switches
-    assert differences(plain, switch_on(plain, rung)) & switches
-    assert set(RUNGS) >= {rung}
-
-
 def test_the_ladder_climbs_one_rung_at_a_time():
-    assert list(recipes.ladder) == [
-        "baseline",
-        "rmsprop",
-        "label_smoothing",
-        "factorized_stem",
-        "bn_aux",
+    switches = [
+        {
+            field.name
+            for field in fields(Recipe)
+            if getattr(lower, field.name) != getattr(upper, field.name)
+        }
+        for lower, upper in pairwise([*recipes.ladder.values(), recipes.v3])
     ]
-    rungs = list(recipes.ladder.values())
-    expected = ["optimizer", "label_smoothing", "model_options", "model_options"]
-    for lower, upper, switch in zip(rungs, rungs[1:], expected, strict=False):
-        assert switch in differences(lower, upper)
-        assert differences(lower, upper) <= {switch, "learning_rate", "eps"}
-    assert differences(rungs[-1], recipes.v3) == set()
+    assert dict(zip([*list(recipes.ladder)[1:], "v3"], switches, strict=True)) == {
+        "rmsprop": {"name", "optimizer", "eps"},
+        "label_smoothing": {"name", "label_smoothing"},
+        "factorized_stem": {"name", "model_options"},
+        "bn_aux": {"name", "model_options"},
+        "v3": {"name"},
+    }
 
 
 def test_a_recipe_is_frozen_and_copied():
@@ -79,19 +54,14 @@ def test_a_recipe_is_frozen_and_copied():
     assert recipes.v1.but(clip=2.0).clip == 2.0
     assert recipes.v1.clip is None
     assert hash(recipes.v3) == hash(recipes.v3.but())
-    assert ie.recipes.v1 is recipes.v1
 
 
 @pytest.mark.parametrize(
     ("switch", "words"),
     [
-        ({"optimizer": "adam"}, "optimizer='adam' is unknown"),
         ({"schedule": "cosine"}, "schedule='cosine' is unknown"),
         ({"clip": 0}, "clip=0"),
-        ({"batch_size": 1}, "at least 2"),
-        ({"label_smoothing": 1.0}, "label_smoothing"),
-        ({"learning_rate": float("nan")}, "learning_rate=nan"),
-        ({"epochs": 0}, "epochs=0"),
+        ({"label_smoothing": 1.0}, "label_smoothing=1.0 must lie between 0"),
     ],
 )
 def test_nonsense_is_refused_in_words(switch, words):
@@ -109,14 +79,12 @@ def test_v3s_rate_falls_as_in_the_paper():
 
 
 def test_one_cycle_is_torchs():
-    import torch
-
     weight = torch.nn.Parameter(torch.ones(1))
     optimizer = torch.optim.SGD([weight], lr=1.0)
     torchs = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, 0.02, total_steps=1001, cycle_momentum=False
     )
-    for step in range(0, 960):
+    for step in range(960):
         ours = recipes.quick.learning_rate_at(step / 1000)
         assert ours == pytest.approx(torchs.get_last_lr()[0], rel=0.02, abs=1e-5)
         optimizer.step()
