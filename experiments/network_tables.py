@@ -7,6 +7,8 @@ that the explorer draws without torch.
 
 import gzip
 import json
+import re
+from itertools import groupby
 
 import torch
 
@@ -17,49 +19,87 @@ from inception_edu.explorers.network_modules import (
     PRINTED,
     SIZES,
     TABLES,
-    as_lists,
-    modules_of,
+    Layer,
+    Module,
 )
+from inception_edu.figures.theme import kernel_name
 from inception_edu.networks import MODELS, create_model
+from inception_edu.text import dims
 
 FAMILY = [name for name in MODELS if not name.startswith("mini")]
 NAMES = [*FAMILY, PRINTED, *(name for name in MODELS if name.startswith("mini"))]
-
-
-def skeleton(name):
-    """The network with one A, B and C where it has them, without memory."""
-    options = dict.fromkeys(LETTERS, 1) if name in COUNTS else {}
-    if name == PRINTED:
-        name, options = "inception_resnet_v2", options | {"layout": "paper"}
-    with torch.device("meta"):
-        return create_model(name, **options)
-
-
-def sizes_of(model):
-    """`{size: modules}` for the sizes that the network can take."""
-    found = {}
-    for size in SIZES:
-        try:
-            found[size] = modules_of(trace(model, (1, 3, size, size)))
-        except ValueError:  # its last grid would be empty, or one is odd
-            continue
-    return found
 
 
 def tables():
     """`{name: {"input_size", "min_size", "sizes": {size: modules}}}` as plain data."""
     found = {}
     for name in NAMES:
-        model = skeleton(name)
-        found[name] = {
-            "input_size": model.input_size,
-            "min_size": model.min_size,
-            "sizes": {
-                str(size): as_lists(modules)
-                for size, modules in sizes_of(model).items()
-            },
-        }
-    return found
+        options = dict.fromkeys(LETTERS, 1) if name in COUNTS else {}
+        options |= {"layout": "paper"} if name == PRINTED else {}
+        with torch.device("meta"):
+            model = create_model(name.removesuffix(" as printed"), **options)
+        sizes = {}
+        for size in SIZES:
+            try:
+                sizes[str(size)] = modules_of(trace(model, (1, 3, size, size)))
+            except ValueError:  # its last grid would be empty, or one is odd
+                continue
+        smallest = {"input_size": model.input_size, "min_size": model.min_size}
+        found[name] = smallest | {"sizes": sizes}
+    return json.loads(json.dumps(found))
+
+
+def modules_of(trace):
+    """The modules of a trace in the order they run, identical neighbors as one."""
+    rows = []
+    for row in trace.by_module():
+        layers = layers_of(row)
+        if any(layer.params or layer.macs or layer.memory for layer in layers):
+            _, channels, *grid = row.out_shape
+            rows.append(((channels, grid[0] if grid else 1, layers), row))
+    modules = []
+    for (channels, side, layers), run in groupby(rows, key=lambda row: row[0]):
+        first, *rest = [row for _, row in run]
+        name = re.sub(r"(?<![a-z])([abc])\d+$", r"\1", first.path)
+        if rest:
+            name = f"{first.path} to {rest[-1].path}"
+        field = first.receptive_field and first.receptive_field[0]
+        modules.append(Module(name, 1 + len(rest), channels, side, field, layers))
+    return modules
+
+
+def layers_of(row):
+    """What a module runs; what only reads one layer of it is added to that one."""
+    found, home = [], {}
+    for op in row.ops:
+        follows = len(op.inputs) == 1 and op.inputs[0] in home
+        if follows and not op.macs and "pool" not in op.kind:
+            place = home[op.inputs[0]]
+        else:
+            place = len(found)
+            path = op.path.removeprefix(row.path).strip(".")
+            path = re.sub(r"(\.|^)(conv|pool)$", "", path)
+            inputs = sorted({home.get(source, -1) for source in op.inputs})
+            what = path, layer_name(op), kernel_name(op)
+            found.append([*what, 0, 0, 0, op.out_shape[1], inputs])
+        home[op.index] = place
+        for column, amount in enumerate((op.params, op.macs, op.activation_bytes), 3):
+            found[place][column] += amount
+    return [Layer(*layer) for layer in found]
+
+
+def layer_name(op):
+    """What an operation does: "3x3/2, 64 to 96", "3x3 avg pool", "addition"."""
+    if op.kind == "linear":
+        return f"linear, {op.in_shapes[0][-1]} to {op.out_shape[-1]}"
+    if op.kind != "conv" and not op.kind.endswith("pool"):
+        return {"cat": "concatenation", "add": "addition"}.get(op.kind, op.kind)
+    what = dims(op.kernel) if op.kernel else "global"
+    if op.stride and max(op.stride) > 1:
+        what += f"/{max(op.stride)}"
+    if op.kind == "conv":
+        return f"{what}, {op.in_shapes[0][1]} to {op.out_shape[1]}"
+    return f"{what} {op.kind.replace('_', ' ')}"
 
 
 def main(out=TABLES):

@@ -6,47 +6,33 @@ draws them.
 """
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import NamedTuple
 
-from inception_edu.explorers.controls import (
-    Check,
-    Choice,
-    Picture,
-    Range,
-    Steps,
-)
+from inception_edu.explorers.controls import Check, Choice, Picture, Range, Steps
 from inception_edu.explorers.network_modules import (
     COUNTS,
     LETTERS,
     NAMES,
     PRINTED,
     SIZES,
-    compose,
     counts_of,
-    grid_name,
-    published,
-    receptive_field,
-    stages,
+    network_of,
     stored,
     total,
 )
 from inception_edu.explorers.network_picture import (
     ROW,
     SHOWN,
-    Inside,
     draw_blocks,
     draw_inside,
     draw_legend,
     draw_tables,
-    shortened,
     words,
 )
 from inception_edu.figures.plot import NOTE, SHEET, round_up, times
 from inception_edu.figures.svg import Drawing
 
-NOTHING = "nothing"
-LARGEST = "largest first"
+NOTHING, LARGEST = "nothing", "largest first"
 STEPS = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)  # of an axis's end
 QUESTION = "Where do parameters, MACs and memory lie, and how many A, B, C?"
 LABELS = {name: name for name in NAMES}
@@ -56,7 +42,6 @@ SWEEP = {
     "network": [n for n in NAMES if not n.startswith("mini") and n != PRINTED],
     "show": list(SHOWN),
 }
-
 CONTROLS = [
     Choice("network", "network", LABELS, "inception_v4"),
     Range("a", "A modules", 0, 20, 1, 4),
@@ -70,20 +55,6 @@ CONTROLS = [
     Range("module", "open module", 0, 6, 1, 0),
     Check("same_scale", "both on one scale", True),
 ]
-
-
-class Network(NamedTuple):
-    """A network as it is shown: how many A, B and C, on an input of which side."""
-
-    name: str
-    size: int
-    counts: tuple
-    modules: list
-
-    @property
-    def title(self):
-        """Such as "inception_v4 at 299x299"."""
-        return f"{LABELS.get(self.name, self.name)} at {self.size}x{self.size}"
 
 
 class Row(NamedTuple):
@@ -103,39 +74,29 @@ class Table(NamedTuple):
     rows: list
 
 
-def opened(network, state):
+def opened(network, stage, number):
     """The `Table` of all stages, of one stage's modules or of one module's layers.
 
-    ValueError in words where there is no stage or module of that number.
+    IndexError where there is no stage or module of that number.
     """
-    runs, stage, number = stages(network.modules), state["stage"], state["module"]
     if not stage:
         rows = []
-        for place, (grid, run) in enumerate(runs, 1):
-            side, names = grid_name(grid), ", ".join(module.label for module in run)
-            label = f"{side}: {names}"
-            rows.append(Row(label, side, run, f"stage={place};module=0"))
+        for place, run in enumerate(network.stages, 1):
+            side = f"{run[0].side}x{run[0].side}"
+            names = ", ".join(module.label for module in run)
+            rows.append(Row(f"{side}: {names}", side, run, f"stage={place};module=0"))
         return Table("by grid: pick one to open it", 76, rows)
-    if stage > len(runs):
-        raise ValueError(
-            f"{network.name} has {len(runs)} stages: open 1 to {len(runs)}, or 0 for "
-            "all"
-        )
-    grid, run = runs[stage - 1]
+    run = network.stages[stage - 1]
     if not number:
         rows = [
             Row(module.label, module.label, [module], f"module={place}")
             for place, module in enumerate(run, 1)
         ]
-        return Table(f"on {grid_name(grid)}, by module: pick one", 150, rows)
-    if number > len(run):
-        raise ValueError(
-            f"the {grid_name(grid)} stage of {network.name} has {len(run)} kinds of "
-            f"module: open 1 to {len(run)}, or 0 for all"
-        )
+        side = run[0].side
+        return Table(f"on {side}x{side}, by module: pick one", 150, rows)
     module = run[number - 1]
     rows = [
-        Row(layer.label, layer.what, [replace(module, count=1, layers=(layer,))])
+        Row(layer.label, layer.what, [module._replace(times=1, layers=[layer])])
         for layer in module.layers
     ]
     return Table(f"of one {module.name}, by layer", 134, rows)
@@ -147,50 +108,44 @@ def networks(state):
     The second has its published counts, and its own input size unless the first was
     given another one than its own and the second can take it.
     """
-    name, size = state["network"], state["size"]
-    counts = tuple(state[letter] for letter in LETTERS)
-    found = [network_of(name, size, counts)]
-    other = state["beside"]
+    name, size, other = state["network"], state["size"], state["beside"]
+    pair = [network_of(name, size, tuple(state[letter] for letter in LETTERS))]
     if other != NOTHING:
-        counts, side = counts_of(other), stored()[other]["input_size"]
+        own = stored()[other]["input_size"]
         if size == stored()[name]["input_size"]:
-            size = side
+            size = own
         try:
-            found.append(network_of(other, size, counts))
+            pair.append(network_of(other, size, counts_of(other)))
         except ValueError:
-            found.append(network_of(other, side, counts))
-    return found
+            pair.append(network_of(other, own, counts_of(other)))
+    return pair
 
 
-def network_of(name, size, counts):
-    return Network(name, size, counts, compose(name, published(name, size), counts))
+def title_of(network):
+    """Such as "inception_v4 at 299x299"."""
+    return f"{LABELS[network.name]} at {network.size}x{network.size}"
 
 
 def summary_of(pair):
     """The totals of the first network, and how many times that the second has."""
     first, *others = pair
+    line = title_of(first)
+    if any(first.counts):
+        counts = zip(first.counts, LETTERS.upper(), strict=True)
+        line += " with " + ", ".join(f"{count} {letter}" for count, letter in counts)
     params, macs, memory = (
         words(total(first.modules, x), x) for x in ("params", "macs", "memory")
     )
-    line = first.title
-    if any(first.counts):
-        line += " with " + ", ".join(
-            f"{count} {letter.upper()}"
-            for count, letter in zip(first.counts, LETTERS, strict=True)
-        )
     line += f": {params} parameters, {macs} MACs, {memory} of activations"
-    field = receptive_field(first.modules)
-    if field:
-        wide = f"{field[0]:,}" if field[0] == field[1] else grid_name(field)
-        line += f", receptive field {wide} pixels"
+    if first.receptive_field:
+        line += f", receptive field {first.receptive_field:,} pixels"
     for other in others:
         ratios = [
             f"{times(total(other.modules, amount) / total(first.modules, amount))} the "
             f"{SHOWN[amount]}"
             for amount in ("params", "macs")
-            if total(first.modules, amount)
         ]
-        line += f"; {other.title} has {' and '.join(ratios)}"
+        line += f"; {title_of(other)} has {' and '.join(ratios)}"
     return f"{line}."
 
 
@@ -199,11 +154,9 @@ def tables_of(state, pair):
     tables = []
     for network in pair:
         try:
-            table = opened(network, state)
-        except ValueError:
-            if not tables:
-                raise
-            table = opened(network, state | {"stage": 0})
+            table = opened(network, state["stage"], state["module"])
+        except IndexError:
+            table = opened(network, 0, 0)
         if state["order"] == LARGEST:
             table.rows.sort(key=lambda row: -total(row.modules, state["show"]))
         tables.append(table)
@@ -212,8 +165,6 @@ def tables_of(state, pair):
 
 def as_published(network):
     """The same network with its own counts, which every axis has room for."""
-    if network.name not in COUNTS:
-        return network
     return network_of(network.name, network.size, counts_of(network.name))
 
 
@@ -223,22 +174,11 @@ def axis_end(groups, amount):
 
 
 def axis_ends(pair, amount):
-    """Where the axis of each network ends: it has room for the published counts."""
+    """Where the axis of each network ends."""
     return [
         axis_end([network.modules, as_published(network).modules], amount)
         for network in pair
     ]
-
-
-def open_module(state, pair):
-    """`(module, its input's channels)` of an open module that fits, else None."""
-    if not state["module"] or len(pair) > 1:
-        return None
-    modules = pair[0].modules
-    module = stages(modules)[state["stage"] - 1][1][state["module"] - 1]
-    place = modules.index(module)
-    entering = modules[place - 1].channels if place else 3
-    return (module, entering) if Inside(module).fits else None
 
 
 def draw(state):
@@ -249,25 +189,22 @@ def draw(state):
     note = "A block is as wide as its cost, as high as its grid (log), its side above."
     sheet.fitted_text(0, 14, note, SHEET, NOTE, fill="muted")
     ends = axis_ends(pair, amount)
-    high, top = (84, 22) if len(pair) == 1 else (60, 22)
+    if state["same_scale"]:
+        ends = [max(ends)] * len(pair)
+    top, high = 22, 84 if len(pair) == 1 else 60
     for network, end in zip(pair, ends, strict=True):
-        end = max(ends) if state["same_scale"] else end
-        draw_blocks(sheet, top, network, end, state["stage"], amount, high)
+        title = title_of(network)
+        draw_blocks(sheet, top, network, title, end, state["stage"], amount, high)
         top += high + 82
-    foot = top + 14
-    inside = open_module(state, pair)
-    if inside:
-        module, entering = inside
-        each = words(module.each(amount), amount)
-        title = f"one {module.name} of {module.count}: {each} {SHOWN[amount]}"
-        sheet.text(0, foot - 14, title, NOTE, bold=True)
-        foot = draw_inside(sheet, foot + 4, module, entering, amount)
+    if state["module"] and len(pair) == 1 and len(tables[0].rows) > 1:
+        foot = draw_open_module(sheet, top, pair[0], state)
     else:
         rows = [row.modules for table in tables for row in table.rows]
-        with suppress(ValueError):  # it has no such stage
-            rows += [row.modules for row in opened(as_published(pair[0]), state).rows]
-        draw_tables(sheet, foot - 14, pair, tables, amount, axis_end(rows, amount))
-        foot += max(len(shortened(table.rows)) for table in tables) * ROW
+        with suppress(IndexError):  # it has no such stage
+            usual = opened(as_published(pair[0]), state["stage"], state["module"])
+            rows += [row.modules for row in usual.rows]
+        draw_tables(sheet, top, pair, tables, amount, axis_end(rows, amount))
+        foot = top + 14 + ROW * max(len(table.rows) for table in tables)
     sheet.height = max(400, draw_legend(sheet, foot + 16, pair, amount))
     listed = "; ".join(
         f"{network.name}, {SHOWN[amount]} {table.title}: "
@@ -278,6 +215,18 @@ def draw(state):
         for network, table in zip(pair, tables, strict=True)
     )
     return Picture(sheet.svg(f"Network to scale: {line}", listed), line)
+
+
+def draw_open_module(sheet, top, network, state):
+    """The layers of the open module; returns where they end."""
+    amount = state["show"]
+    module = network.stages[state["stage"] - 1][state["module"] - 1]
+    place = network.modules.index(module)
+    entering = network.modules[place - 1].channels if place else 3
+    each = words(module.each(amount), amount)
+    title = f"one {module.name} of {module.times}: {each} {SHOWN[amount]}"
+    sheet.text(0, top, title, NOTE, bold=True)
+    return draw_inside(sheet, top + 18, module, entering, amount)
 
 
 def adjust(values, changed, named):
@@ -293,12 +242,11 @@ def adjust(values, changed, named):
     if "stage" in changed and "module" not in named:
         values["module"] = 0
     try:
-        (network,) = networks(values | {"beside": NOTHING})
+        network, *_ = networks(values)
     except ValueError:
         return values  # draw says why there is no such network
-    runs = stages(network.modules)
-    values["stage"] = min(values["stage"], len(runs))
-    kinds = len(runs[values["stage"] - 1][1]) if values["stage"] else 0
+    values["stage"] = min(values["stage"], len(network.stages))
+    kinds = len(network.stages[values["stage"] - 1]) if values["stage"] else 0
     values["module"] = min(values["module"], kinds)
     return values
 

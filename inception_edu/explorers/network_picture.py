@@ -7,12 +7,9 @@ the layers of one module, joined by bands as thick as the channels they carry.
 
 from html import escape
 from math import log2
+from typing import NamedTuple
 
-from inception_edu.explorers.network_modules import (
-    grid_name,
-    stages,
-    total,
-)
+from inception_edu.explorers.network_modules import total
 from inception_edu.figures.plot import (
     NOTE,
     SHEET,
@@ -30,7 +27,6 @@ from inception_edu.text import number as brief
 from inception_edu.text import percent
 
 SHOWN = {"macs": "MACs", "params": "parameters", "memory": "activation memory"}
-MOST_ROWS, MOST_LABELS = 24, 8
 ROW = 22  # pixels from row to row
 BOX, LANE = 34, 41  # height of a layer; from one branch to the next
 GAP, CURVE = 31, 18  # between layers; more of it before they join
@@ -41,88 +37,20 @@ def words(number, amount):
     return short(number) + ("B" if amount == "memory" else "")
 
 
-def parts(modules, amount):
+def by_kernel(modules, amount):
     """`{kernel: amount}` of modules, in the palette's order, without zeros."""
     found = dict.fromkeys(PALETTE, 0)
     for module in modules:
         for layer in module.layers:
-            found[layer.kernel] += module.count * getattr(layer, amount)
+            found[layer.kernel] += module.times * getattr(layer, amount)
     return {kernel: number for kernel, number in found.items() if number}
 
 
-# ---- the blocks --------------------------------------------------------------
-
-
-def draw_blocks(sheet, top, network, end, stage, amount, high):
-    """One network on an axis from 0 to `end`; stage `stage` is framed."""
-    plot = Plot(sheet, (6, top + 42, SHEET - 40, high), (0, end), (0, 1))
-    plot.axes(x_ticks=ticks(0, end, 5), y_ticks=(), grid="x")
-    key = f"axis {SHOWN[amount]} of {network.name} 0 to {tick(end)}"
-    sheet.line((plot.x, plot.bottom), (plot.right, plot.bottom), width=1, key=key)
-    whole = words(total(network.modules, amount), amount)
-    title = f"{network.title}: {whole} {SHOWN[amount]}"
-    sheet.fitted_text(0, top + 14, title, SHEET - 2, NOTE, bold=True)
-    tallest = max(module.grid[0] for module in network.modules)
-    found, start = [], 0
-    for number, (grid, run) in enumerate(stages(network.modules), 1):
-        tall = log2(1 + grid[0]) / log2(1 + tallest) * high
-        x = start
-        for module in run:
-            draw_block(plot, x, tall, network, module, amount)
-            x += module.total(amount)
-        (left, _), (right, _) = plot.at(start, 0), plot.at(x, 0)
-        right = max(right, left + 2)
-        if number == stage:
-            style = {"stroke": "accent", "stroke_width": 3}
-            sheet.rect(left, plot.bottom - tall, right - left, tall, **style)
-        names = ", ".join(module.label for module in run)
-        tip = f"{grid_name(grid)}: {names}, {words(x - start, amount)}"
-        area = (left, plot.y, right - left, high)
-        pick(sheet, *area, f"stage={number};module=0", tip)
-        side = str(grid[0]) if len(set(grid)) == 1 else grid_name(grid)
-        found.append((number, side, (left + right) / 2, tall, x - start))
-        start = x
-    label_stages(plot, found, stage)
-
-
-def draw_block(plot, start, tall, network, module, amount):
-    """A run of identical modules: a band for each kernel, lines between modules."""
-    (left, low), (right, _) = (
-        plot.at(start, 0),
-        plot.at(start + module.total(amount), 0),
-    )
-    width, each = max(right - left, 1.0), module.each(amount)
-    base = low
-    for kernel, number in parts([module], amount).items():
-        high = tall * number / module.total(amount)
-        base -= high
-        key = f"{module.name} {kernel}"
-        plot.drawing.rect(left, base, width, high, kernel, key=key)
-        if high >= 15 and width >= text_width(kernel, NOTE) + 4:
-            style = {"anchor": "middle", "fill": on_color(kernel)}
-            middle = (left + width / 2, base + high / 2 + 5)
-            plot.drawing.text(*middle, kernel, NOTE, **style)
-    if each and module.count * 3 < width:
-        step = width / module.count
-        places = [left + step * i for i in range(1, module.count)]
-        lines = tuple(((x, low - tall), (x, low)) for x in places)
-        plot.drawing.add(Strokes(lines, "paper", 0.8))
-    plot.drawing.line((left, low - tall), (left, low), stroke="paper", width=1)
-
-
-def label_stages(plot, found, stage):
-    """The grids above the blocks, each joined to its own; the largest if too many."""
-    kept = sorted(found, key=lambda one: -one[-1])[:MOST_LABELS]
-    kept = sorted(one for one in kept if one[-1] or len(found) <= MOST_LABELS)
-    gap = max(text_width(grid, NOTE, bold=True) for _, grid, *_ in kept) + 4
-    ends = (gap / 2, SHEET - gap / 2)
-    places = spread([middle for _, _, middle, *_ in kept], *ends, gap)
-    for (number, grid, middle, tall, _), x in zip(kept, places, strict=True):
-        y, top = plot.y - 12, plot.bottom - tall
-        plot.drawing.line((x, y + 3), (middle, top - 1), stroke="grid", width=2)
-        style = {"bold": True, "fill": "accent"} if number == stage else {}
-        plot.drawing.text(x, y, grid, NOTE, anchor="middle", **style)
-        pick(plot.drawing, x - gap / 2, y - 14, gap, 18, f"stage={number};module=0")
+def name_inside(sheet, x, y, width, kernel):
+    """A kernel's name in the middle of its color, where that is wide enough."""
+    if width >= text_width(kernel, NOTE) + 4:
+        style = {"anchor": "middle", "fill": on_color(kernel)}
+        sheet.text(x + width / 2, y, kernel, NOTE, **style)
 
 
 def pick(sheet, x, y, width, height, what, tip=""):
@@ -132,6 +60,67 @@ def pick(sheet, x, y, width, height, what, tip=""):
         f'<rect x="{x:.1f}" y="{y:.0f}" width="{width:.1f}" height="{height:.0f}" '
         f'fill-opacity="0" data-pick="{what}">{title}</rect>'
     )
+
+
+# ---- the blocks --------------------------------------------------------------
+
+
+def draw_blocks(sheet, top, network, title, end, stage, amount, high):
+    """One network on an axis from 0 to `end`; stage `stage` is framed."""
+    plot = Plot(sheet, (6, top + 42, SHEET - 40, high), (0, end), (0, 1))
+    plot.axes(x_ticks=ticks(0, end, 5), y_ticks=(), grid="x")
+    key = f"axis {SHOWN[amount]} of {network.name} 0 to {tick(end)}"
+    sheet.line((plot.x, plot.bottom), (plot.right, plot.bottom), width=1, key=key)
+    whole = words(total(network.modules, amount), amount)
+    title += f": {whole} {SHOWN[amount]}"
+    sheet.fitted_text(0, top + 14, title, SHEET - 2, NOTE, bold=True)
+    tallest = max(module.side for module in network.modules)
+    marks, x = [], plot.x
+    for number, run in enumerate(network.stages, 1):
+        side, left = run[0].side, x
+        tall = log2(1 + side) / log2(1 + tallest) * high
+        for module in run:
+            width = total([module], amount) / end * plot.width
+            draw_block(sheet, x, plot.bottom, width, tall, module, amount)
+            x += width
+        wide = max(x - left, 2)
+        if number == stage:
+            style = {"stroke": "accent", "stroke_width": 3}
+            sheet.rect(left, plot.bottom - tall, wide, tall, **style)
+        names = ", ".join(module.label for module in run)
+        tip = f"{side}x{side}: {names}, {words(total(run, amount), amount)}"
+        pick(sheet, left, plot.y, wide, high, f"stage={number};module=0", tip)
+        marks.append((number, str(side), left + wide / 2, plot.bottom - tall))
+    label_stages(sheet, plot.y - 12, marks, stage)
+
+
+def draw_block(sheet, left, bottom, width, tall, module, amount):
+    """A run of identical modules: a band for each kernel, lines between modules."""
+    base, whole = bottom, total([module], amount)
+    for kernel, number in by_kernel([module], amount).items():
+        high = tall * number / whole
+        base -= high
+        key = f"{module.name} {kernel}"
+        sheet.rect(left, base, max(width, 1.0), high, kernel, key=key)
+        if high >= 15:
+            name_inside(sheet, left, base + high / 2 + 5, width, kernel)
+    if whole and module.times * 3 < width:
+        places = [left + width / module.times * i for i in range(1, module.times)]
+        lines = tuple(((x, bottom - tall), (x, bottom)) for x in places)
+        sheet.add(Strokes(lines, "paper", 0.8))
+    sheet.line((left, bottom - tall), (left, bottom), stroke="paper", width=1)
+
+
+def label_stages(sheet, y, marks, stage):
+    """The sides of the grids above the blocks, each joined to its own."""
+    gap = max(text_width(side, NOTE, bold=True) for _, side, *_ in marks) + 4
+    middles = [middle for _, _, middle, _ in marks]
+    places = spread(middles, gap / 2, SHEET - gap / 2, gap)
+    for (number, side, middle, top), x in zip(marks, places, strict=True):
+        sheet.line((x, y + 3), (middle, top - 1), stroke="grid", width=2)
+        style = {"bold": True, "fill": "accent"} if number == stage else {}
+        sheet.text(x, y, side, NOTE, anchor="middle", **style)
+        pick(sheet, x - gap / 2, y - 14, gap, 18, f"stage={number};module=0")
 
 
 # ---- the rows ----------------------------------------------------------------
@@ -144,195 +133,159 @@ def draw_tables(sheet, y, pair, tables, amount, end):
     room = 264 if alone else max(table.room for table in tables)
     scale = (column - room - (122 if alone else 66)) / end
     for number, (network, table) in enumerate(zip(pair, tables, strict=True)):
-        left, above = number * (column + gap), y
+        left, base = number * (column + gap), y
         title = table.title if alone else network.name
-        sheet.fitted_text(left, above, title, column, NOTE, bold=True)
+        sheet.fitted_text(left, base, title, column, NOTE, bold=True)
         whole = total(network.modules, amount) if alone else 0
-        for row in shortened(table.rows):
-            above += ROW
+        for row in table.rows:
+            base += ROW
             text = row.label if alone else row.brief
-            sheet.fitted_text(left, above, text, room - 8, NOTE)
+            sheet.fitted_text(left, base, text, room - 8, NOTE)
+            draw_bar(sheet, left + room, base - 15, scale, row.modules, amount)
             cost = total(row.modules, amount)
-            draw_bar(sheet, left + room, above - 15, scale, row.modules, amount)
             value = words(cost, amount)
             if whole:
                 value += f" ({percent(cost / whole, 1)})"
-            sheet.text(left + column, above, value, NOTE, anchor="end")
+            sheet.text(left + column, base, value, NOTE, anchor="end")
             if row.pick:
-                pick(sheet, left, above - 15, column, ROW - 2, row.pick)
+                pick(sheet, left, base - 15, column, ROW - 2, row.pick)
 
 
 def draw_bar(sheet, x, y, scale, modules, amount):
     """The kernels' shares of some modules, each with its name where that fits."""
-    bars = parts(modules, amount)
-    tips = [
-        (number, kernel, f"{kernel}: {number:,}") for kernel, number in bars.items()
-    ]
-    stacked_bar(sheet, x, y, 19, scale, tips)
-    for kernel, number in bars.items():
-        if number * scale >= text_width(kernel, NOTE) + 4:
-            style = {"anchor": "middle", "fill": on_color(kernel)}
-            sheet.text(x + number * scale / 2, y + 14, kernel, NOTE, **style)
+    shares = by_kernel(modules, amount)
+    parts = [(cost, kernel, f"{kernel}: {cost:,}") for kernel, cost in shares.items()]
+    stacked_bar(sheet, x, y, 19, scale, parts)
+    for kernel, number in shares.items():
+        name_inside(sheet, x, y + 14, number * scale, kernel)
         x += number * scale
-
-
-def shortened(rows):
-    """The rows, the last ones as one where there are more than `MOST_ROWS`."""
-    if len(rows) <= MOST_ROWS:
-        return rows
-    rest = [module for row in rows[MOST_ROWS - 1 :] for module in row.modules]
-    label = f"and {len(rows) - MOST_ROWS + 1} more"
-    last = rows[0]._replace(label=label, brief=label, modules=rest, pick=None)
-    return [*rows[: MOST_ROWS - 1], last]
 
 
 def draw_legend(sheet, y, pair, amount):
     """The colors of the kernels, in the palette's order; returns where they end."""
     modules = [module for network in pair for module in network.modules]
-    legend(sheet, 0, y, [(k, k, "box") for k in parts(modules, amount)])
+    kernels = by_kernel(modules, amount)
+    legend(sheet, 0, y, [(kernel, kernel, "box") for kernel in kernels])
     return sheet.items[-1].y + 8
 
 
 # ---- one module, open --------------------------------------------------------
 
 
-class Inside:
-    """The layers of a module as boxes: columns by what they read, rows by branch.
+class Place(NamedTuple):
+    """Where a layer or the module's input is drawn, and its channels."""
 
-    `fits` is False where there are too many of either.
+    left: float
+    right: float
+    y: float
+    channels: int
+
+
+def places_of(layers, entering, top):
+    """A `Place` for the module's input and each layer, and where the lowest ends.
+
+    Columns are by what a layer reads, rows by branch; a shortcut has the lowest row.
     """
-
-    def __init__(self, module):
-        self.layers = layers = module.layers
-        self.columns, self.rows, lanes = [], [], 0
-        taken = set()
-        for layer in layers:
-            sources = [source for source in layer.inputs if source >= 0]
-            depth = 1 + max([self.columns[s] for s in sources], default=0)
-            self.columns.append(depth)
-            if len(sources) > 1:
-                rows = [self.rows[s] for s in sources]
-                self.rows.append((min(rows) + max(rows)) / 2)
-            elif sources and sources[0] not in taken:
-                self.rows.append(self.rows[sources[0]])
-            else:
-                self.rows.append(lanes)
-                lanes += 1
-            taken.update(sources)
-        self.skips = any(
-            -1 in layer.inputs and depth > 1
-            for layer, depth in zip(layers, self.columns, strict=True)
-        )
-        self.lanes = lanes + self.skips
-        boxed = {c for i, c in enumerate(self.columns) if not self.joins(i)}
-        joined = set(self.columns) - boxed
-        free = SHEET - 84 - GAP * len(boxed) - (GAP + CURVE + 10) * len(joined - boxed)
-        self.width = min(80, free / max(1, len(boxed)))
-        self.fits = self.width >= 46 and self.lanes <= 8 and len(layers) > 1
-        self.left, x = {0: 34}, 44
-        for column in sorted(boxed | joined):
-            x += GAP + (CURVE if column in joined else 0)
-            self.left[column] = x
-            x += self.width if column in boxed else 10
-
-    def joins(self, number):
-        """Whether a layer is a concatenation or an addition."""
-        return len(self.layers[number].inputs) > 1
-
-    def right(self, number):
-        """Where a layer ends, the module's input where `number` is -1."""
-        if number < 0:
-            return self.left[0] + 10
-        wide = 10 if self.joins(number) else self.width
-        return self.left[self.columns[number]] + wide
-
-
-def draw_inside(sheet, y, module, entering, amount):
-    """The layers of `module`, whose input has `entering` channels; returns the end."""
-    inside = Inside(module)
-    layers = inside.layers
-    thick = 26 / max(entering, *(layer.channels for layer in layers))
-    middle = {i: y + LANE * (row + 0.5) for i, row in enumerate(inside.rows)}
-    middle[-1] = y + LANE * (inside.lanes - inside.skips) / 2
-    channels = {-1: entering} | {i: la.channels for i, la in enumerate(layers)}
-    for number, layer in enumerate(layers):
-        sums = layer.kernel == "other" and layer.channels == sum(
-            channels[source] for source in layer.inputs
-        )
-        offset = -layer.channels * thick / 2 if sums else None
-        for source in layer.inputs:
-            wide = max(1.5, channels[source] * thick)
-            end = middle[number]
-            if offset is not None:  # stacked: what a concatenation does
-                end += offset + channels[source] * thick / 2
-                offset += channels[source] * thick
-            ends = (inside.right(source), inside.left[inside.columns[number]])
-            draw_band(sheet, inside, source, number, (middle, end), ends, wide, y)
-    for number, layer in enumerate(layers):
-        x, half = inside.left[inside.columns[number]], BOX / 2
-        if inside.joins(number):
-            tall = max(14, layer.channels * thick)
-            top = middle[number] - tall / 2
-            sheet.rect(x, top, 10, tall, "ink", tip=f"{layer.what}: {layer.channels}")
-            note = f"{'+' if layer.what == 'addition' else ''}{layer.channels}"
-            sheet.text(
-                x + 15, middle[number] - tall / 2 - 4, note, NOTE, anchor="middle"
-            )
+    columns, rows, read, lanes, shortcut = [], [], set(), 0, 0
+    for layer in layers:
+        sources = [source for source in layer.inputs if source >= 0]
+        columns.append(1 + max([columns[s] for s in sources], default=0))
+        if layer.joins:
+            joined = [rows[s] for s in sources]
+            rows.append((min(joined) + max(joined)) / 2)
+            shortcut |= len(sources) < len(layer.inputs)
+        elif sources and sources[0] not in read:
+            rows.append(rows[sources[0]])
         else:
-            draw_layer(sheet, x, middle[number] - half, inside.width, layer, amount)
-            if layer.kernel != "pool" and number != len(layers) - 1:
-                place = inside.right(number) + 15, middle[number]
+            rows.append(lanes)
+            lanes += 1
+        read.update(sources)
+    boxes = {column for column, la in zip(columns, layers, strict=True) if not la.joins}
+    joins = set(columns) - boxes
+    free = SHEET - 84 - GAP * len(boxes) - (GAP + CURVE + 10) * len(joins)
+    wide, x, left = min(80, free / len(boxes)), 44, {}
+    for column in sorted(set(columns)):
+        x += GAP + (CURVE if column in joins else 0)
+        left[column] = x
+        x += wide if column in boxes else 10
+    places = [Place(34, 44, top + LANE * lanes / 2, entering)]
+    for layer, column, row in zip(layers, columns, rows, strict=True):
+        right = left[column] + (10 if layer.joins else wide)
+        y = top + LANE * (row + 0.5)
+        places.append(Place(left[column], right, y, layer.channels))
+    return places, top + LANE * (lanes + shortcut)
+
+
+def draw_inside(sheet, top, module, entering, amount):
+    """The layers of `module`, whose input has `entering` channels; returns the end."""
+    places, end = places_of(module.layers, entering, top)
+    layers = list(zip(module.layers, places[1:], strict=True))
+    thick = 26 / max(place.channels for place in places)  # pixels of a channel
+    for layer, place in layers:
+        y = place.y - layer.channels * thick / 2
+        for source in layer.inputs:
+            before = places[source + 1]
+            high = before.channels * thick
+            level = place.y
+            if layer.what == "concatenation":  # one below the other
+                level, y = y + high / 2, y + high
+            style = {"stroke": "grid", "width": round(max(1.5, high), 1)}
+            if layer.joins and source < 0:
+                draw_shortcut(sheet, before, place, end - LANE / 2, style)
+            else:
+                gap = CURVE if layer.joins else GAP
+                draw_band(sheet, before, (place.left, level), gap, style)
+    for layer, place in layers:
+        if layer.joins:
+            tall = max(14, layer.channels * thick)
+            tip = f"{layer.what}: {layer.channels}"
+            sheet.rect(place.left, place.y - tall / 2, 10, tall, "ink", tip=tip)
+            note = f"{'+' if layer.what == 'addition' else ''}{layer.channels}"
+            x, y = place.left + 15, place.y - tall / 2 - 4
+            sheet.text(x, y, note, NOTE, anchor="middle")
+        else:
+            draw_layer(sheet, place, layer, amount)
+            if layer.kernel != "pool" and place is not places[-1]:
                 rise = max(1.5, layer.channels * thick) / 2 + 3
-                note = str(layer.channels)
-                sheet.text(place[0], place[1] - rise, note, NOTE, anchor="middle")
+                x, y = place.right + 15, place.y - rise
+                sheet.text(x, y, str(layer.channels), NOTE, anchor="middle")
     tall = entering * thick
-    sheet.rect(inside.left[0], middle[-1] - tall / 2, 10, tall, "ink", tip="input")
-    sheet.text(0, middle[-1] - tall / 2 - 6, f"{entering}", NOTE)
-    return y + LANE * inside.lanes
+    left, _, y, _ = places[0]
+    sheet.rect(left, y - tall / 2, 10, tall, "ink", tip="input")
+    sheet.text(0, y - tall / 2 - 6, f"{entering}", NOTE)
+    return end
 
 
-def draw_band(sheet, inside, source, number, heights, ends, wide, y):
-    """What flows from one layer to another, as wide as its channels."""
-    (middle, end), (left, right) = heights, ends
-    style = {"stroke": "grid", "width": round(wide, 1)}
-    start = middle[source]
-    if source < 0 and inside.columns[number] > 1:  # past the branches: a shortcut
-        lane = y + LANE * (inside.lanes - 0.5)
-        sheet.curve(
-            (left, start),
-            (left + 20, lane),
-            (left + 10, lane),
-            (left + 40, lane),
-            **style,
-        )
-        sheet.line((left + 40, lane), (right - 30, lane), **style)
-        sheet.curve(
-            (right - 30, lane),
-            (right - 8, lane),
-            (right - 16, end),
-            (right, end),
-            **style,
-        )
-        return
-    wide = CURVE if inside.joins(number) else GAP
-    if right - left > wide:  # straight on past the columns that it skips
-        sheet.line((left, start), (right - wide, start), **style)
-        left = right - wide
-    bend = (left + right) / 2
-    sheet.curve((left, start), (bend, start), (bend, end), (right, end), **style)
+def draw_band(sheet, before, end, gap, style):
+    """What flows to a layer at `end`, straight on up to `gap` before it."""
+    start, (x, y) = (before.right, before.y), end
+    if x - start[0] > gap:
+        sheet.line(start, (x - gap, start[1]), **style)
+        start = x - gap, start[1]
+    bend = (start[0] + x) / 2
+    sheet.curve(start, (bend, start[1]), (bend, y), end, **style)
 
 
-def draw_layer(sheet, x, y, width, layer, amount):
+def draw_shortcut(sheet, before, place, lane, style):
+    """What flows past the branches, on the lowest lane."""
+    x, end = before.right, place.left
+    turns = (x + 20, lane), (x + 10, lane), (x + 40, lane)
+    sheet.curve((x, before.y), *turns, **style)
+    sheet.line((x + 40, lane), (end - 30, lane), **style)
+    turns = (end - 8, lane), (end - 16, place.y), (end, place.y)
+    sheet.curve((end - 30, lane), *turns, **style)
+
+
+def draw_layer(sheet, place, layer, amount):
     """A box with the kernel and what it costs."""
-    ink = on_color(layer.kernel)
-    cost = getattr(layer, amount)
+    cost, width = getattr(layer, amount), place.right - place.left
+    top = place.y - BOX / 2
     style = {"tip": f"{layer.label}: {cost:,}", "key": f"layer {layer.place}"}
-    sheet.rect(x, y, width, BOX, layer.kernel, radius=3, **style)
+    sheet.rect(place.left, top, width, BOX, layer.kernel, radius=3, **style)
     kernel, _, rest = layer.what.replace(",", "", 1).partition(" ")
     unit = "B" if amount == "memory" else ""
     below = brief(cost) + unit if cost else rest.removesuffix(" pool")
-    centre = {"anchor": "middle", "fill": ink}
-    for line, text, bold in ((15, kernel, True), (30, below, False)):
-        sheet.fitted_text(
-            x + width / 2, y + line, text, width - 2, NOTE, bold=bold, **centre
-        )
+    style = {"anchor": "middle", "fill": on_color(layer.kernel)}
+    x, room = place.left + width / 2, width - 2
+    sheet.fitted_text(x, top + 15, kernel, room, NOTE, bold=True, **style)
+    sheet.fitted_text(x, top + 30, below, room, NOTE, **style)

@@ -11,20 +11,9 @@ from hypothesis import strategies as st
 import inception_edu as ie
 from experiments import network_tables
 from inception_edu.explorers import network_modules
-from inception_edu.explorers.network import (
-    CONTROLS,
-    SHOWN,
-    networks,
-    opened,
-    total,
-)
-from inception_edu.explorers.network_modules import (
-    COUNTS,
-    PRINTED,
-    receptive_field,
-)
-from inception_edu.explorers.network_picture import Inside
-from inception_edu.explorers.panel import MOST_FRAMES
+from inception_edu.explorers.network import CONTROLS, SHOWN, networks, opened
+from inception_edu.explorers.network_modules import COUNTS, PRINTED, counts_of, total
+from inception_edu.explorers.network_picture import places_of
 
 DATA = Path(__file__).parents[1] / "data" / "module_costs.csv"
 START = {control.name: control.value for control in CONTROLS}
@@ -61,23 +50,24 @@ def golden(name):
     ]
 
 
-def state(**values):
-    """A state in which a network has its own counts, and what else is asked."""
-    name = values.get("network", START["network"])
-    counts = COUNTS.get(name, (0, 0, 0))
-    return START | dict(zip("abc", counts, strict=True)) | values
-
-
 def shown(**values):
-    return networks(state(**values))[0].modules
+    """The network of a state with its own counts and input, and what else is asked."""
+    name = values.get("network", START["network"])
+    counts = dict(zip("abc", counts_of(name), strict=True))
+    size = GOLDEN.get(name, (None, 48))[1]
+    return networks(START | counts | {"size": size} | values)[0]
 
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_every_module_costs_what_its_channels_say(name):
     found = [
-        ((module.channels, *module.grid), module.each("params"), module.each("macs"))
-        for module in shown(network=name, size=GOLDEN[name][1])
-        for _ in range(module.count)
+        (
+            (module.channels, module.side, module.side),
+            module.each("params"),
+            module.each("macs"),
+        )
+        for module in shown(network=name).modules
+        for _ in range(module.times)
     ]
     free = [row for row in found if row[1:] == (0, 0)]
     wanted = golden(name)
@@ -98,8 +88,7 @@ def test_every_module_costs_what_its_channels_say(name):
     ],
 )
 def test_the_receptive_field_is_the_published_one(name, field):
-    modules = shown(network=name, size=GOLDEN[name][1])
-    assert receptive_field(modules) == (field, field)
+    assert shown(network=name).receptive_field == field
 
 
 @FEW
@@ -115,12 +104,12 @@ def test_counting_modules_is_tracing_the_whole_network(name, counts, size):
     with torch.device("meta"):
         whole = ie.create_model(name.removesuffix(" as printed"), **own, **options)
     trace = ie.trace(whole, (1, 3, size, size))
-    modules = shown(network=name, size=size, **own)
-    assert total(modules, "params") == trace.params
-    assert total(modules, "macs") == trace.macs
-    assert total(modules, "memory") == trace.activation_bytes
+    network = shown(network=name, size=size, **own)
+    assert total(network.modules, "params") == trace.params
+    assert total(network.modules, "macs") == trace.macs
+    assert total(network.modules, "memory") == trace.activation_bytes
     if size > 96:  # there the last module ends on a single pixel
-        assert receptive_field(modules) == trace.receptive_field
+        assert (network.receptive_field,) * 2 == trace.receptive_field
 
 
 def test_parameters_of_a_composed_v4_by_hand():
@@ -128,7 +117,7 @@ def test_parameters_of_a_composed_v4_by_hand():
     by_hand = 605_728 + 2_306_112 + 2_747_392 + 1_537_000
     by_hand += 2 * 317_632 + 10 * 2_936_256 + 5 * 4_553_088
     counts = {"a": 2, "b": 10, "c": 5}
-    assert total(shown(**counts), "params") == by_hand
+    assert total(shown(**counts).modules, "params") == by_hand
     assert ie.explore.network(start=counts).summary.startswith(
         "inception_v4 at 299x299 with 2 A, 10 B, 5 C: 60.0 M parameters"
     )
@@ -136,29 +125,23 @@ def test_parameters_of_a_composed_v4_by_hand():
 
 @pytest.mark.parametrize("name", [*GOLDEN, "mini_v4", "mini_v3"])
 def test_the_rows_of_every_depth_add_up(name):
-    closed = state(network=name, size=GOLDEN.get(name, (None, 48))[1])
-    (network,) = networks(closed)
+    network = shown(network=name)
 
-    def rows(**numbers):
-        return opened(network, closed | numbers).rows
+    def sums(amount, *place):
+        return [total(row.modules, amount) for row in opened(network, *place).rows]
 
     for amount in SHOWN:
-        whole = total(network.modules, amount)
-        assert sum(total(row.modules, amount) for row in rows()) == whole
-        for stage, row in enumerate(rows(), 1):
-            inner = rows(stage=stage)
-            run = total(row.modules, amount)
-            assert sum(total(one.modules, amount) for one in inner) == run
-            for number, one in enumerate(inner, 1):
-                layers = rows(stage=stage, module=number)
-                each = one.modules[0].each(amount)
-                assert sum(total(layer.modules, amount) for layer in layers) == each
+        assert sum(sums(amount, 0, 0)) == total(network.modules, amount)
+        for stage, whole in enumerate(sums(amount, 0, 0), 1):
+            assert sum(sums(amount, stage, 0)) == whole
+            for number, module in enumerate(network.stages[stage - 1], 1):
+                assert sum(sums(amount, stage, number)) == module.each(amount)
 
 
 def test_inception_b_opens_to_its_convolutions():
     """Figure 5 in the released order: four branches, as they are joined."""
     explorer = ie.explore.network(start={"stage": 6, "module": 2})
-    module = networks(explorer.state)[0].modules[-7 + 1]
+    module = shown().stages[5][1]
     labels = [layer.label for layer in module.layers]
     for text in (
         "7x7.reduce: 1x1, 1024 to 192",
@@ -169,28 +152,21 @@ def test_inception_b_opens_to_its_convolutions():
     ):
         assert text in labels
         assert f"<title>{text}: " in explorer.svg
-    inside = Inside(module)
-    assert inside.fits
-    assert inside.lanes == 4
-    assert inside.columns[-1] == 6  # the concatenation, after five convolutions
-    assert [channels_into(module, i) for i in (4, -1)] == [[1024], [384, 256, 256, 128]]
-
-
-def channels_into(module, number):
-    """Channels that a layer reads, by the layers that it reads from; by hand."""
-    sources = module.layers[number].inputs
-    return [1024 if s < 0 else module.layers[s].channels for s in sources]
+    joined = [module.layers[source] for source in module.layers[-1].inputs]
+    assert [layer.channels for layer in joined] == [384, 256, 256, 128]
+    places, _ = places_of(module.layers, 1024, 0)
+    assert len({place.y for place in places[1:-1]}) == 4
+    assert len({place.left for place in places}) == 7  # input, five layers deep, sum
 
 
 def test_a_module_with_a_shortcut_adds_its_input():
     """Figure 16: three branches, 1x1 up to 320 channels, and the input past them."""
-    (network,) = networks(state(network="inception_resnet_v2"))
-    (module,) = (m for m in network.modules if m.name == "inception_resnet_a")
-    inside = Inside(module)
+    modules = shown(network="inception_resnet_v2").modules
+    (module,) = (m for m in modules if m.name == "inception_resnet_a")
     assert module.layers[-1].what == "addition"
     assert -1 in module.layers[-1].inputs
-    assert inside.skips and inside.lanes == 4
-    assert not any(Inside(m).skips for m in shown(network="inception_v4"))
+    places, end = places_of(module.layers, module.channels, 0)
+    assert max(place.y for place in places) < end - 41  # the lowest lane is left free
 
 
 def test_rows_can_be_put_largest_first():
@@ -209,12 +185,12 @@ def test_two_networks_are_compared_each_at_its_own_input_size():
     explorer.values = {"beside": "googlenet"}
     assert "googlenet at 224x224" in explorer.summary
     assert explorer.summary.endswith("0.129 times the MACs.")
-    explorer.values = {"beside": "bn_inception"}
-    assert "bn_inception at 224x224" in explorer.summary
     explorer.values = {"size": 448}  # moved: both on the same input
-    assert "bn_inception at 448x448" in explorer.summary
+    assert "googlenet at 448x448" in explorer.summary
     explorer.values = {"stage": 8}  # the second has no eighth stage, and shows all
-    assert "bn_inception, MACs by grid" in explorer.svg.split("<desc>")[1]
+    assert "googlenet, MACs by grid" in explorer.svg.split("<desc>")[1]
+    explorer.values = {"beside": "inception_v3", "network": "mini_v4", "size": 64}
+    assert "inception_v3 at 299x299" in explorer.summary  # too large for 64
 
 
 def test_the_axis_stands_still_below_the_published_counts():
@@ -238,21 +214,11 @@ def test_the_stored_networks_are_what_the_tracer_finds():
         ({"network": "bn_inception", "size": 299}, "cannot halve the grids of 299x299"),
         ({"size": 64}, "64x64 is too small for inception_v4.*at least 75x75"),
         ({"network": "googlenet", "a": 1}, "googlenet has no A, B and C to count"),
-        ({"network": "mini_v4", "beside": "googlenet", "size": 4}, "not a choice"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(moves, words):
-    explorer = ie.explore.network()
-    before = explorer.values
     with pytest.raises(ValueError, match=words):
-        explorer.values = moves
-    assert explorer.values == before
-
-
-def test_a_size_that_the_other_cannot_take_leaves_it_at_its_own():
-    explorer = ie.explore.network(start={"network": "mini_v4", "size": 64})
-    explorer.values = {"beside": "inception_v3"}
-    assert "inception_v3 at 299x299" in explorer.summary
+        ie.explore.network().values = moves
 
 
 @pytest.mark.parametrize(
@@ -266,8 +232,7 @@ def test_a_size_that_the_other_cannot_take_leaves_it_at_its_own():
     ],
 )
 def test_controls_that_change_nothing_say_why(moves, controls):
-    explorer = ie.explore.network(start=moves)
-    assert set(explorer.inactive) == controls
+    assert set(ie.explore.network(start=moves).inactive) == controls
 
 
 def test_a_network_brings_its_counts_and_size():
@@ -283,41 +248,13 @@ def test_a_network_brings_its_counts_and_size():
 def test_a_slider_beyond_the_last_stage_or_module_opens_the_last():
     explorer = ie.explore.network()
     for asked, got in (
+        ({"module": 6}, (0, 0)),
         ({"stage": 8}, (8, 0)),
         ({"module": 6}, (8, 3)),
+        ({"stage": 6}, (6, 0)),  # another stage closes the module
         ({"stage": 6, "module": 6}, (6, 2)),
         ({"b": 0}, (6, 1)),
-        ({"stage": 0, "module": 5}, (0, 0)),
+        ({"a": 0}, (6, 1)),
     ):
         explorer.values = asked
         assert (explorer.values["stage"], explorer.values["module"]) == got
-
-
-def test_a_stage_that_is_not_there_is_named_in_words():
-    (network,) = networks(state())
-    with pytest.raises(ValueError, match="inception_v4 has 8 stages: open 1 to 8"):
-        opened(network, state(stage=9))
-    with pytest.raises(ValueError, match="17x17 stage of inception_v4 has 2 kinds"):
-        opened(network, state(stage=6, module=3))
-
-
-@pytest.mark.parametrize(
-    "move", [{"same_scale": False}, {"order": "largest first"}, {"stage": 6}]
-)
-def test_every_control_changes_the_picture(move):
-    explorer = ie.explore.network(start={"beside": "googlenet"})
-    before = explorer.svg
-    explorer.values = move
-    assert explorer.svg != before
-
-
-def test_another_stage_closes_the_module():
-    explorer = ie.explore.network(start={"stage": 6, "module": 2})
-    explorer.values = {"stage": 5}
-    assert explorer.values["module"] == 0
-
-
-def test_a_frame_is_stored_for_every_network():
-    explorer = ie.explore.network(frames=True)
-    assert len(explorer._frames) == 21 <= MOST_FRAMES
-    assert sum(len(frame[1]) for frame in explorer._frames) < 400_000
