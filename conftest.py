@@ -7,7 +7,7 @@ import tempfile
 
 import pytest
 
-from tools.notebooks import change_environment, kernel_environment
+from tools.notebooks import kernel_environment
 
 CELL_SECONDS = 300
 
@@ -34,7 +34,8 @@ def pytest_configure(config):
     # where it was not installed; nothing may reach for a network.
     profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     config.add_cleanup(profile.cleanup)
-    change_environment(kernel_environment(profile.name))
+    os.environ.update(kernel_environment(profile.name))
+    os.environ.pop("MPLBACKEND", None)
     guard = config.rootpath / "tests" / "no_network"
     runpy.run_path(str(guard / "sitecustomize.py"))
     paths = [str(guard), str(config.rootpath), os.environ.get("PYTHONPATH", "")]

@@ -1,17 +1,14 @@
 """Which earlier cells of a notebook a cell depends on.
 
 A page needs an explorer anew, with its frames, but not the training ten cells above
-it; a submission is graded without its charts. Python's own symbol tables say which
-names a cell reads and which it makes.
+it; a submission is graded without its charts. Python's own bytecode says which names
+a cell reads and which it makes.
 """
 
 import ast
+import dis
 import re
-from symtable import symtable
-
-BLOCKS = (ast.For, ast.While, ast.If, ast.With, ast.Try)
-PARTS = ("body", "orelse", "finalbody")
-DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+from types import CodeType
 
 
 def names(source):
@@ -20,8 +17,25 @@ def names(source):
     Read are those that must be there before the cell runs: `total = total + 1`
     reads and makes `total`, a function reads what no line of the cell makes.
     """
-    reads, later, makes = set(), set(), set()
-    _walk(ast.parse(as_python(source)).body, reads, later, makes)
+    tree = ast.parse(as_python(source))
+    code = compile(tree, "cell", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    reads, later, loaded = set(), set(), set()
+    makes = {"*"} if ("*",) in code.co_consts else set()  # from a import *
+    for step in dis.get_instructions(code):
+        here = set()
+        if step.opname in ("STORE_NAME", "DELETE_NAME"):
+            makes.add(step.argval)
+        elif step.opname == "LOAD_NAME":
+            here = {step.argval}
+        elif isinstance(step.argval, CodeType):
+            inside = outer_names(step.argval)
+            if step.argval.co_name.startswith("<"):  # <lambda>, <listcomp>: runs now
+                here = inside
+            else:  # a function or a class
+                later |= inside
+        reads |= here - makes
+        loaded |= here
+    makes |= loaded & {changed for node in ast.walk(tree) for changed in _changed(node)}
     return reads | (later - makes), makes
 
 
@@ -33,58 +47,19 @@ def as_python(source):
     return TransformerManager().transform_cell(source)
 
 
-def _walk(statements, reads, later, makes):
-    for statement in statements:
-        inside = []
-        if isinstance(statement, BLOCKS):
-            inside = [getattr(statement, part, []) for part in PARTS]
-            for handler in getattr(statement, "handlers", []):
-                makes |= {handler.name} - {None}
-                inside += [[ast.Expr(handler.type)] if handler.type else []]
-                inside += [handler.body]
-            statement = _head(statement)
-        here, deeper, made = _symbols(statement)
-        if isinstance(statement, (*BLOCKS, *DEFINITIONS)):
-            here, deeper = here - made, deeper - made
-        if isinstance(statement, ast.AugAssign):
-            here |= made
-        if isinstance(statement, DEFINITIONS):  # read when it is called
-            later |= deeper
-        else:
-            here |= deeper
-        reads |= here - makes
-        makes |= made
-        for part in inside:
-            _walk(part, reads, later, makes)
-
-
-def _head(block):
-    """A block without what is inside: `for i in range(n): ...`."""
-    if isinstance(block, ast.Try):
-        return ast.Pass()
-    fields = dict(ast.iter_fields(block)) | {"body": [ast.Pass()]}
-    fields |= {"orelse": []} if "orelse" in fields else {}
-    return ast.copy_location(type(block)(**fields), block)
-
-
-def _symbols(statement):
-    """Names that a statement reads, that its inner scopes read, that it makes."""
-    top = symtable(ast.unparse(statement), "cell", "exec")
-    symbols = top.get_symbols()
-    made = {
-        symbol.get_name()
-        for symbol in symbols
-        if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()
-    }
-    here = {symbol.get_name() for symbol in symbols if symbol.is_referenced()}
-    if isinstance(statement, ast.ImportFrom):
-        made |= {alias.name for alias in statement.names} & {"*"}
-    made |= here & {name for node in ast.walk(statement) for name in _changed(node)}
-    deeper, tables = set(), list(top.get_children())
-    for table in tables:  # functions, classes, comprehensions, whatever is inside
-        tables += table.get_children()
-        deeper |= {s.get_name() for s in table.get_symbols() if s.is_global()}
-    return here, deeper, made
+def outer_names(code):
+    """The names that a function, a class or what is inside them reads outside."""
+    found, own = set(), set()
+    for step in dis.get_instructions(code):
+        if step.opname == "STORE_NAME":
+            own.add(step.argval)
+        elif step.opname == "LOAD_GLOBAL":
+            found.add(step.argval)
+        elif step.opname == "LOAD_NAME":
+            found |= {step.argval} - own
+        elif isinstance(step.argval, CodeType):
+            found |= outer_names(step.argval)
+    return found - {"__name__"}
 
 
 def _changed(node):

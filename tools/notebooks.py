@@ -3,7 +3,6 @@
 import json
 import os
 import re
-from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -22,51 +21,41 @@ def read(path):
     A byte order mark, null fields, missing ids and older formats are accepted, as
     Windows editors, Colab and VS Code write them. Raises Unreadable.
     """
-    return _read(path)[0]
-
-
-def stored_faults(path):
-    """Departures of the file at `path` from the notebook format, in words."""
-    raw = _read(path)[1]
-    if raw.get("nbformat_minor") != 5:
-        yield f"format 4.{raw.get('nbformat_minor')}, expected 4.5"
-    for error in validator.iter_validate(raw):
-        where = "/".join(str(step) for step in error.absolute_path)
-        yield f"{where or 'the notebook'}: {error.message}"
-
-
-def _read(path):
-    """`(notebook, JSON as it is stored)`."""
     try:
-        content = Path(path).read_bytes()
-        if not content:
-            raise ValueError("the file is empty")
-        text = content.decode("utf-8-sig")
-        raw = json.loads(text)
-        if not isinstance(raw, dict) or "nbformat" not in raw:
-            raise ValueError("JSON, but not a notebook")
-        mended = without_null(raw)
-        for cell in mended.get("cells", []):
+        raw = without_null(stored_json(path))
+        for cell in raw.get("cells", []):
             cell.setdefault("metadata", {})
             cell.setdefault("source", "")
-        notebook = nbformat.convert(reader.reads(json.dumps(mended)), 4)
+        notebook = nbformat.convert(reader.reads(json.dumps(raw)), 4)
         notebook.nbformat_minor = 5
         for number, cell in enumerate(notebook.cells, 1):
-            if "id" not in cell:
-                cell["id"] = f"cell-{number}"
-        error = next(validator.iter_validate(notebook), None)
-        if error is not None:
-            where = "/".join(str(step) for step in error.absolute_path)
-            raise ValueError(f"{where}: {error.message}")
+            cell.setdefault("id", f"cell-{number}")
+        for fault in faults(notebook):
+            raise ValueError(fault)
+        return notebook
     except json.JSONDecodeError as error:
         why = f"broken JSON in line {error.lineno}"
-    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
-        why = str(error).partition("\n")[0][:300]
     except Exception as error:  # nbformat's own errors have no common class
-        why = f"{type(error).__name__}: {error}".partition("\n")[0][:300]
-    else:
-        return notebook, reader.parse_json(text)
+        why = str(error).partition("\n")[0][:300]
     raise Unreadable(f"{path} cannot be read as a notebook ({why})")
+
+
+def stored_json(path):
+    """The JSON of a notebook as it is stored."""
+    content = Path(path).read_bytes()
+    if not content:
+        raise ValueError("the file is empty")
+    raw = json.loads(content.decode("utf-8-sig"))
+    if not isinstance(raw, dict) or "nbformat" not in raw:
+        raise ValueError("JSON, but not a notebook")
+    return raw
+
+
+def faults(notebook):
+    """Departures from the notebook format, in words."""
+    for error in validator.iter_validate(notebook):
+        where = "/".join(str(step) for step in error.absolute_path)
+        yield f"{where or 'the notebook'}: {error.message}"
 
 
 def without_null(value):
@@ -95,6 +84,11 @@ def heading(cell):
     return len(found[1]), plain(found[2])
 
 
+def title(notebook):
+    """The first heading of a notebook, or ""."""
+    return next((found[1] for cell in notebook.cells if (found := heading(cell))), "")
+
+
 def plain(markdown):
     """A line of Markdown without its marks."""
     text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", markdown)
@@ -110,53 +104,30 @@ def own_kernel(command=(), **options):
     `command` is put before the kernel's own command line; `options` are those of
     `AsyncKernelManager`.
     """
-    from ipykernel.kernelspec import RESOURCES, get_kernel_dict
     from jupyter_client.kernelspec import KernelSpecManager
     from jupyter_client.manager import AsyncKernelManager
 
-    class OwnPython(KernelSpecManager):
-        def get_kernel_spec(self, kernel_name):
-            spec = get_kernel_dict()
-            spec["argv"] = [*command, *spec["argv"]]
-            return self.kernel_spec_class(resource_dir=RESOURCES, **spec)
-
-    return AsyncKernelManager(kernel_spec_manager=OwnPython(), **options)
+    specs = KernelSpecManager(kernel_dirs=[])  # leaves the one of this Python
+    manager = AsyncKernelManager(kernel_spec_manager=specs, **options)
+    manager.kernel_spec.argv[:0] = command
+    return manager
 
 
 def kernel_environment(folder):
-    """Environment variables for a kernel whose outputs are stored or compared.
+    """The environment of a kernel whose outputs are stored or compared.
 
     No GPU, since its floats differ; a fixed hash seed, since sets are printed in its
     order; IPython's profile and our own data (a contest's entries) in `folder`, since
     a user's own would change what is shown; threads that sleep while they wait, since
-    spinning makes a training five times as long on a busy machine. None: not set.
+    spinning makes a training five times as long on a busy machine.
     """
-    return {
+    variables = os.environ | {
         "CUDA_VISIBLE_DEVICES": "",
         "INCEPTION_EDU_DATA": str(Path(folder) / "data"),
         "INCEPTION_EDU_PROGRESS": "off",
         "IPYTHONDIR": str(folder),
-        "MPLBACKEND": None,  # the kernel then chooses inline
         "OMP_WAIT_POLICY": "PASSIVE",
         "PYTHONHASHSEED": "0",
     }
-
-
-@contextmanager
-def environment(variables):
-    """The process environment with these variables, restored afterwards."""
-    before = {name: os.environ.get(name) for name in variables}
-    try:
-        change_environment(variables)
-        yield
-    finally:
-        change_environment(before)
-
-
-def change_environment(variables):
-    """Set each variable; None removes it."""
-    for name, value in variables.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
+    variables.pop("MPLBACKEND", None)  # the kernel then chooses inline
+    return variables

@@ -10,11 +10,12 @@ import sys
 import time
 from pathlib import Path
 
-from tools.notebooks import Unreadable
+from tools.notebooks import ROOT, Unreadable
 from tools.publish import check, execute
+from tools.publish.bundle import Missing
 
 SLOW_SECONDS = 120
-SERIES = Path(__file__).parents[2] / "notebooks" / "*.ipynb"
+SERIES = ROOT / "notebooks" / "*.ipynb"
 TARGETS = {
     "pages": "one HTML page a lesson",
     "slides": "two reveal.js decks a lesson, whole and 20 minutes",
@@ -25,62 +26,39 @@ TARGETS = {
 
 def notebooks(patterns):
     """The paths meant by the arguments; not every shell expands `*.ipynb`."""
-    names = [
-        name
-        for pattern in patterns
-        for name in (sorted(glob.glob(pattern)) if "*" in pattern else [pattern])
-    ]
-    paths = [Path(name) for name in names]
+    names = [sorted(glob.glob(p)) if "*" in p else [p] for p in patterns]
+    paths = [Path(name) for found in names for name in found]
     missing = [str(path) for path in paths if not path.is_file()]
     if missing or not paths:
         sys.exit(f"no notebook at {', '.join(missing or patterns)}")
     return paths
 
 
-def run(paths, timeout):
-    """The number of notebooks that could not be stored, or break the form."""
-    failed = 0
-    for path in paths:
-        start = time.perf_counter()
-        problems, changed = execute(path, timeout=timeout)
-        seconds = time.perf_counter() - start
-        outcome = "NOT STORED" if problems else "stored" if changed else "unchanged"
-        print(f"{path}: {outcome}, {seconds:.0f} s", flush=True)
-        if seconds > SLOW_SECONDS:
-            print(f"  warning: longer than the {SLOW_SECONDS} s a lesson may take")
-        for problem in problems or check(path):
-            print(f"  {problem}")
-            failed += 1
-    return failed
+def run(path, timeout):
+    """What kept the notebook from being stored, or breaks the form."""
+    start = time.perf_counter()
+    problems, changed = execute(path, timeout=timeout)
+    seconds = time.perf_counter() - start
+    outcome = "NOT STORED" if problems else "stored" if changed else "unchanged"
+    print(f"{path}: {outcome}, {seconds:.0f} s", flush=True)
+    if seconds > SLOW_SECONDS:
+        print(f"  warning: longer than the {SLOW_SECONDS} s a lesson may take")
+    return problems or check(path)
 
 
-def look(paths):
-    """The number of departures from the form, each printed."""
-    found = 0
-    for path in paths:
-        problems = check(path)
-        found += len(problems)
-        print(f"{path}: {'in form' if not problems else ''}".rstrip())
-        for problem in problems:
-            print(f"  {problem}")
-    return found
+def look(path):
+    """The departures of the notebook from the form."""
+    problems = check(path)
+    print(f"{path}: {'in form' if not problems else ''}".rstrip())
+    return problems
 
 
-def build(target, paths, folder, **options):
-    """The exit status of building a target; what is missing is said in one line."""
-    from tools.publish.build import pages, slides
-    from tools.publish.bundle import Missing
-    from tools.publish.handout import handout
-    from tools.publish.students import students
+def build(target, *arguments, **options):
+    """Build a target; the modules behind it are imported when they are needed."""
+    from tools.publish import build, handout, students
 
-    builders = (pages, slides, students, handout)
-    builder = {builder.__name__: builder for builder in builders}[target]
-    try:
-        builder(paths, folder, **options)
-    except Missing as missing:
-        print(f"make {target}: {missing}", file=sys.stderr)
-        return 1
-    return 0
+    home = {"students": students, "handout": handout}.get(target, build)
+    getattr(home, target)(*arguments, **options)
 
 
 def main(arguments=None):
@@ -103,17 +81,19 @@ def main(arguments=None):
             add("--solutions", action="store_true", help="for your own use")
         if target == "slides":
             add("--notes", action="store_true", help="the speaker's, for your own use")
-    chosen = parser.parse_args(arguments)
-    paths = notebooks(chosen.notebooks)
+    chosen = vars(parser.parse_args(arguments))
+    command, paths = chosen.pop("command"), notebooks(chosen.pop("notebooks"))
     try:
-        if chosen.command in TARGETS:
-            names = ("solutions", "notes")
-            options = {k: v for k, v in vars(chosen).items() if k in names}
-            return build(chosen.command, paths, chosen.to, **options)
-        if chosen.command == "execute":
-            return int(run(paths, chosen.timeout) > 0)
-        return int(look(paths) > 0)
-    except (Unreadable, FileExistsError) as refused:
+        if command in TARGETS:
+            build(command, paths, chosen.pop("to"), **chosen)
+            return 0
+        failed = False
+        for path in paths:
+            problems = look(path) if command == "check" else run(path, **chosen)
+            failed |= bool(problems)
+            print(*(f"  {problem}\n" for problem in problems), sep="", end="")
+        return int(failed)
+    except (Unreadable, FileExistsError, Missing) as refused:
         sys.exit(str(refused))
 
 

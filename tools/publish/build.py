@@ -7,30 +7,14 @@ from nbformat import v4
 
 from inception_edu.explorers import description
 from inception_edu.explorers.panel import Panel
-from tools.notebooks import ROOT, Unreadable, heading, plain, read, tags
+from tools.notebooks import ROOT, Unreadable, heading, plain, read, tags, title
 from tools.publish.bundle import TEMPLATES, formula_css, npm_file
-from tools.publish.exporters import (
-    DeckExporter,
-    PageExporter,
-    finished,
-    front_end,
-    own_file,
-    place,
-    player,
-    reveal_script,
-)
+from tools.publish.exporters import DeckExporter, PageExporter, assets, place
 from tools.publish.live import python_script
 from tools.publish.students import NAME
 
 ARCHIVE = f"{NAME}.zip"
-
-
-def title(notebook, path):
-    """The lesson's title: its first heading."""
-    for cell in notebook.cells:
-        if found := heading(cell):
-            return found[1]
-    raise Unreadable(f"{path} has no title; begin it with a heading, # Title")
+REVEAL = ("dist/reveal.js", "plugin/notes/notes.js", "plugin/zoom/zoom.js")
 
 
 def about(notebook):
@@ -42,24 +26,25 @@ def about(notebook):
     return f"{minutes[0]}: {text}" if minutes else text
 
 
-def contents(notebook):
-    """`(cell id, text)` of every section of a lesson."""
-    found = [(cell, heading(cell)) for cell in notebook.cells]
-    return [(cell.id, text[1]) for cell, text in found if text and text[0] == 2]
-
-
 def exported(exporter, path, neighbors=(None, None), notebook=None):
     """The HTML of the lesson at `path`, or of a version of it."""
     notebook = notebook or read(path)
+    headings = {cell.id: heading(cell) or (0, "") for cell in notebook.cells}
     resources = {
         "metadata": {"name": path.stem, "path": str(path.parent)},
-        "title": title(notebook, path),
-        "contents": contents(notebook),
-        "contents_after": 0,
+        "title": titled(notebook, path),
+        "contents": [(i, text) for i, (level, text) in headings.items() if level == 2],
         "before": neighbors[0],
         "after": neighbors[1],
     }
     return exporter.from_notebook_node(notebook, resources)[0]
+
+
+def titled(notebook, path):
+    """The lesson's title, which it must have."""
+    if text := title(notebook):
+        return text
+    raise Unreadable(f"{path} has no title; begin it with a heading, # Title")
 
 
 def write(target, text):
@@ -86,59 +71,57 @@ def site_index(paths, folder):
     lessons = []
     for path in paths:
         notebook = read(path)
-        page, deck = f"{path.stem}.html", f"slides/{path.stem}.html"
-        short = f"slides/{path.stem}_short.html"
-        links = [("read", page), ("slides", deck), ("20 minutes", short)]
-        entry = {"title": title(notebook, path), "about": about(notebook)}
-        entry["links"] = [(t, h) for t, h in links if (folder / h).is_file()]
+        deck = f"slides/{path.stem}"
+        links = {"read": f"{path.stem}.html", "slides": f"{deck}.html"}
+        links["20 minutes"] = f"{deck}_short.html"
+        entry = {"title": titled(notebook, path), "about": about(notebook)}
+        entry["links"] = [(t, h) for t, h in links.items() if (folder / h).is_file()]
         lessons.append(entry)
-    panel = Panel(**description("kernels"))
-    resources = {}
-    state = {"_face": panel.face() | {"swept": [], "compact": False}}
-    state |= {"_shown": [0, *panel.answer()], "_frames": []} | front_end()
-    loader = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=False)
-    page = loader.get_template("lesson/index.html.j2").render(
+    panel, resources = Panel(**description("kernels")), assets("", "page")
+    face = panel.face() | {"swept": [], "compact": False}
+    state = {"_face": face, "_shown": [0, *panel.answer()], "_frames": []}
+    page = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=False)
+    page = page.get_template("lesson/index.html.j2").render(
         lessons=lessons,
         explorer=place(state, resources),
         archive=ARCHIVE if (folder / ARCHIVE).is_file() else "",
+        resources=resources,
     )
-    styles = [own_file("lesson/page.css"), state["_css"]]
-    write(folder / "index.html", finished(page, styles, player(state["_esm"])))
+    write(folder / "index.html", page)
 
 
-def beside(folder):
-    """What all pages and decks load: Python, the formulas' style, the glossary."""
+def beside(paths, folder):
+    """What pages and decks share: Python, the formulas' style, glossary, index."""
     write(folder / "python.js", python_script())
     write(folder / "formulas.css", formula_css())
     resources = {"title": "Glossary", "contents": [], "metadata": {"name": "glossary"}}
     page = PageExporter(beside="").from_notebook_node(glossary(), resources)[0]
     write(folder / "glossary.html", page)
+    site_index(paths, folder)
 
 
-def pages(paths, folder, solutions=False, **others):
+def pages(paths, folder, solutions=False):
     """One page a lesson, and the index; `solutions` folds them in for one's own use."""
     left_out = ("lecturer",) if solutions else ("lecturer", "solution")
-    named = [(f"{path.stem}.html", title(read(path), path)) for path in paths]
+    named = [(f"{path.stem}.html", titled(read(path), path)) for path in paths]
     around = [None, *named, None]
     for number, path in enumerate(paths):
         neighbors = around[number], around[number + 2]
         page = exported(PageExporter(left_out, beside=""), path, neighbors)
         write(folder / f"{path.stem}.html", page)
-    beside(folder)
-    site_index(paths, folder)
+    beside(paths, folder)
 
 
 def slides(paths, folder, notes=False, solutions=False):
     """One deck a lesson, one of its 20-minute version, and the index."""
     target = folder / "slides"
     for path in paths:
-        for short in (False, True):
-            if short and not any("short" in tags(cell) for cell in read(path).cells):
-                continue
+        has_short = any("short" in tags(cell) for cell in read(path).cells)
+        for short in (False, True)[: 1 + has_short]:
             exporter = DeckExporter(notes, solutions, short, beside="../")
             name = f"{path.stem}{'_short' * short}.html"
             write(target / name, exported(exporter, path))
-    write(target / "reveal.js", reveal_script())
+    reveal = (npm_file(f"reveal.js/{name}") for name in REVEAL)
+    write(target / "reveal.js", "\n;\n".join(reveal))
     write(target / "reveal.css", npm_file("reveal.js/dist/reveal.css"))
-    beside(folder)
-    site_index(paths, folder)
+    beside(paths, folder)

@@ -9,13 +9,16 @@ import re
 import shutil
 import subprocess
 from base64 import b64encode
+from io import BytesIO
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from tools.notebooks import ROOT
 
 MODULES = ROOT / "node_modules"
 TEMPLATES = Path(__file__).with_name("templates")
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same bytes every time
 
 # One call for all formulas of a lesson.
 RENDER = """
@@ -47,14 +50,17 @@ def npm_file(name):
     return npm_bytes(name).decode()
 
 
+def program(use, *names):
+    """The path of a program by one of its names."""
+    found = next(filter(None, map(shutil.which, names)), None)
+    if not found:
+        raise Missing(f"no program to {use} with; install {' or '.join(names)}")
+    return found
+
+
 def chromium():
     """The path of a Chromium or Chrome."""
-    found = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
-    if not found:
-        raise Missing(
-            f"no Chromium to print with; install one of: {', '.join(CHROMIUM_NAMES)}"
-        )
-    return found
+    return program("print", *CHROMIUM_NAMES)
 
 
 def own_file(name):
@@ -62,20 +68,35 @@ def own_file(name):
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
+def package_files():
+    """The paths of the files of the package."""
+    for path in sorted((ROOT / "inception_edu").rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            yield path
+
+
+def zipped(files, compress=False):
+    """The bytes of a zip of `{name: bytes}`, the same for the same files."""
+    target = BytesIO()
+    with ZipFile(target, "w", ZIP_DEFLATED if compress else ZIP_STORED) as archive:
+        for name, content in files.items():
+            entry = ZipInfo(name, LONG_AGO)
+            entry.compress_type = archive.compression
+            entry.external_attr = 0o100644 << 16  # readable by all
+            archive.writestr(entry, content)
+    return target.getvalue()
+
+
 def formulas(asked):
     """The HTML of each `(tex, display)`; ValueError names one that KaTeX refuses."""
     if not asked:
         return []
     npm_file("katex/package.json")
-    node = shutil.which("node")
-    if not node:
-        raise Missing("Node.js is missing; it renders the mathematics: install node 18")
     run = subprocess.run(
-        [node, "-e", RENDER],
+        [program("render formulas", "node"), "-e", RENDER],
         cwd=ROOT,
         input=json.dumps(asked),
         capture_output=True,
-        text=True,
         encoding="utf-8",
         check=True,
     )
@@ -88,10 +109,10 @@ def formulas(asked):
 
 def formula_css():
     """KaTeX's style, with its fonts inside."""
-    css = npm_file("katex/dist/katex.min.css")
 
     def inlined(match):
-        coded = b64encode((MODULES / "katex/dist" / match[1]).read_bytes()).decode()
+        coded = b64encode(npm_bytes(f"katex/dist/{match[1]}")).decode()
         return f'src:url(data:font/woff2;base64,{coded}) format("woff2")'
 
+    css = npm_file("katex/dist/katex.min.css")
     return re.sub(r"src:url\((fonts/[\w-]+\.woff2)\)[^;}]*", inlined, css)

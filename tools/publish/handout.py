@@ -11,12 +11,12 @@ from tempfile import TemporaryDirectory
 from nbformat import v4
 
 from tools.dependencies import required
-from tools.notebooks import heading, read, tags
-from tools.publish.build import exported, title
+from tools.notebooks import heading, read, tags, title
+from tools.publish.build import exported
 from tools.publish.bundle import Missing, chromium
-from tools.publish.execute import NOTEBOOK_METADATA, execute
+from tools.publish.execute import NOTEBOOK_METADATA, as_stored, execute
 from tools.publish.exporters import PageExporter
-from tools.publish.students import LEFT_OUT, recounted, store
+from tools.publish.students import LEFT_OUT, recounted
 
 WEEKS = 2
 FOOTER = (
@@ -26,23 +26,18 @@ FOOTER = (
 )
 
 
-def sections(cells):
-    """The indices of the cells of every section, each begun by a heading."""
-    found = [[]]
-    for index, cell in enumerate(cells):
-        if heading(cell) and "solution" not in tags(cell):
-            found.append([])
-        found[-1].append(index)
-    return found
-
-
 def exercises(notebook, answers=False):
     """`(cell, given)` for each cell of a lesson's exercises, in order.
 
-    Given are those that the exercises need and that stand outside of them.
+    An exercise is a section with a solution. Given are the cells that the exercises
+    need and that stand outside of them.
     """
-    cells, chosen, given = notebook.cells, set(), set()
-    for section in sections(cells):
+    cells, chosen, given, sections = notebook.cells, set(), set(), [[]]
+    for index, cell in enumerate(cells):
+        if heading(cell) and "solution" not in tags(cell):
+            sections.append([])
+        sections[-1].append(index)
+    for section in sections:
         if not any("solution" in tags(cells[index]) for index in section):
             continue
         for index in section:
@@ -62,20 +57,16 @@ def text_cell(source, ident):
 
 def homework(paths, week, answers=False):
     """The notebook of one week's exercises, or its key."""
-    name = f"Week {week}: {'answer key' if answers else 'homework'}"
     made = v4.new_notebook(metadata=NOTEBOOK_METADATA)
-    start = f"# {name}\n\nFrom the exercises of the lessons on the Inception family."
+    start = f"# Week {week}: {'answer key' if answers else 'homework'}\n\n"
+    start += "From the exercises of the lessons on the Inception family."
     made.cells.append(text_cell(start, "title"))
     for path in paths:
-        notebook = read(path)
-        chosen = exercises(notebook, answers)
-        if not chosen:
-            continue
-        number = path.stem.partition("_")[0]
-        made.cells.append(text_cell(f"# {title(notebook, path)}", f"lesson-{number}"))
-        before = False
-        for cell, given in chosen:
-            cell.id = f"lesson-{number}-{cell.id}"
+        notebook, before = read(path), False
+        lesson = f"lesson-{path.stem.partition('_')[0]}"
+        made.cells.append(text_cell(f"# {title(notebook)}", lesson))
+        for cell, given in exercises(notebook, answers):
+            cell.id = f"{lesson}-{cell.id}"
             if given and not before:
                 made.cells.append(text_cell("## Given", f"{cell.id}-given"))
             made.cells.append(cell)
@@ -92,18 +83,15 @@ def weeks(paths):
 
 def for_paper(notebook):
     """The notebook with every fold open, and the hints behind all else."""
-    kept, hints, name = [], [], ""
+    hints, name = [text_cell("## Hints", "hints")], ""
     for cell in notebook.cells:
         name = found[1] if (found := heading(cell)) else name
         if cell.cell_type == "markdown":
             cell.source = cell.source.replace("<details>", "<details open>")
         if "hint" in tags(cell):
             hints += [text_cell(f"### {name}", f"{cell.id}-of"), cell]
-        else:
-            kept.append(cell)
-    notebook.cells = kept
-    if hints:
-        notebook.cells += [text_cell("## Hints", "hints"), *hints]
+    notebook.cells = [cell for cell in notebook.cells if "hint" not in tags(cell)]
+    notebook.cells += hints if len(hints) > 1 else []
     return notebook
 
 
@@ -147,7 +135,7 @@ def handout(paths, folder):
         for answers in (False, True):
             name = f"week_{week}_{'answers' if answers else 'homework'}"
             path = target / f"{name}.ipynb"
-            store(homework(lessons, week, answers), path)
+            path.write_bytes(as_stored(homework(lessons, week, answers)))
             problems, _ = execute(path, timeout=300)
             if problems:
                 raise ValueError(f"{path} does not run: {'; '.join(problems)}")

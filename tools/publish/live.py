@@ -8,22 +8,22 @@ import gzip
 import json
 from base64 import b64encode
 from io import BytesIO
-from zipfile import ZIP_STORED, ZipFile
+from zipfile import ZipFile
 
 from inception_edu.explorers import NAMES, description
 from inception_edu.explorers.panel import Panel
 from tools.notebooks import ROOT
-from tools.publish.bundle import npm_bytes, own_file
+from tools.publish.bundle import npm_bytes, own_file, package_files, zipped
 
 DATA = (".py", ".js", ".csv", ".json", ".gz", ".toml")
-# Parts of Python's library that no explorer imports.
+# Parts of Python's library that no explorer imports, by how their names begin.
 LEFT_OUT = (
     *("_pyio", "_pyrepl", "ctypes", "curses", "doctest", "ensurepip", "ftplib"),
+    *("encodings/cp1", "encodings/cp8", "encodings/iso", "encodings/mac"),
     *("idlelib", "imaplib", "mailbox", "multiprocessing", "optparse", "pdb"),
-    *("pickletools", "poplib", "pydoc", "pydoc_data", "smtplib", "sqlite3", "tkinter"),
-    *("turtle", "unittest", "venv", "wsgiref", "xml", "xmlrpc"),
+    *("pickletools", "poplib", "pydoc", "smtplib", "sqlite3", "tkinter"),
+    *("turtle", "unittest", "venv", "wsgiref", "xml"),
 )
-ENCODINGS = ("__init__", "aliases", "ascii", "cp437", "idna", "latin_1", "utf_8")
 
 
 def packed(content):
@@ -35,36 +35,17 @@ def packed_json(value):
     return packed(json.dumps(value, ensure_ascii=False).encode())
 
 
-def zipped(files):
-    """A zip of `(name, bytes)`, stored plainly since it is compressed as a whole."""
-    target = BytesIO()
-    with ZipFile(target, "w", ZIP_STORED) as archive:
-        for name, content in files:
-            archive.writestr(name, content)
-    return target.getvalue()
-
-
 def library():
-    """Python's own library, without what no explorer imports."""
+    """A zip of Python's own library, without what no explorer imports."""
     with ZipFile(BytesIO(npm_bytes("pyodide/python_stdlib.zip"))) as archive:
-        return zipped(
-            (name, archive.read(name)) for name in archive.namelist() if is_used(name)
-        )
-
-
-def is_used(name):
-    folder, _, file = name.removesuffix(".py").partition("/")
-    return folder not in LEFT_OUT and (folder != "encodings" or file in ENCODINGS)
+        names = [n for n in archive.namelist() if not n.startswith(LEFT_OUT)]
+        return zipped({name: archive.read(name) for name in names})
 
 
 def series():
-    """The code and the tables of the package."""
-    files = sorted((ROOT / "inception_edu").rglob("*"))
-    return zipped(
-        (path.relative_to(ROOT).as_posix(), path.read_bytes())
-        for path in files
-        if path.suffix in DATA and "__pycache__" not in path.parts
-    )
+    """A zip of the code and the tables of the package."""
+    files = [path for path in package_files() if path.suffix in DATA]
+    return zipped({p.relative_to(ROOT).as_posix(): p.read_bytes() for p in files})
 
 
 def python_script():

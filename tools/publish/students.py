@@ -6,12 +6,11 @@ A copy is complete: it holds the package and the two files that `make lab` and
 
 import shutil
 from pathlib import Path
-from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from nbconvert.preprocessors import TagRemovePreprocessor
 
 from tools.notebooks import ROOT, read
-from tools.publish.bundle import own_file
+from tools.publish.bundle import own_file, package_files, zipped
 from tools.publish.execute import as_stored
 
 LEFT_OUT = {"solution", "lecturer"}
@@ -29,14 +28,12 @@ ALONGSIDE = (
     "tests/no_network/sitecustomize.py",
 )
 OWN = ("README.md", "Makefile")  # the students' own, from the templates
-LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same bytes every time
 
 
 def without(notebook, tags=LEFT_OUT):
     """The notebook without the cells that carry one of `tags`, counted anew."""
     remove = TagRemovePreprocessor(remove_cell_tags=set(tags), enabled=True)
-    notebook, _ = remove(notebook, {})
-    return recounted(notebook)
+    return recounted(remove(notebook, {})[0])
 
 
 def recounted(notebook):
@@ -50,57 +47,37 @@ def recounted(notebook):
     return notebook
 
 
-def store(notebook, path):
-    """Write a notebook as the series stores its own."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(as_stored(notebook))
+def contents(paths):
+    """`{name: bytes}` of all that a student gets."""
+    held = {f"notebooks/{path.name}": as_stored(without(read(path))) for path in paths}
+    beside = [ROOT / name for name in ALONGSIDE if (ROOT / name).is_file()]
+    for path in [*beside, *package_files()]:
+        held[path.relative_to(ROOT).as_posix()] = path.read_bytes()
+    return held | {name: own_file(f"students/{name}").encode() for name in OWN}
 
 
-def package_files():
-    """Every file of the package, relative to the root."""
-    for path in sorted((ROOT / "inception_edu").rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            yield path.relative_to(ROOT)
-
-
-def refuse_others(target, paths):
+def refuse_others(target, held):
     """Raise FileExistsError when the folder to be made anew holds anything else."""
-    if not target.is_dir():
-        return
-    ours = {f"notebooks/{path.name}" for path in paths} | set(ALONGSIDE)
-    held = (
-        file.relative_to(target).as_posix()
-        for file in sorted(target.rglob("*"))
-        if file.is_file() and "__pycache__" not in file.parts
-    )
-    ours |= set(OWN)
-    others = [n for n in held if n not in ours and not n.startswith("inception_edu/")]
-    if others:
-        raise FileExistsError(
-            f"{target} holds {others[0]}, which making the folder anew would delete; "
-            "move it away, or name another folder"
-        )
+    for file in sorted(target.rglob("*")):
+        name = file.relative_to(target).as_posix()
+        known = name in held or name.startswith("inception_edu/")
+        if file.is_file() and not known and "__pycache__" not in file.parts:
+            raise FileExistsError(
+                f"{target} holds {name}, which making the folder anew would delete; "
+                "move it away, or name another folder"
+            )
 
 
 def students(paths, folder):
     """The folder and the zip `inception_edu_students` in `folder`."""
     target = Path(folder) / NAME
-    refuse_others(target, paths)
-    copies = {path.name: without(read(path)) for path in paths}  # before the old go
+    held = contents(paths)  # before the old go
+    refuse_others(target, held)
     shutil.rmtree(target, ignore_errors=True)
-    for name, notebook in copies.items():
-        store(notebook, target / "notebooks" / name)
-    present = [Path(name) for name in ALONGSIDE if (ROOT / name).is_file()]
-    for name in [*present, *package_files()]:
+    for name, content in held.items():
         (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, target / name)
-    for name in OWN:
-        (target / name).write_text(own_file(f"students/{name}"), encoding="utf-8")
+        (target / name).write_bytes(content)
     archive = target.with_suffix(".zip")
-    with ZipFile(archive, "w", ZIP_DEFLATED) as packed:
-        for file in sorted(target.rglob("*")):
-            if file.is_file():
-                entry = ZipInfo(file.relative_to(target.parent).as_posix(), LONG_AGO)
-                entry.external_attr = 0o100644 << 16  # readable by all
-                packed.writestr(entry, file.read_bytes(), ZIP_DEFLATED)
+    named = {f"{NAME}/{name}": content for name, content in sorted(held.items())}
+    archive.write_bytes(zipped(named, compress=True))
     print(f"{target}/ and {archive}: {archive.stat().st_size / 1e6:.1f} MB")

@@ -20,7 +20,7 @@ from tools.notebooks import tags
 from tools.publish import build, bundle, live
 from tools.publish.__main__ import main
 from tools.publish.exporters import PageExporter
-from tools.publish.stage import Stage
+from tools.publish.stage import on_slides
 
 ROOT = Path(__file__).parents[3]
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -272,7 +272,7 @@ def staged(**options):
         cell.outputs = [shown]
     for cell, kind in zip(made.cells, ["slide", "-", "subslide", "-", "skip", "notes"]):  # noqa: B905
         cell.metadata.slideshow = {"slide_type": kind}
-    made, _ = Stage(**options).preprocess(made, {})
+    made, _ = on_slides(made, {}, **options)
     return [
         (
             "" if cell.metadata.get("transient") else cell.source,
@@ -321,13 +321,14 @@ def test_formulas_are_rendered_but_not_those_in_code():
         page_of(notebook("# Toy\n\n$\\frac{1$"))
 
 
-def test_missing_packages_are_said_in_one_line(monkeypatch, tmp_path, capsys):
+def test_missing_packages_are_said_in_one_line(monkeypatch, tmp_path):
     monkeypatch.setattr(bundle, "MODULES", tmp_path)
     path = tmp_path / "toy.ipynb"
     path.write_text(v4.writes(notebook("# Toy\n\n$x$")), encoding="utf-8")
-    assert main(["pages", str(path), "--to", str(tmp_path / "site")]) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("make pages: katex/package.json is missing; run `npm ci`")
+    with pytest.raises(
+        SystemExit, match=r"^katex/package.json is missing; run `npm ci`"
+    ):
+        main(["pages", str(path), "--to", str(tmp_path / "site")])
 
 
 # What a cell needs.
