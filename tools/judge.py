@@ -6,24 +6,26 @@ text that the grader knows and the submission does not.
 """
 
 import dis
+import gc
 import os
 import sys
 import types
 from contextlib import suppress
 from unittest.mock import MagicMock
 
+from IPython import get_ipython
+
 from inception_edu.lesson import checking
 
 MIME = "application/vnd.inception-edu.verdict+json"
 PACKAGE = "inception_edu"
 ALLOWED = ("Branches", "ConvUnit")  # what lessons build with
+NOT_FOLLOWED = (types.ModuleType, types.FrameType, types.GeneratorType)
 MAX_FILE = 256 * 2**20  # bytes of a file that a submission writes
 
 
 def start(key, memory):
     """Hold this process to its limits and have every check publish its verdict."""
-    from IPython import get_ipython
-
     shell = get_ipython()
     limit(memory)
     stand_in_for_colab()
@@ -38,27 +40,25 @@ def start(key, memory):
     def call(self, *candidates, **others):
         if len(candidates) != 1 or others:
             return
-        name, candidate = self.exercise.name, candidates[0]
-        feedback = judge(exercises[name], candidate)
-        status = "passed" if feedback.passed else "failed"
-        why = [one for one in feedback.lines if not one.startswith("    |")]
+        feedback = judge(exercises[self.exercise.name], candidates[0])
         if not feedback.attempted:
-            status, why = "not attempted", []
-        elif source := borrowed(candidate):
-            status = "failed"
-            why = [f"uses the package's own {source}; write your own"]
-        now = parts()
-        changed = [part for part, one in before.items() if now.get(part) != one]
-        if changed and status == "passed":
-            status = "flagged"
-            why = [f"{changed[0]} of the package was changed; look at this one"]
-        why = " ".join(" ".join(why).split()) if status != "passed" else ""
-        verdict = {"key": key, "exercise": name, "status": status, "why": why}
-        publish({MIME: verdict}, {})
+            status, why = "not attempted", ""
+        elif source := borrowed(candidates[0]):
+            status, why = "failed", f"uses the package's own {source}; write your own"
+        elif not feedback.passed:
+            told = [one for one in feedback.lines if not one.startswith("    |")]
+            status, why = "failed", " ".join(" ".join(told).split())
+        else:
+            now = parts()
+            changed = [part for part, one in before.items() if now.get(part) != one]
+            status, why = "flagged" if changed else "passed", ""
+            if changed:
+                why = f"{changed[0]} of the package was changed; look at this one"
+        name = self.exercise.name
+        publish({MIME: {"key": key, "exercise": name, "status": status, "why": why}})
 
     checking.Checker.__call__ = call
-    parts = package_parts
-    before = parts()
+    parts, before = package_parts, package_parts()
 
 
 def stand_in_for_colab():
@@ -86,25 +86,21 @@ def limit(memory):
 def package_parts():
     """The identity of every function, class and exercise of the package, by name."""
     found = {}
-    for module in list(sys.modules.values()):
-        if not getattr(module, "__name__", "").startswith(f"{PACKAGE}."):
+    for home, module in list(sys.modules.items()):
+        if not home.startswith(f"{PACKAGE}."):
             continue
         for name, value in list(vars(module).items()):
-            if not isinstance(value, types.FunctionType | type):
-                continue
-            where = f"{module.__name__}.{name}"
-            found[where] = identity(value)
-            if isinstance(value, type):
-                for key, one in list(vars(value).items()):
-                    if callable(one) or isinstance(one, staticmethod | property):
-                        found[f"{where}.{key}"] = identity(one)
+            if isinstance(value, types.FunctionType | type):
+                found[f"{home}.{name}"] = id(value), id(getattr(value, "__code__", 0))
+            for key, one in (
+                list(vars(value).items()) if isinstance(value, type) else ()
+            ):
+                if callable(one) or isinstance(one, staticmethod | property):
+                    code = id(getattr(one, "__code__", 0))
+                    found[f"{home}.{name}.{key}"] = id(one), code
     for exercise in checking.check.exercises():
         found[f"exercise {exercise.name}"] = tuple(map(id, vars(exercise).values()))
     return found
-
-
-def identity(value):
-    return id(value), id(getattr(value, "__code__", None))
 
 
 def borrowed(candidate):
@@ -116,7 +112,7 @@ def borrowed(candidate):
     seen, waiting = {}, [candidate]
     while waiting:
         one = waiting.pop()
-        if id(one) in seen:
+        if id(one) in seen or isinstance(one, NOT_FOLLOWED):
             continue
         seen[id(one)] = one
         subject = one if isinstance(one, types.FunctionType | type) else type(one)
@@ -125,45 +121,22 @@ def borrowed(candidate):
             if subject.__name__ not in ALLOWED:
                 name = subject.__name__
                 return "answer" if name == "<lambda>" else name
+        elif isinstance(one, types.FunctionType) and home == "__main__":
+            waiting += [one.__closure__, one.__defaults__, one.__kwdefaults__]
+            waiting += looked_up(one.__code__, one.__globals__)
         elif home in ("__main__", "builtins", "functools"):
-            waiting += uses(one)
+            waiting += gc.get_referents(one)
         elif hasattr(one, "modules") and not isinstance(one, type):
             waiting += one.modules()
     return ""
-
-
-def uses(value):
-    """The functions, classes and objects that a value of a notebook rests on."""
-    if isinstance(value, dict):
-        return list(value.values())
-    if isinstance(value, list | tuple | set):
-        return list(value)
-    if isinstance(value, type):
-        return [*value.__mro__[1:], *vars(value).values()]
-    if not isinstance(value, types.FunctionType):
-        parts = ("func", "__func__", "__self__", "fget")
-        held = getattr(value, "__dict__", {})
-        return [type(value), *held.values(), *(getattr(value, p, None) for p in parts)]
-    found = [cell.cell_contents for cell in value.__closure__ or () if is_set(cell)]
-    found += value.__defaults__ or ()
-    codes = [value.__code__]
-    for code in codes:
-        codes += [one for one in code.co_consts if isinstance(one, types.CodeType)]
-        found += looked_up(code, value.__globals__)
-    return found
-
-
-def is_set(cell):
-    try:
-        return cell.cell_contents is not None
-    except ValueError:  # a name that gets its value later
-        return False
 
 
 def looked_up(code, names):
     """What `a`, `a.b` and `from a import b` in the code stand for."""
     current = None
     for step in dis.get_instructions(code):
+        if isinstance(step.argval, types.CodeType):
+            yield from looked_up(step.argval, names)
         if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
             current = names.get(step.argval)
         elif step.opname == "IMPORT_NAME":
@@ -173,5 +146,4 @@ def looked_up(code, names):
             current = getattr(current, str(step.argval), None) if module else None
         elif step.opname not in ("CACHE", "PUSH_NULL", "PRECALL", "EXTENDED_ARG"):
             current = None
-        if current is not None and not isinstance(current, types.ModuleType):
-            yield current
+        yield current

@@ -2,23 +2,14 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 from inception_edu.lesson.checking import check
-from tools.notebooks import heading, read, tags
+from tools.notebooks import ROOT, tags, title
 
 CALL = re.compile(r"\bcheck\s*\.\s*([a-z]\w*)\s*\(")
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What a submission is held against: number, title, exercises in order."""
-
-    number: int
-    title: str = ""
-    stem: str = ""
-    exercises: tuple = ()
+EXERCISES = {one.name: one.lesson for one in check.exercises()}
+LESSONS = sorted({*EXERCISES.values()})
 
 
 def submissions(paths):
@@ -42,48 +33,29 @@ def submissions(paths):
 
 def calls(cell):
     """The names of the exercises that a code cell checks, in order."""
-    known = {one.name for one in check.exercises()}
-    return [name for name in CALL.findall(cell.source) if name in known]
+    return [name for name in CALL.findall(cell.source) if name in EXERCISES]
 
 
 def code_cells(notebook):
-    """Pairs of number and code cell, without the cells of solutions."""
-    return [
-        (number, cell)
+    """`{number: code cell}`, without the cells of solutions."""
+    return {
+        number: cell
         for number, cell in enumerate(notebook.cells, 1)
         if cell.cell_type == "code"
         and "solution" not in tags(cell)
         and "solution" not in cell.id
-    ]
+    }
 
 
-def title(notebook):
-    """The first heading of a notebook, or ""."""
-    return next((found[1] for cell in notebook.cells if (found := heading(cell))), "")
-
-
-def read_lessons(folder):
-    """The lessons in the folder of the series, by number."""
-    series = {}
-    for path in sorted(Path(folder).glob("[0-9][0-9]_*.ipynb")):
-        notebook = read(path)
-        names = [name for _, cell in code_cells(notebook) for name in calls(cell)]
-        number = int(path.stem[:2])
-        exercises = tuple(dict.fromkeys(names))
-        series[number] = Lesson(number, title(notebook), path.stem, exercises)
-    return series
-
-
-def which_lesson(path, notebook, series):
-    """The lesson that a submission belongs to, or None.
+def which_lesson(path, notebook):
+    """The number of the lesson that a submission belongs to, or None.
 
     Known by the exercises in it, else by its title, else by its file's name.
     """
-    homes = {one.name: one.lesson for one in check.exercises()}
-    names = {name for _, cell in code_cells(notebook) for name in calls(cell)}
-    for number, _ in Counter(homes[name] for name in sorted(names)).most_common(1):
-        return series.get(number)
-    for lesson in series.values():
-        if title(notebook) == lesson.title or path.stem == lesson.stem:
-            return lesson
-    return None
+    names = {name for cell in code_cells(notebook).values() for name in calls(cell)}
+    for number, _ in Counter(EXERCISES[name] for name in sorted(names)).most_common(1):
+        return number
+    if (ROOT / "notebooks" / path.name).is_file():
+        return int(path.name[:2])
+    found = re.match(r"(\d\d) · ", title(notebook))
+    return int(found[1]) if found and int(found[1]) in LESSONS else None
