@@ -10,20 +10,22 @@ import sys
 from pathlib import Path
 
 from benchmarks import report
+from benchmarks.measure import machine, write
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("tracer", "imports", "training", "inference", "explorers")
 
 
 def main():
-    wanted = sys.argv[1:] or PARTS
-    unknown = [part for part in wanted if part not in PARTS]
+    wanted = sys.argv[1:] or report.PARTS
+    unknown = [part for part in wanted if part not in report.PARTS]
     if unknown:
-        sys.exit(f"no part is called {unknown[0]!r}; choose from {', '.join(PARTS)}")
+        sys.exit(
+            f"no part is called {unknown[0]!r}; choose from {', '.join(report.PARTS)}"
+        )
     product = os.environ.get("PRODUCT_PYTHON", sys.executable)
     paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     environment = os.environ | {"PYTHONPATH": paths, "CUDA_MODULE_LOADING": "LAZY"}
-    report.describe()
+    write("machine", ("what", "how"), machine().items())
     failed = []
     for part in wanted:
         python = product if part == "explorers" else sys.executable

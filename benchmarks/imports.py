@@ -2,54 +2,43 @@
 
 import subprocess
 import sys
-from statistics import median
 
-from benchmarks.measure import Row, judged, store
+from benchmarks.measure import judged, milliseconds, store
 
 PART = "imports"
 TIMED = """
 import time
 {before}
 start = time.perf_counter()
-{work}
+import {module}
 print(time.perf_counter() - start)
 """
+ROUNDS, GOAL = 5, "import inception_edu after torch"
 WORK = {
-    "import torch": ("", "import torch"),
-    "import inception_edu after torch": ("import torch", "import inception_edu"),
-    "import inception_edu.cost after torch": (
-        "import torch",
-        "import inception_edu.cost",
-    ),
+    "import torch": ("", "torch"),
+    GOAL: ("import torch", "inception_edu"),
+    "import inception_edu.cost after torch": ("import torch", "inception_edu.cost"),
     "import inception_edu.networks after torch": (
-        "import torch",
-        "import inception_edu.networks",
+        *("import torch", "inception_edu.networks"),
     ),
     "import inception_edu, papers and SVG drawing, without torch": (
-        "",
-        "import inception_edu.papers, inception_edu.figures.svg",
+        *("", "inception_edu.papers, inception_edu.figures.svg"),
     ),
 }
 
 
-def main(rounds=5):
+def seconds(before, module):
+    code = TIMED.format(before=before, module=module)
+    return float(subprocess.check_output([sys.executable, "-c", code]))
+
+
+def main():
     taken = {name: [] for name in WORK}
-    for _ in range(rounds):
-        for name, (before, work) in WORK.items():
-            code = TIMED.format(before=before, work=work)
-            run = subprocess.run(
-                [sys.executable, "-c", code],
-                capture_output=True,
-                encoding="utf-8",
-                check=True,
-            )
-            taken[name].append(float(run.stdout))
-    rows = []
-    for name, seconds in taken.items():
-        row = Row(PART, name, 1e3 * median(seconds), "ms")
-        goal = name == "import inception_edu after torch"
-        rows.append(judged(row, at_most=30) if goal else row)
-    store(PART, rows)
+    for _ in range(ROUNDS):
+        for name, work in WORK.items():
+            taken[name].append(seconds(*work))
+    rows = [milliseconds(PART, name, found) for name, found in taken.items()]
+    store(PART, [judged(r, at_most=30) if r.what == GOAL else r for r in rows])
 
 
 if __name__ == "__main__":

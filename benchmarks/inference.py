@@ -12,15 +12,25 @@ import copy
 import io
 import time
 import warnings
-from statistics import median
+from functools import partial
 
 import torch
 from torch import nn
 
 import inception_edu as ie
-from benchmarks.measure import Row, interleaved, judged, missing, peer, ratio, store
+from benchmarks.measure import (
+    Candidates,
+    Row,
+    interleaved,
+    judged,
+    milliseconds,
+    ratio,
+    store,
+)
 
 PART = "inference"
+OURS, PLAIN = "ie.fuse, all steps", "ours, contiguous"
+LAST = {"memory_format": torch.channels_last}
 STEPS = {
     "fold": ("fold",),
     "channels last alone": ("channels_last",),
@@ -31,9 +41,19 @@ STEPS = {
         *("fold", "exchange", "merge", "channels_last"),
     ),
     "fold + channels last + pack": ("fold", "channels_last", "pack"),
-    "all steps": ("fold", "exchange", "merge", "channels_last", "pack"),
+    OURS: ("fold", "exchange", "merge", "channels_last", "pack"),
 }
-OURS = "ie.fuse, all steps"
+# The least times ours, by batch.
+GOALS = {
+    1: {
+        "timm, contiguous": 1.5,
+        "timm, channels last": 1.1,
+        "timm, torch.compile + freezing, channels last": 1.05,
+        "OpenVINO": 0.85,
+        "ONNX Runtime": 0.8,
+    },
+    8: {"timm, contiguous": 1.7, "ONNX Runtime": 0.9},
+}
 
 
 def settle(model):
@@ -50,184 +70,144 @@ def settle(model):
     return model.eval()
 
 
-def onnx_file(model, image):
-    buffer = io.BytesIO()
-    program = torch.onnx.export(model, (image,), dynamo=True, verbose=False)
-    program.save(buffer)
-    return buffer.getvalue()
+# ---- the peers: each makes the function to time, of an image and the threads
 
 
-def runtimes(model, image, threads):
-    """`{name: (function, seconds of set-up)}` of the runtimes, and the missing."""
-    found, absent = {}, []
-    start = time.perf_counter()
-    try:
-        peer("onnxscript")
-        exported = onnx_file(model, image)
-    except Exception as problem:
-        for name in ("ONNX Runtime", "OpenVINO"):
-            absent.append(missing(PART, name, f"no ONNX export: {problem}"))
-        return found, absent
-    export = time.perf_counter() - start
-    pixels = image.numpy()
-    try:
-        runtime = peer("onnxruntime")
-        start = time.perf_counter()
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = threads
-        session = runtime.InferenceSession(
-            exported, options, providers=["CPUExecutionProvider"]
-        )
-        name = session.get_inputs()[0].name
-        seconds = export + time.perf_counter() - start
-        found["ONNX Runtime"] = lambda: session.run(None, {name: pixels}), seconds
-    except Exception as problem:
-        absent.append(missing(PART, "ONNX Runtime", problem))
-    try:
-        openvino = peer("openvino")
-        start = time.perf_counter()
-        core = openvino.Core()
-        options = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
-        options["INFERENCE_PRECISION_HINT"] = "f32"
-        ready = core.compile_model(core.read_model(exported), "CPU", options)
-        seconds = export + time.perf_counter() - start
-        found["OpenVINO"] = lambda: ready(pixels), seconds
-    except Exception as problem:
-        absent.append(missing(PART, "OpenVINO", problem))
-    return found, absent
+def timm_model():
+    import timm
+
+    return settle(timm.create_model("inception_v4"))
 
 
-def compiled(model, image):
+def contiguous(image, threads):
+    return partial(timm_model(), image)
+
+
+def channels_last(image, threads):
+    return partial(timm_model().to(**LAST), image.to(**LAST))
+
+
+def compiled(image, threads):
     """torch.compile with freezing, channels last: the strongest of torch itself."""
     from torch._inductor import config
 
     config.freezing = True
     torch._dynamo.reset()
-    start = time.perf_counter()
-    model = torch.compile(model.to(memory_format=torch.channels_last))
-    image = image.to(memory_format=torch.channels_last)
-    model(image)
-    return lambda: model(image), time.perf_counter() - start
+    call = partial(torch.compile(timm_model().to(**LAST)), image.to(**LAST))
+    call()
+    return call
+
+
+def onnx_file(image):
+    buffer = io.BytesIO()
+    torch.onnx.export(timm_model(), (image,), dynamo=True, verbose=False).save(buffer)
+    return buffer.getvalue()
+
+
+def onnx_runtime(image, threads):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(
+        onnx_file(image), options, providers=["CPUExecutionProvider"]
+    )
+    given = {session.get_inputs()[0].name: image.numpy()}
+    return partial(session.run, None, given)
+
+
+def openvino(image, threads):
+    import openvino
+
+    core = openvino.Core()
+    options = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
+    options["INFERENCE_PRECISION_HINT"] = "f32"
+    ready = core.compile_model(core.read_model(onnx_file(image)), "CPU", options)
+    return partial(ready, image.numpy())
+
+
+PEERS = {
+    "timm, contiguous": contiguous,
+    "timm, channels last": channels_last,
+    "ONNX Runtime": onnx_runtime,
+    "OpenVINO": openvino,
+    "timm, torch.compile + freezing, channels last": compiled,
+}
 
 
 def peaks():
     """`{name: (function, multiply-adds)}`: what this processor can do."""
     a = torch.randn(1024, 1024)
-    conv = nn.Conv2d(256, 256, 3, padding=1, bias=False).eval()
-    conv = conv.to(memory_format=torch.channels_last)
-    image = torch.randn(1, 256, 35, 35).to(memory_format=torch.channels_last)
+    conv = nn.Conv2d(256, 256, 3, padding=1, bias=False).eval().to(**LAST)
+    image = torch.randn(1, 256, 35, 35).to(**LAST)
     return {
-        "peak: 3x3 convolution": (lambda: conv(image), 35 * 35 * 256 * 256 * 9),
+        "peak: 3x3 convolution": (partial(conv, image), 35 * 35 * 256 * 256 * 9),
         "peak: matrix product": (lambda: a @ a, 1024**3),
     }
 
 
-def clock_for(threads):
+def clock():
     """Processor seconds where one thread does it all, else the clock's."""
-    return time.process_time if threads == 1 else time.perf_counter
+    return time.process_time if torch.get_num_threads() == 1 else time.perf_counter
 
 
-def repeated(function, times):
-    return lambda: [function() for _ in range(times)]
-
-
-def reference(model, image, last):
-    """The largest difference from float64, eager and fused, over sixteen images.
+def largest_errors(models):
+    """The largest difference of each from the first in float64, over sixteen images.
 
     Over fewer, one output decides: the ratio of the two spreads from 1.1 to 1.6. What
     is left of it is torch's: channels last alone has 1.3 times eager's spread (rms).
     """
-    images = torch.randn(16, *image.shape[1:])
-    exact = copy.deepcopy(model).double()(images.double())
-    return [(m(images).double() - exact).abs().max().item() for m in (model, last)]
+    images = torch.randn(16, 3, 299, 299)
+    exact = copy.deepcopy(models[0]).double()(images.double())
+    return [(model(images).double() - exact).abs().max().item() for model in models]
 
 
 def measure(batch, threads, rounds, compile_too):
-    image = torch.randn(batch, 3, 299, 299)
-    functions, setup, rows = {}, {}, []
+    image, prefix = torch.randn(batch, 3, 299, 299), f"batch {batch}: "
     own = settle(ie.create_model("inception_v4"))
-    macs = ie.trace(own, (batch, 3, 299, 299)).macs
-    try:
-        timm = settle(peer("timm").create_model("inception_v4"))
-        eager = "timm, contiguous"
-        functions[eager] = lambda: timm(image)
-        last = settle(peer("timm").create_model("inception_v4"))
-        last = last.to(memory_format=torch.channels_last)
-        tail = image.to(memory_format=torch.channels_last)
-        functions["timm, channels last"] = lambda: last(tail)
-        found, absent = runtimes(timm, image, threads)
-        rows += absent
-        for name, (function, seconds) in found.items():
-            functions[name], setup[name] = function, seconds
-        name = "timm, torch.compile + freezing, channels last"
-        if compile_too:
-            try:
-                twin = settle(peer("timm").create_model("inception_v4"))
-                functions[name], setup[name] = compiled(twin, image)
-            except Exception as problem:
-                rows.append(missing(PART, name, problem))
-        elif batch == 1:
-            rows.append(missing(PART, name, "left out by --no-compile"))
-    except ImportError as problem:
-        rows.append(missing(PART, "timm and all that runs its network", problem))
-        eager = "ours, contiguous"
-    functions["ours, contiguous"] = lambda: own(image)
+    macs = ie.trace(own, tuple(image.shape)).macs
+    found = Candidates(PART, prefix)
+    for name, make in PEERS.items():
+        if make is not compiled or compile_too:
+            found.add(name, partial(make, image, threads))
+    found[PLAIN] = partial(own, image)
+
+    def fused(steps):
+        model = ie.fuse(own, steps=steps)
+        model(image)  # packs the weights
+        return partial(model, image)
+
     for name, steps in STEPS.items():
-        name = OURS if name == "all steps" else name
-        start = time.perf_counter()
-        fused = ie.fuse(own, steps=steps)
-        fused(image)  # packs the weights
-        setup[name] = time.perf_counter() - start
         if batch == 1 or name == OURS:
-            functions[name] = lambda fused=fused: fused(image)
-    plain, ours = reference(own, image, fused)
-    limit = 1.5 * plain + 1e-6
-    row = Row(PART, f"batch {batch}: largest error against float64", ours, "")
-    rows.append(judged(row, at_most=float(f"{limit:.3g}")))
-    best = {name: f for name, (f, _) in peaks().items()}
-    functions |= {name: repeated(f, 5) for name, f in best.items()}
-    clock = clock_for(threads)
-    taken = interleaved(functions, rounds, clock=clock)
-    for name, (_, work) in peaks().items():
-        taken[name] = [seconds / 5 for seconds in taken[name]]
-        speed = work / min(taken[name]) / 1e9
-        rows.append(Row(PART, f"batch {batch}: {name}", speed, "GMAC/s"))
-    peak = max(work / min(taken[name]) for name, (_, work) in peaks().items())
-    goals = {
-        1: {
-            eager: 1.5,
-            "timm, channels last": 1.1,
-            "timm, torch.compile + freezing, channels last": 1.05,
-            "OpenVINO": 0.85,
-            "ONNX Runtime": 0.8,
-        },
-        8: {eager: 1.7, "ONNX Runtime": 0.9},
-    }[batch]
-    for name in functions:
-        if name in best:
-            continue
-        share = macs / min(taken[name]) / peak
-        row = Row(PART, f"batch {batch}: {name}", 1e3 * median(taken[name]), "ms")
+            found.add(name, partial(fused, steps))
+    rows = found.missing
+    plain, ours = largest_errors([own, found[OURS].func])
+    row = Row(PART, f"{prefix}largest error against float64", ours)
+    rows.append(judged(row, at_most=float(f"{1.5 * plain + 1e-6:.3g}")))
+    works = peaks()
+    functions = {**found, **{name: peak for name, (peak, _) in works.items()}}
+    taken = interleaved(functions, rounds, clock=clock())
+    speeds = {name: work / min(taken[name]) for name, (_, work) in works.items()}
+    for name, speed in speeds.items():
+        rows.append(Row(PART, prefix + name, speed / 1e9, "GMAC/s"))
+    for name in found:
+        share = macs / min(taken[name]) / max(speeds.values())
         note = f"{share:.0%} of the peak"
-        if name in setup:
-            note += f"; ready in {setup[name]:.1f} s"
+        if name in found.setup:
+            note += f"; ready in {found.setup[name]:.1f} s"
+        row = milliseconds(PART, prefix + name, taken[name], note=note)
         if name == OURS:
-            row = judged(row._replace(value=share, unit="of the peak"), at_least=0.8)
-            rows.append(row)
-            made = Row(PART, f"batch {batch}: {OURS}, ready in", setup[name], "s")
-            rows.append(judged(made, at_most=3))
-            note, row = (
-                f"{share:.0%} of the peak",
-                Row(PART, f"batch {batch}: {name}", 1e3 * median(taken[name]), "ms"),
-            )
-        elif name in goals:
+            ready = Row(PART, f"{row.what}, ready in", found.setup[OURS], "s")
+            part = Row(PART, row.what, share, "of the peak")
+            rows += [judged(part, at_least=0.8), judged(ready, at_most=3)]
+        elif goal := GOALS[batch].get(name):
             gain = ratio(taken, name, OURS)
             row = row._replace(against=f"x the time of {OURS}", ratio=gain)
-            row = judged(row, at_least=goals[name])
+            row = judged(row, at_least=goal)
         elif name in STEPS:
-            gain = ratio(taken, "ours, contiguous", name)
+            gain = ratio(taken, PLAIN, name)
             row = row._replace(against="x as fast as plain", ratio=gain)
-        rows.append(row._replace(note=note))
+        rows.append(row)
     return rows
 
 
@@ -237,59 +217,11 @@ def small_ones(rounds):
         options = {"norm": "batch"} if name == "googlenet" else {}
         model = settle(ie.create_model(name, **options))
         image = torch.randn(1, 3, size, size)
-        fused = ie.fuse(model)
-        functions = {
-            "plain": lambda model=model, image=image: model(image),
-            "fused": lambda fused=fused, image=image: fused(image),
-        }
-        clock = clock_for(torch.get_num_threads())
-        taken = interleaved(functions, rounds, warm_up=2, clock=clock)
-        yield Row(
-            PART,
-            f"{name}: ie.fuse",
-            1e3 * median(taken["fused"]),
-            "ms",
-            "x as fast as plain",
-            ratio(taken, "plain", "fused"),
-        )
-
-
-def on_gpu(rounds):
-    """Channels last and half precision, where there is a GPU."""
-    if not torch.cuda.is_available():
-        yield missing(PART, "GPU", "no GPU here")
-        return
-    model = settle(ie.create_model("inception_v4")).cuda()
-    fused = ie.fuse(model)
-    half = ie.fuse(model).to(torch.float16)
-    image = torch.randn(8, 3, 299, 299, device="cuda")
-    tail = image.to(memory_format=torch.channels_last)
-
-    def timed(model, image):
-        def call():
-            model(image)
-            torch.cuda.synchronize()
-
-        return call
-
-    taken = interleaved(
-        {
-            "plain": timed(model, image),
-            "fused": timed(fused, tail),
-            "fused, fp16": timed(half, tail.half()),
-        },
-        rounds,
-        warm_up=5,
-    )
-    for name in ("fused", "fused, fp16"):
-        yield Row(
-            PART,
-            f"GPU, batch 8: {name}",
-            1e3 * median(taken[name]),
-            "ms",
-            "x as fast as plain",
-            ratio(taken, "plain", name),
-        )
+        both = {"plain": partial(model, image), "fused": partial(ie.fuse(model), image)}
+        taken = interleaved(both, rounds, warm_up=2, clock=clock())
+        row = milliseconds(PART, f"{name}: ie.fuse", taken["fused"])
+        gain = ratio(taken, "plain", "fused")
+        yield row._replace(against="x as fast as plain", ratio=gain)
 
 
 def main():
@@ -310,7 +242,6 @@ def main():
             rows += measure(batch, options.threads, rounds, compile_too)
             store(PART, rows)
         rows += small_ones(options.rounds)
-        rows += on_gpu(options.rounds)
     store(PART, rows)
 
 

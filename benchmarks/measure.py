@@ -5,12 +5,13 @@ import gc
 import os
 import platform
 import time
-from importlib import import_module, metadata
+from importlib import metadata
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
 RESULTS = Path(__file__).parent / "results"
+PEERS = "torchvision timm torchinfo fvcore ptflops thop onnxruntime openvino"
 
 
 class Row(NamedTuple):
@@ -46,19 +47,39 @@ def missing(part, what, why):
     return Row(part, what, met="not measured", note=" ".join(str(why).split())[:120])
 
 
-def interleaved(functions, rounds, warm_up=1, clock=time.perf_counter):
+class Candidates(dict):
+    """`{name: function}` to be timed; `.setup`: the seconds that each took to make.
+
+    A peer that is not installed, or fails, becomes one of the rows in `.missing`.
+    """
+
+    def __init__(self, part, prefix):
+        super().__init__()
+        self.part, self.prefix, self.setup, self.missing = part, prefix, {}, []
+
+    def add(self, name, make):
+        """Make the function `name` by `make()`."""
+        start = time.perf_counter()
+        try:
+            self[name] = make()
+        except Exception as problem:
+            self.missing.append(missing(self.part, self.prefix + name, problem))
+        self.setup[name] = time.perf_counter() - start
+
+
+def interleaved(functions, rounds, warm_up=1, clock=time.perf_counter, repeat=1):
     """Seconds of every call: `{name: [one a round]}`, the order turning."""
     names, times = list(functions), {name: [] for name in functions}
-    for _ in range(warm_up):
-        for function in functions.values():
-            function()
+    for name in names * warm_up:
+        functions[name]()
     for turn in range(rounds):
         start = turn % len(names)
         for name in names[start:] + names[:start]:
             gc.collect()  # nobody pays for another's garbage
             before = clock()
-            functions[name]()
-            times[name].append(clock() - before)
+            for _ in range(repeat):
+                functions[name]()
+            times[name].append((clock() - before) / repeat)
     return times
 
 
@@ -68,9 +89,9 @@ def ratio(times, slow, fast):
     return median(theirs / ours for theirs, ours in pairs)
 
 
-def peer(name):
-    """A module of the peers' environment; ImportError says which is missing."""
-    return import_module(name)
+def milliseconds(part, what, seconds, **more):
+    """The row of a median time."""
+    return Row(part, what, 1e3 * median(seconds), "ms", **more)
 
 
 def version(name):
@@ -96,32 +117,30 @@ def machine():
     """`{what: how}` of the machine and the versions that the figures belong to."""
     import torch
 
-    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    names = "torchvision timm torchinfo fvcore ptflops thop onnxruntime openvino"
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
         "processor": processor(),
-        "gpu": cuda,
-        "load when started": round(os.getloadavg()[0], 1)
-        if hasattr(os, "getloadavg")
-        else "",
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "load when started": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        **{name: version(name) for name in names.split()},
+        **{name: version(name) for name in PEERS.split()},
     }
+
+
+def write(name, head, rows):
+    """Write one CSV of the results."""
+    RESULTS.mkdir(exist_ok=True)
+    with open(RESULTS / f"{name}.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([head, *rows])
 
 
 def store(part, rows):
     """Write the part's rows to its CSV, and print them."""
-    RESULTS.mkdir(exist_ok=True)
-    with open(RESULTS / f"{part}.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Row._fields)
-        for row in rows:
-            writer.writerow(
-                f"{field:.4g}" if isinstance(field, float) else field for field in row
-            )
+    texts = [[f"{v:.4g}" if isinstance(v, float) else v for v in row] for row in rows]
+    write(part, Row._fields, texts)
     for row in rows:
         figure = f"{row.ratio:.2f} {row.against}" if row.ratio != "" else ""
         print(f"{row.what}: {row.value} {row.unit} {figure} {row.goal} {row.met}")

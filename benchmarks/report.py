@@ -1,12 +1,13 @@
 """The table of benchmarks/README.md, from the stored CSVs."""
 
 import csv
+import re
 from pathlib import Path
 
-from benchmarks.measure import RESULTS, machine
+from benchmarks.measure import RESULTS
 
 README = Path(__file__).with_name("README.md")
-START, END = "<!-- benchmarks: start -->", "<!-- benchmarks: end -->"
+START, END = "<!-- benchmarks: start -->\n", "\n<!-- benchmarks: end -->"
 # part -> heading; shown are rows with a goal, not measured, or with a ratio
 PARTS = {
     "tracer": "Tracer, Inception v4 at 299x299",
@@ -15,15 +16,6 @@ PARTS = {
     "explorers": "Explorers, in JupyterLab and headless Chromium",
     "imports": "Import",
 }
-
-
-def describe():
-    """Store what the figures belong to: `machine.csv`."""
-    RESULTS.mkdir(exist_ok=True)
-    with open(RESULTS / "machine.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("what", "how"))
-        writer.writerows(machine().items())
 
 
 def stored(name):
@@ -55,19 +47,15 @@ def table():
         "goal too: `benchmarks/results/`.",
     ]
     for part, heading in PARTS.items():
-        rows = [
-            row for row in stored(part) if row["goal"] or row["met"] or row["ratio"]
-        ]
+        rows = [r for r in stored(part) if r["goal"] or r["met"] or r["ratio"]]
         if rows:
             lines += ["", f"| {heading} | measured | goal | met |", "|---|---|---|---|"]
-            lines += [line(row) for row in rows]
+            lines += map(line, rows)
     return "\n".join(lines)
 
 
 def write():
     """Put the table between its two marks in benchmarks/README.md."""
     text = README.read_text(encoding="utf-8")
-    before, _, rest = text.partition(START)
-    _, _, after = rest.partition(END)
-    text = f"{before}{START}\n{table()}\n{END}{after}"
-    README.write_text(text, encoding="utf-8")
+    held = re.compile(f"(?<={START}).*(?={END})", re.DOTALL)
+    README.write_text(held.sub(lambda _: table(), text), encoding="utf-8")

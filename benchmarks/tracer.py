@@ -12,6 +12,8 @@ import subprocess
 import sys
 import time
 import warnings
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 
@@ -19,141 +21,126 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import inception_edu as ie
-from benchmarks.measure import Row, interleaved, judged, missing, peer, ratio, store
+from benchmarks.measure import (
+    Candidates,
+    Row,
+    interleaved,
+    judged,
+    milliseconds,
+    missing,
+    ratio,
+    store,
+)
 
 PART = "tracer"
 DATA = Path(__file__).parents[1] / "tests" / "data"
 SHAPE = (1, 3, 299, 299)
+GOALS = {"FlopCounterMode (meta)": 30, "torchinfo": 50}
 
 
-def counters(model):
-    """`{tool: function that gives its total}`, and the rows of the missing."""
-    real, meta = copy.deepcopy(model), copy.deepcopy(model).to("meta")
-    found, absent = {}, []
-
-    def torch_meta():
-        with FlopCounterMode(display=False) as counter:
-            meta(torch.empty(SHAPE, device="meta"))
-        return counter.get_total_flops()
-
-    def add(name, package, make):
-        try:
-            found[name] = make(peer(package))
-        except Exception as problem:
-            absent.append(missing(PART, name, problem))
-
-    found["FlopCounterMode (meta)"] = torch_meta
-    add(
-        "torchinfo",
-        "torchinfo",
-        lambda p: lambda: p.summary(real, SHAPE, verbose=0).total_mult_adds,
-    )
-    add(
-        "torchinfo (meta)",
-        "torchinfo",
-        lambda p: (
-            lambda: p.summary(meta, SHAPE, verbose=0, device="meta").total_mult_adds
-        ),
-    )
-    add(
-        "fvcore",
-        "fvcore.nn",
-        lambda p: (
-            lambda: (
-                p.FlopCountAnalysis(real, torch.zeros(SHAPE))
-                .unsupported_ops_warnings(False)
-                .total()
-            )
-        ),
-    )
-    for name, backend in (("ptflops", "pytorch"), ("ptflops aten", "aten")):
-        add(
-            name,
-            "ptflops",
-            lambda p, backend=backend: (
-                lambda: p.get_model_complexity_info(
-                    real,
-                    SHAPE[1:],
-                    as_strings=False,
-                    print_per_layer_stat=False,
-                    backend=backend,
-                )[0]
-            ),
-        )
-    # thop leaves keys in the state dict, so it gets a copy of its own
-    add(
-        "thop",
-        "thop",
-        lambda p: (
-            lambda: p.profile(
-                copy.deepcopy(model), (torch.zeros(SHAPE),), verbose=False
-            )[0]
-        ),
-    )
-    return found, absent
+# ---- the counters: each gives its total of a model, in memory or without
 
 
-def quietly(function):
-    def call():
-        out = io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-            return function()
+def flop_counter(real, meta):
+    with FlopCounterMode(display=False) as counter:
+        meta(torch.empty(SHAPE, device="meta"))
+    return counter.get_total_flops()
 
-    return call
+
+def torchinfo(real, meta):
+    from torchinfo import summary
+
+    return summary(real, SHAPE, verbose=0).total_mult_adds
+
+
+def torchinfo_meta(real, meta):
+    from torchinfo import summary
+
+    return summary(meta, SHAPE, verbose=0, device="meta").total_mult_adds
+
+
+def fvcore(real, meta):
+    from fvcore.nn import FlopCountAnalysis
+
+    found = FlopCountAnalysis(real, torch.zeros(SHAPE))
+    return found.unsupported_ops_warnings(False).total()
+
+
+def ptflops(real, meta, backend="pytorch"):
+    from ptflops import get_model_complexity_info as count
+
+    options = {"as_strings": False, "print_per_layer_stat": False, "backend": backend}
+    return count(real, SHAPE[1:], **options)[0]
+
+
+def thop(real, meta):
+    from thop import profile
+
+    # it leaves keys in the state dict, so it gets a copy of its own
+    return profile(copy.deepcopy(real), (torch.zeros(SHAPE),), verbose=False)[0]
+
+
+COUNTERS = {
+    "FlopCounterMode (meta)": flop_counter,
+    "torchinfo": torchinfo,
+    "torchinfo (meta)": torchinfo_meta,
+    "fvcore": fvcore,
+    "ptflops": ptflops,
+    "ptflops aten": partial(ptflops, backend="aten"),
+    "thop": thop,
+}
+
+
+def quietly(function, *arguments):
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        return function(*arguments)
 
 
 def times(model, rounds):
-    found, rows = counters(model)
+    """A row a counter, ours first."""
+    real, meta = copy.deepcopy(model), copy.deepcopy(model).to("meta")
+    found, totals = Candidates(PART, "v4: "), {}
+    found["trace"] = partial(ie.trace, model, SHAPE)
+    for name, counter in COUNTERS.items():
+        count = partial(quietly, counter, real, meta)
+
+        def make(name=name, count=count):
+            totals[name] = int(count())
+            return count
+
+        found.add(name, make)
+    taken = interleaved(found, rounds, clock=time.thread_time)
     macs = ie.trace(model, SHAPE).macs
-    functions = {
-        "trace": lambda: [ie.trace(model, SHAPE) for _ in range(5)],
-        **{name: quietly(function) for name, function in found.items()},
-    }
-    totals = {}
-    for name, function in found.items():
-        try:
-            totals[name] = int(quietly(function)())
-        except Exception as problem:
-            rows.append(missing(PART, name, problem))
-            del functions[name]
-    taken = interleaved(functions, rounds, clock=time.thread_time)
-    taken["trace"] = [seconds / 5 for seconds in taken["trace"]]
-    for name, seconds in taken.items():
-        row = Row(PART, f"v4: {name}", 1e3 * median(seconds), "ms")
-        if name == "trace":
-            row = row._replace(note=f"{macs:,} MACs")
-        else:
-            row = row._replace(
-                against="x the time of trace", ratio=ratio(taken, name, "trace")
-            )
-            goals = {"FlopCounterMode (meta)": 30, "torchinfo": 50}
-            if name in goals:
-                row = judged(row, at_least=goals[name])
-            row = row._replace(note=f"prints {totals[name]:,}")
-        rows.append(row)
-    return rows
+    yield milliseconds(PART, "v4: trace", taken["trace"], note=f"{macs:,} MACs")
+    for name, total in totals.items():
+        row = milliseconds(PART, f"v4: {name}", taken[name])
+        gain = ratio(taken, name, "trace")
+        row = row._replace(against="x the time of trace", ratio=gain)
+        row = judged(row, at_least=GOALS[name]) if name in GOALS else row
+        yield row._replace(note=f"prints {total:,}")
+    yield from found.missing
 
 
 def reference_networks():
     """Exact to the unit on how many of the reference networks."""
-    right, wrong, absent = [], [], []
+    right, wrong, absent = [], [], set()
     with open(DATA / "reference_costs.csv", newline="", encoding="utf-8") as file:
         for line in csv.DictReader(file):
             name, size = line["network"], int(line["size"])
             try:
-                library = peer(line["library"])
-            except Exception as problem:
-                absent.append(f"{line['library']}: {problem}")
+                library = import_module(line["library"])
+            except ImportError as problem:
+                absent.add(f"{line['library']}: {problem}")
                 continue
             build = getattr(library, "create_model", None) or library.models.get_model
             seen = ie.trace(build(name), (1, 3, size, size))
             found = seen.params_built, seen.params, seen.macs
-            wanted = tuple(
-                int(line[k]) for k in ("params_built", "params_used", "macs")
-            )
-            (right if found == wanted else wrong).append(name)
+            columns = ("params_built", "params_used", "macs")
+            exact = found == tuple(int(line[column]) for column in columns)
+            (right if exact else wrong).append(name)
     if absent:
-        yield missing(PART, "reference networks", "; ".join(sorted(set(absent))))
+        yield missing(PART, "reference networks", "; ".join(sorted(absent)))
     if right or wrong:
         row = Row(PART, "reference networks, exact to the unit", len(right), "networks")
         note = f"wrong: {', '.join(wrong)}" if wrong else ", ".join(right)
@@ -192,25 +179,20 @@ FIRST = {
 
 def first_calls(rounds):
     for name, work in FIRST.items():
-        found = []
-        for _ in range(rounds):
-            run = subprocess.run(
-                [sys.executable, "-c", COLD.format(work=work)],
-                capture_output=True,
-                encoding="utf-8",
-            )
-            if run.returncode:
-                yield missing(PART, f"v4, first call: {name}", run.stderr[-120:])
-                break
-            found.append([float(word) for word in run.stdout.split()])
-        else:
-            seconds, megabytes = (median(column) for column in zip(*found, strict=True))
-            row = Row(PART, f"v4, first call: {name}", 1e3 * seconds, "ms")
-            small = Row(PART, f"v4, first call's memory: {name}", megabytes, "MB")
-            if name == "trace":
-                row, small = judged(row, at_most=50), judged(small, at_most=5)
-            yield row
-            yield small
+        command = [sys.executable, "-c", COLD.format(work=work)]
+        try:
+            found = [subprocess.check_output(command) for _ in range(rounds)]
+        except subprocess.CalledProcessError as problem:
+            yield missing(PART, f"v4, first call: {name}", problem)
+            continue
+        pairs = [map(float, printed.split()) for printed in found]
+        seconds, megabytes = zip(*pairs, strict=True)
+        row = milliseconds(PART, f"v4, first call: {name}", seconds)
+        what = f"v4, first call's memory: {name}"
+        small = Row(PART, what, median(megabytes), "MB")
+        if name == "trace":
+            row, small = judged(row, at_most=50), judged(small, at_most=5)
+        yield from (row, small)
 
 
 def main(rounds=7):
@@ -218,10 +200,8 @@ def main(rounds=7):
     torch.set_num_threads(1)
     with torch.no_grad():
         model = ie.create_model("inception_v4").eval()
-        rows = times(model, rounds)
-    rows += reference_networks()
-    rows += first_calls(3)
-    store(PART, rows)
+        rows = list(times(model, rounds))
+    store(PART, [*rows, *reference_networks(), *first_calls(3)])
 
 
 if __name__ == "__main__":

@@ -9,22 +9,17 @@ Then each trick alone.
 import argparse
 import copy
 import warnings
+from functools import partial
 from statistics import median
 
+import numpy
 import torch
+from PIL import Image
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 import inception_edu as ie
-from benchmarks.measure import (
-    Row,
-    interleaved,
-    judged,
-    missing,
-    peer,
-    ratio,
-    store,
-)
+from benchmarks.measure import Row, interleaved, judged, missing, ratio, store
 from inception_edu.training.data import as_input
 from inception_edu.training.loop import Tally, Training
 from inception_edu.training.optimizers import make_optimizer
@@ -36,8 +31,6 @@ class Pictures(Dataset):
     """Images as files give them: PIL, made floats one by one."""
 
     def __init__(self, split, transform):
-        from PIL import Image
-
         pixels = split.images.permute(0, 2, 3, 1).contiguous().numpy()
         self.pictures = [Image.fromarray(image) for image in pixels]
         self.labels, self.transform = split.labels.tolist(), transform
@@ -50,21 +43,10 @@ class Pictures(Dataset):
 
 
 def transform():
-    """torchvision's usual two steps, or the same in torch where it is missing."""
-    try:
-        steps = peer("torchvision.transforms")
-    except Exception:
-        import numpy
+    """torchvision's usual two steps: 0 becomes -2, 255 becomes 2, as in ie.fit."""
+    from torchvision.transforms import Compose, Normalize, ToTensor
 
-        return lambda picture: (
-            torch.from_numpy(numpy.array(picture))
-            .permute(2, 0, 1)
-            .float()
-            .div(63.75)
-            .sub(2.0)
-        )
-    # 0 becomes -2, 255 becomes 2, as in ie.fit
-    return steps.Compose([steps.ToTensor(), steps.Normalize([0.5] * 3, [0.25] * 3)])
+    return Compose([ToTensor(), Normalize([0.5] * 3, [0.25] * 3)])
 
 
 def order(split, batch_size, seed=0, epoch=0):
@@ -77,14 +59,12 @@ def train(model, batches, recipe, count, channels_last=False, fused=False):
     """One epoch as a student writes it; returns the losses."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
     model.to(memory_format=layout).train()
-    optimizer = make_optimizer(recipe, model)
-    if fused:
-        for group in optimizer.param_groups:
-            group |= {"fused": True, "foreach": False}
-    losses = []
+    optimizer, losses = make_optimizer(recipe, model), []
     for number, (images, labels) in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate_at(number / count)
+            if fused:
+                group |= {"fused": True, "foreach": False}
         loss = F.cross_entropy(model(images.to(memory_format=layout)), labels)
         optimizer.zero_grad()
         loss.backward()
@@ -111,34 +91,16 @@ def measure(name, images, rounds):
     split, recipe = data.train, ie.recipes.quick.but(epochs=1)
     start = ie.create_model(name)
     indices = order(split, recipe.batch_size)
-    count = len(indices)
-    pictures = Pictures(split, transform())
-
-    def loader(workers):
-        return DataLoader(
-            pictures,
-            batch_sampler=[places.tolist() for places in indices],
-            num_workers=workers,
-        )
-
-    losses = {}
+    pictures, losses = Pictures(split, transform()), {}
 
     def student(workers=0, **options):
-        def call():
-            model = copy.deepcopy(start)
-            return train(model, loader(workers), recipe, count, **options)
-
-        return call
+        sampler = [places.tolist() for places in indices]
+        batches = DataLoader(pictures, batch_sampler=sampler, num_workers=workers)
+        return train(copy.deepcopy(start), batches, recipe, len(indices), **options)
 
     def memory(**options):
-        last = options.get("channels_last", False)
-
-        def call():
-            model = copy.deepcopy(start)
-            found = in_memory(split, indices, last)
-            return train(model, found, recipe, count, **options)
-
-        return call
+        found = in_memory(split, indices, options.get("channels_last", False))
+        return train(copy.deepcopy(start), found, recipe, len(indices), **options)
 
     def ours():
         model = copy.deepcopy(start).to(memory_format=torch.channels_last)
@@ -147,38 +109,35 @@ def measure(name, images, rounds):
         training.epoch(tally, Silent())
         return tally.read()[0]
 
-    functions = {
-        "DataLoader + PIL, contiguous": student(),
-        "DataLoader + PIL, contiguous, 2 workers": student(2),
-        "DataLoader + PIL, channels last": student(channels_last=True),
-        "in memory, contiguous": memory(),
-        "in memory, channels last": memory(channels_last=True),
-        "in memory, channels last, fused optimizer": memory(
-            channels_last=True, fused=True
-        ),
-        "ie.fit": ours,
-    }
-
-    def noted(key):
+    def noted(key, function):
         def run():
-            losses[key] = functions[key]()
+            losses[key] = function()
 
         return run
 
-    taken = interleaved({key: noted(key) for key in functions}, rounds, warm_up=0)
     first = "DataLoader + PIL, contiguous"
+    last = {"channels_last": True}
+    functions = {
+        first: student,
+        f"{first}, 2 workers": partial(student, workers=2),
+        "DataLoader + PIL, channels last": partial(student, **last),
+        "in memory, contiguous": memory,
+        "in memory, channels last": partial(memory, **last),
+        "in memory, channels last, fused optimizer": partial(
+            memory, **last, fused=True
+        ),
+        "ie.fit": ours,
+    }
+    functions = {key: noted(key, function) for key, function in functions.items()}
+    taken = interleaved(functions, rounds, warm_up=0)
     for key in functions:
-        gain = ratio(taken, first, key)
         row = Row(PART, f"{name}: {key}", median(taken[key]), "s an epoch")
         if key != first:
+            gain = ratio(taken, first, key)
             row = row._replace(against="x as fast as the first loop", ratio=gain)
-        if key == "ie.fit":
-            row = judged(row, at_least=1.4)
-        yield row
-    weights = [len(places) for places in indices]
-    theirs = sum(a * b for a, b in zip(losses[first], weights, strict=True))
-    theirs /= sum(weights)
-    difference = abs(theirs - losses["ie.fit"]) / theirs
+        yield judged(row, at_least=1.4) if key == "ie.fit" else row
+    theirs = numpy.average(losses[first], weights=[len(places) for places in indices])
+    difference = float(abs(theirs - losses["ie.fit"]) / theirs)
     row = Row(PART, f"{name}: mean loss of the epoch, relative difference", difference)
     yield judged(row, at_most=0.01)
 
