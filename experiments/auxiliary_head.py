@@ -96,30 +96,12 @@ def train(model, split, seed):
         optimizer.step()
 
 
-def runs(seeds, epochs, images):
-    """Every place of the head, none among them, in every kind of network."""
-    heads = [("none", 0)]
-    heads += [(place, head_norm) for place in PLACES for head_norm in (0, 1)]
-    return [
-        {
-            "norm": norm,
-            "place": place,
-            "head_norm": head_norm,
-            "seed": seed,
-            "images": images,
-        }
-        for seed in seeds
-        for norm in (1, 0)
-        for place, head_norm in heads
-    ]
-
-
 def measure_network(run):
     """The rows of one network: every stage, before and after training."""
-    run = dict(run)
-    data = digits_at_scale(run.pop("images"))
+    data = digits_at_scale(run["images"])
     images = as_input(data.test.images[:MEASURED])
     labels = data.test.labels[:MEASURED]
+    run = {column: run[column] for column in KEY}
     norm, place, head_norm, seed = run.values()
     found = []
     with torch.random.fork_rng():
@@ -135,10 +117,16 @@ def measure_network(run):
     return found
 
 
+KEY = ("norm", "place", "head_norm", "seed")
 EXPERIMENT = Experiment(
     table=TABLE,
-    runs=runs,
-    key=("norm", "place", "head_norm", "seed"),
+    key=KEY,
+    settings=[
+        {"norm": norm, "place": place, "head_norm": head_norm}
+        for norm in (1, 0)
+        for place in ("none", *PLACES)
+        for head_norm in ((0, 1) if place != "none" else (0,))
+    ],
     measure=measure_network,
     seeds=(0, 1, 2),
 )

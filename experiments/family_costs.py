@@ -3,10 +3,9 @@
 Traces every network that the explorer shows and writes explorers/family_figures.csv.
 """
 
-import csv
-
 import torch
 
+from experiments.runner import write_table
 from inception_edu.cost import trace
 from inception_edu.explorers.family_figures import COLUMNS, SETS, TABLE, options_text
 from inception_edu.networks import create_model
@@ -26,9 +25,7 @@ def rows():
     return list(found.values())
 
 
-def main(out=TABLE):
+def main():
     """Trace every network and write the file."""
-    with open(out, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["network", "options", *COLUMNS])
-        writer.writerows(rows())
+    columns = ("network", "options", *COLUMNS)
+    write_table(TABLE, [dict(zip(columns, row, strict=True)) for row in rows()])

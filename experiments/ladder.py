@@ -9,9 +9,13 @@ baseline with a quarter of the digits left out, a loss that must show. The searc
 chose each optimizer's learning rate, on other seeds.
 """
 
-from itertools import product
-
-from experiments.runner import SEARCH_SEEDS, Experiment, table_path, training_row
+from experiments.runner import (
+    SEARCH_SEEDS,
+    Experiment,
+    settings,
+    table_path,
+    training_row,
+)
 from inception_edu.training import recipes
 from inception_edu.training.data import Data, Split, plain_digits
 from inception_edu.training.evaluation import evaluate
@@ -19,32 +23,8 @@ from inception_edu.training.loop import fit
 
 RATES = (0.025, 0.05, 0.1, 0.2)
 LEARNING_RATES = {"sgd": 0.05, "rmsprop_tf": 0.05}
+EPOCHS, IMAGES = 32, 200
 SIZE, WATCHED = 48, 100  # of the test images, those that are evaluated every epoch
-
-
-def runs(seeds, epochs, images):
-    """All rungs on the first seed, then on the second, ..."""
-    plan = [(rung, epochs, images) for rung in recipes.ladder]
-    plan.append(("fewer images", epochs * 4 // 3, images * 3 // 4))
-    return [
-        {"rung": rung, "seed": seed, "epochs": epochs, "images": images}
-        for seed in seeds
-        for rung, epochs, images in plan
-    ]
-
-
-def search_runs(seeds, epochs, images):
-    """The same rates for each of the two optimizers that the ladder compares."""
-    return [
-        {
-            "rung": rung,
-            "learning_rate": rate,
-            "seed": seed,
-            "epochs": epochs,
-            "images": images,
-        }
-        for seed, rate, rung in product(seeds, RATES, ("baseline", "rmsprop"))
-    ]
 
 
 def measure(run):
@@ -74,21 +54,23 @@ def measure(run):
 
 
 KEY = ("rung", "seed", "epochs", "images")
+CONTROL = {"rung": "fewer images", "epochs": EPOCHS * 4 // 3, "images": IMAGES * 3 // 4}
 EXPERIMENT = Experiment(
     table=table_path("ladder"),
-    runs=runs,
     key=KEY,
+    settings=[*settings(rung=recipes.ladder), CONTROL],
     measure=measure,
     seeds=tuple(range(16)),
-    epochs=32,
-    images=200,
+    epochs=EPOCHS,
+    images=IMAGES,
 )
 SEARCH = Experiment(
     table=table_path("ladder_search"),
-    runs=search_runs,
     key=(*KEY, "learning_rate"),
+    # the same rates for each of the two optimizers that the ladder compares
+    settings=settings(rung=("baseline", "rmsprop"), learning_rate=RATES),
     measure=measure,
     seeds=SEARCH_SEEDS[:2],
-    epochs=32,
-    images=200,
+    epochs=EPOCHS,
+    images=IMAGES,
 )

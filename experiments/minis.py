@@ -9,7 +9,7 @@ last epoch. Take a row out of the table to train that network anew.
 import torch
 from safetensors.torch import save
 
-from experiments.runner import Experiment
+from experiments.runner import Experiment, settings
 from inception_edu.files import atomic_write
 from inception_edu.networks import create_model
 from inception_edu.networks.pretrained import TRAINED, digest
@@ -21,15 +21,6 @@ from inception_edu.training.loop import fit
 
 MODELS = ("mini_reduced", "mini_v3", "mini_v4", "mini_resnet")
 RECIPE = recipes.quick
-
-
-def runs(seeds, epochs, images):
-    """One run a network and seed."""
-    return [
-        {"model": model, "seed": seed, "epochs": epochs, "images": images}
-        for seed in seeds
-        for model in MODELS
-    ]
 
 
 def halved(weights):
@@ -87,8 +78,8 @@ def store(rows, folder):
 
 EXPERIMENT = Experiment(
     table=TRAINED / "minis.csv",
-    runs=runs,
     key=("model", "seed", "epochs", "images"),
+    settings=settings(model=MODELS),
     measure=measure,
     store=store,
     seeds=(0,),

@@ -5,7 +5,6 @@ search chose the learning rate, on other seeds, handwriting and pictures.
 """
 
 from functools import partial
-from itertools import product
 
 from experiments.runner import SEARCH_SEEDS, Experiment, table_path, training_row
 from inception_edu.networks.minis import MATCHED_WIDTH
@@ -16,40 +15,11 @@ from inception_edu.training.loop import fit
 RECIPE = recipes.quick
 RATES = (0.005, 0.01, 0.02, 0.04)
 WIDTHS = [
-    (model, width)
+    {"model": model, "width": width}
     for model, matched in MATCHED_WIDTH.items()
     # mini_v2 as drawn costs nearly what mini_reduced does
     for width in ((matched, 1.0) if matched < 0.9 else (matched,))
 ]
-
-
-def runs(seeds, epochs, images):
-    """All networks on the first seed, then on the second, ..."""
-    return [
-        {
-            "model": model,
-            "width": width,
-            "seed": seed,
-            "epochs": epochs,
-            "images": images,
-        }
-        for seed, (model, width) in product(seeds, WIDTHS)
-    ]
-
-
-def search_runs(seeds, epochs, images):
-    """The same rates for every network, at equal MACs."""
-    return [
-        {
-            "model": model,
-            "width": width,
-            "learning_rate": rate,
-            "seed": seed,
-            "epochs": epochs,
-            "images": images,
-        }
-        for seed, rate, (model, width) in product(seeds, RATES, MATCHED_WIDTH.items())
-    ]
 
 
 def measure(run, data_seed=0):
@@ -69,15 +39,19 @@ def measure(run, data_seed=0):
 KEY = ("model", "width", "seed", "epochs", "images")
 EXPERIMENT = Experiment(
     table=table_path("modules"),
-    runs=runs,
     key=KEY,
+    settings=WIDTHS,
     measure=measure,
     epochs=RECIPE.epochs,
 )
 SEARCH = Experiment(
     table=table_path("modules_search"),
-    runs=search_runs,
     key=(*KEY, "learning_rate"),
+    settings=[
+        {"model": model, "width": width, "learning_rate": rate}
+        for model, width in MATCHED_WIDTH.items()
+        for rate in RATES  # the same for every network, at equal MACs
+    ],
     measure=partial(measure, data_seed=1),
     seeds=SEARCH_SEEDS[:1],
     epochs=RECIPE.epochs,

@@ -5,13 +5,13 @@ one A, one B and one C, in a few seconds, and writes explorers/networks.json.gz,
 that the explorer draws without torch.
 """
 
-import gzip
 import json
 import re
 from itertools import groupby
 
 import torch
 
+from experiments.runner import write_packed
 from inception_edu.cost import trace
 from inception_edu.explorers.network_modules import (
     COUNTS,
@@ -102,8 +102,6 @@ def layer_name(op):
     return f"{what} {op.kind.replace('_', ' ')}"
 
 
-def main(out=TABLES):
+def main():
     """Trace every network and write the file."""
-    text = json.dumps(tables(), separators=(",", ":"))
-    out.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
-    print(f"{out.name}: {out.stat().st_size:,} bytes")
+    write_packed(TABLES, tables())

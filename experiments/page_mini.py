@@ -6,12 +6,11 @@ writes explorers/mini_reduced.json.gz: the layers with their weights, batch norm
 in, what of them is shown, and the pictures that the explorer has, 48x48.
 """
 
-import gzip
-import json
 from base64 import b64encode
 
 import torch
 
+from experiments.runner import write_packed
 from inception_edu.cost import trace
 from inception_edu.explorers.feature_maps import PHOTOGRAPHS
 from inception_edu.explorers.feature_page import SIDE, TABLE
@@ -110,12 +109,6 @@ def encoded(values):
     return b64encode(values.tobytes()).decode()
 
 
-def main(out=TABLE):
+def main():
     """Write the file."""
-    text = json.dumps(contents(), separators=(",", ":"))
-    out.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
-    print(f"{out.name}: {out.stat().st_size:,} bytes")
-
-
-if __name__ == "__main__":
-    main()
+    write_packed(TABLE, contents())

@@ -12,7 +12,7 @@ before the average pooling started to produce only zeros" (Inception-v4, section
 
 import torch
 
-from experiments.runner import SEEDS, Experiment, table_path, training_row
+from experiments.runner import Experiment, settings, table_path, training_row
 from inception_edu.networks import create_model
 from inception_edu.training import recipes
 from inception_edu.training.data import plain_digits
@@ -39,25 +39,6 @@ RUNS = {  # of each: residual scales, learning rates, and on how many of the see
 }
 RECIPE = recipes.quick.but(batch_size=32)
 SIZE = 24
-
-
-def runs(seeds, epochs, images):
-    """All networks on the first seed, then on the second, ..."""
-    return [
-        {
-            "network": network,
-            "scale": scale,
-            "learning_rate": rate,
-            "seed": seed,
-            "epochs": epochs,
-            "images": images,
-        }
-        for place, seed in enumerate(seeds)
-        for network, (scales, rates, most) in RUNS.items()
-        if place < most
-        for scale in scales
-        for rate in rates
-    ]
 
 
 def build(network, scale, seed):
@@ -100,10 +81,13 @@ def measure(run):
 
 EXPERIMENT = Experiment(
     table=table_path("residual_scaling"),
-    runs=runs,
     key=("network", "scale", "learning_rate", "seed", "epochs", "images"),
+    settings=[
+        setting | {"seeds": most}
+        for network, (scales, rates, most) in RUNS.items()
+        for setting in settings(network=[network], scale=scales, learning_rate=rates)
+    ],
     measure=measure,
-    seeds=SEEDS,
     epochs=3,
     images=1280,
 )

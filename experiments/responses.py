@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from experiments.minis import MODELS
-from experiments.runner import Experiment, table_path
+from experiments.runner import Experiment, settings, table_path
 from inception_edu.networks import Branches, create_model, load_pretrained
 from inception_edu.training.data import (
     BINS,
@@ -23,16 +23,6 @@ from inception_edu.training.data import (
 )
 
 SIZE, BATCH, IMAGES, SEED = 48, 250, 1000, 7
-
-
-def runs(seeds, epochs, images):
-    """Every mini, trained and untrained; epochs do not matter."""
-    return [
-        {"model": model, "trained": trained, "images": images, "seed": seed}
-        for seed in seeds
-        for model in MODELS
-        for trained in (True, False)
-    ]
 
 
 def pairs(n=IMAGES, seed=SEED):
@@ -128,8 +118,8 @@ def measure(run):
 
 EXPERIMENT = Experiment(
     table=table_path("responses"),
-    runs=runs,
     key=("model", "trained"),
+    settings=settings(model=MODELS, trained=(True, False)),
     measure=measure,
     seeds=(SEED,),
     images=IMAGES,

@@ -8,11 +8,14 @@ cluster with `--backend dask --scheduler ADDRESS` (docs/experiments.md).
 
 import argparse
 import csv
+import gzip
 import io
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 
 from joblib import Parallel, delayed, parallel_config
@@ -28,21 +31,44 @@ SEARCH_SEEDS = (100, 101, 102)  # disjoint from those of every table that is sho
 class Experiment:
     """What one table holds, and how it is measured.
 
-    `table`: the CSV. `runs(seeds, epochs, images)` lists the runs as dicts; the
-    columns `key` identify one. `measure(run)` returns its row, or a list of rows, or
-    None when it was interrupted; it runs in a worker process, perhaps on another
-    machine. `store(rows, folder)`, if given, runs here before the rows are written
-    and returns them; it writes what does not belong in a CSV.
+    `table`: the CSV; the columns `key` identify a run in it. `settings` are dicts;
+    a run is one of them with its seed, epochs and images. A setting may have epochs
+    and images of its own; "seeds" is on how many of the seeds it is measured.
+    `measure(run)` returns the run's row, or a list of rows, or None when it was
+    interrupted; it runs in a worker process, perhaps on another machine.
+    `store(rows, folder)`, if given, runs here before the rows are written and returns
+    them; it writes what does not belong in a CSV.
     """
 
     table: Path
-    runs: Callable
     key: tuple
+    settings: list
     measure: Callable
     store: Callable | None = None
     seeds: tuple = SEEDS
     epochs: int = 1
     images: int = 6000
+
+    def runs(self, seeds=None, epochs=None, images=None):
+        """All settings on the first seed, then on the second, ..."""
+        seeds = seeds or self.seeds
+        found = []
+        for place, seed in enumerate(seeds):
+            for setting in self.settings:
+                run = dict(setting)
+                most = run.pop("seeds", len(seeds))
+                length = run.pop("epochs", epochs or self.epochs)
+                number = run.pop("images", images or self.images)
+                run |= {"seed": seed, "epochs": length, "images": number}
+                found += [run] if place < most else []
+        return found
+
+
+def settings(**values):
+    """Every combination of the values as a dict, the last name changing fastest."""
+    return [
+        dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())
+    ]
 
 
 def table_path(name):
@@ -57,24 +83,14 @@ def names():
 
 
 def read_table(path):
-    """`(columns, rows)` of a CSV, rows as dicts of strings.
-
-    A last row without its line end was cut off while it was written: left out.
-    """
+    """`(columns, rows)` of a CSV, rows as dicts of strings."""
     text = path.read_text("utf-8") if path.exists() else ""
-    columns = next(csv.reader(text.splitlines()[:1]), [])
-    complete = text[: text.rfind("\n") + 1]
-    return columns, list(csv.DictReader(io.StringIO(complete)))
+    table = csv.DictReader(io.StringIO(text))
+    return table.fieldnames or [], list(table)
 
 
-def add_rows(path, rows):
-    """Append rows to a table, atomically; ValueError when the columns differ."""
-    columns, known = read_table(path)
-    if columns and columns != list(rows[0]):
-        raise ValueError(
-            f"{path} has the columns {', '.join(columns)}, this run has "
-            f"{', '.join(rows[0])}; name another file with --out"
-        )
+def write_table(path, rows):
+    """Write rows, dicts of the same columns, as a CSV, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with (
         atomic_write(path) as part,
@@ -82,7 +98,25 @@ def add_rows(path, rows):
     ):
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
-        writer.writerows([*known, *rows])
+        writer.writerows(rows)
+
+
+def write_packed(path, content):
+    """Write plain data as packed JSON, the same bytes for the same data."""
+    text = json.dumps(content, separators=(",", ":"))
+    path.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+    print(f"{path.name}: {path.stat().st_size:,} bytes")
+
+
+def add_rows(path, rows):
+    """Append rows to a table; ValueError when the columns differ."""
+    columns, known = read_table(path)
+    if columns and columns != list(rows[0]):
+        raise ValueError(
+            f"{path} has the columns {', '.join(columns)}, this run has "
+            f"{', '.join(rows[0])}; name another file with --out"
+        )
+    write_table(path, [*known, *rows])
 
 
 def missing_runs(runs, path, key):
@@ -156,41 +190,34 @@ def training_row(run, history, input_shape=(1, 3, 48, 48)):
     }
 
 
-def parse(argv):
-    """The command's options, the experiment's own defaults filled in."""
+def parsed(argv):
+    """The command's options."""
     parser = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("name", choices=names())
-    parser.add_argument("--search", action="store_true", help="its search for settings")
-    parser.add_argument("--only", metavar="COLUMN=VALUE", help="some of the runs")
-    parser.add_argument("--seeds", type=int, nargs="+")
-    parser.add_argument("--epochs", type=int)
-    parser.add_argument("--images", type=int, help="training images")
-    parser.add_argument("--out", type=Path, help="the CSV to add to")
-    parser.add_argument("--jobs", type=int, help="runs at a time; -1: one a core")
-    parser.add_argument("--backend", default="loky", help="joblib's: loky, dask, ray")
-    parser.add_argument("--scheduler", help="address of the Dask scheduler")
-    given = parser.parse_args(argv)
-    module = import_module(f"experiments.{given.name}")
-    if not hasattr(module, "EXPERIMENT"):  # a table made at once
-        given.experiment = module.main
-        return parser, given
-    if given.search and not hasattr(module, "SEARCH"):
-        parser.error(f"{given.name} has no search")
-    given.experiment = module.SEARCH if given.search else module.EXPERIMENT
-    for option in ("seeds", "epochs", "images"):
-        if getattr(given, option) is None:
-            setattr(given, option, getattr(given.experiment, option))
-    return parser, given
+    add = parser.add_argument
+    add("name", choices=names())
+    add("--search", action="store_true", help="its search for settings")
+    add("--only", metavar="COLUMN=VALUE", help="some of the runs")
+    add("--seeds", type=int, nargs="+")
+    add("--epochs", type=int)
+    add("--images", type=int, help="training images")
+    add("--out", type=Path, help="the CSV to add to")
+    add("--jobs", type=int, help="runs at a time; -1: one a core")
+    add("--backend", default="loky", help="joblib's: loky, dask, ray")
+    add("--scheduler", help="address of the Dask scheduler")
+    return parser, parser.parse_args(argv)
 
 
 def main(argv=None):
     """The command: True when every run is in its table."""
-    parser, given = parse(argv)
-    experiment = given.experiment
-    if not isinstance(experiment, Experiment):
-        experiment()
+    parser, given = parsed(argv)
+    module = import_module(f"experiments.{given.name}")
+    if hasattr(module, "main"):  # a table made at once
+        module.main()
         return True
+    experiment = getattr(module, "SEARCH" if given.search else "EXPERIMENT", None)
+    if experiment is None:
+        parser.error(f"{given.name} has no search")
     runs = experiment.runs(given.seeds, given.epochs, given.images)
     if given.only:
         column, _, value = given.only.partition("=")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from pandas import DataFrame
 from torch import nn
 
 import inception_edu as ie
@@ -63,19 +64,18 @@ def test_the_difference_is_that_of_the_concatenated_outputs():
     assert not any(m._forward_hooks for m in model.inception_a.children())
 
 
-def test_the_stored_table_is_what_the_command_measures():
-    name = "mini_reduced"
-    data = responses.pairs()
-    for trained in (True, False):
-        model = responses.network(name, trained)
-        stored = TABLE[(TABLE["model"] == name) & (TABLE["trained"] == trained)]
-        rows = responses.shares(model, *data)
-        assert [(r["layer"], r["branch"], r["scale"], r["images"]) for r in rows] == [
-            tuple(r) for r in stored[["layer", "branch", "scale", "images"]].values
-        ]
-        assert [r["share"] for r in rows] == pytest.approx(
-            list(stored["share"]), abs=0.01
-        )
+@pytest.mark.parametrize("trained", [True, False])
+def test_the_stored_table_is_what_the_command_measures(trained):
+    (run,) = [
+        run
+        for run in responses.EXPERIMENT.runs()
+        if (run["model"], run["trained"]) == ("mini_reduced", trained)
+    ]
+    found = DataFrame(responses.measure(run))
+    stored = TABLE[(TABLE["model"] == "mini_reduced") & (TABLE["trained"] == trained)]
+    columns = ["model", "trained", "layer", "branch", "scale", "images"]
+    assert (found[columns].values == stored[columns].values).all()
+    assert list(found["share"]) == pytest.approx(list(stored["share"]), abs=0.01)
 
 
 def test_shares_of_a_layer_add_up_and_every_network_is_there():
@@ -85,28 +85,14 @@ def test_shares_of_a_layer_add_up_and_every_network_is_there():
     assert set(TABLE["trained"]) == {True, False}
 
 
-def share(model, layer, branch, scale, trained=True):
-    rows = TABLE[
-        (TABLE["model"] == model)
-        & (TABLE["layer"] == layer)
-        & (TABLE["branch"] == branch)
-        & (TABLE["scale"] == scale)
-        & (TABLE["trained"] == trained)
-    ]
-    return rows.iloc[0]["share"]
-
-
 def test_large_kernels_do_not_answer_more_to_large_digits():
     """The tempting story, and what was measured: flat in v1, reversed in v3 and v4."""
+    keys = ["model", "layer", "branch", "trained", "scale"]
+    share = TABLE.set_index(keys)["share"]
     for layer in ("inception_a", "inception_b"):
-        small, large = (
-            share("mini_reduced", layer, "5x5", scale) for scale in ("10-15", "32-40")
-        )
+        small, large = share["mini_reduced", layer, "5x5", True][["10-15", "32-40"]]
         assert abs(large - small) < 0.02
     for model, layer in (("mini_v3", "mixed_b"), ("mini_v4", "b1")):
         for trained in (True, False):  # so it is the window's doing, not learning's
-            small, large = (
-                share(model, layer, "double_7x7", scale, trained)
-                for scale in ("10-15", "32-40")
-            )
-            assert small > 1.3 * large
+            found = share[model, layer, "double_7x7", trained]
+            assert found["10-15"] > 1.3 * found["32-40"]

@@ -23,7 +23,7 @@ def digits():
 
 def test_every_mini_of_the_plan_is_there_with_its_command():
     assert set(ROWS) == set(minis.MODELS)
-    for run in minis.runs((0,), 8, 6000):
+    for run in minis.EXPERIMENT.runs():
         row = ROWS[run["model"]]
         assert {key: row[key] for key in run} == {k: str(v) for k, v in run.items()}
         assert row["command"] == (
@@ -82,7 +82,7 @@ def test_the_command_stores_what_it_measured(tmp_path, few_images, capsys):
 
 
 def test_an_interrupted_training_writes_no_row_and_is_resumed(few_images, monkeypatch):
-    run = minis.runs((0,), 2, 100)[0]
+    run = minis.EXPERIMENT.runs((0,), 2, 100)[0]
     first, fit, epochs = minis.measure(run), minis.fit, []
 
     def broken(*args, **options):

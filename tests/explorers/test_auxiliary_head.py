@@ -57,9 +57,7 @@ def test_the_table_at_the_start_can_be_measured_again(batch, norm):
 def test_the_table_is_whole():
     with open(explorer.TABLE, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == len(experiment.runs((0, 1, 2), 1, 6000)) * 2 * len(
-        explorer.STAGES
-    )
+    assert len(rows) == len(experiment.EXPERIMENT.runs()) * 2 * len(explorer.STAGES)
     assert {int(row["steps"]) for row in rows} == {0, explorer.STEPS}
 
 

@@ -144,7 +144,7 @@ def row(run):
 def test_a_ladder_killed_again_and_again_holds_every_run_once(tmp_path, capfd):
     path = tmp_path / "ladder.csv"
 
-    experiment = Experiment(table=path, runs=None, key=("model", "seed"), measure=row)
+    experiment = Experiment(table=path, key=("model", "seed"), settings=[], measure=row)
 
     def climb():
         return run_all(experiment, PLAN, path)

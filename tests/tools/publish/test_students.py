@@ -6,18 +6,16 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
 from tools.dependencies import names
-from tools.notebooks import read
+from tools.notebooks import ROOT, read, tags
 from tools.publish import violations
 from tools.publish.handout import exercises, homework, weeks
 from tools.publish.students import NAME, students, without
 
-ROOT = Path(__file__).parents[3]
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
 # One copy is run under strict nbval here: of those with exercises the quickest.
@@ -32,45 +30,42 @@ def handed_out(tmp_path_factory):
     return folder
 
 
-def lines_of(notebook, tag):
-    """The lines that only cells with `tag` hold, but for short ones."""
-    texts = {True: set(), False: set()}
-    for cell in notebook.cells:
-        tagged = tag in cell.metadata.get("tags", [])
-        texts[tagged] |= {line.strip() for line in cell.source.splitlines()}
-    return {line for line in texts[True] - texts[False] if len(line) > 12}
+def lines(cells):
+    return {line.strip() for cell in cells for line in cell.source.splitlines()}
 
 
 @each_lesson
 def test_no_line_of_a_solution_or_a_note_is_in_a_copy(handed_out, lesson):
-    original = read(lesson)
-    copy = (handed_out / NAME / "notebooks" / lesson.name).read_text(encoding="utf-8")
-    cells = read(handed_out / NAME / "notebooks" / lesson.name).cells
+    original = read(lesson).cells
+    copy = read(handed_out / NAME / "notebooks" / lesson.name).cells
     # A hint may give a line away; nothing else may.
-    plain = [cell for cell in cells if "hint" not in cell.metadata.get("tags", [])]
-    sources = "\n".join(cell.source for cell in plain)
-    kept = {line.strip() for line in sources.splitlines()}
+    kept = lines(cell for cell in copy if "hint" not in tags(cell))
     for tag in ("solution", "lecturer"):
-        tagged = [c for c in original.cells if tag in c.metadata.get("tags", [])]
+        tagged = [cell for cell in original if tag in tags(cell)]
         assert tagged or (tag == "solution" and lesson.name.startswith("00"))
-        for line in lines_of(original, tag):
-            assert line not in kept, line
-        for cell in tagged:
-            assert f'"id": "{cell.id}"' not in copy
-    assert not re.search(r"^#+\s*solution", sources, re.IGNORECASE | re.MULTILINE)
-    assert "_solution(" not in sources
+        assert not {cell.id for cell in tagged} & {cell.id for cell in copy}
+        secret = lines(tagged) - lines(c for c in original if tag not in tags(c))
+        assert not {line for line in secret & kept if len(line) > 12}
+    assert not any(re.match(r"#+\s*solution", line, re.IGNORECASE) for line in kept)
+    assert not any("_solution(" in line for line in kept)
+
+
+def undefined(cells):
+    """`{cell id: names}` that a cell reads and no cell before it makes."""
+    made, found = set(PRESENT), {}
+    for cell in cells:
+        if cell.cell_type == "code":
+            reads, makes = names(cell.source)
+            found |= {cell.id: reads - made} if reads - made else {}
+            made |= makes
+    return found
 
 
 @each_lesson
 def test_a_copy_is_in_form_and_needs_nothing_that_was_left_out(lesson):
     copy = without(read(lesson))
     assert list(violations(copy)) == []
-    made = set(PRESENT)
-    for cell in copy.cells:
-        if cell.cell_type == "code":
-            reads, makes = names(cell.source)
-            assert reads <= made, f"{cell.id} reads {reads - made}"
-            made |= makes
+    assert undefined(copy.cells) == {}
 
 
 def test_the_zip_is_the_folder_and_holds_what_it_takes_to_run(handed_out):
@@ -118,9 +113,6 @@ def run_in(folder, *command):
     return run.stdout
 
 
-PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval")
-
-
 @pytest.mark.skipif(not shutil.which("make"), reason="make is missing")
 def test_every_target_of_the_students_makefile_finds_its_files(unpacked):
     makefile = (unpacked / "Makefile").read_text(encoding="utf-8")
@@ -133,20 +125,12 @@ def test_every_target_of_the_students_makefile_finds_its_files(unpacked):
         assert named and all((unpacked / name).exists() for name in named), steps
 
 
-def test_the_unpacked_zip_collects_every_cell_of_every_lesson(unpacked):
-    listed = run_in(unpacked, *PYTEST, "--collect-only", "-n", "0", "notebooks")
-    for lesson in LESSONS:
-        code = [c for c in without(read(lesson)).cells if c.cell_type == "code"]
-        assert listed.count(f"notebooks/{lesson.name}::") == len(code)
-
-
 def test_a_copy_passes_strict_nbval_in_its_own_folder(handed_out):
-    passed = run_in(handed_out / NAME, *PYTEST, "-n", "0", f"notebooks/{RUN}")
+    command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    options = ("--nbval", "-n", "0", f"notebooks/{RUN}")
+    passed = run_in(handed_out / NAME, *command, *options)
     code = [c for c in without(read(ROOT / "notebooks" / RUN)).cells if "outputs" in c]
     assert f"{len(code)} passed" in passed
-
-
-# Homework.
 
 
 def test_copies_of_before_outlast_a_broken_notebook(tmp_path):
@@ -169,10 +153,9 @@ def test_two_weeks_of_homework_hold_every_exercise(answers):
         for lesson in lessons:
             number = lesson.stem.partition("_")[0]
             for cell in read(lesson).cells:
-                tags = cell.metadata.get("tags", [])
                 inside = f"lesson-{number}-{cell.id}" in ids
-                assert not (inside and "lecturer" in tags)
-                if "solution" in tags:
+                assert not (inside and "lecturer" in tags(cell))
+                if "solution" in tags(cell):
                     assert inside == answers, cell.id
                 elif cell.cell_type == "code" and "ie.check." in cell.source:
                     assert inside, cell.id
@@ -180,12 +163,7 @@ def test_two_weeks_of_homework_hold_every_exercise(answers):
 
 @each_lesson
 def test_homework_needs_no_cell_that_it_does_not_hold(lesson):
-    made = set(PRESENT)
-    for cell, _ in exercises(read(lesson), answers=True):
-        if cell.cell_type == "code":
-            reads, makes = names(cell.source)
-            assert reads <= made, f"{cell.id} reads {reads - made}"
-            made |= makes
+    assert undefined(c for c, _ in exercises(read(lesson), answers=True)) == {}
 
 
 def test_what_others_put_into_the_folder_is_not_deleted(tmp_path):
