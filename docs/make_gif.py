@@ -1,28 +1,26 @@
 """`python -m docs.make_gif`: the README's picture of an explorer that is being moved.
 
-The explorer is the real one: its own frame in a page of Chromium, with sliders that
-are moved here and a Python that answers. Nothing is drawn for the picture.
+The explorer is the one on the first page of the site, opened from the disk; its
+sliders are moved here and Python in the page answers. Nothing is drawn for the
+picture.
 """
 
-import json
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from inception_edu.explorers import description
-from inception_edu.explorers.panel import Panel
-from inception_edu.figures.theme import css_variables
+from inception_edu.explorers import kernels
+from tools.publish.build import beside
 from tools.publish.bundle import chromium
 
-HERE = Path(__file__).parent
-FRAME = HERE.parent / "inception_edu" / "explorers"
-NAME = "kernels"
 WIDTH, HEIGHT = 640, 660
 COLORS = 48
 MOVING, RESTING = 160, 1600  # milliseconds that a picture stays
 GLIDED = 450  # milliseconds after which nothing of a picture moves
+READY = 180_000  # milliseconds until Python answers in the page
 
 # What a reader does: a control, and the values that it goes through.
 TOUR = [
@@ -33,67 +31,40 @@ TOUR = [
     ("row", range(4, 10)),
     ("plan", ["two 3x3"]),
 ]
-
-# A model as a notebook gives it to the frame; what it asks goes to `answer`.
-PAGE = """<!doctype html><meta charset="utf-8">
-<style>body { margin: 0; background: #fff; } STYLE</style><div id="place"></div>"""
-START = """async ([source, state]) => {
-  const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-  const { default: frame } = await import(url), listeners = [];
-  window.model = {
-    get: (name) => state[name],
-    set: (name, value) => { state[name] = value; },
-    on: (event, heard) => { if (event === "change:_shown") listeners.push(heard); },
-    off() {},
-    send() {},
-    async save_changes() {
-      state._shown = JSON.parse(await answer(state._asked));
-      listeners.forEach((heard) => heard());
-    },
-  };
-  frame.render({ model: window.model, el: document.getElementById("place") });
+# The explorer alone, as wide as the picture.
+ALONE = """place => {
+  document.body.replaceChildren(place);
+  place.style = "margin: 0; border: 0; padding: 0";
 }"""
-MOVE = """([index, value]) => {
-  const control = document.querySelectorAll(".ie-control")[index];
-  const input = control.querySelector("input, select");
+MOVE = """(input, value) => {
   input.value = value;
-  input.dispatchEvent(new Event("input"));
+  input.dispatchEvent(new Event("input", { bubbles: true }));
 }"""
+RESTS = """() => document.querySelector(".ie-explorer")?.ariaBusy === "false"
+  && !document.querySelector(".ie-problem").textContent"""
 
 
-def pictures():
+def pictures(folder):
     """Yield `(PNG, milliseconds)` of the explorer for every step of the tour."""
-    panel = Panel(**description(NAME))
-
-    def answer(asked):
-        panel.ask(asked[1])
-        return json.dumps([asked[0], *panel.answer()])
-
-    state = {
-        "_face": panel.face() | {"swept": []},
-        "_frames": [],
-        "_shown": [0, *panel.answer()],
-    }
-    style = (FRAME / "frame.css").read_text(encoding="utf-8")
+    beside([], folder)
+    controls = {control.name: control for control in kernels.CONTROLS}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium(), args=["--no-sandbox"]
         )
-        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-        page.set_content(
-            PAGE.replace("STYLE", style.replace("/*light*/", css_variables()))
+        page = browser.new_page(
+            viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light"
         )
-        page.expose_function("answer", answer)
-        frame = (FRAME / "frame.js").read_text(encoding="utf-8")
-        page.evaluate(START, [frame, state])
+        page.goto((folder / "index.html").as_uri())
+        page.locator(".explorer-place").evaluate(ALONE)
+        inputs = page.locator("input, select")
         yield page.screenshot(), RESTING
         for name, values in TOUR:
-            control = panel.controls[name]
             for value in values:
-                place = value if name != "plan" else control.values.index(value)
-                page.evaluate(MOVE, [list(panel.controls).index(name), place])
+                place = value if name != "plan" else controls[name].values.index(value)
+                inputs.nth(list(controls).index(name)).evaluate(MOVE, str(place))
                 page.wait_for_timeout(GLIDED)
-                assert panel.state[name] == value, panel.problem
+                page.wait_for_function(RESTS, timeout=READY)
                 last = name == "plan" or value == values[-1]
                 yield page.screenshot(), RESTING if last else MOVING
         browser.close()
@@ -115,4 +86,5 @@ def store(frames, path):
 
 
 if __name__ == "__main__":
-    store(pictures(), HERE / f"{NAME}_explorer.gif")
+    with TemporaryDirectory() as folder:
+        store(pictures(Path(folder)), Path(__file__).with_name("kernels_explorer.gif"))
