@@ -8,7 +8,6 @@ from xml.etree import ElementTree
 
 from benchmarks.measure import Row, judged, missing, store
 
-PART = "explorers"
 TESTS = ["tests/browser/test_explorers.py", "tests/browser/test_front_end.py"]
 CHOICE = "reaches_the_screen or dragging or stored_frame_is_there"
 FIGURES = {
@@ -36,8 +35,8 @@ def main():
         cases = ElementTree.parse(report).iter("testcase")
         rows = [row for case in cases for row in rows_of(case)]
     if not rows:
-        rows = [missing(PART, "explorers", run.stdout[-120:])]
-    store(PART, rows)
+        rows = [missing("explorers", run.stdout[-120:])]
+    store("explorers", rows)
 
 
 def rows_of(case):
@@ -45,12 +44,12 @@ def rows_of(case):
     explorer = name.partition("[")[2].rstrip("]") or "module"
     for kind in ("skipped", "failure", "error"):
         for problem in case.iter(kind):
-            yield missing(PART, name, problem.get("message"))
+            yield missing(name, problem.get("message"))
     for prop in case.iter("property"):
         what, goal = FIGURES[prop.get("name")]
         if explorer == "network" and prop.get("name") == "key_to_repaint_90_ms":
             goal = LARGE
-        row = Row(PART, f"{explorer}: {what}", float(prop.get("value")), "ms")
+        row = Row(f"{explorer}: {what}", float(prop.get("value")), "ms")
         yield judged(row, at_most=goal) if goal else row
 
 

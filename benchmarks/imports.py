@@ -5,7 +5,6 @@ import sys
 
 from benchmarks.measure import judged, milliseconds, store
 
-PART = "imports"
 TIMED = """
 import time
 {before}
@@ -37,8 +36,8 @@ def main():
     for _ in range(ROUNDS):
         for name, work in WORK.items():
             taken[name].append(seconds(*work))
-    rows = [milliseconds(PART, name, found) for name, found in taken.items()]
-    store(PART, [judged(r, at_most=30) if r.what == GOAL else r for r in rows])
+    rows = [milliseconds(name, found) for name, found in taken.items()]
+    store("imports", [judged(r, at_most=30) if r.what == GOAL else r for r in rows])
 
 
 if __name__ == "__main__":

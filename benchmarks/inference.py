@@ -28,7 +28,6 @@ from benchmarks.measure import (
     store,
 )
 
-PART = "inference"
 OURS, PLAIN = "ie.fuse, all steps", "ours, contiguous"
 LAST = {"memory_format": torch.channels_last}
 STEPS = {
@@ -166,7 +165,7 @@ def measure(batch, threads, rounds, compile_too):
     image, prefix = torch.randn(batch, 3, 299, 299), f"batch {batch}: "
     own = settle(ie.create_model("inception_v4"))
     macs = ie.trace(own, tuple(image.shape)).macs
-    found = Candidates(PART, prefix)
+    found = Candidates(prefix)
     for name, make in PEERS.items():
         if make is not compiled or compile_too:
             found.add(name, partial(make, image, threads))
@@ -182,23 +181,23 @@ def measure(batch, threads, rounds, compile_too):
             found.add(name, partial(fused, steps))
     rows = found.missing
     plain, ours = largest_errors([own, found[OURS].func])
-    row = Row(PART, f"{prefix}largest error against float64", ours)
+    row = Row(f"{prefix}largest error against float64", ours)
     rows.append(judged(row, at_most=float(f"{1.5 * plain + 1e-6:.3g}")))
     works = peaks()
     functions = {**found, **{name: peak for name, (peak, _) in works.items()}}
     taken = interleaved(functions, rounds, clock=clock())
     speeds = {name: work / min(taken[name]) for name, (_, work) in works.items()}
     for name, speed in speeds.items():
-        rows.append(Row(PART, prefix + name, speed / 1e9, "GMAC/s"))
+        rows.append(Row(prefix + name, speed / 1e9, "GMAC/s"))
     for name in found:
         share = macs / min(taken[name]) / max(speeds.values())
         note = f"{share:.0%} of the peak"
         if name in found.setup:
             note += f"; ready in {found.setup[name]:.1f} s"
-        row = milliseconds(PART, prefix + name, taken[name], note=note)
+        row = milliseconds(prefix + name, taken[name], note=note)
         if name == OURS:
-            ready = Row(PART, f"{row.what}, ready in", found.setup[OURS], "s")
-            part = Row(PART, row.what, share, "of the peak")
+            ready = Row(f"{row.what}, ready in", found.setup[OURS], "s")
+            part = Row(row.what, share, "of the peak")
             rows += [judged(part, at_least=0.8), judged(ready, at_most=3)]
         elif goal := GOALS[batch].get(name):
             gain = ratio(taken, name, OURS)
@@ -219,7 +218,7 @@ def small_ones(rounds):
         image = torch.randn(1, 3, size, size)
         both = {"plain": partial(model, image), "fused": partial(ie.fuse(model), image)}
         taken = interleaved(both, rounds, warm_up=2, clock=clock())
-        row = milliseconds(PART, f"{name}: ie.fuse", taken["fused"])
+        row = milliseconds(f"{name}: ie.fuse", taken["fused"])
         gain = ratio(taken, "plain", "fused")
         yield row._replace(against="x as fast as plain", ratio=gain)
 
@@ -240,9 +239,9 @@ def main():
             compile_too = batch == 1 and not options.no_compile
             rounds = options.rounds if batch == 1 else max(3, options.rounds // 3)
             rows += measure(batch, options.threads, rounds, compile_too)
-            store(PART, rows)
+            store("inference", rows)
         rows += small_ones(options.rounds)
-    store(PART, rows)
+    store("inference", rows)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ class Row(NamedTuple):
     whether it was reached: "yes", "no", "" without a goal, or why there is no figure.
     """
 
-    part: str
     what: str
     value: float | str = ""
     unit: str = ""
@@ -42,9 +41,9 @@ def judged(row, at_least=None, at_most=None):
     return row._replace(goal=goal, met="yes" if reached else "no")
 
 
-def missing(part, what, why):
+def missing(what, why):
     """The row of a peer that could not be measured: said, not left out."""
-    return Row(part, what, met="not measured", note=" ".join(str(why).split())[:120])
+    return Row(what, met="not measured", note=" ".join(str(why).split())[:120])
 
 
 class Candidates(dict):
@@ -53,9 +52,9 @@ class Candidates(dict):
     A peer that is not installed, or fails, becomes one of the rows in `.missing`.
     """
 
-    def __init__(self, part, prefix):
+    def __init__(self, prefix):
         super().__init__()
-        self.part, self.prefix, self.setup, self.missing = part, prefix, {}, []
+        self.prefix, self.setup, self.missing = prefix, {}, []
 
     def add(self, name, make):
         """Make the function `name` by `make()`."""
@@ -63,7 +62,7 @@ class Candidates(dict):
         try:
             self[name] = make()
         except Exception as problem:
-            self.missing.append(missing(self.part, self.prefix + name, problem))
+            self.missing.append(missing(self.prefix + name, problem))
         self.setup[name] = time.perf_counter() - start
 
 
@@ -89,9 +88,9 @@ def ratio(times, slow, fast):
     return median(theirs / ours for theirs, ours in pairs)
 
 
-def milliseconds(part, what, seconds, **more):
+def milliseconds(what, seconds, **more):
     """The row of a median time."""
-    return Row(part, what, 1e3 * median(seconds), "ms", **more)
+    return Row(what, 1e3 * median(seconds), "ms", **more)
 
 
 def version(name):

@@ -32,7 +32,6 @@ from benchmarks.measure import (
     store,
 )
 
-PART = "tracer"
 DATA = Path(__file__).parents[1] / "tests" / "data"
 SHAPE = (1, 3, 299, 299)
 GOALS = {"FlopCounterMode (meta)": 30, "torchinfo": 50}
@@ -100,7 +99,7 @@ def quietly(function, *arguments):
 def times(model, rounds):
     """A row a counter, ours first."""
     real, meta = copy.deepcopy(model), copy.deepcopy(model).to("meta")
-    found, totals = Candidates(PART, "v4: "), {}
+    found, totals = Candidates("v4: "), {}
     found["trace"] = partial(ie.trace, model, SHAPE)
     for name, counter in COUNTERS.items():
         count = partial(quietly, counter, real, meta)
@@ -112,9 +111,9 @@ def times(model, rounds):
         found.add(name, make)
     taken = interleaved(found, rounds, clock=time.thread_time)
     macs = ie.trace(model, SHAPE).macs
-    yield milliseconds(PART, "v4: trace", taken["trace"], note=f"{macs:,} MACs")
+    yield milliseconds("v4: trace", taken["trace"], note=f"{macs:,} MACs")
     for name, total in totals.items():
-        row = milliseconds(PART, f"v4: {name}", taken[name])
+        row = milliseconds(f"v4: {name}", taken[name])
         gain = ratio(taken, name, "trace")
         row = row._replace(against="x the time of trace", ratio=gain)
         row = judged(row, at_least=GOALS[name]) if name in GOALS else row
@@ -140,9 +139,9 @@ def reference_networks():
             exact = found == tuple(int(line[column]) for column in columns)
             (right if exact else wrong).append(name)
     if absent:
-        yield missing(PART, "reference networks", "; ".join(sorted(absent)))
+        yield missing("reference networks", "; ".join(sorted(absent)))
     if right or wrong:
-        row = Row(PART, "reference networks, exact to the unit", len(right), "networks")
+        row = Row("reference networks, exact to the unit", len(right), "networks")
         note = f"wrong: {', '.join(wrong)}" if wrong else ", ".join(right)
         yield judged(row, at_least=len(right) + len(wrong))._replace(note=note)
 
@@ -183,13 +182,13 @@ def first_calls(rounds):
         try:
             found = [subprocess.check_output(command) for _ in range(rounds)]
         except subprocess.CalledProcessError as problem:
-            yield missing(PART, f"v4, first call: {name}", problem)
+            yield missing(f"v4, first call: {name}", problem)
             continue
         pairs = [map(float, printed.split()) for printed in found]
         seconds, megabytes = zip(*pairs, strict=True)
-        row = milliseconds(PART, f"v4, first call: {name}", seconds)
+        row = milliseconds(f"v4, first call: {name}", seconds)
         what = f"v4, first call's memory: {name}"
-        small = Row(PART, what, median(megabytes), "MB")
+        small = Row(what, median(megabytes), "MB")
         if name == "trace":
             row, small = judged(row, at_most=50), judged(small, at_most=5)
         yield from (row, small)
@@ -201,7 +200,7 @@ def main(rounds=7):
     with torch.no_grad():
         model = ie.create_model("inception_v4").eval()
         rows = list(times(model, rounds))
-    store(PART, [*rows, *reference_networks(), *first_calls(3)])
+    store("tracer", [*rows, *reference_networks(), *first_calls(3)])
 
 
 if __name__ == "__main__":

@@ -24,8 +24,6 @@ from inception_edu.training.data import as_input
 from inception_edu.training.loop import Tally, Training
 from inception_edu.training.optimizers import make_optimizer
 
-PART = "training"
-
 
 class Pictures(Dataset):
     """Images as files give them: PIL, made floats one by one."""
@@ -131,14 +129,14 @@ def measure(name, images, rounds):
     functions = {key: noted(key, function) for key, function in functions.items()}
     taken = interleaved(functions, rounds, warm_up=0)
     for key in functions:
-        row = Row(PART, f"{name}: {key}", median(taken[key]), "s an epoch")
+        row = Row(f"{name}: {key}", median(taken[key]), "s an epoch")
         if key != first:
             gain = ratio(taken, first, key)
             row = row._replace(against="x as fast as the first loop", ratio=gain)
         yield judged(row, at_least=1.4) if key == "ie.fit" else row
     theirs = numpy.average(losses[first], weights=[len(places) for places in indices])
     difference = float(abs(theirs - losses["ie.fit"]) / theirs)
-    row = Row(PART, f"{name}: mean loss of the epoch, relative difference", difference)
+    row = Row(f"{name}: mean loss of the epoch, relative difference", difference)
     yield judged(row, at_most=0.01)
 
 
@@ -156,8 +154,8 @@ def main():
         try:
             rows += measure(name, options.images, options.rounds)
         except ImportError as problem:
-            rows.append(missing(PART, name, problem))
-    store(PART, rows)
+            rows.append(missing(name, problem))
+    store("training", rows)
 
 
 if __name__ == "__main__":
