@@ -1,7 +1,11 @@
-"""`python -m tools.publish execute|check notebooks...`
+"""What is done with the notebooks of the series, or with those that are named:
 
-and, from the same notebooks, what a lecturer takes along:
-`python -m tools.publish pages|slides|students|handout`.
+execute   run and store them
+check     name departures from the form
+pages     one HTML page a lesson
+slides    two reveal.js decks a lesson, whole and 20 minutes
+students  the series without solutions and notes, as a folder and a zip
+handout   a PDF a lesson, two weeks of homework and the answer key
 """
 
 import argparse
@@ -16,12 +20,6 @@ from tools.publish.bundle import Missing
 
 SLOW_SECONDS = 120
 SERIES = ROOT / "notebooks" / "*.ipynb"
-TARGETS = {
-    "pages": "one HTML page a lesson",
-    "slides": "two reveal.js decks a lesson, whole and 20 minutes",
-    "students": "the series without solutions and notes, as a folder and a zip",
-    "handout": "a PDF a lesson, two weeks of homework and the answer key",
-}
 
 
 def notebooks(patterns):
@@ -35,63 +33,61 @@ def notebooks(patterns):
 
 
 def run(path, timeout):
-    """What kept the notebook from being stored, or breaks the form."""
+    """`(problems, outcome)` of running and storing a notebook."""
     start = time.perf_counter()
     problems, changed = execute(path, timeout=timeout)
     seconds = time.perf_counter() - start
     outcome = "NOT STORED" if problems else "stored" if changed else "unchanged"
-    print(f"{path}: {outcome}, {seconds:.0f} s", flush=True)
-    if seconds > SLOW_SECONDS:
-        print(f"  warning: longer than the {SLOW_SECONDS} s a lesson may take")
-    return problems or check(path)
+    slow = f", longer than the {SLOW_SECONDS} s a lesson may take"
+    slow *= seconds > SLOW_SECONDS
+    return problems or check(path), f"{outcome}, {seconds:.0f} s{slow}"
 
 
-def look(path):
-    """The departures of the notebook from the form."""
-    problems = check(path)
-    print(f"{path}: {'in form' if not problems else ''}".rstrip())
-    return problems
+def make(chosen, paths):
+    """What a lecturer takes along; what is behind it is imported when it is needed."""
+    from tools.publish.build import pages, slides
+    from tools.publish.handout import handout
+    from tools.publish.students import students
 
-
-def build(target, *arguments, **options):
-    """Build a target; the modules behind it are imported when they are needed."""
-    from tools.publish import build, handout, students
-
-    home = {"students": students, "handout": handout}.get(target, build)
-    getattr(home, target)(*arguments, **options)
+    match chosen.command:
+        case "pages":
+            pages(paths, chosen.to, chosen.solutions)
+        case "slides":
+            slides(paths, chosen.to, chosen.notes, chosen.solutions)
+        case "students":
+            students(paths, chosen.to)
+        case "handout":
+            handout(paths, chosen.to)
 
 
 def main(arguments=None):
     """The exit status: 0 when all is well, 1 otherwise."""
-    parser = argparse.ArgumentParser(prog="python -m tools.publish")
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("execute", help="run and store the notebooks")
-    command.add_argument("notebooks", nargs="+")
-    command.add_argument(
-        "--timeout", type=int, default=120, help="seconds a cell may take"
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.publish", description=__doc__
     )
-    command = commands.add_parser("check", help="name departures from the form")
-    command.add_argument("notebooks", nargs="+")
-    for target, text in TARGETS.items():
-        command = commands.add_parser(target, help=text)
-        command.add_argument("notebooks", nargs="*", default=[str(SERIES)])
-        add = command.add_argument
-        add("--to", type=Path, default=Path("site"), metavar="FOLDER", help="where to")
-        if target in ("pages", "slides"):
-            add("--solutions", action="store_true", help="for your own use")
-        if target == "slides":
-            add("--notes", action="store_true", help="the speaker's, for your own use")
-    chosen = vars(parser.parse_args(arguments))
-    command, paths = chosen.pop("command"), notebooks(chosen.pop("notebooks"))
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    targets = ("pages", "slides", "students", "handout")
+    add = parser.add_argument
+    add("command", choices=("execute", "check", *targets))
+    add("notebooks", nargs="*", default=[str(SERIES)])
+    add("--timeout", type=int, default=120, help="seconds a cell may take")
+    add("--to", type=Path, default=Path("site"), metavar="FOLDER", help="where to")
+    add("--solutions", action="store_true", help="pages, slides: for your own use")
+    add("--notes", action="store_true", help="slides: the speaker's, for your own use")
+    chosen, failed = parser.parse_intermixed_args(arguments), False
+    paths = notebooks(chosen.notebooks)
     try:
-        if command in TARGETS:
-            build(command, paths, chosen.pop("to"), **chosen)
+        if chosen.command in targets:
+            make(chosen, paths)
             return 0
-        failed = False
         for path in paths:
-            problems = look(path) if command == "check" else run(path, **chosen)
+            if chosen.command == "check":
+                problems = check(path)
+                outcome = "out of form" if problems else "in form"
+            else:
+                problems, outcome = run(path, chosen.timeout)
+            print(f"{path}: {outcome}", *problems, sep="\n  ", flush=True)
             failed |= bool(problems)
-            print(*(f"  {problem}\n" for problem in problems), sep="", end="")
         return int(failed)
     except (Unreadable, FileExistsError, Missing) as refused:
         sys.exit(str(refused))
