@@ -1,8 +1,9 @@
 """On paper: a PDF a lesson, and two weeks of homework with an answer key.
 
 The homework is the lessons' own exercises, each with the cells that it needs and
-no others. Both homework and key are run before they are printed, so a key that
-no longer passes its checks is never handed out.
+no others; cells tagged `in-class` would print an answer. Both homework and key are
+run before they are printed, so a key that no longer passes its checks is never
+handed out.
 """
 
 from pathlib import Path
@@ -42,7 +43,9 @@ def exercises(notebook, answers=False):
             continue
         for index in section:
             cell = cells[index]
-            if "lecturer" in tags(cell) or ("solution" in tags(cell) and not answers):
+            if {"lecturer", "in-class"} & set(tags(cell)):
+                continue
+            if "solution" in tags(cell) and not answers:
                 continue
             chosen.add(index)
             if cell.cell_type == "code":

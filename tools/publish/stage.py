@@ -21,7 +21,7 @@ def on_slides(notebook, resources, notes=False, solutions=False, short=False):
     for cell in notebook.cells:
         kind = cell.metadata.get("slideshow", {}).get("slide_type", "-")
         if "lecturer" in tags(cell):
-            kept += [cell] * notes
+            kept += [cell] * (notes and (not short or "short" in tags(cell)))
             continue
         if "solution" in tags(cell):
             if solutions and shown:

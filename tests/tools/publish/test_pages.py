@@ -277,6 +277,7 @@ def test_a_deck_shows_questions_stubs_and_no_other_code():
     short = [*whole[:2], (whole[3][0], "", "subslide")]
     assert staged(short=True) == short
     assert staged(notes=True) == [*whole, ("the note", "", "notes")]
+    assert staged(notes=True, short=True) == short  # the note is not a short one
     solved = staged(solutions=True)
     assert solved == [*whole, ("print('answer')", "", "subslide")]
 
