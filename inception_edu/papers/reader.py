@@ -91,7 +91,7 @@ class Claim:
     test: str
 
     def judge(self, vote=None):
-        """A card that sets your vote, "true", "half" or "wrong", beside the verdict.
+        """A card that sets your vote, such as "half", beside the verdict.
 
         Without a vote the card shows the claim alone and asks for one.
         """
