@@ -254,7 +254,7 @@ def test_the_guide_says_what_was_measured_of_a_lesson():
         assert f"| {' | '.join(cells)} |" in readme
     peak = max(int(row["peak_mib"]) for row in rows.values()) + server
     cpu = max(int(row["cpu_seconds"]) for row in rows.values())
-    assert peak < 0.75 * 3072 and "give a student 3 GiB" in readme
+    assert peak < 0.75 * 2048 and "give a student 2 GiB" in readme
     assert f"without a kernel, takes {server} MiB more" in readme
     assert f"{200 * peak / 1024:.0f} GiB if all of them" in readme
     assert f"{200 * cpu / (75 * 60):.1f} cores over a lesson of 75 minutes" in readme
