@@ -8,54 +8,57 @@ def twin_lines(nodes, series):
     convolutions = [n for n in nodes if n.kind == "conv"]
     notes = {n.note for n in convolutions}
     common = notes.pop() if len(convolutions) > 1 and len(notes) == 1 else None
-    lines = list(_series_lines(series, "  ", common))
-    if common:
-        lines.append(f"  every convolution: {common}")
-    return lines
+    lines = [f"  {line}" for line in _series_lines(series, common)]
+    return [*lines, f"  every convolution: {common}"] if common else lines
 
 
-def _series_lines(series, indent, common):
-    run = []
+def _series_lines(series, common):
+    for run in _runs(series):
+        if isinstance(run, Split):
+            yield from _split_lines(run, common)
+        elif run[0].kind == "error":
+            yield f"stops in {run[0].path or 'the model'}: {run[0].step}"
+        else:
+            yield _run_text(run, common)
+
+
+def _runs(series):
+    """Runs of at most six boxes; splits, and boxes that fold or join, on their own."""
+    runs = []
     for element in series:
-        if getattr(element, "kind", "") == "error":
-            if run:
-                yield indent + _run_text(run, common)
-                run = []
-            yield f"{indent}stops in {element.path or 'the model'}: {element.step}"
+        before = runs[-1] if runs else None
+        if isinstance(element, Split):
+            runs.append(element)
+        elif element.kind == "input":
             continue
-        if not isinstance(element, Split):
-            if element.kind == "input":
-                continue
-            if run and (_long(element) or _long(run[-1]) or len(run) > 5):
-                yield indent + _run_text(run, common)
-                run = []
-            run.append(element)
-            continue
-        if run:
-            yield indent + _run_text(run, common)
-            run = []
-        if element.tangled:
-            for node in element.tangled:
-                sources = ", ".join(s.path or s.label for s in node.inputs)
-                yield f"{indent}{_run_text([node], common)} (from {sources})"
-        for place, branch in enumerate(element.branches, 1):
-            if not branch.series:
-                yield f"{indent}| shortcut: unchanged"
-                continue
-            kind = "side head" if branch.ends else "branch"
-            name = f"{branch.name} {kind}" if branch.name else f"{kind} {place}"
-            inner = list(_series_lines(branch.series, "", common)) or ["an input"]
-            if isinstance(branch.series[0], Split):
-                inner.insert(0, "")
-            yield f"{indent}| {name}: {inner[0]}".rstrip()
-            yield from (f"{indent}|   {line}" for line in inner[1:])
-    if run:
-        yield indent + _run_text(run, common)
+        elif isinstance(before, list) and not (
+            len(before) > 5 or _is_alone(element) or _is_alone(before[-1])
+        ):
+            before.append(element)
+        else:
+            runs.append([element])
+    return runs
 
 
-def _long(node):
-    """Boxes that get a line of their own: folded modules and joins."""
-    return node.kind == "module" or len(node.inputs) > 1
+def _is_alone(node):
+    return node.kind in ("module", "error") or len(node.inputs) > 1
+
+
+def _split_lines(split, common):
+    for node in split.tangled:
+        sources = ", ".join(s.path or s.label for s in node.inputs)
+        yield f"{_run_text([node], common)} (from {sources})"
+    for place, branch in enumerate(split.branches, 1):
+        if not branch.series:
+            yield "| shortcut: unchanged"
+            continue
+        kind = "side head" if branch.ends else "branch"
+        name = f"{branch.name} {kind}" if branch.name else f"{kind} {place}"
+        lines = list(_series_lines(branch.series, common)) or ["an input"]
+        if isinstance(branch.series[0], Split):
+            lines.insert(0, "")
+        yield f"| {name}: {lines[0]}".rstrip()
+        yield from (f"|   {line}" for line in lines[1:])
 
 
 def _run_text(run, common):
@@ -68,8 +71,7 @@ def _run_text(run, common):
         return f"{first.path}{times}: {first.shape}{made}"
     if first.kind == "cat" and len(first.parts) > 1:
         widths = " + ".join(str(width) for width, _ in first.parts)
-        grid = first.grid
-        tail = f" ({grid})" if grid else ""
+        tail = f" ({first.grid})" if first.grid else ""
         return f"concat: {widths} = {first.channels}{tail}" + _bracket(first, common)
     words = []
     if len(first.inputs) == 1:

@@ -31,6 +31,12 @@ def text_width(text, size=16, bold=False):
     return width * _BOLD if bold else width
 
 
+def color(name):
+    """The CSS of a role: `var(--ie-ink, #1b1b1b)`; other values come back as given."""
+    value = ROLES.get(name)
+    return f"var(--ie-{name}, {value})" if value else PALETTE.get(name, name)
+
+
 @dataclass(frozen=True, slots=True)
 class Rect:
     x: float
@@ -46,6 +52,15 @@ class Rect:
     tip: str | None = None
     key: str | None = None
 
+    def markup(self):
+        out = (
+            f'x="{_n(self.x)}" y="{_n(self.y)}" width="{_n(self.width)}" '
+            f'height="{_n(self.height)}" {_paint(self)}'
+        )
+        if self.radius:
+            out += f' rx="{_n(self.radius)}"'
+        return _element(f"rect {out}{_dash(self)}", self.tip)
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -56,8 +71,16 @@ class Text:
     fill: str = "ink"
     anchor: str = "start"
     bold: bool = False
-    rotate: float = 0
     key: str | None = None
+
+    def markup(self):
+        out = f'x="{_n(self.x)}" y="{_n(self.y)}" font-size="{_n(self.size)}"'
+        out += f' fill="{color(self.fill)}"'
+        if self.anchor != "start":
+            out += f' text-anchor="{self.anchor}"'
+        if self.bold:
+            out += ' font-weight="600"'
+        return f"<text {out}>{escape(self.text)}</text>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +89,18 @@ class Line:
     stroke: str = "line"
     width: float = 2
     dash: str | None = None
-    curve: bool = False
+    curve: bool = False  # a start, two control points, an end
     opacity: float = 1
     key: str | None = None
+
+    def markup(self):
+        start, *points = [f"{_n(x)} {_n(y)}" for x, y in self.points]
+        way = f" C {', '.join(points)}" if self.curve else f" L {' L '.join(points)}"
+        out = f'd="M {start}{way}" fill="none" stroke="{color(self.stroke)}"'
+        out += f' stroke-width="{_n(self.width)}"{_dash(self)}'
+        if self.opacity != 1:
+            out += f' opacity="{self.opacity}"'
+        return f"<path {out}/>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +110,14 @@ class Strokes:
     lines: tuple
     stroke: str = "ink"
     opacity: float = 1
+    key = None
+
+    def markup(self):
+        way = "".join(
+            f"M{_n(a)} {_n(b)}L{_n(c)} {_n(d)}" for (a, b), (c, d) in self.lines
+        )
+        stroke = color(self.stroke)
+        return f'<path d="{way}" stroke="{stroke}" opacity="{self.opacity}"/>'
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +127,10 @@ class Polygon:
     stroke: str = "none"
     opacity: float = 1
     key: str | None = None
+
+    def markup(self):
+        points = " ".join(f"{_n(x)},{_n(y)}" for x, y in self.points)
+        return f'<polygon points="{points}" {_paint(self)}/>'
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +144,18 @@ class Circle:
     tip: str | None = None
     key: str | None = None
 
+    def markup(self):
+        place = f'cx="{_n(self.x)}" cy="{_n(self.y)}" r="{_n(self.radius)}"'
+        return _element(f"circle {place} {_paint(self)}", self.tip)
+
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    markup: str
+    text: str
+    key = None
 
-
-def color(name):
-    """The CSS of a role: `var(--ie-ink, #1b1b1b)`; other values come back as given."""
-    value = ROLES.get(name)
-    if value:
-        return f"var(--ie-{name}, {value})"
-    return PALETTE.get(name, name)
+    def markup(self):
+        return self.text
 
 
 class Drawing:
@@ -133,12 +177,15 @@ class Drawing:
     def rect(self, x, y, width, height, fill="none", *, hatch=None, **style):
         """A rectangle. `hatch` is one of the theme's, or a kernel's name."""
         self.items.append(Rect(x, y, width, height, fill, **style))
-        if hatch:
-            self.hatch(x, y, width, height, hatch, fill)
+        kind = HATCH.get(hatch, hatch)
+        lines = tuple(_hatch_lines(kind, x, y, width, height)) if kind else ()
+        if lines:
+            ink = on_color(fill) if fill != "none" else "ink"
+            self.items.append(Strokes(lines, ink, 0.45))
         return self
 
     def text(self, x, y, text, size=16, **style):
-        """A line of text; `rotate` turns it about its own point, in degrees."""
+        """A line of text."""
         return self.add(Text(x, y, printable(text), size, **style))
 
     def fitted_text(self, x, y, text, width, size=16, smallest=12, **style):
@@ -159,25 +206,17 @@ class Drawing:
         line = Line(tuple(points), **style)
         self.items.append(line)
         if arrow:
-            self.arrowhead(points[-2], points[-1], head, line.stroke)
+            (x0, y0), (x1, y1) = points[-2:]
+            length = ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5 or 1.0
+            ux, uy = (x1 - x0) / length * head, (y1 - y0) / length * head
+            left = (x1 - ux - uy / 2, y1 - uy + ux / 2)
+            right = (x1 - ux + uy / 2, y1 - uy - ux / 2)
+            self.polygon((x1, y1), left, right, fill=line.stroke)
         return self
 
-    def curve(self, start, first, second, end, *, arrow=False, head=8, **style):
+    def curve(self, start, first, second, end, **style):
         """A cubic curve with its two control points."""
-        line = Line((start, first, second, end), curve=True, **style)
-        self.items.append(line)
-        if arrow:
-            self.arrowhead(second if second != end else first, end, head, line.stroke)
-        return self
-
-    def arrowhead(self, before, tip, size=8, fill="line"):
-        """A triangle at `tip` that points away from `before`."""
-        (x0, y0), (x1, y1) = before, tip
-        length = ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5 or 1.0
-        ux, uy = (x1 - x0) / length * size, (y1 - y0) / length * size
-        left = (x1 - ux - uy / 2, y1 - uy + ux / 2)
-        right = (x1 - ux + uy / 2, y1 - uy - ux / 2)
-        return self.add(Polygon(((x1, y1), left, right), fill))
+        return self.add(Line((start, first, second, end), curve=True, **style))
 
     def polygon(self, *points, **style):
         return self.add(Polygon(tuple(points), **style))
@@ -189,35 +228,27 @@ class Drawing:
         """SVG markup as it is, e.g. an `<image>`; it is not escaped."""
         return self.add(Raw(markup))
 
-    def hatch(self, x, y, width, height, pattern, fill="none", spacing=7):
-        """Hatch lines inside a rectangle, in the ink that reads on `fill`."""
-        pattern = HATCH.get(pattern, pattern)
-        ink = on_color(PALETTE.get(fill, fill)) if fill != "none" else "ink"
-        lines = tuple(
-            line
-            for kind in dict.fromkeys(pattern)
-            for line in _hatch_lines(kind, x, y, width, height, spacing)
-        )
-        return self.add(Strokes(lines, ink, 0.45)) if lines else self
-
-    def svg(self, title, desc="", *, classes="ie-picture", zoom=1.0):
+    def svg(self, title, desc="", *, zoom=1.0):
         """The SVG as text. `title` names it for a reader who cannot see it.
 
         `desc` is the longer description. The picture fills the width of its
         place, up to `zoom` times its own width.
         """
-        w, h = _n(self.width), _n(self.height)
-        shown = (round(self.width * zoom), round(self.height * zoom))
+        w, h = round(self.width * zoom), round(self.height * zoom)
         parts = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="{classes}" role="img" '
-            f'aria-label="{escape(title)}" viewBox="0 0 {w} {h}" '
-            f'width="{shown[0]}" height="{shown[1]}" font-family="{FONT}" '
-            f'style="width:100%;max-width:{shown[0]}px;height:auto">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="ie-picture" role="img" '
+            f'aria-label="{escape(title)}" viewBox="0 0 {_n(self.width)} '
+            f'{_n(self.height)}" width="{w}" height="{h}" font-family="{FONT}" '
+            f'style="width:100%;max-width:{w}px;height:auto">',
             f"<title>{escape(title)}</title>",
         ]
         if desc:
             parts.append(f"<desc>{escape(desc)}</desc>")
-        parts += [_written(item) for item in self.items]
+        for item in self.items:
+            markup = item.markup()
+            if item.key:  # names what it stands for in every picture
+                markup = markup.replace(" ", f' data-key="{escape(item.key)}" ', 1)
+            parts.append(markup)
         parts.append("</svg>")
         return "\n".join(parts)
 
@@ -237,38 +268,10 @@ def _n(value):
     return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def _hatch_lines(kind, x, y, width, height, spacing):
-    """The lines of one hatch character, clipped to the rectangle."""
-    if kind in "-+":
-        for i in range(1, int(height / spacing) + 1):
-            level = y + i * spacing - spacing / 2
-            yield ((x, level), (x + width, level))
-    if kind in "|+":
-        for i in range(1, int(width / spacing) + 1):
-            place = x + i * spacing - spacing / 2
-            yield ((place, y), (place, y + height))
-    if kind in "/\\x":
-        step = spacing * 1.4
-        for i in range(1, int((width + height) / step) + 1):
-            reach = i * step
-            x0, y0 = max(0.0, reach - height), min(reach, height)
-            x1, y1 = min(reach, width), max(0.0, reach - width)
-            if kind in "/x":
-                yield ((x + x0, y + y0), (x + x1, y + y1))
-            if kind in "\\x":
-                yield ((x + x0, y + height - y0), (x + x1, y + height - y1))
-    if kind == ".":
-        for row in range(int(height / spacing)):
-            for column in range(int(width / spacing)):
-                cx = x + spacing * (column + 0.5)
-                cy = y + spacing * (row + 0.5)
-                yield ((cx - 0.8, cy), (cx + 0.8, cy))
-
-
-def _written(item):
-    """The element of an item; `key` names what it stands for in every picture."""
-    markup, key = _WRITERS[type(item)](item), getattr(item, "key", None)
-    return markup.replace(" ", f' data-key="{escape(key)}" ', 1) if key else markup
+def _element(start, tip):
+    if tip:
+        return f"<{start}><title>{escape(tip)}</title></{start.split()[0]}>"
+    return f"<{start}/>"
 
 
 def _paint(item):
@@ -284,72 +287,28 @@ def _paint(item):
     return out
 
 
-def _close(tag, attributes, tip):
-    if tip:
-        return f"<{tag} {attributes}><title>{escape(tip)}</title></{tag}>"
-    return f"<{tag} {attributes}/>"
+def _dash(item):
+    return f' stroke-dasharray="{item.dash}"' if item.dash else ""
 
 
-def _write_rect(r):
-    out = (
-        f'x="{_n(r.x)}" y="{_n(r.y)}" width="{_n(r.width)}" '
-        f'height="{_n(r.height)}" {_paint(r)}'
-    )
-    if r.radius:
-        out += f' rx="{_n(r.radius)}"'
-    if r.dash:
-        out += f' stroke-dasharray="{r.dash}"'
-    return _close("rect", out, r.tip)
-
-
-def _write_text(t):
-    out = f'x="{_n(t.x)}" y="{_n(t.y)}" font-size="{_n(t.size)}" fill="{color(t.fill)}"'
-    if t.anchor != "start":
-        out += f' text-anchor="{t.anchor}"'
-    if t.bold:
-        out += ' font-weight="600"'
-    if t.rotate:
-        out += f' transform="rotate({_n(t.rotate)} {_n(t.x)} {_n(t.y)})"'
-    return f"<text {out}>{escape(t.text)}</text>"
-
-
-def _write_line(line):
-    points = [f"{_n(x)} {_n(y)}" for x, y in line.points]
-    way = " C ".join((points[0], ", ".join(points[1:]))) if line.curve else ""
-    out = (
-        f'd="M {way or " L ".join(points)}" fill="none" '
-        f'stroke="{color(line.stroke)}" stroke-width="{_n(line.width)}"'
-    )
-    if line.dash:
-        out += f' stroke-dasharray="{line.dash}"'
-    if line.opacity != 1:
-        out += f' opacity="{line.opacity}"'
-    return f"<path {out}/>"
-
-
-def _write_strokes(s):
-    way = "".join(
-        f"M{_n(x0)} {_n(y0)}L{_n(x1)} {_n(y1)}" for (x0, y0), (x1, y1) in s.lines
-    )
-    return f'<path d="{way}" stroke="{color(s.stroke)}" opacity="{s.opacity}"/>'
-
-
-def _write_polygon(p):
-    points = " ".join(f"{_n(x)},{_n(y)}" for x, y in p.points)
-    return f'<polygon points="{points}" {_paint(p)}/>'
-
-
-def _write_circle(c):
-    out = f'cx="{_n(c.x)}" cy="{_n(c.y)}" r="{_n(c.radius)}" {_paint(c)}'
-    return _close("circle", out, c.tip)
-
-
-_WRITERS = {
-    Rect: _write_rect,
-    Text: _write_text,
-    Line: _write_line,
-    Strokes: _write_strokes,
-    Polygon: _write_polygon,
-    Circle: _write_circle,
-    Raw: lambda item: item.markup,
-}
+def _hatch_lines(kind, x, y, width, height, spacing=7):
+    """The lines of a hatch character, clipped to the rectangle."""
+    across = [x + spacing * (i + 0.5) for i in range(int(width / spacing))]
+    down = [y + spacing * (i + 0.5) for i in range(int(height / spacing))]
+    if kind in "-+":
+        yield from (((x, level), (x + width, level)) for level in down)
+    if kind in "|+":
+        yield from (((place, y), (place, y + height)) for place in across)
+    if kind in "/\\x":
+        step = spacing * 1.4
+        for i in range(1, int((width + height) / step) + 1):
+            reach = i * step
+            x0, y0 = max(0.0, reach - height), min(reach, height)
+            x1, y1 = min(reach, width), max(0.0, reach - width)
+            if kind in "/x":
+                yield ((x + x0, y + y0), (x + x1, y + y1))
+            if kind in "\\x":
+                yield ((x + x0, y + height - y0), (x + x1, y + height - y1))
+    if kind == ".":
+        for cy in down:
+            yield from (((cx - 0.8, cy), (cx + 0.8, cy)) for cx in across)

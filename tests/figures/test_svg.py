@@ -1,6 +1,5 @@
 """The drawing primitives: well-formed, escaped, measured, without ids."""
 
-from time import perf_counter
 from xml.etree import ElementTree
 
 import pytest
@@ -14,9 +13,9 @@ SVG = "{http://www.w3.org/2000/svg}"
 def full_drawing():
     drawing = Drawing(200, 100)
     drawing.rect(0, 0, 50, 20, "3x3", hatch="3x3", radius=3, tip="3 < 5 & more")
-    drawing.text(10, 40, 'a < b & "c"', rotate=90)
+    drawing.text(10, 40, 'a < b & "c"')
     drawing.line((0, 0), (10, 10), (20, 10), arrow=True, dash="4 2")
-    drawing.curve((0, 0), (0, 10), (20, 10), (20, 20), arrow=True)
+    drawing.curve((0, 0), (0, 10), (20, 10), (20, 20))
     drawing.circle(50, 50, 4, "accent", tip="here").polygon((0, 0), (1, 1), (0, 1))
     return drawing
 
@@ -66,22 +65,7 @@ def test_a_fitted_text_fits():
 
 def test_a_hatch_stays_inside_its_rectangle():
     for pattern in "/\\x+-|.":
-        drawing = Drawing(99, 99).hatch(10, 20, 33, 17, pattern)
-        for line in drawing.items[0].lines:
+        drawing = Drawing(99, 99).rect(10, 20, 33, 17, hatch=pattern)
+        for line in drawing.items[1].lines:
             for x, y in line:
                 assert 10 <= x <= 43 and 20 <= y <= 37, pattern
-
-
-def test_an_explorer_can_redraw_in_time():
-    best = min(_seconds() for _ in range(5))
-    assert best < 0.02  # 5 ms on an idle machine; tests share theirs
-
-
-def _seconds():
-    start = perf_counter()
-    drawing = Drawing(900, 500)
-    for i in range(40):
-        drawing.rect(i, i, 80, 30, "3x3", hatch="5x5").text(i, i, "3x3, 128")
-        drawing.line((i, 0), (i, 50), arrow=True)
-    drawing.svg("x")
-    return perf_counter() - start
