@@ -6,11 +6,10 @@ from inception_edu.figures.figure import Figure
 from inception_edu.figures.graph import views
 from inception_edu.figures.layout import WIDEST, Layout
 from inception_edu.figures.svg import Drawing, text_width
-from inception_edu.figures.theme import PALETTE, SIZE, on_color
+from inception_edu.figures.theme import LABEL, NOTE, PALETTE, TITLE, on_color
 from inception_edu.text import printable
 
 HEADER, NARROW_HEADER, BAR, PAD = 44, 30, 22, 20
-LABEL, NOTE = SIZE["label"], SIZE["note"]
 
 
 class Diagram(Figure):
@@ -123,7 +122,7 @@ def _heading(nodes, title, totals):
     if nodes[-1].kind == "error":
         legend, fill = one_line(f"Stops here: {nodes[-1].step}", NOTE), "bad"
     return [
-        (34, title, SIZE["title"], True, "ink"),
+        (34, title, TITLE, True, "ink"),
         (58, totals, NOTE, False, "muted"),
         (-14, legend, NOTE, False, fill),
     ]
@@ -145,7 +144,7 @@ def _draw_box(drawing, box, name, header, scale):
     node, left, width = box.node, box.left, box.width
     plain = node.kernel == "none"
     fill, edge = ("panel", "line") if plain else (node.kernel, node.kernel)
-    style = {"anchor": "middle", "fill": "ink" if plain else on_color(fill)}
+    style = {"anchor": "middle", "fill": on_color(node.kernel)}
     if node.kind == "error":
         fill = edge = "bad"
         style["fill"] = "paper"

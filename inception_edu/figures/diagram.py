@@ -6,7 +6,7 @@ is its output, as wide as it has channels; the shape stands on the wire.
 
 from inception_edu.figures.boxes import Diagram, draw, one_line
 from inception_edu.figures.graph import nodes_of, shape_text
-from inception_edu.figures.theme import SIZE
+from inception_edu.figures.theme import TITLE
 
 __all__ = ["Diagram", "diagram"]
 
@@ -22,7 +22,7 @@ def diagram(model_or_trace, input_shape=None, *, title=None):
     """
     trace, error = _traced(model_or_trace, input_shape)
     nodes = nodes_of(trace, error)
-    title = one_line(title or trace.name, SIZE["title"], bold=True)
+    title = one_line(title or trace.name, TITLE, bold=True)
     return draw(nodes, title, _totals(trace, nodes))
 
 

@@ -13,11 +13,10 @@ from zlib import crc32
 
 from inception_edu.figures.png import data_uri, gray_png, rgb_png, shade_png
 from inception_edu.figures.svg import Drawing
-from inception_edu.figures.theme import kernel_name
+from inception_edu.figures.theme import LABEL, NOTE, kernel_name
 from inception_edu.text import dims, percent
 
 WIDTH = 560
-LABEL, NOTE = 16, 14
 SIDE = 152  # of the picture, and the width of the prediction below it
 LEFT = 176  # where the maps begin
 EXACT = 64  # pixels; a larger picture is stored as a JPEG

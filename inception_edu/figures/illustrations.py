@@ -5,9 +5,8 @@ import re
 from inception_edu.figures.figure import Figure
 from inception_edu.figures.notebook import data_uri, picture_html
 from inception_edu.figures.svg import Drawing, Strokes
-from inception_edu.figures.theme import on_color
+from inception_edu.figures.theme import LABEL, NOTE, on_color
 
-LABEL, NOTE = 16, 14
 SECONDS = 0.25  # that a window rests on a pixel
 REST = 5.0  # seconds before the next round
 STILL = ".ie-row{transform:scaleX(0)}"  # nothing hides what the windows have read

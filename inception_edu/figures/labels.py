@@ -4,8 +4,8 @@ from functools import lru_cache
 from math import ceil
 
 from inception_edu.figures.svg import text_width
+from inception_edu.figures.theme import NOTE
 
-SIZE = 14  # of a label's letters
 HIGH = 17  # of its box
 
 
@@ -44,7 +44,7 @@ def place_labels(spots, box, lines=()):
     drawn = [piece for start, end in lines for piece in _along(start, end)]
     labels, placed = [], {}
     for name, x, y in sorted(spots, key=lambda spot: (-_crowd(spot, spots), spot)):
-        wide = round(text_width(name, SIZE, bold=True), 1)
+        wide = round(text_width(name, NOTE, bold=True), 1)
         for boxes in (_around(x, y, wide), _anywhere(box, wide)):
             free = [b for b in boxes if _is_in(b, box) and not _hits(b, marks + labels)]
             if free:

@@ -4,10 +4,10 @@ from math import prod
 
 from inception_edu.figures.graph import shape_text
 from inception_edu.figures.svg import Drawing, text_width
-from inception_edu.figures.theme import on_color
+from inception_edu.figures.theme import LABEL, NOTE, on_color
 from inception_edu.text import dims
 
-LABEL, NOTE, LINE = 16, 14, 24
+LINE = 24
 FACE = 120  # pixels of the side of the larger map
 
 
@@ -175,8 +175,7 @@ def _draw_step(sheet, node):
         sheet.line((10 + text_width(words, NOTE) + 8, y), (200, 100), width=1.5)
     color = node.kernel if node.kernel != "none" else "panel"
     sheet.rect(200, 78, 140, 44, color, stroke="line", radius=4)
-    ink = on_color(color) if color != "panel" else "ink"
-    style = {"anchor": "middle", "fill": ink, "bold": True}
+    style = {"anchor": "middle", "fill": on_color(color), "bold": True}
     sheet.fitted_text(270, 106, node.label, 130, LABEL, **style)
     sheet.line((340, 100), (392, 100), arrow=True, width=1.5)
     sheet.text(400, 105, shape_text(node.op.out_shape, node.axis), NOTE)

@@ -31,10 +31,10 @@ from math import ceil, floor, log10
 
 from inception_edu.figures.labels import place_labels, spread  # noqa: F401
 from inception_edu.figures.svg import text_width
+from inception_edu.figures.theme import LABEL, NOTE  # noqa: F401
 from inception_edu.text import number, short, tick, times  # noqa: F401
 
 SHEET = 560
-LABEL, NOTE = 16, 14
 ROW, BAR = 24, 18  # pixels from one bar to the next, and of a bar
 
 

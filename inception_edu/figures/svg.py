@@ -180,8 +180,7 @@ class Drawing:
         kind = HATCH.get(hatch, hatch)
         lines = tuple(_hatch_lines(kind, x, y, width, height)) if kind else ()
         if lines:
-            ink = on_color(fill) if fill != "none" else "ink"
-            self.items.append(Strokes(lines, ink, 0.45))
+            self.items.append(Strokes(lines, on_color(fill), 0.45))
         return self
 
     def text(self, x, y, text, size=16, **style):

@@ -6,6 +6,8 @@ and green blindness too; and none is alone in telling: the size is written
 beside it, and charts add a hatch.
 """
 
+import re
+
 PALETTE = {
     "1x1": "#0068cb",
     "3x3": "#e66c00",
@@ -57,9 +59,7 @@ DARK = {
 ROLES = LIGHT
 
 FONT = "system-ui,'Segoe UI','Helvetica Neue',Arial,'DejaVu Sans',sans-serif"
-SIZE = {"title": 22, "label": 16, "note": 14}  # pixels at a width of 900 to 1100
-
-_CONVOLUTIONS = ("conv", "conv1d", "conv2d", "conv3d", "conv_transpose")
+TITLE, LABEL, NOTE = 22, 16, 14  # pixels at a width of 900 to 1100
 
 
 def css_variables(dark=False):
@@ -69,69 +69,29 @@ def css_variables(dark=False):
 
 
 def kernel_name(what):
-    """The palette's name for an operation, a `(height, width)` or a kind.
+    """The palette's name for an operation, or for words such as "1x7", "max_pool".
 
     A square kernel has its own size ("5x5"; 7x7 and larger share "7x7", even
-    ones go to "other"), a flat one is "1xn", a standing one "nx1". A string is
-    a palette name, a size such as "1x7" or a kind such as "max_pool".
+    ones go to "other"), a flat one is "1xn", a standing one "nx1".
     """
-    if isinstance(what, str):
-        if what in PALETTE:
-            return what
-        height, _, width = what.partition("x")
-        if height.isdigit() and width.isdigit():
-            return kernel_name((int(height), int(width)))
-        if "pool" in what:
-            return "pool"
-        return "linear" if what in ("linear", "matmul") else "other"
-    if isinstance(what, int):
-        return kernel_name((what, what))
-    if hasattr(what, "kind"):
-        is_conv = what.kind in _CONVOLUTIONS and what.kernel
-        return kernel_name(tuple(what.kernel) if is_conv else what.kind)
-    sizes = tuple(what)
+    kind, sizes = getattr(what, "kind", what), ()
+    if kind is what:
+        is_size = re.fullmatch(r"\d+x\d+", what)
+        sizes = tuple(map(int, what.split("x"))) if is_size else ()
+    elif what.kernel and kind.startswith("conv"):
+        sizes = tuple(what.kernel)
     if len(sizes) == 1:  # a kernel over a sequence lies flat
         sizes = (1, *sizes)
-    elif len(set(sizes)) == 1:  # a square, a cube
-        sizes = sizes[:2]
-    if len(sizes) != 2:
-        return "other"
-    height, width = sizes
-    if height == width:
-        name = f"{height}x{width}" if height < 7 else "7x7"
-        return name if name in PALETTE else "other"
-    if height == 1 or width == 1:
-        return "1xn" if height == 1 else "nx1"
-    return "other"
-
-
-def luminance(value):
-    """Relative luminance of `#rrggbb`, 0 to 1 (WCAG 2.1)."""
-    total = 0.0
-    for start, weight in ((1, 0.2126), (3, 0.7152), (5, 0.0722)):
-        part = int(value[start : start + 2], 16) / 255
-        part = part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
-        total += weight * part
-    return total
-
-
-def contrast(first, second):
-    """Contrast ratio of two colors, 1 to 21 (WCAG 2.1)."""
-    low, high = sorted((luminance(first), luminance(second)))
-    return (high + 0.05) / (low + 0.05)
-
-
-_ON = {
-    value: max("#ffffff", "#111111", key=lambda ink: contrast(ink, value))
-    for value in PALETTE.values()
-}
+    name = "linear" if kind == "matmul" else "pool" if "pool" in kind else kind
+    if len(set(sizes)) == 1:  # a square, a cube
+        name = f"{sizes[0]}x{sizes[0]}" if sizes[0] < 7 else "7x7"
+    elif len(sizes) == 2 and 1 in sizes:
+        name = "1xn" if sizes[0] == 1 else "nx1"
+    return name if name in PALETTE else "other"
 
 
 def on_color(fill):
-    """White or near-black, whichever reads better on `fill`; "ink" on a role."""
-    fill = PALETTE.get(fill, fill)
-    if fill in _ON:
-        return _ON[fill]
-    if fill.startswith("#") and len(fill) == 7:
-        return max("#ffffff", "#111111", key=lambda ink: contrast(ink, fill))
+    """White or near-black, whichever reads better on a kernel; "ink" on the rest."""
+    if fill in PALETTE:
+        return "#111111" if fill in ("3x3", "5x5", "7x7") else "#ffffff"
     return "ink"

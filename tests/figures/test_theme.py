@@ -31,21 +31,11 @@ def ratio(first, second):
     return max(levels) / min(levels)
 
 
-def test_contrast_agrees_with_the_published_ends():
-    assert theme.contrast("#000000", "#ffffff") == pytest.approx(21)
-    assert theme.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
-
-
-@pytest.mark.parametrize("paper", PAPERS)
 @pytest.mark.parametrize("kernel", theme.PALETTE)
-def test_every_kernel_stands_out_from_every_paper(kernel, paper):
-    assert ratio(theme.PALETTE[kernel], paper) >= 3
-
-
-@pytest.mark.parametrize("kernel", theme.PALETTE)
-def test_text_on_every_kernel_can_be_read(kernel):
+def test_every_kernel_stands_out_and_text_on_it_can_be_read(kernel):
     color = theme.PALETTE[kernel]
-    assert ratio(theme.on_color(color), color) >= 4.5
+    assert all(ratio(color, paper) >= 3 for paper in PAPERS)
+    assert ratio(theme.on_color(kernel), color) >= 4.5
 
 
 @pytest.mark.parametrize("roles", [theme.LIGHT, theme.DARK], ids=["light", "dark"])
@@ -95,13 +85,12 @@ def test_color_is_not_alone_in_telling_sizes_apart():
 @pytest.mark.parametrize(
     ("what", "name"),
     [
-        ((1, 1), "1x1"), ((3, 3), "3x3"), ((5, 5), "5x5"), ((7, 7), "7x7"),
-        ((1, 7), "1xn"), ((1, 3), "1xn"), ((7, 1), "nx1"), ((11, 11), "7x7"),
-        ((2, 2), "other"), ((4, 4), "other"), (3, "3x3"), ("3x3", "3x3"),
-        ("1x7", "1xn"),
-        ("max_pool", "pool"), ("avg_pool", "pool"), ("linear", "linear"),
-        ("batch_norm", "other"),
+        ("3x3", "3x3"), ("7x7", "7x7"), ("11x11", "7x7"), ("4x4", "other"),
+        ("1x7", "1xn"), ("7x1", "nx1"), ("max_pool", "pool"), ("linear", "linear"),
+        ("0", "other"), ("batch_norm", "other"),
         (SimpleNamespace(kind="conv", kernel=(3, 1)), "nx1"),
+        (SimpleNamespace(kind="conv", kernel=(3,)), "1xn"),
+        (SimpleNamespace(kind="conv_transpose", kernel=(3, 3, 3)), "3x3"),
         (SimpleNamespace(kind="max_pool", kernel=(3, 3)), "pool"),
         (SimpleNamespace(kind="cat", kernel=None), "other"),
     ],
