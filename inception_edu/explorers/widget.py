@@ -8,7 +8,7 @@ from traitlets import Dict, List, Unicode, observe
 
 from inception_edu.explorers.panel import Panel
 from inception_edu.figures.notebook import picture_html
-from inception_edu.figures.theme import css_variables
+from inception_edu.figures.theme import themed
 
 _HERE = Path(__file__).parent
 
@@ -22,12 +22,9 @@ class Explorer(Panel, anywidget.AnyWidget):
     """
 
     _esm = Unicode((_HERE / "frame.js").read_text(encoding="utf-8")).tag(sync=True)
-    _css = Unicode(
-        (_HERE / "frame.css")
-        .read_text(encoding="utf-8")
-        .replace("/*light*/", css_variables())
-        .replace("/*dark*/", css_variables(dark=True))
-    ).tag(sync=True)
+    _css = Unicode(themed((_HERE / "frame.css").read_text(encoding="utf-8"))).tag(
+        sync=True
+    )
     _face = Dict().tag(sync=True)  # what to build; never changes
     _asked = List([0, []]).tag(sync=True, echo_update=False)  # serial, moves
     _shown = List().tag(sync=True)  # back: serial and answer

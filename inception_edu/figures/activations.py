@@ -41,7 +41,7 @@ class BranchRecorder(TorchFunctionMode):
     def __init__(self, model):
         super().__init__()
         self.names = {module: name for name, module in model.named_modules()}
-        self.stages = stages_of(model)  # of which the whole output is kept too
+        self.stages = stages_of(model)  # whose output is kept where nothing is joined
         self.inside = []  # paths of the modules that are running, outermost first
         self.found = {}
 
@@ -121,14 +121,8 @@ def record(model, x):
     The model is left as it was. Raises ValueError where the model does not take the
     picture, has no layer with a grid, or answers anything but finite class scores.
     """
-    if tuple(x.shape[:1]) != (1,) or x.ndim != 4 or not torch.isfinite(x).all():
-        raise ValueError(
-            f"input of shape {tuple(x.shape)}: expected one picture, (1, 3, height, "
-            "width), of finite numbers"
-        )
-    weight = next((p for p in model.parameters() if p.is_floating_point()), None)
-    if weight is not None:
-        x = x.to(weight.device, weight.dtype)
+    weight = next((p for p in model.parameters() if p.is_floating_point()), x)
+    x = x.to(weight.device, weight.dtype)
     recorder, hooks = BranchRecorder(model), []
     training = [module for module in model.modules() if module.training]
     try:
@@ -148,14 +142,6 @@ def record(model, x):
             hook.remove()
         for module in training:
             module.training = True
-    scores, layers = class_scores(answer), recorder.layers()
-    if not layers:
-        raise ValueError("the model has no layer with a grid of more than one pixel")
-    return Recording(layers, scores.tolist())
-
-
-def class_scores(answer):
-    """The first tensor in a model's answer, `(classes,)`; ValueError if it is none."""
     while isinstance(answer, Mapping | Sequence) and not isinstance(answer, str):
         values = answer.values() if isinstance(answer, Mapping) else answer
         answer = next(iter(values), None)
@@ -165,4 +151,7 @@ def class_scores(answer):
         raise ValueError(
             f"the model's output {what} is no list of finite class scores, (1, classes)"
         )
-    return answer[0].float()
+    layers = recorder.layers()
+    if not layers:
+        raise ValueError("the model has no layer with a grid of more than one pixel")
+    return Recording(layers, answer[0].tolist())

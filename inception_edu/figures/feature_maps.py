@@ -125,32 +125,37 @@ def place_photo(sheet, photo, x, y, side, tip, pick=""):
     """The picture as a square; `tip` is its alt text, shown under the pointer too."""
     sheet.raw(
         f'<use href="#{photo.name}" transform="translate({x:g} {y:g}) '
-        f'scale({side:g})"{_pick(pick)} role="img" aria-label="{escape(tip)}">'
-        f"<title>{escape(tip)}</title></use>"
+        f'scale({side:g})"{_pick(pick)}{_alt(tip)}</use>'
     )
     sheet.rect(x, y, side, side, stroke="line")
 
 
 def place_map(sheet, x, y, side, rows, most, tip, pick=""):
     """A map as a square, white where it is `most`, its maximum unless given."""
-    uri = data_uri(gray_png(scaled(rows, most)))
-    sheet.raw(
-        f'<image x="{x:g}" y="{y:g}" width="{side:g}" height="{side:g}" '
-        f'preserveAspectRatio="none" href="{uri}" style="image-rendering:pixelated"'
-        f'{_pick(pick)} role="img" aria-label="{escape(tip)}">'
-        f"<title>{escape(tip)}</title></image>"
-    )
+    style = f' style="image-rendering:pixelated"{_pick(pick)}{_alt(tip)}</image>'
+    sheet.raw(_image(x, y, side, gray_png(scaled(rows, most))) + style)
     sheet.rect(x, y, side, side, stroke="line")
 
 
 def place_lit(sheet, photo, x, y, side, where, tip, pick=""):
     """The picture, dark except where a branch answers."""
     place_photo(sheet, photo, x, y, side, tip)
-    uri = data_uri(shade_png(scaled(where)))
-    sheet.raw(
+    sheet.raw(f"{_image(x, y, side, shade_png(scaled(where)))}{_pick(pick)}/>")
+
+
+def _image(x, y, side, png):
+    return (
         f'<image x="{x:g}" y="{y:g}" width="{side:g}" height="{side:g}" '
-        f'preserveAspectRatio="none" href="{uri}"{_pick(pick)}/>'
+        f'preserveAspectRatio="none" href="{data_uri(png)}"'
     )
+
+
+def _alt(tip):
+    return f' role="img" aria-label="{escape(tip)}"><title>{escape(tip)}</title>'
+
+
+def _pick(pick):
+    return f' data-pick="{escape(pick)}"' if pick else ""
 
 
 def scaled(rows, most=None):
@@ -160,10 +165,6 @@ def scaled(rows, most=None):
     return [
         [value / most for value in row] if most > 0 else [0] * len(row) for row in rows
     ]
-
-
-def _pick(pick):
-    return f' data-pick="{escape(pick)}"' if pick else ""
 
 
 # ---- the prediction ----------------------------------------------------------

@@ -62,10 +62,12 @@ FONT = "system-ui,'Segoe UI','Helvetica Neue',Arial,'DejaVu Sans',sans-serif"
 TITLE, LABEL, NOTE = 22, 16, 14  # pixels at a width of 900 to 1100
 
 
-def css_variables(dark=False):
-    """The declarations `--ie-ink:#1b1b1b;...` that a page or widget sets."""
-    roles = DARK if dark else LIGHT
-    return "".join(f"--ie-{name}:{value};" for name, value in roles.items())
+def themed(css):
+    """CSS with `--ie-ink:#1b1b1b;...` in the place of `/*light*/` and `/*dark*/`."""
+    for mark, roles in (("/*light*/", LIGHT), ("/*dark*/", DARK)):
+        variables = "".join(f"--ie-{name}:{value};" for name, value in roles.items())
+        css = css.replace(mark, variables)
+    return css
 
 
 def kernel_name(what):

@@ -16,7 +16,7 @@ from inception_edu.figures.boxes import draw
 from inception_edu.figures.graph import Node, common_path
 from inception_edu.figures.operation import operation
 from inception_edu.figures.svg import escape
-from inception_edu.figures.theme import css_variables
+from inception_edu.figures.theme import themed
 from inception_edu.text import printable
 
 MOST = 400  # levels of one diagram; what lies deeper stays closed
@@ -41,9 +41,7 @@ def walkable(diagram, still):
 def script():
     """The script that opens diagrams; it stands in every output."""
     here = Path(__file__).parent
-    css = (here / "diagram.css").read_text(encoding="utf-8")
-    css = css.replace("/*light*/", css_variables())
-    css = css.replace("/*dark*/", css_variables(dark=True))
+    css = themed((here / "diagram.css").read_text(encoding="utf-8"))
     script = (here / "diagram.js").read_text(encoding="utf-8")
     return script.replace("`/*css*/`", json.dumps(css))
 

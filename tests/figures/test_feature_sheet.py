@@ -1,7 +1,6 @@
 """The drawing of feature maps: what is embedded is what was recorded."""
 
 import base64
-import re
 from io import BytesIO
 from itertools import pairwise
 from xml.etree import ElementTree
@@ -66,7 +65,7 @@ def images(svg):
     return found
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (5, 5), (7, 3), (32, 32)])
+@pytest.mark.parametrize("shape", [(1, 1), (7, 3)])
 def test_a_map_keeps_its_16_greys(shape):
     values = RANDOM.rand(*shape)
     image = opened(gray_png(values.tolist()))
@@ -109,8 +108,7 @@ def test_every_layer_shows_where_each_branch_answers_and_its_share():
     assert "of the response of a" in words and "of the response of b" in words
 
 
-@pytest.mark.parametrize("by", ["mean", "peak"])
-@pytest.mark.parametrize("count", [1, 6, 12])
+@pytest.mark.parametrize(("by", "count"), [("mean", 1), ("peak", 12)])
 def test_the_strongest_channels_are_shown_in_their_order(by, count):
     data = recording()
     svg = feature_sheet(PHOTO, data, "mixed", count=count, by=by).svg("x")
@@ -145,15 +143,15 @@ def test_each_channel_has_its_own_scale_or_all_share_one():
     assert len(bright) == 1 and bright[0].startswith(f"1x1 channel {strongest}:")
 
 
-@pytest.mark.parametrize("branch_name", [EVERY, "3x3", "pool"])
-@pytest.mark.parametrize("count", [1, 4, 5, 12])
+@pytest.mark.parametrize("branch_name", [EVERY, "pool"])
+@pytest.mark.parametrize("count", [1, 12])
 def test_nothing_leaves_the_sheet_and_no_texts_meet(branch_name, count):
     names = [f"a class with a long name, number {i}, and more" for i in range(10)]
-    remarks = ["a first remark " * 9, "a second"]
-    sheet = feature_sheet(
-        PHOTO, recording(), "mixed", branch_name, count=count, names=names,
-        remarks=remarks,
-    )  # fmt: skip
+    options = {"names": names, "remarks": ["a first remark " * 9, "a second"]}
+    data = recording()
+    for branch in data.layers["mixed"].branches.values():  # faint: long numbers
+        branch.mean[:] = [value * 1e-9 for value in branch.mean]
+    sheet = feature_sheet(PHOTO, data, "mixed", branch_name, count=count, **options)
     root = ElementTree.fromstring(sheet.svg("x"))
     for element in root.iter(f"{SVG}image"):
         if element.get("x") is None:  # the picture, defined once
@@ -176,21 +174,6 @@ def test_nothing_leaves_the_sheet_and_no_texts_meet(branch_name, count):
             assert end <= start + 1, (first, second)
 
 
-def test_the_numbers_of_faint_channels_stay_on_the_sheet():
-    data = recording()
-    part = data.layers["mixed"].branches["3x3"]
-    faint = part._replace(
-        mean=[value * -1e-9 for value in part.mean],
-        peak=[value * -1e-9 for value in part.peak],
-    )
-    data.layers["mixed"].branches["3x3"] = faint
-    sheet = feature_sheet(PHOTO, data, "mixed", "3x3", count=12)
-    labels = [item for item in sheet.items if getattr(item, "text", "")[:1] == "#"]
-    assert len(labels) == 12
-    for label in labels:
-        assert label.x + text_width(label.text, label.size) <= sheet.width
-
-
 def test_one_branch_is_shown_alone_with_its_numbers():
     data = recording()
     svg = feature_sheet(PHOTO, data, "mixed", "3x3", by="peak").svg("x")
@@ -202,8 +185,8 @@ def test_one_branch_is_shown_alone_with_its_numbers():
 
 def test_a_layer_of_one_output_is_shown_large():
     data = recording(names=("output",))
-    assert "#" in re.sub(r"href=\S+|fill=\S+|stroke=\S+", "",
-                         feature_sheet(PHOTO, data, "mixed").svg("x"))  # fmt: skip
+    channel = data.layers["mixed"].branches["output"].strongest(1)[0]
+    assert f">#{channel}: " in feature_sheet(PHOTO, data, "mixed").svg("x")
 
 
 def test_the_sheet_is_small_enough_to_be_stored_by_the_dozen():
