@@ -43,57 +43,49 @@ class Card:
     def __str__(self):
         """The text twin, in lines of at most 78 characters."""
         mark, _, _ = KINDS[self.kind]
+        pairs = "; ".join(f"{label}: {value}" for label, value in self.compare)
         lines = []
         if self.printed:
             lines += ["    your code printed:"]
             lines += [f"    | {line}"[:WIDTH] for line in self.printed.splitlines()]
-        lines += folded(f"{mark} {self.verdict}", "    ")
-        for detail in self.details:
-            lines += folded(f"    {detail}", "      ")
-        for option in self.options:
-            lines += folded(f"    {option}", "       ")
-        pairs = [f"{label}: {value}" for label, value in self.compare]
-        if pairs:
-            lines += folded("    " + "; ".join(pairs), "      ")
-        if self.hint:
-            lines += folded(f"    -> {self.hint}", "       ")
+        for line, later in (
+            (f"{mark} {self.verdict}", 4),
+            *((f"    {detail}", 6) for detail in self.details),
+            *((f"    {option}", 7) for option in self.options),
+            (f"    {pairs}" if pairs else "", 6),
+            (f"    -> {self.hint}" if self.hint else "", 7),
+        ):
+            style = {"subsequent_indent": " " * later, "break_on_hyphens": False}
+            lines += textwrap.wrap(line, WIDTH, **style)
         # A lone surrogate cannot be printed; it becomes a question mark.
         return "\n".join(lines).encode(errors="replace").decode()
 
     def _repr_html_(self):
         _, icon, color = KINDS[self.kind]
-        body = []
+        body = ""
         if self.printed:
-            body.append(f"<pre style='margin:0 0 .4em'>{text(self.printed)}</pre>")
-        body.append(
-            f"<b><span aria-hidden='true'>{icon}</span> {text(self.verdict)}</b>"
-        )
-        body += [f"<div>{text(detail)}</div>" for detail in self.details]
+            body += f"<pre style='margin:0 0 .4em'>{text(self.printed)}</pre>"
+        body += f"<b><span aria-hidden='true'>{icon}</span> {text(self.verdict)}</b>"
+        body += "".join(f"<div>{text(detail)}</div>" for detail in self.details)
         if self.options:
             items = "".join(f"<li>{text(option)}</li>" for option in self.options)
-            body.append(
-                "<ul style='margin:.3em 0;padding-left:1em;list-style:none'>"
-                f"{items}</ul>"
-            )
+            style = "margin:.3em 0;padding-left:1em;list-style:none"
+            body += f"<ul style='{style}'>{items}</ul>"
         if self.compare:
             cells = "".join(
                 f"<div><small>{text(label)}</small><br><b>{text(value)}</b></div>"
                 for label, value in self.compare
             )
-            body.append(
-                "<div style='display:flex;flex-wrap:wrap;gap:.2em 2em;margin:.3em 0'>"
-                f"{cells}</div>"
-            )
+            style = "display:flex;flex-wrap:wrap;gap:.2em 2em;margin:.3em 0"
+            body += f"<div style='{style}'>{cells}</div>"
         if self.hint:
             label = "" if self.kind == "ask" else "<b>Hint.</b> "
-            body.append(
-                "<div style='margin-top:.4em;padding-top:.3em;border-top:1px dashed "
-                f"{color}'>{label}{text(self.hint)}</div>"
-            )
+            style = f"margin-top:.4em;padding-top:.3em;border-top:1px dashed {color}"
+            body += f"<div style='{style}'>{label}{text(self.hint)}</div>"
         return (
             f"<div class='ie-card ie-card-{self.kind}' style='border-left:5px solid "
             f"{color};background:{color}1f;padding:.5em .9em;margin:.4em 0;"
-            f"max-width:46em;line-height:1.45'>{''.join(body)}</div>"
+            f"max-width:46em;line-height:1.45'>{body}</div>"
         )
 
     def _repr_mimebundle_(self, include=None, exclude=None):
@@ -121,8 +113,3 @@ def text(words):
         f"<code>{part}</code>" if place % 2 else part
         for place, part in enumerate(parts)
     )
-
-
-def folded(line, later):
-    """The line in pieces of at most `WIDTH` characters; `later` indents the rest."""
-    return textwrap.wrap(line, WIDTH, subsequent_indent=later, break_on_hyphens=False)

@@ -6,6 +6,7 @@ from inception_edu.figures.figure import Figure
 from inception_edu.figures.notebook import data_uri, picture_html
 from inception_edu.figures.svg import Drawing, Strokes
 from inception_edu.figures.theme import LABEL, NOTE, on_color
+from inception_edu.text import percent
 
 SECONDS = 0.25  # that a window rests on a pixel
 REST = 5.0  # seconds before the next round
@@ -41,12 +42,12 @@ class Animation(Figure):
 # ---- the sliding window ------------------------------------------------------
 
 SIDE, PAD = 7, 2  # pixels of the drawn grid, and of the padding that a 5x5 needs
-# name: (kernel, color, output channels) of GoogLeNet's module 3a, the naive version
+# name: (color, output channels) of GoogLeNet's module 3a, the naive version
 WINDOWS = {
-    "1x1": (1, "1x1", 64),
-    "3x3": (3, "3x3", 128),
-    "5x5": (5, "5x5", 32),
-    "max pool 3x3": (3, "pool", 192),
+    "1x1": ("1x1", 64),
+    "3x3": ("3x3", 128),
+    "5x5": ("5x5", 32),
+    "max pool 3x3": ("pool", 192),
 }
 
 
@@ -56,24 +57,22 @@ def sliding_window():
     The naive Inception module 3a of GoogLeNet (Szegedy et al., arXiv 1409.4842,
     figure 2a): same place, same stride, hence equal grids that stack by channel.
     """
-    total = sum(channels for *_, channels in WINDOWS.values())
+    total = sum(channels for _, channels in WINDOWS.values())
     sheet = Drawing(980, 470)
     sheet.rect(0, 0, sheet.width, sheet.height, "paper")
     sheet.raw(f"<style>{_sliding_css()}</style>")
     _draw_input(sheet, 20, 64, 26)
     for i, (name, window) in enumerate(WINDOWS.items()):
-        _draw_branch(sheet, 440, 40 + 108 * i, 12, i, name, window)
+        _draw_branch(sheet, 440, 40 + 108 * i, 12, name, *window)
     _draw_concat(sheet, 736, 112, total)
-    sums = " + ".join(str(channels) for *_, channels in WINDOWS.values())
-    text = "\n".join(
-        [
-            "Sliding window: four branches read the same place of one input",
-            "  1x1, 3x3, 5x5 and max pool 3x3 move together, one pixel at a time "
-            "(stride 1)",
-            "  padding 0, 1, 2, 1: each writes one value at each pixel, so every "
-            "output keeps the grid",
-            f"  concatenated along channels: {sums} = {total} (28x28)",
-        ]
+    sums = " + ".join(str(channels) for _, channels in WINDOWS.values())
+    text = (
+        "Sliding window: four branches read the same place of one input\n"
+        "  1x1, 3x3, 5x5 and max pool 3x3 move together, one pixel at a time "
+        "(stride 1)\n"
+        "  padding 0, 1, 2, 1: each writes one value at each pixel, so every output "
+        "keeps the grid\n"
+        f"  concatenated along channels: {sums} = {total} (28x28)"
     )
     return Animation(sheet, "Sliding window and concatenation", text)
 
@@ -99,8 +98,7 @@ def _draw_input(sheet, x, y, cell):
     sheet.text(x, y + side + 22, words, NOTE, fill="muted")
 
 
-def _draw_branch(sheet, x, y, cell, number, name, window):
-    _, color, channels = window
+def _draw_branch(sheet, x, y, cell, name, color, channels):
     side = SIDE * cell
     middle = y + side / 2
     sheet.line((312, 207), (x - 10, middle), arrow=True, width=1.5)
@@ -122,7 +120,7 @@ def _draw_concat(sheet, x, y, total):
     scale, left = 224 / total, x
     sheet.text(x, y + 24, "concatenated by channel", LABEL, bold=True)
     sheet.raw('<g class="ie-concat">')
-    for _, color, channels in WINDOWS.values():
+    for color, channels in WINDOWS.values():
         width = channels * scale
         sheet.rect(left, y + 40, width, 110, color, hatch=color, stroke="paper")
         style = {"anchor": "middle", "bold": True}
@@ -173,30 +171,27 @@ def _sliding_css():
 # ---- the asymmetric pair -----------------------------------------------------
 
 
-def asymmetric_pair(n=7):
+def asymmetric_pair(n):
     """A `Figure` of 1 x n then n x 1 beside one n x n: the same pixels, 2n weights.
 
-    `n` is an odd number from 3 to 9. Szegedy et al., arXiv 1512.00567, section 3.2.
-    Raises ValueError for another n.
+    `n` is 3, 5 or 7, else ValueError. Szegedy et al., arXiv 1512.00567, section 3.2.
     """
-    if n not in (3, 5, 7, 9):
-        raise ValueError(f"n={n!r}; choose 3, 5, 7 or 9")
+    if n not in (3, 5, 7):
+        raise ValueError(f"n={n!r}; choose 3, 5 or 7")
     sheet = Drawing(960, 400)
     sheet.rect(0, 0, sheet.width, sheet.height, "paper")
-    count, cell = n + 2, 220 / (n + 2)
-    square = f"{n}x{n}" if n < 9 else "7x7"
-    saved = 1 - 2 / n
-    panels = (
-        (20, f"one {n}x{n}", f"{n * n} weights read {n * n} pixels"),
-        (330, f"first 1x{n}", f"{n} weights turn each row into one value"),
-        (640, f"then {n}x1", f"{n} weights turn the column into one"),
-    )
+    count, cell, square = n + 2, 220 / (n + 2), f"{n}x{n}"
     middle = (count // 2) * cell
+    first, second, third = 20, 330, 640
+    panels = (
+        (first, f"one {square}", f"{n * n} weights read {n * n} pixels"),
+        (second, f"first 1x{n}", f"{n} weights turn each row into one value"),
+        (third, f"then {n}x1", f"{n} weights turn the column into one"),
+    )
     for x, name, words in panels:
         sheet.text(x, 30, name, LABEL, bold=True)
         sheet.fitted_text(x, 52, words, 270, NOTE)
         _grid(sheet, x, 70, count, count, cell)
-    (first, *_), (second, *_), (third, *_) = panels
     sheet.rect(first + cell, 70 + cell, n * cell, n * cell, square, opacity=0.45)
     for row in range(1, n + 1):
         y = 70 + row * cell
@@ -209,17 +204,13 @@ def asymmetric_pair(n=7):
     sheet.line((second + 232, 180), (third - 12, 180), arrow=True)
     sheet.line((first + 264, 76), (first + 264, 284), stroke="grid", width=1)
     lines = [
-        f"Both see the same {n}x{n} = {n * n} pixels of the input.",
+        f"Both see the same {square} = {n * n} pixels of the input.",
         f"The pair holds {n} + {n} = {2 * n} weights in place of {n * n}, for each "
-        f"input and output channel: {100 * saved:.0f} % saved.",
+        f"input and output channel: {percent(1 - 2 / n)} saved.",
     ]
     for i, line in enumerate(lines):
         sheet.text(20, 340 + 26 * i, line, LABEL)
-    text = "\n".join(
-        [
-            f"Asymmetric pair: 1x{n} then {n}x1 in place of one {n}x{n}",
-            *(f"  {name}: {words}" for _, name, words in panels),
-            *(f"  {line}" for line in lines),
-        ]
-    )
-    return Figure(sheet, f"1x{n} then {n}x1 sees what one {n}x{n} sees", text)
+    head = f"Asymmetric pair: 1x{n} then {n}x1 in place of one {square}"
+    lines = [*(f"{name}: {words}" for _, name, words in panels), *lines]
+    text = "\n  ".join([head, *lines])
+    return Figure(sheet, f"1x{n} then {n}x1 sees what one {square} sees", text)

