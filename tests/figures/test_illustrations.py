@@ -63,5 +63,5 @@ def test_another_n_is_refused():
 
 @pytest.mark.parametrize("ending", ["svg", "pdf", "png"])
 def test_they_can_be_saved(tmp_path, ending):
-    for picture in (sliding_window(), asymmetric_pair()):
+    for picture in (sliding_window(), asymmetric_pair(7)):
         assert picture.save(tmp_path / f"x.{ending}").stat().st_size > 3000
