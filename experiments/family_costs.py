@@ -7,21 +7,27 @@ import torch
 
 from experiments.runner import write_table
 from inception_edu.cost import trace
-from inception_edu.explorers.family_figures import COLUMNS, SETS, TABLE, options_text
+from inception_edu.explorers.family_figures import (
+    COLUMNS,
+    SETS,
+    TABLE,
+    build_of,
+    key_of,
+)
 from inception_edu.networks import create_model
 
 
 def rows():
     """One row for each network and its options: parameters, MACs, bytes, pixels."""
-    builds = [build for members in SETS.values() for build, _ in members.values()]
+    members = [(figures, name) for figures in SETS for name in SETS[figures]]
     found = {}
-    for name, options in filter(None, builds):
-        with torch.device("meta"):
-            model = create_model(name, **options)
-        run = trace(model, (1, 3, model.input_size, model.input_size))
-        values = run.params, run.macs, run.activation_bytes, run.receptive_field[0]
-        key = name, options_text(options)
-        found[key] = [*key, *values]
+    for key, build in ((key_of(*member), build_of(*member)) for member in members):
+        if build:
+            with torch.device("meta"):
+                model = create_model(build[0], **build[1])
+            run = trace(model, (1, 3, model.input_size, model.input_size))
+            field, _ = run.receptive_field
+            found[key] = [*key, run.params, run.macs, run.activation_bytes, field]
     return list(found.values())
 
 

@@ -13,70 +13,47 @@ from inception_edu.papers import figure
 
 TABLE = Path(__file__).with_suffix(".csv")
 COLUMNS = ("params", "macs", "activations", "field")  # of family_figures.csv
-SLIM = "tf-slim/research-slim-readme-md/{}/{}-accuracy"
-TORCHVISION = "torchvision/imagenet1k-v1/{}/{}-accuracy"
-COUNTED = "torchvision/torchvision-models/{}/{}-counted"
-SLIM_STEM = {"separable_stem": True}
 
-# The networks of v4's paper, and how each is built for its figures.
-V4_PAPER = {
+# How each network is built for the figures of its paper, and for those of released
+# weights where that differs. What is not named is a reference: its costs are
+# published too.
+BUILDS = {
+    "GoogLeNet": ("googlenet", {}),
+    "BN-Inception": ("bn_inception", {"separable_stem": True}),
     "Inception-v3": ("inception_v3", {}),
     "Inception-v4": ("inception_v4", {}),
     "Inception-ResNet-v1": ("inception_resnet_v1", {}),
     "Inception-ResNet-v2": ("inception_resnet_v2", {"layout": "paper"}),
 }
+RELEASED = BUILDS | {
+    "GoogLeNet": ("googlenet", {"layout": "torchvision"}),
+    "Inception-ResNet-v2": ("inception_resnet_v2", {}),
+}
 
-
-def printed(place, builds):
-    """`{name: (build, id)}` of networks whose figures stand at the same `place`."""
-    return {
-        name: (build, place.format(name.lower(), "{}"))
-        for name, build in builds.items()
-    }
-
-
-def references(place, *names):
-    """The same for references, of which nothing is built."""
-    return printed(place, dict.fromkeys(names))
-
-
-# What an accuracy was measured on, and for each network how it is built for that
-# figure (None: a reference, whose costs are published too) and where it stands.
-# `{}` is "top-1" or "top-5"; GoogLeNet's paper has top-5 only.
+# What an accuracy was measured on, and where the figure of each network stands;
+# GoogLeNet's paper has top-5 only.
+SLIM = "tf-slim/research-slim-readme-md/{name}/{top}-accuracy"
+TORCHVISION = "torchvision/imagenet1k-v1/{name}/{top}-accuracy"
+V4_PAPER = list(BUILDS)[2:]
 RESNETS = ("ResNet-50", "ResNet-101", "ResNet-152")
 SETS = {
     "released": {
-        "GoogLeNet": (
-            ("googlenet", {"layout": "torchvision"}),
-            TORCHVISION.format("googlenet", "{}"),
-        ),
-        "BN-Inception": (
-            ("bn_inception", SLIM_STEM),
-            SLIM.format("inception-v2", "{}"),
-        ),
-        **printed(
-            SLIM,
-            {
-                "Inception-v3": ("inception_v3", {}),
-                "Inception-v4": ("inception_v4", {}),
-                "Inception-ResNet-v2": ("inception_resnet_v2", {}),
-            },
-        ),
-        **references(TORCHVISION, "AlexNet", "VGG-16", "ResNet-18", *RESNETS),
+        "GoogLeNet": TORCHVISION,
+        "BN-Inception": SLIM.replace("{name}", "inception-v2"),
+        **dict.fromkeys(("Inception-v3", "Inception-v4", "Inception-ResNet-v2"), SLIM),
+        **dict.fromkeys(("AlexNet", "VGG-16", "ResNet-18", *RESNETS), TORCHVISION),
     },
     "one crop": {
-        "GoogLeNet": (("googlenet", {}), "going-deeper/table-3/1-model-1-crop"),
-        "BN-Inception": (
-            ("bn_inception", SLIM_STEM),
-            "batch-normalization/figure-4/bn-inception-1-model-1-crop/{}-error",
-        ),
-        **printed("inception-v4/table-2/{}/{}-error", V4_PAPER),
+        "GoogLeNet": "going-deeper/table-3/1-model-1-crop",
+        "BN-Inception": "batch-normalization/figure-4/bn-inception-1-model-1-crop/"
+        "{top}-error",
+        **dict.fromkeys(V4_PAPER, "inception-v4/table-2/{name}/{top}-error"),
     },
     "ten crops": {
-        "GoogLeNet": (("googlenet", {}), "going-deeper/table-3/1-model-10-crops"),
-        **printed("inception-v4/table-3/{}/{}-error", V4_PAPER),
-        "AlexNet": (None, "alexnet/table-2/alexnet-1-cnn/{}-error"),
-        **references("resnet/table-3/{}/{}-error", "VGG-16", *RESNETS),
+        "GoogLeNet": "going-deeper/table-3/1-model-10-crops",
+        **dict.fromkeys(V4_PAPER, "inception-v4/table-3/{name}/{top}-error"),
+        "AlexNet": "alexnet/table-2/alexnet-1-cnn/{top}-error",
+        **dict.fromkeys(("VGG-16", *RESNETS), "resnet/table-3/{name}/{top}-error"),
     },
 }
 SET_NAMES = {
@@ -87,51 +64,47 @@ SET_NAMES = {
 NAMES = list(dict.fromkeys(name for members in SETS.values() for name in members))
 
 
+def build_of(figures, name):
+    """`(network, options)` for `create_model`, None for a reference."""
+    return (RELEASED if figures == "released" else BUILDS).get(name)
+
+
+def key_of(figures, name):
+    """`(network, options)` as in family_figures.csv, None for a reference."""
+    build = build_of(figures, name)
+    return build and (build[0], " ".join(f"{k}={v}" for k, v in build[1].items()))
+
+
 @cache
 def traced():
-    """`{(name, options): {cost: value}}` of our networks at their own image sizes."""
+    """`{(network, options): {cost: value}}` of ours at their own image sizes."""
     return {
         (row["network"], row["options"]): {what: int(row[what]) for what in COLUMNS}
         for row in read_rows(TABLE)
     }
 
 
-def options_text(options):
-    """Options of a network as family_figures.csv writes them: "layout=paper"."""
-    return " ".join(f"{name}={value}" for name, value in sorted(options.items()))
-
-
-def network_key(figures, name):
-    """`(name, options)` that a member is built with, None for a reference."""
-    build = SETS[figures][name][0]
-    return build and (build[0], tuple(sorted(build[1].items())))
-
-
 @cache
 def cost(figures, name, what):
     """A cost of a member, None where neither code nor a published figure has it."""
-    build = SETS[figures][name][0]
-    if build:
-        return traced()[build[0], options_text(build[1])][what]
-    slug = name.lower()
-    published = {
-        "macs": COUNTED.format(slug, "macs"),
-        "params": COUNTED.format(slug, "parameters"),
-        "field": "receptive-field/readme-md/vgg-16/receptive-field"
-        if name == "VGG-16"
-        else None,
-    }.get(what)
-    return figure(published).value if published else None
+    key, slug = key_of(figures, name), name.lower()
+    if key:
+        return traced()[key][what]
+    ids = {
+        "macs": f"torchvision/torchvision-models/{slug}/macs-counted",
+        "params": f"torchvision/torchvision-models/{slug}/parameters-counted",
+    }
+    if name == "VGG-16":
+        ids["field"] = f"receptive-field/readme-md/{slug}/receptive-field"
+    return figure(ids[what]).value if what in ids else None
 
 
 def published(figures, name, top):
     """The `papers.Figure` of a member's error or accuracy, None if not published."""
-    if name not in SETS[figures]:
+    place = SETS[figures].get(name)
+    if place is None or ("{top}" not in place and top == "top-1"):
         return None
-    id = SETS[figures][name][1]
-    if "{}" not in id:
-        return figure(id) if top == "top-5" else None
-    return figure(id.format(top))
+    return figure(place.format(name=name.lower(), top=top))
 
 
 def error_of(figures, name, top):

@@ -3,23 +3,26 @@
 from dataclasses import replace
 from threading import Thread
 
-from inception_edu.explorers.family_figures import SETS, network_key
+from inception_edu.explorers.family_figures import SETS, build_of, key_of
+
+ROUNDS = 5
 
 
 class Stopwatch:
     """The latencies of one explorer, by what a network is built with.
 
-    `progress` is `(share, words)` while a measurement runs, else None.
+    `progress` is `(share, words)` while a measurement runs, else None; `problem` why
+    the last one failed.
     """
 
-    def __init__(self, rounds):
-        self.times, self.rounds, self.problem = {}, rounds, ""
+    def __init__(self):
+        self.times, self.problem = {}, ""
         self.progress = self.thread = None
         self.changed = lambda: None
 
     def start(self, values):
         """Time the networks of the chosen figures in a thread; ValueError if one is."""
-        if self.thread and self.thread.is_alive():
+        if self.progress:
             raise ValueError("still measuring; the picture changes when it is done")
         self.progress = 0, "starting"
         self.thread = Thread(target=self.run, args=(values["figures"],), daemon=True)
@@ -27,9 +30,9 @@ class Stopwatch:
 
     def run(self, figures):
         """Measure, keep what went wrong, and have the picture drawn again."""
+        self.problem = ""
         try:
             self.measure(figures)
-            self.problem = ""
         except Exception as error:
             self.problem = f"the measurement failed: {error}"
         self.progress = None
@@ -40,21 +43,23 @@ class Stopwatch:
         from inception_edu.cost import latency
         from inception_edu.networks import create_model
 
-        keys = [network_key(figures, name) for name in SETS[figures]]
-        keys, models = [key for key in keys if key], {}
-        steps = len(keys) + self.rounds
-        for done, (name, options) in enumerate(keys):
-            self.report(done / steps, f"building {name}")
-            models[name, options] = create_model(name, **dict(options))
-        rounds = []
-        for turn in range(self.rounds):
-            words = f"measuring latency, round {turn + 1} of {self.rounds}"
-            self.report((len(keys) + turn) / steps, words)
-            order = keys[turn % len(keys) :] + keys[: turn % len(keys)]
-            turned = {key: models[key] for key in order}
-            rounds.append(latency(turned, rounds=1, warm_up=int(turn == 0), threads=1))
-        self.times = self.times | {
-            key: replace(first, times=tuple(t for r in rounds for t in r[key].times))
+        builds = {
+            key_of(figures, name): build_of(figures, name) for name in SETS[figures]
+        }
+        builds.pop(None, None)  # references
+        steps = len(builds) + ROUNDS
+        models, rounds = {}, []
+        for key, (network, options) in builds.items():
+            self.report(len(models) / steps, f"building {network}")
+            models[key] = create_model(network, **options)
+        for turn in range(ROUNDS):
+            words = f"measuring latency, round {turn + 1} of {ROUNDS}"
+            self.report((len(builds) + turn) / steps, words)
+            rounds.append(latency(models, rounds=1, warm_up=int(turn == 0), threads=1))
+        self.times |= {
+            key: replace(
+                first, times=tuple(t for one in rounds for t in one[key].times)
+            )
             for key, first in rounds[0].items()
         }
 
