@@ -82,9 +82,9 @@ class Viewer(NamedTuple):
         if picture == "digit":
             found = [f"A {state['digit']}, {tall}"]
         elif picture == "drawing":
-            is_blank = not state["drawing"].strip("0")
-            blank = "Nothing is drawn yet: draw a digit."
-            found = [blank if is_blank else f"Your drawing, {tall}"]
+            found = [f"Your drawing, {tall}"]
+            if is_blank(state):
+                found = ["Nothing is drawn yet: draw a digit."]
         elif self.reads_digits:
             found = ["It knows digits only, and names one in any picture."]
         if not self.classes:
@@ -192,11 +192,18 @@ def adjusted(layers, values, changed, named):
 
 
 def inactive(values):
-    """What needs one layer does nothing while all are shown."""
-    if values["layer"] != EVERY_LAYER:
-        return {}
-    some = ("branch", "channels", "by", "shared")
-    return dict.fromkeys(some, "choose one layer")
+    """What needs one layer while all are shown, and the size of a blank drawing."""
+    found = {}
+    if values["layer"] == EVERY_LAYER:
+        some = ("branch", "channels", "by", "shared")
+        found = dict.fromkeys(some, "choose one layer")
+    if values["picture"] == "drawing" and is_blank(values):
+        found["size"] = "draw a digit first"
+    return found
+
+
+def is_blank(values):
+    return not values["drawing"].strip("0")
 
 
 # The explorer of mini_reduced, which a page can draw as well.

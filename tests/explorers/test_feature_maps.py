@@ -65,6 +65,16 @@ def test_every_layer_is_shown_at_once_and_what_needs_one_layer_says_so():
     assert not explorer.inactive
 
 
+def test_the_size_of_a_blank_drawing_is_idle_and_says_so():
+    explorer = ie.explore.feature_maps(start={"picture": "drawing", "layer": "stem"})
+    assert explorer.inactive == {"size": "draw a digit first"}
+    before = explorer.svg
+    explorer.values = {"size": 40}
+    assert explorer.svg == before
+    explorer.values = {"drawing": "8" + 63 * "0"}
+    assert not explorer.inactive
+
+
 def test_the_network_runs_once_for_each_picture():
     model, passes = random_network(), []
     explorer = ie.explore.feature_maps(model)
