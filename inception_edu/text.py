@@ -38,6 +38,13 @@ def times(ratio):
     return f"{ratio:.0f} times" if ratio >= 100 else f"{ratio:.3g} times"
 
 
+def compared(cost, other):
+    """A cost beside another: "2.37 times less", "1.03 times as much", "as much"."""
+    if cost < other:
+        return f"{times(other / cost)} less"
+    return f"{times(cost / other)} as much" if cost > other else "as much"
+
+
 def percent(share, digits=0):
     """A share of 1 in percent: "28 %"."""
     return f"{100 * share:.{digits}f} %"

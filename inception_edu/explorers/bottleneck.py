@@ -7,9 +7,9 @@ numbers, so the k x k reads at most r independent mixtures of the in channels.
 """
 
 from inception_edu.explorers.controls import Choice, Picture, Range, Steps
-from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, round_up, short, times
+from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, round_up
 from inception_edu.figures.svg import Drawing
-from inception_edu.text import percent
+from inception_edu.text import compared, percent, short
 
 # Close together where the question is decided, and neighbors on the slider.
 WIDTHS = [1, 2, 4, 8, 12, 16, 24, 32, 40, 48, 64, 80, 96, 112, 128, 144, 152, 160]
@@ -32,71 +32,54 @@ def direct_macs(state):
     return pixels * taps * state["in_channels"] * state["out_channels"]
 
 
-def reduced_macs(state, width=None):
+def reduced_macs(state, width):
     """MACs of a 1x1 of `width` channels and the k x k behind it."""
-    width = state["reduce"] if width is None else width
     pixels, taps = state["grid"] ** 2, state["kernel"] ** 2
     return pixels * width * (state["in_channels"] + taps * state["out_channels"])
 
 
 def widest_that_pays(state):
     """The largest whole width at which the reduced pair costs less; 0 if none."""
-    taps = state["kernel"] ** 2 * state["out_channels"]
-    product = taps * state["in_channels"]
-    return (product - 1) // (state["in_channels"] + taps)
+    return (direct_macs(state) - 1) // reduced_macs(state, 1)
 
 
 def draw(state):
     """The picture of a state, with both costs in the summary."""
-    direct, reduced = direct_macs(state), reduced_macs(state)
-    width, kernel = state["reduce"], f"{state['kernel']}x{state['kernel']}"
-    if reduced < direct:
-        verdict = f"{times(direct / reduced)} less than"
-    elif reduced > direct:
-        verdict = f"{times(reduced / direct)} as much as"
-    else:
-        verdict = "the same as"
+    width, channels = state["reduce"], state["in_channels"]
+    costs = direct, reduced = direct_macs(state), reduced_macs(state, width)
+    kernel, pays = f"{state['kernel']}x{state['kernel']}", widest_that_pays(state)
+    verdict = compared(reduced, direct)
     summary = (
         f"Behind a 1x1 of width {width} the {kernel} costs {short(reduced)} MACs, "
-        f"{verdict} the {short(direct)} without it; it saves MACs up to width "
-        f"{widest_that_pays(state)}."
+        f"{verdict} {'than' if verdict.endswith('less') else 'as'} the "
+        f"{short(direct)} without it; it saves MACs up to width {pays}."
     )
+    passing = f"All {channels} directions of the input can pass: nothing is lost."
+    if width < channels:
+        passing = (
+            f"At most {width} of {channels} independent directions pass at each "
+            f"position ({percent(width / channels)})."
+        )
     sheet = Drawing(SHEET, 436)
-    passing = what_passes(width, state["in_channels"])
-    draw_ways(sheet, state, direct, reduced)
-    draw_curve(sheet, state, direct, reduced)
+    draw_ways(sheet, state, kernel, costs)
+    draw_curve(sheet, state, kernel, costs)
     sheet.text(0, 430, passing, NOTE)
     return Picture(sheet.svg(summary, passing), summary)
 
 
-def what_passes(width, channels):
-    """What a 1x1 of `width` lets through of `channels`, in words."""
-    if width >= channels:
-        return f"All {channels} directions of the input can pass: nothing is lost."
-    share = width / channels
-    return (
-        f"At most {width} of {channels} independent directions pass at each position "
-        f"({percent(share)})."
-    )
-
-
-def draw_ways(sheet, state, direct, reduced):
+def draw_ways(sheet, state, kernel, costs):
     """Both ways from left to right, heights to scale, each with its cost."""
-    kernel = f"{state['kernel']}x{state['kernel']}"
     channels, out, width = state["in_channels"], state["out_channels"], state["reduce"]
-    scale, middle = 80 / round_up(max(channels, out, width)), 68
-    straight = [(channels, "ink", "in"), (out, kernel, kernel)]
-    narrow = [(channels, "ink", "in"), (width, "1x1", "1x1"), (out, kernel, kernel)]
-    half = SHEET / 2
-    ways = ((0, "direct", direct, straight), (half + 14, "reduced", reduced, narrow))
-    for left, name, macs, stages in ways:
+    scale, middle, half = 80 / round_up(max(channels, out, width)), 68, SHEET / 2
+    first, last = (channels, "ink", "in"), (out, kernel, kernel)
+    ways = ("direct", [first, last]), ("reduced", [first, (width, "1x1", "1x1"), last])
+    for left, (name, stages), macs in zip((0, half + 14), ways, costs, strict=True):
         sheet.text(left, 16, name, LABEL, bold=True)
         end = left + half - 14
         sheet.text(end, 16, f"{short(macs)} MACs", LABEL, anchor="end", bold=True)
         before = None
         for i, (amount, fill, label) in enumerate(stages):
-            x = left + 4 + i * 216 / (len(stages) - 1)
-            arm = max(scale * amount, 1) / 2
+            x, arm = left + 4 + i * 216 / (len(stages) - 1), max(scale * amount, 1) / 2
             if before:
                 edge, its = before
                 upper = ((edge, middle - its), (x, middle - arm))
@@ -108,22 +91,22 @@ def draw_ways(sheet, state, direct, reduced):
             before = (x + 16, arm)
 
 
-def draw_curve(sheet, state, direct, reduced):
+def draw_curve(sheet, state, kernel, costs):
     """Cost against the width of the 1x1, with the present width as a dot."""
-    kernel, pays = f"{state['kernel']}x{state['kernel']}", widest_that_pays(state)
+    (direct, reduced), pays = costs, widest_that_pays(state)
     widest = round_up(max(state["in_channels"], state["reduce"]))
-    top = round_up(1.05 * max(direct, reduced))
+    top = round_up(1.05 * max(costs))
     plot = Plot(sheet, (66, 176, SHEET - 90, 190), (0, widest), (0, top))
-    x, _ = plot.at(min(pays, widest), 0)
+    x, y = plot.at(min(pays, widest), direct)
     sheet.rect(plot.x, plot.y, x - plot.x, plot.height, "panel")
     plot.axes("width of the 1x1", "MACs")
     plot.curve([(0, direct), (widest, direct)], kernel, dash="7 5")
     plot.curve([(0, 0), (widest, reduced_macs(state, widest))], "1x1")
     # Names where neither line is: left of the crossing above the dashed line, or far
     # right of it; and below the slope, on the wider side of the crossing.
-    _, y = plot.at(0, direct)
-    is_left, name = x > plot.x + 120, f"{kernel} direct"
-    place = (plot.x + 8, "start") if is_left else (plot.right - 4, "end")
+    name, place = f"{kernel} direct", (plot.right - 4, "end")
+    if x > plot.x + 120:
+        place = (plot.x + 8, "start")
     sheet.text(place[0], y - 8, name, NOTE, anchor=place[1], bold=True)
     end = plot.right if x < plot.right - 130 else x
     place, name = (end - 8, plot.bottom - 10), f"1x1, then {kernel}"

@@ -7,7 +7,8 @@ networks. In parallel the pool passes its in_channels on and a convolution at
 stride 2 adds the rest; the released reductions add them in two branches.
 """
 
-from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 from inception_edu.explorers.controls import Choice, Picture, Range
 from inception_edu.figures.plot import (
@@ -16,13 +17,10 @@ from inception_edu.figures.plot import (
     SHEET,
     bar_plot,
     round_up,
-    short,
-    tick,
-    times,
+    stacked_bar,
 )
 from inception_edu.figures.svg import Drawing
-
-WAY = 178  # pixels for each way
+from inception_edu.text import short, tick, times
 
 QUESTION = "Pool first, convolve first, or both in parallel?"
 CONTROLS = [
@@ -31,20 +29,16 @@ CONTROLS = [
     Range("grid", "grid (side)", 7, 71, 2, 35),
     Choice("kernel", "kernel", {3: "3x3", 5: "5x5", 7: "7x7"}, 3),
 ]
-SWEEP = {
-    "in_channels": list(range(256, 449, 16)),
-    "kernel": [3, 5, 7],
-}
+SWEEP = {"in_channels": list(range(256, 449, 16)), "kernel": [3, 5, 7]}
 
 
-@dataclass(frozen=True)
-class Way:
-    """A way to halve the grid: its maps as `(channels, side)`, and its MACs."""
+class Way(NamedTuple):
+    """A way to halve the grid."""
 
     name: str
-    maps: tuple
-    joined: tuple  # what makes each next map: `(channels, "pool" or "conv")`s
     macs: int
+    maps: tuple  # `(channels, side)` each
+    steps: tuple  # what makes each next map: `{"pool" or kernel: its channels}`
 
     @property
     def sizes(self):
@@ -54,42 +48,26 @@ class Way:
     @property
     def has_bottleneck(self):
         """Whether a map on the way is smaller than what comes before and after."""
-        return min(self.sizes[1:-1], default=self.sizes[0]) < min(
-            self.sizes[0], self.sizes[-1]
-        )
-
-
-def halved(side):
-    """The side of the grid after a 3x3 at stride 2 without padding."""
-    return (side - 3) // 2 + 1
+        first, *between, last = self.sizes
+        return any(size < min(first, last) for size in between)
 
 
 def ways(state):
     """The three ways, pool first, convolve first, in parallel."""
-    channels, out = state["in_channels"], state["out_channels"]
-    side, small = state["grid"], halved(state["grid"])
-    per_pixel = state["kernel"] ** 2 * channels
-    start, end = (channels, side), (out, small)
+    channels, out, side, k = (state[control.name] for control in CONTROLS)
+    small = (side - 3) // 2 + 1  # after a 3x3 at stride 2 without padding
+    start, narrow = (channels, side), (channels, small)
+    wide, end, each = (out, side), (out, small), k**2 * channels
+    pool, conv, last = {"pool": channels}, {f"{k}x{k}": out}, {"pool": out}
+    both = pool | {f"{k}x{k}": out - channels}
     return (
-        Way(
-            "pool first",
-            (start, (channels, small), end),
-            (((channels, "pool"),), ((out, "conv"),)),
-            small**2 * per_pixel * out,
-        ),
-        Way(
-            "convolve first",
-            (start, (out, side), end),
-            (((out, "conv"),), ((out, "pool"),)),
-            side**2 * per_pixel * out,
-        ),
-        Way(
-            "in parallel",
-            (start, end),
-            (((channels, "pool"), (out - channels, "conv")),),
-            small**2 * per_pixel * (out - channels),
-        ),
+        Way("pool first", small**2 * each * out, (start, narrow, end), (pool, conv)),
+        Way("convolve first", side**2 * each * out, (start, wide, end), (conv, last)),
+        Way("in parallel", small**2 * each * (out - channels), (start, end), (both,)),
     )
+
+
+WAY, HIGH = 178, 12  # pixels for each way, and of a map
 
 
 def draw(state):
@@ -101,47 +79,52 @@ def draw(state):
             f"to add, since the pool alone passes {channels}; take at least "
             f"{channels + 16} output channels or at most {out - 16} input channels"
         )
-    three = ways(state)
-    pool, convolve, both = three
+    pool, convolve, parallel = three = ways(state)
+    before, narrow, after = pool.sizes
     summary = (
-        f"Pooling first costs {short(pool.macs)} MACs and leaves {pool.sizes[1]:,} "
+        f"Pooling first costs {short(pool.macs)} MACs and leaves {narrow:,} "
         f"values to the convolution; convolving first costs {short(convolve.macs)}, "
         f"{times(convolve.macs / pool.macs)} as much; in parallel it is "
-        f"{short(both.macs)}, {100 * both.macs / pool.macs:.3g} % of pooling first."
+        f"{short(parallel.macs)}, {100 * parallel.macs / pool.macs:.3g} % of pooling "
+        "first."
     )
     sheet = Drawing(SHEET, 426)
     most = round_up(max(size for way in three for size in way.sizes))
-    kernel = f"{state['kernel']}x{state['kernel']}"
     for i, way in enumerate(three):
-        draw_way(sheet, WAY / 2 + i * (SHEET - WAY) / 2, WAY / most, way, kernel)
+        draw_way(sheet, WAY / 2 + i * (SHEET - WAY) / 2, WAY / most, way)
     sheet.line((0, 284), (WAY, 284), width=1, key=f"axis values 0 to {tick(most)}")
     for x in (0, WAY):
         sheet.line((x, 280), (x, 288), width=1)
     sheet.text(WAY + 10, 289, f"{tick(most)} values (d x d x channels)", NOTE)
-    draw_costs(sheet, three, kernel)
-    before, narrow, after = pool.sizes
+    draw_costs(sheet, three, f"{state['kernel']}x{state['kernel']}")
     remark = f"Pool first: {narrow:,} values stand between {before:,} and {after:,}."
     return Picture(sheet.svg(summary, remark), summary)
 
 
-HIGH = 12  # pixels of a map
-
-
-def draw_way(sheet, middle, scale, way, kernel):
+def draw_way(sheet, middle, scale, way):
     """One way from top to bottom, the length of every map to scale."""
     sheet.text(middle, 16, way.name, LABEL, anchor="middle", bold=True)
     sheet.text(middle, 36, f"{short(way.macs)} MACs", LABEL, anchor="middle")
     tops = (46, 141, 236) if len(way.maps) == 3 else (46, 236)
     widths = [scale * size for size in way.sizes]
     sheet.rect(middle - widths[0] / 2, tops[0], widths[0], HIGH, "ink")
-    steps = zip(tops, tops[1:], widths, widths[1:], way.joined, strict=False)
-    for i, (top, below, wide, narrow, joined) in enumerate(steps):
-        lines = [in_words(part, kernel, len(joined)) for part in joined]
-        is_narrow = way.has_bottleneck and i == 1
-        ends = top + (52 if is_narrow else 36), below - 6 - 17 * len(lines)
-        draw_step(sheet, middle, ends, (wide, narrow), below, joined, kernel)
-        for line, text in enumerate(reversed(lines)):
-            sheet.text(middle, below - 7 - 17 * line, text, NOTE, anchor="middle")
+    steps = zip(pairwise(tops), pairwise(widths), way.steps, strict=True)
+    for i, ((top, below), (wide, narrow), step) in enumerate(steps):
+        # bands between the labels of two maps, and the parts of the lower map
+        upper = top + (52 if way.has_bottleneck and i else 36)
+        lower, start = below - 6 - 17 * len(step), middle - narrow / 2
+        for name, channels in step.items():
+            part = narrow * channels / sum(step.values())
+            corners = ((middle - wide / 2, upper), (middle + wide / 2, upper))
+            corners += ((start + part, lower), (start, lower))
+            sheet.polygon(*corners, fill=name, opacity=0.25)
+            stacked_bar(sheet, start, below, HIGH, 1, [(part, name, None)])
+            start += part
+        for line, (name, channels) in enumerate(reversed(step.items())):
+            stride = "/2" if len(step) > 1 else ""  # in parallel both halve the grid
+            what = "pool 3x3/2" if name == "pool" else f"conv {name}{stride}"
+            y = below - 7 - 17 * line
+            sheet.text(middle, y, f"{what}: {channels}", NOTE, anchor="middle")
     for (depth, side), size, top in zip(way.maps, way.sizes, tops, strict=True):
         values = f"{side}x{side}x{depth}: {short(size)}"
         sheet.fitted_text(middle, top + 28, values, WAY, NOTE, anchor="middle")
@@ -150,30 +133,6 @@ def draw_way(sheet, middle, scale, way, kernel):
         sheet.rect(*place, stroke="bad", stroke_width=2)
         style = {"anchor": "middle", "fill": "bad", "bold": True}
         sheet.text(middle, tops[1] + 45, "bottleneck", NOTE, **style)
-
-
-def draw_step(sheet, middle, ends, widths, below, joined, kernel):
-    """Bands between the labels of two maps, and the parts of the lower map.
-
-    `ends` are the upper and lower edge of the bands, `widths` those of the maps.
-    """
-    (upper, lower), (wide, narrow) = ends, widths
-    start, total = middle - narrow / 2, sum(channels for channels, _ in joined)
-    for channels, kind in joined:
-        fill, part = kernel if kind == "conv" else kind, narrow * channels / total
-        corners = ((middle - wide / 2, upper), (middle + wide / 2, upper))
-        corners += ((start + part, lower), (start, lower))
-        sheet.polygon(*corners, fill=fill, opacity=0.25)
-        edge = "paper" if part > 4 else "none"
-        sheet.rect(start, below, max(part, 0.5), HIGH, fill, stroke=edge)
-        start += part
-
-
-def in_words(part, kernel, parts):
-    """An operation with the channels it makes; in parallel both halve the grid."""
-    channels, kind = part
-    stride = "/2" if parts > 1 else ""
-    return f"{'pool 3x3/2' if kind == 'pool' else f'conv {kernel}{stride}'}: {channels}"
 
 
 def draw_costs(sheet, three, kernel):

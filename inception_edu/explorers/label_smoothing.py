@@ -12,8 +12,8 @@ K = 1000). The gradient of the loss for a logit is softmax minus target, so it i
 zero where they agree, and there the loss is not zero but the target's entropy.
 """
 
-from dataclasses import dataclass
 from math import exp, inf, log
+from typing import NamedTuple
 
 from inception_edu.explorers.controls import Choice, Picture, Range
 from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, legend
@@ -33,8 +33,7 @@ SWEEP = {
 }
 
 
-@dataclass(frozen=True)
-class Share:
+class Share(NamedTuple):
     """A probability for the true class and one for each of the others."""
 
     true: float
@@ -49,45 +48,42 @@ def target(classes, eps):
 def softmax(classes, gap):
     """What a network says whose true logit stands `gap` above all others."""
     below = exp(-gap)
-    whole = 1 + (classes - 1) * below
-    return Share(1 / whole, below / whole)
+    total = 1 + (classes - 1) * below
+    return Share(1 / total, below / total)
 
 
 def loss(classes, eps, gap):
     """Cross-entropy of that softmax with the smoothed label, in nats."""
-    wanted = target(classes, eps)
-    # log softmax: 0 - log(whole) for the true class, gap less for the others
-    log_whole = log(1 + (classes - 1) * exp(-gap))
-    return log_whole + (classes - 1) * wanted.other * gap
+    # log softmax: 0 - log(total) for the true class, gap less for the others
+    log_total = log(1 + (classes - 1) * exp(-gap))
+    return log_total + (classes - 1) * target(classes, eps).other * gap
 
 
 def floor(classes, eps):
     """The least that the loss can be, in nats: the entropy of the target."""
-    wanted = target(classes, eps)
-    entropy = -wanted.true * log(wanted.true)
-    if wanted.other:
-        entropy -= (classes - 1) * wanted.other * log(wanted.other)
-    return entropy
+    true, other = target(classes, eps)
+    entropy = -true * log(true)
+    return entropy - (classes - 1) * other * log(other) if other else entropy
 
 
 def best_gap(classes, eps):
     """The gap at which the loss is least: infinite without smoothing."""
-    wanted = target(classes, eps)
-    return log(wanted.true / wanted.other) if wanted.other else inf
+    true, other = target(classes, eps)
+    return log(true / other) if other else inf
 
 
 def draw(state):
     """The picture of a state: loss, floor and the pull on the logit in the summary."""
     classes, eps, gap = state["classes"], state["eps"], state["gap"]
     wanted, said = target(classes, eps), softmax(classes, gap)
-    pull = said.true - wanted.true
-    summary = f"At a gap of {gap:g} the loss is {loss(classes, eps, gap):.5f} nats; "
+    pull, least = said.true - wanted.true, "it falls towards 0 as the gap grows"
     if eps:
-        least, best = floor(classes, eps), best_gap(classes, eps)
-        summary += f"its minimum is {least:.5f}, at a gap of {best:.4f}. "
-    else:
-        summary += "it falls towards 0 as the gap grows. "
-    summary += f"The gradient at the true logit is {pull:+.4f}: {step(pull)}."
+        best = f"{best_gap(classes, eps):.4f}"
+        least = f"its minimum is {floor(classes, eps):.5f}, at a gap of {best}"
+    summary = (
+        f"At a gap of {gap:g} the loss is {loss(classes, eps, gap):.5f} nats; {least}. "
+        f"The gradient at the true logit is {pull:+.4f}: the {step(pull)}."
+    )
     sheet = Drawing(SHEET, 436)
     draw_shares(sheet, classes, wanted, said)
     draw_curve(sheet, classes, eps, gap)
@@ -101,7 +97,7 @@ def draw(state):
 
 def step(gradient):
     """What a training step does to a logit: it goes against the gradient."""
-    return "the logit falls" if gradient > 0 else "the logit rises"
+    return "logit falls" if gradient > 0 else "logit rises"
 
 
 def share_text(value):
@@ -111,30 +107,29 @@ def share_text(value):
 
 def draw_shares(sheet, classes, wanted, said):
     """Target, softmax and gradient of the true class and of the others."""
-    columns = ((112, "target", "1x1"), (252, "softmax", "3x3"), (392, "gradient", ""))
-    for x, name, _ in columns:
-        sheet.text(x, 16, name, LABEL, bold=True)
-    sheet.text(SHEET - 8, 16, "-1 to 1", NOTE, anchor="end", fill="muted")
     rows = [
         ("true class", wanted.true, said.true),
         ("each other", wanted.other, said.other),
         (f"all {classes - 1} others", 1 - wanted.true, 1 - said.true),
     ]
+    pulls = 392
+    for x, name in ((112, "target"), (252, "softmax"), (pulls, "gradient")):
+        sheet.text(x, 16, name, LABEL, bold=True)
+    sheet.text(SHEET - 8, 16, "-1 to 1", NOTE, anchor="end", fill="muted")
     for i, (label, *shares) in enumerate(rows):
-        y = 30 + 44 * i
+        y, pull = 30 + 44 * i, shares[1] - shares[0]
         sheet.text(0, y + 15, label, NOTE)
-        for (x, _, fill), share in zip(columns, shares, strict=False):
+        for x, fill, share in zip((112, 252), ("1x1", "3x3"), shares, strict=True):
             sheet.rect(x, y, 100, 16, "panel")
             sheet.rect(x, y, 100 * share, 16, fill, tip=f"{label}: {share:.6g}")
             sheet.text(x, y + 32, share_text(share), NOTE)
-        pull = shares[1] - shares[0]
-        sheet.rect(columns[2][0], y, 160, 16, "panel")
-        middle, reach = columns[2][0] + 80, 80 * pull
+        sheet.rect(pulls, y, 160, 16, "panel")
+        middle, reach = pulls + 80, 80 * pull
         sheet.line((middle, y), (middle, y + 16), width=1)
         fill = "bad" if pull > 0 else "good"
         sheet.rect(min(middle, middle + reach), y, abs(reach), 16, fill)
-        way = step(pull).removeprefix("the ") if pull else "logit rests"
-        sheet.text(columns[2][0], y + 32, f"{share_text(pull)}: {way}", NOTE)
+        words = f"{share_text(pull)}: {step(pull) if pull else 'logit rests'}"
+        sheet.text(pulls, y + 32, words, NOTE)
 
 
 def draw_curve(sheet, classes, eps, gap):
@@ -143,8 +138,8 @@ def draw_curve(sheet, classes, eps, gap):
     plot = Plot(sheet, (46, 204, SHEET - 60, 188), (LEAST, MOST), (0, most))
     plot.axes("logit gap: true class above the others", "loss (nats)")
     gaps = [LEAST + i * (MOST - LEAST) / 80 for i in range(81)]
-    plot.curve([(g, loss(classes, 0, g)) for g in gaps], "ink", 2, dash="7 5")
-    plot.curve([(g, loss(classes, eps, g)) for g in gaps], "1x1")
+    for smoothing, style in ((0, ("ink", 2, "7 5")), (eps, ("1x1",))):
+        plot.curve([(g, loss(classes, smoothing, g)) for g in gaps], *style)
     if eps:
         least, best = floor(classes, eps), best_gap(classes, eps)
         plot.curve([(LEAST, least), (MOST, least)], "accent", 1, dash="2 3")
@@ -152,7 +147,7 @@ def draw_curve(sheet, classes, eps, gap):
         sheet.line((x, y - 12), (x, y + 12), stroke="accent", width=3)
     legend(sheet, 340, 192, [(f"eps {eps:g}", "1x1", None), ("eps 0", "ink", "7 5")])
     if eps:
-        text = f"minimum {floor(classes, eps):.5f} at {best_gap(classes, eps):.4f}"
+        text = f"minimum {least:.5f} at {best:.4f}"
         style = {"anchor": "end", "fill": "accent", "bold": True}
         sheet.text(SHEET - 20, plot.at(LEAST, 0.8 * most)[1], text, NOTE, **style)
     plot.mark(gap, loss(classes, eps, gap))

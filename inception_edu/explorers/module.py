@@ -6,24 +6,16 @@ modules of GoogLeNet (Szegedy et al., Going Deeper with Convolutions, arXiv
 compute them; a test holds them against a trace of the real modules.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from inception_edu.explorers.controls import Choice, Picture, Range
-from inception_edu.figures.plot import (
-    LABEL,
-    NOTE,
-    SHEET,
-    Plot,
-    round_up,
-    short,
-    stacked_bar,
-    times,
-)
+from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, round_up, stacked_bar
 from inception_edu.figures.svg import Drawing
-from inception_edu.text import percent
+from inception_edu.text import compared, percent, short
 
-COLUMNS = ("1x1", "3x3 reduce", "3x3", "5x5 reduce", "5x5", "pool proj")
 VERSIONS = ("naive", "reduced")
+COLUMNS = ("in_channels", "grid", "1x1", "3x3 reduce", "3x3", "5x5 reduce", "5x5")
+COLUMNS += ("pool proj",)
 # Table 1: the input of each module, its grid at 224x224, and its widths.
 TABLE_1 = {
     "3a": (192, 28, 64, 96, 128, 16, 32, 32),
@@ -36,10 +28,7 @@ TABLE_1 = {
     "5a": (832, 7, 256, 160, 320, 32, 128, 128),
     "5b": (832, 7, 384, 192, 384, 48, 128, 128),
 }
-PRESETS = {
-    name: dict(zip(("in_channels", "grid", *COLUMNS), widths, strict=True))
-    for name, widths in TABLE_1.items()
-}
+PRESETS = {name: dict(zip(COLUMNS, row, strict=True)) for name, row in TABLE_1.items()}
 OWN, OTHER, NOTHING = "own widths", "the other version", "nothing"
 
 QUESTION = "What do I pay for each branch?"
@@ -61,8 +50,7 @@ CONTROLS = [
 SWEEP = {"version": list(VERSIONS), "preset": list(PRESETS)}
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     """One operation of a branch."""
 
     name: str
@@ -70,8 +58,7 @@ class Block:
     weights: int = 0
 
 
-@dataclass(frozen=True)
-class Module:
+class Module(NamedTuple):
     """A module as it is drawn: branches by name, each a list of blocks."""
 
     version: str
@@ -84,45 +71,47 @@ class Module:
     def out_channels(self):
         return sum(blocks[-1].channels for blocks in self.branches.values())
 
-    def cost(self, amount, branch=None):
-        """MACs or weights of a branch, or of all; each weight works once a position."""
-        names = [branch] if branch else self.branches
-        weights = sum(b.weights for name in names for b in self.branches[name])
+    def blocks(self, branch):
+        """Those of a branch, or of all: "sum"."""
+        if branch != "sum":
+            return self.branches[branch]
+        return [block for blocks in self.branches.values() for block in blocks]
+
+    def cost(self, amount, branch="sum"):
+        """MACs or weights; each weight works once a position."""
+        weights = sum(block.weights for block in self.blocks(branch))
         return weights * self.grid**2 if amount == "macs" else weights
 
 
 def module_of(version, widths, values):
     """The `Module` with the channels, grid and widths in `values`."""
+
+    def conv(k, in_channels, width):
+        return Block(f"{k}x{k}", width, k * k * in_channels * width)
+
     channels = values["in_channels"]
-    one, three, five, project = (values[c] for c in ("1x1", "3x3", "5x5", "pool proj"))
-    branches = {"1x1": [Block("1x1", one, channels * one)]}
-    if version == "naive":
-        branches["3x3"] = [Block("3x3", three, 9 * channels * three)]
-        branches["5x5"] = [Block("5x5", five, 25 * channels * five)]
-        branches["pool"] = [Block("pool", channels)]
-    else:
-        for name, out, taps in (("3x3", three, 9), ("5x5", five, 25)):
-            narrow = values[f"{name} reduce"]
-            branches[name] = [
-                Block("1x1", narrow, channels * narrow),
-                Block(name, out, taps * narrow * out),
-            ]
-        branches["pool"] = [
-            Block("pool", channels),
-            Block("1x1", project, channels * project),
-        ]
+    branches = {"1x1": [conv(1, channels, values["1x1"])]}
+    for k in (3, 5):
+        name, read, first = f"{k}x{k}", channels, []
+        if version == "reduced":
+            read = values[f"{name} reduce"]
+            first = [conv(1, channels, read)]
+        branches[name] = [*first, conv(k, read, values[name])]
+    branches["pool"] = [Block("pool", channels)]
+    if version == "reduced":
+        branches["pool"].append(conv(1, channels, values["pool proj"]))
     return Module(version, widths, channels, values["grid"], branches)
 
 
 def modules(state):
     """The module that a state describes and, where one is asked for, that beside it."""
-    version, beside = state["version"], state["beside"]
-    here = module_of(version, state["preset"], state)
+    version, preset, beside = state["version"], state["preset"], state["beside"]
+    here = module_of(version, preset, state)
     if beside == NOTHING:
         return [here]
     if beside == OTHER:
         other = "naive" if version == "reduced" else "reduced"
-        return [here, module_of(other, state["preset"], state)]
+        return [here, module_of(other, preset, state)]
     return [here, module_of(version, beside, PRESETS[beside])]
 
 
@@ -131,13 +120,9 @@ def adjust(values, changed, named):
     if "preset" in changed and values["preset"] in PRESETS:
         widths = PRESETS[values["preset"]]
         values |= {name: v for name, v in widths.items() if name not in named}
-    matching = [
-        name
-        for name, preset in PRESETS.items()
-        if all(values[control] == value for control, value in preset.items())
-    ]
+    matching = [p for p, widths in PRESETS.items() if widths.items() <= values.items()]
     if values["preset"] not in matching:
-        values["preset"] = matching[0] if matching else OWN
+        values["preset"] = next(iter(matching), OWN)
     return values
 
 
@@ -152,18 +137,21 @@ def inactive(values):
     return found
 
 
+PANEL, SLOT = 266, 86  # pixels: one module, the widest of its blocks
+TOP, ROW, ROWS = 50, 40, 4  # of the branches
+
+
 def draw(state):
     """The picture of a state; the summary says what its module costs."""
-    pair = modules(state)
+    pair, amount = modules(state), state["show"]
     sheet = Drawing(SHEET, 452)
-    widest = max(b.channels for m in pair for bs in m.branches.values() for b in bs)
+    widest = max(block.channels for module in pair for block in module.blocks("sum"))
     tallest = max(max(m.in_channels, m.out_channels) for m in pair)
     scales = SLOT / round_up(widest), ROWS * ROW / round_up(tallest)
     for module, left in zip(pair, (0, SHEET - PANEL), strict=False):
         draw_module(sheet, module, left, *scales)
     draw_costs(sheet, state, pair)
-    summary = in_words(state, pair)
-    amount = state["show"]
+    summary = in_words(state, *pair)
     rows = "; ".join(
         f"{module.version} {module.widths}: "
         + ", ".join(f"{b} {short(module.cost(amount, b))}" for b in module.branches)
@@ -172,9 +160,8 @@ def draw(state):
     return Picture(sheet.svg(summary, f"{amount} by branch: {rows}"), summary)
 
 
-def in_words(state, pair):
+def in_words(state, here, other=None):
     """The summary: cost, budget and comparison in a sentence."""
-    here, *others = pair
     macs, budget = here.cost("macs"), ""
     if state["budget"]:
         left = state["budget"] * 1e6 - macs
@@ -184,25 +171,15 @@ def in_words(state, pair):
         f"{name_of(here).capitalize()} costs {short(macs)} MACs{budget}, with "
         f"{here.cost('weights'):,} weights and {here.out_channels} channels out"
     )
-    for other in others:
+    if other:
         cost = other.cost("macs")
-        compared = "as much"
-        if cost < macs:
-            compared = f"{times(macs / cost)} less"
-        elif cost > macs:
-            compared = f"{times(cost / macs)} as much"
-        summary += f"; {name_of(other)} costs {short(cost)}, {compared}"
-    return summary + "."
+        summary += f"; {name_of(other)} costs {short(cost)}, {compared(cost, macs)}"
+    return f"{summary}."
 
 
 def name_of(module):
     """A module in words: "the naive 3a", "the naive module"."""
-    widths = "module" if module.widths == OWN else module.widths
-    return f"the {module.version} {widths}"
-
-
-PANEL, SLOT = 266, 86  # pixels: one module, the widest of its blocks
-TOP, ROW, ROWS = 50, 40, 4  # of the branches
+    return f"the {module.version} {'module' if module.widths == OWN else module.widths}"
 
 
 def draw_module(sheet, module, left, wide, high):
@@ -243,33 +220,28 @@ def draw_module(sheet, module, left, wide, high):
 
 def draw_costs(sheet, state, pair):
     """The cost of every branch, one bar for each module, and the sums below."""
-    amount = state["show"]
+    amount, names = state["show"], [*pair[0].branches, "sum"]
     unit = "MACs" if amount == "macs" else "weights"
     budget = state["budget"] * 1e6 if amount == "macs" else 0
-    group, names = 34, [*pair[0].branches, "sum"]
-    sums = [module.cost(amount) for module in pair]
-    box = (44, 240, SHEET - 44 - 188, group * len(names))
-    plot = Plot(sheet, box, (0, round_up(max(*sums, budget))), (len(names), 0))
-    plot.axes(unit, grid="x")
-    scale = plot.width / plot.x_range[1]
+    top = round_up(max(*(module.cost(amount) for module in pair), budget))
+    box = (44, 240, SHEET - 44 - 188, 34 * len(names))
+    plot = Plot(sheet, box, (0, top), (len(names), 0)).axes(unit, grid="x")
     for i, name in enumerate(names):
-        bold, y = name == "sum", plot.y + i * group + 3
+        bold, y = name == "sum", plot.y + i * 34 + 3
         sheet.text(0, y + 18, name, NOTE, bold=bold)
         for module in pair:
-            keys = [name] if name in module.branches else list(module.branches)
-            blocks = [b for key in keys for b in module.branches[key]]
             each = module.grid**2 if amount == "macs" else 1
             parts = [
                 (b.weights * each, b.name, f"{b.name}: {b.weights * each:,} {unit}")
-                for b in blocks
+                for b in module.blocks(name)
             ]
-            stacked_bar(sheet, plot.x, y, 13, scale, parts)
-            cost, whole = sum(part[0] for part in parts), module.cost(amount)
-            value = short(cost) if bold else f"{short(cost)} ({percent(cost / whole)})"
-            tag = module.version
+            stacked_bar(sheet, plot.x, y, 13, plot.width / top, parts)
+            cost, tag = module.cost(amount, name), module.version
+            share = "" if bold else f" ({percent(cost / module.cost(amount))})"
             if state["beside"] in PRESETS:
                 tag = "own" if module.widths == OWN else module.widths
             sheet.text(plot.right + 14, y + 12, tag, NOTE, fill="muted")
+            value = short(cost) + share
             sheet.text(SHEET, y + 12, value, NOTE, anchor="end", bold=bold)
             y += 15
     if budget:
