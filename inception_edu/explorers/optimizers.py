@@ -15,66 +15,52 @@ RMSProp, decay 0.9, eps 1.0, at a rate of 0.045.
 from math import cos, pi, sin, sqrt
 
 from inception_edu.explorers.controls import Choice, Picture, Range, Steps
-from inception_edu.figures.plot import LABEL, NOTE, SHEET, clip, label
+from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, label
 from inception_edu.figures.svg import Drawing
 
 DECAY = 0.9  # of RMSProp's mean square, as in the paper
 START = (-9.0, 3.0)
-GRADIENTS = (0.01, 1, 10)  # of the table
-MANY = 200  # its second step
+MANY = 200  # the table's second step
 
 
-def sgd(setting):
-    """`update(gradient) -> step` of plain gradient descent."""
-    return lambda gradient: setting["rate"] * gradient
+# A rule takes a gradient, what the optimizer remembers (the mean square of the
+# gradients, and a buffer that begins at 0) and the setting; it returns the step and
+# what is remembered then.
 
 
-def momentum(setting):
+def sgd(gradient, mean, buffer, setting):
+    """Plain gradient descent."""
+    return setting["rate"] * gradient, mean, buffer
+
+
+def momentum(gradient, mean, buffer, setting):
     """torch's and TensorFlow's momentum: the buffer is a sum of gradients."""
-    buffer = 0.0
-
-    def update(gradient):
-        nonlocal buffer
-        buffer = setting["momentum"] * buffer + gradient
-        return setting["rate"] * buffer
-
-    return update
+    buffer = setting["momentum"] * buffer + gradient
+    return setting["rate"] * buffer, mean, buffer
 
 
-def rmsprop_torch(setting):
+def rmsprop_torch(gradient, mean, buffer, setting):
     """RMSProp as `torch.optim.RMSprop` writes it."""
-    mean = buffer = 0.0
-
-    def update(gradient):
-        nonlocal mean, buffer
-        mean = DECAY * mean + (1 - DECAY) * gradient**2
-        scaled = gradient / (sqrt(mean) + setting["eps"])
-        buffer = setting["rms_momentum"] * buffer + scaled
-        return setting["rate"] * buffer
-
-    return update
+    mean = DECAY * mean + (1 - DECAY) * gradient**2
+    scaled = gradient / (sqrt(mean) + setting["eps"])
+    buffer = setting["rms_momentum"] * buffer + scaled
+    return setting["rate"] * buffer, mean, buffer
 
 
-def rmsprop_tf(setting):
+def rmsprop_tf(gradient, mean, step, setting):
     """RMSProp as TensorFlow's ApplyRMSProp writes it."""
-    mean, step = 1.0, 0.0
-
-    def update(gradient):
-        nonlocal mean, step
-        mean = DECAY * mean + (1 - DECAY) * gradient**2
-        scaled = gradient / sqrt(mean + setting["eps"])
-        step = setting["rms_momentum"] * step + setting["rate"] * scaled
-        return step
-
-    return update
+    mean = DECAY * mean + (1 - DECAY) * gradient**2
+    scaled = gradient / sqrt(mean + setting["eps"])
+    step = setting["rms_momentum"] * step + setting["rate"] * scaled
+    return step, mean, step
 
 
-# name: (function, color, dash)
+# name: (rule, its mean at first, color, dash)
 OPTIMIZERS = {
-    "SGD": (sgd, "ink", None),
-    "momentum": (momentum, "1x1", "9 4"),
-    "RMSProp (torch)": (rmsprop_torch, "3x3", None),
-    "RMSProp (TF)": (rmsprop_tf, "5x5", "3 3"),
+    "SGD": (sgd, 0.0, "ink", None),
+    "momentum": (momentum, 0.0, "1x1", "9 4"),
+    "RMSProp (torch)": (rmsprop_torch, 0.0, "3x3", None),
+    "RMSProp (TF)": (rmsprop_tf, 1.0, "5x5", "3 3"),
 }
 ALL = "all four"
 
@@ -96,10 +82,22 @@ CONTROLS = [
 SWEEP = {"rate": [0.01, 0.045, 0.1, 0.45, 1.0], "eps": [1e-8, 1e-4, 0.1, 1.0]}
 
 
+def optimizer(name, setting):
+    """`update(gradient) -> step` of an optimizer at its start."""
+    rule, mean, *_ = OPTIMIZERS[name]
+    buffer = 0.0
+
+    def update(gradient):
+        nonlocal mean, buffer
+        step, mean, buffer = rule(gradient, mean, buffer, setting)
+        return step
+
+    return update
+
+
 def path(name, setting):
     """Every point from `START` on, `setting["steps"]` steps of the optimizer."""
-    make = OPTIMIZERS[name][0]
-    along, across = make(setting), make(setting)
+    along, across = optimizer(name, setting), optimizer(name, setting)
     (x, y), points = START, [START]
     for _ in range(setting["steps"]):
         x, y = x - along(x / setting["condition"]), y - across(y)
@@ -111,12 +109,6 @@ def loss(point, condition):
     """The loss at a point of the valley."""
     x, y = point
     return (x**2 / condition + y**2) / 2
-
-
-def constant_steps(name, setting, gradient, count=MANY):
-    """The sizes of `count` steps under one and the same gradient."""
-    update = OPTIMIZERS[name][0](setting)
-    return [update(gradient) for _ in range(count)]
 
 
 def draw(state):
@@ -137,65 +129,58 @@ def draw(state):
 
 
 BOX = (0, 44, SHEET, 226)  # x, y, width, height on the sheet
-EDGES = (BOX[0], BOX[1], BOX[0] + BOX[2], BOX[1] + BOX[3])
-SCALE = 25  # pixels a unit, the same along and across: angles are true
-CENTRE = (330, 157)
-
-
-def place(point):
-    """The pixel of a point of the valley."""
-    return CENTRE[0] + SCALE * point[0], CENTRE[1] - SCALE * point[1]
+# 25 pixels a unit, the same along and across: angles are true
+X_RANGE, Y_RANGE = (-13.2, 9.2), (-4.52, 4.52)
 
 
 def draw_valley(sheet, state, paths, losses):
     """Contours, the minimum, the paths, and the loss at the end of each."""
     sheet.rect(*BOX, "paper", stroke="grid")
+    plot = Plot(sheet, BOX, X_RANGE, Y_RANGE)
     for across in (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4.5, 6, 8, 10, 12):
-        along = across * sqrt(state["condition"])
-        ring = [
-            place((along * cos(pi * i / 40), across * sin(pi * i / 40)))
-            for i in range(81)
-        ]
-        for piece in clip(ring, EDGES):
-            sheet.line(*piece, stroke="grid", width=1)
-    sheet.circle(*place((0, 0)), 4, "accent")
+        along, turns = (
+            across * sqrt(state["condition"]),
+            [pi * i / 40 for i in range(81)],
+        )
+        ring = [(along * cos(turn), across * sin(turn)) for turn in turns]
+        plot.curve(ring, "grid", 1)
+    sheet.circle(*plot.at(0, 0), 4, "accent")
     keys = dict(zip(OPTIMIZERS, (0, 100, 232, 404), strict=True))
     for name, points in paths.items():
-        _, stroke, dash = OPTIMIZERS[name]
-        x = keys[name]
+        *_, stroke, dash = OPTIMIZERS[name]
+        x, (x_end, y_end) = keys[name], points[-1]
         sheet.line((x, 11), (x + 24, 11), stroke=stroke, width=3, dash=dash)
         sheet.text(x + 30, 16, name, NOTE)
         sheet.text(x + 30, 36, losses[name], LABEL, bold=True)
-        pixels = [place(point) for point in points]
-        for piece in clip(pixels, EDGES):
-            sheet.line(*piece, stroke=stroke, width=2, dash=dash)
-        x_end, y_end = pixels[-1]
-        if EDGES[0] <= x_end <= EDGES[2] and EDGES[1] <= y_end <= EDGES[3]:
-            sheet.circle(x_end, y_end, 6, stroke, stroke="paper", stroke_width=2)
-    x, y = place(START)
+        plot.curve(points, stroke, 2, dash)
+        if X_RANGE[0] <= x_end <= X_RANGE[1] and abs(y_end) <= Y_RANGE[1]:
+            plot.mark(x_end, y_end, stroke, 6)
+    x, y = plot.at(*START)
     sheet.circle(x, y, 4, "ink")
     label(sheet, x - 10, y - 4, "start", anchor="end")
-    x, y = CENTRE
-    sheet.line((x, EDGES[3] - 22), (x, y + 8), stroke="accent", width=1)
-    label(sheet, x, EDGES[3] - 8, "minimum", anchor="middle", fill="accent")
+    x, y = plot.at(0, 0)
+    sheet.line((x, plot.bottom - 22), (x, y + 8), stroke="accent", width=1)
+    label(sheet, x, plot.bottom - 8, "minimum", anchor="middle", fill="accent")
 
 
 def draw_table(sheet, state, names):
     """How long the first and the 200th step are, gradient by gradient."""
-    y = BOX[1] + BOX[3] + 24
+    y = 294
     sheet.text(0, y, "step size under a constant gradient g", LABEL, bold=True)
     y += 22
     columns = dict(zip(OPTIMIZERS, (190, 286, 430, SHEET), strict=True))
     for name, x in columns.items():
         sheet.text(x, y, name, NOTE, anchor="end", bold=name in names)
-    for gradient in GRADIENTS:
+    for gradient in (0.01, 1, 10):
         sheet.line((0, y + 7), (SHEET, y + 7), stroke="grid", width=1)
-        found = {name: constant_steps(name, state, gradient) for name in columns}
-        for step, title in ((0, "step 1"), (MANY - 1, f"step {MANY}")):
+        updates = {name: optimizer(name, state) for name in columns}
+        sizes = {
+            name: [updates[name](gradient) for _ in range(MANY)] for name in columns
+        }
+        sheet.text(0, y + 19, f"g = {gradient}", NOTE)
+        for step in (1, MANY):
             y += 19
-            if not step:
-                sheet.text(0, y, f"g = {gradient}", NOTE)
-            sheet.text(66, y, title, NOTE, fill="muted")
+            sheet.text(66, y, f"step {step}", NOTE, fill="muted")
             for name, x in columns.items():
-                sheet.text(x, y, f"{found[name][step]:.4g}", NOTE, anchor="end")
+                sheet.text(x, y, f"{sizes[name][step - 1]:.4g}", NOTE, anchor="end")
         y += 3

@@ -264,7 +264,9 @@ def without_variables(svg):
 
 def _n(value):
     """A number with at most one decimal, without a trailing zero."""
-    return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else str(value)
+    return (
+        f"{value:z.1f}".removesuffix(".0") if isinstance(value, float) else str(value)
+    )
 
 
 def _element(start, tip):
