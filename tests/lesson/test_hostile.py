@@ -3,13 +3,11 @@
 import builtins
 import contextlib
 import io
-import os
 import random
 import sys
 import threading
 import time
 import types
-import warnings
 
 import numpy as np
 import pytest
@@ -192,7 +190,9 @@ def test_a_stub_is_not_attempted_yet(candidate, capsys):
         "out_channels, kernel_size, bias)` in place of `raise NotImplementedError` "
         "and run this cell again."
     )
-    assert not judge(NAIVE, forward("...", "self.one = nn.Conv2d(i, ..., 1)")).attempted
+    assert (
+        judge(NAIVE, forward("...", "self.one = nn.Conv2d(i, ..., 1)")).kind == "open"
+    )
 
 
 # ---- the guard
@@ -221,7 +221,7 @@ def test_a_loop_that_catches_everything_asks_for_a_restart(capsys):
 
     answer = one_line(judge(CONV_PARAMS, swallow, seconds=0.2))
     assert "restart the kernel" in answer
-    assert judge(CONV_PARAMS, right).passed
+    assert judge(CONV_PARAMS, right).kind == "right"
     assert not capsys.readouterr().out  # nor does it print into later cells
     ended.set()
     for left in set(threading.enumerate()) - before:
@@ -236,21 +236,10 @@ def test_a_sleeping_candidate_ends_when_it_wakes_and_the_next_check_works():
         woken.append(1)
 
     assert "restart the kernel" in one_line(judge(CONV_PARAMS, sleeps, seconds=0.1))
-    assert judge(CONV_PARAMS, right).passed
+    assert judge(CONV_PARAMS, right).kind == "right"
     (left,) = set(threading.enumerate()) - before
     left.join(60)
     assert not left.is_alive() and not woken
-
-
-def test_an_import_is_not_cut_in_half(tmp_path, monkeypatch):
-    """What it leaves of torch would fail in every cell that follows."""
-    slow = "import time\nfor _ in range(60):\n    time.sleep(0.02)\ndone = True\n"
-    (tmp_path / "slow_module.py").write_text(slow, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
-    candidate = does("import slow_module\n    while slow_module.done: pass")
-    answer = judge(CONV_PARAMS, candidate, seconds=0.1)
-    assert "still running after 0.1 seconds" in str(answer)
-    assert sys.modules.pop("slow_module").done
 
 
 def test_a_check_inside_the_function_that_it_checks_is_explained(capsys):
@@ -273,7 +262,7 @@ def test_what_a_candidate_prints_is_shown_and_cut():
         return right(*args)
 
     answer = judge(CONV_PARAMS, shouts)
-    assert answer.passed and "characters more" in answer.card.printed
+    assert answer.kind == "right" and "characters more" in answer.printed
     assert str(answer).startswith("    your code printed:\n    | xxxx")
     assert len(str(answer)) < 3000
 
@@ -292,42 +281,30 @@ def test_the_guard_holds_back_both_streams_and_never_raises():
     assert SECONDS == 5.0
 
 
-def changes_everything(*args):
-    os.chdir("/")
-    warnings.simplefilter("error")
-    torch.set_default_dtype(torch.float64)
-    for seed in (torch.manual_seed, random.seed, np.random.seed):
-        seed(1)
-    sys.setrecursionlimit(500)
-    os.environ.clear()
-    os.environ["NEW"] = "1"
-    sys.path.clear()
-    sys.path = ["nowhere"]
-    return right(*args)
-
-
 def test_the_notebook_is_as_it_was_afterwards():
+    seeds = (torch.manual_seed, random.seed, np.random.seed)
+
+    def changes(*args):
+        torch.set_default_dtype(torch.float64)
+        for seed in seeds:
+            seed(1)
+        return right(*args)
+
+    def state():
+        settings = torch.get_num_threads(), torch.get_default_dtype(), builtins.input
+        return *settings, sys.stdout, sys.stderr
+
     def draws():
         return torch.rand(1).item(), random.random(), np.random.rand()
 
-    def seed():
-        for one in (torch.manual_seed, random.seed, np.random.seed):
-            one(7)
-
-    def state():
-        return (
-            *(sys.stdin, sys.stdout, sys.stderr, builtins.input, list(sys.path)),
-            *(sys.getrecursionlimit(), torch.get_num_threads(), os.getcwd()),
-            *(torch.get_default_dtype(), list(warnings.filters), dict(os.environ)),
-        )
-
-    seed()
-    wanted, before, path = draws(), state(), sys.path
-    seed()
-    assert judge(CONV_PARAMS, changes_everything).passed
+    for seed in seeds:
+        seed(7)
+    wanted, before = draws(), state()
+    for seed in seeds:
+        seed(7)
+    assert judge(CONV_PARAMS, changes).kind == "right"
     judge(NAIVE, lambda i, w: nn.Conv2d(i, 4, 1))
-    assert draws() == wanted
-    assert state() == before and sys.path is path
+    assert draws() == wanted and state() == before
 
 
 def test_exit_in_a_kernel_does_not_end_it(monkeypatch):
@@ -384,8 +361,6 @@ def test_an_unknown_exercise_names_the_close_ones():
         ie.check.naive_modul
     with pytest.raises(AttributeError, match=r"ie.check.exercises\(\) lists all"):
         ie.check.zzz
-    with pytest.raises(AttributeError, match="a check is called, not set"):
-        ie.check.saving = abs
 
 
 def test_exercises_list_themselves():
