@@ -33,13 +33,13 @@ def start(key, memory):
     type(shell).ask_exit = ask_exit
     publish, parts = shell.display_pub.publish, package_parts
 
-    def remember(self, feedback, candidate):
-        if not feedback.attempted:
+    def remember(self, card, candidate):
+        if card.kind == "open":
             status, why = "not attempted", ""
         elif source := borrowed(candidate):
             status, why = "failed", f"uses the package's own {source}; write your own"
-        elif not feedback.passed:
-            told = [one for one in feedback.lines if not one.startswith("    |")]
+        elif card.kind == "wrong":
+            told = [x for x in str(card).splitlines() if not x.startswith("    |")]
             status, why = "failed", " ".join(" ".join(told).split())
         else:
             now = parts()

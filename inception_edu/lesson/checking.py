@@ -1,7 +1,8 @@
 """Feedback on an exercise: `check.<exercise>(candidate)` shows a card, never raises.
 
 An `Exercise` is a right answer, cases, and known mistakes with the hint that mends
-each. `judge` runs one candidate behind the guard and returns a `Feedback`.
+each. `judge` runs one candidate behind the guard and returns a `Card`: "right",
+"wrong", or "open" for a stub.
 """
 
 import contextlib
@@ -9,6 +10,7 @@ import importlib
 import textwrap
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from itertools import combinations
 
 from inception_edu.cards import Card
@@ -20,6 +22,7 @@ from inception_edu.lesson.guard import SECONDS, guarded
 
 WIDTH = 78
 SHOWN = 3  # failed cases that are named
+PRINTED = 8  # lines of the candidate's own printing that are shown
 LIBRARY = ("naive", "reduced", "factorized", "optimizers", "smoothing", "v4", "fusion")
 
 
@@ -50,7 +53,9 @@ def attempt(exercise, candidate, results):
                 )
             result.got = exercise.observe(candidate, case)
             exercise.judge(candidate, case, result.got)
-        except (Problem, NotAttempted) as problem:
+        except NotAttempted:
+            raise
+        except Problem as problem:
             result.problem = problem
         except Exception as error:  # a result so odd that looking at it fails
             result.got = None
@@ -58,8 +63,6 @@ def attempt(exercise, candidate, results):
                 f"what your code returned cannot be read: {brief(error)}",
                 "return plain numbers, tensors or modules",
             )
-        if isinstance(result.problem, NotAttempted):
-            raise result.problem
         if result.problem and result.problem.fatal:
             break
 
@@ -110,27 +113,10 @@ def merged(first, second):
     return [Mistake(first.edits + second.edits, net={"linear": linear})]
 
 
-@dataclass(frozen=True)
-class Feedback:
-    """What `check` shows: a `Card`, and whether all cases passed."""
-
-    name: str
-    card: Card
-    passed: bool = False
-    attempted: bool = True
-
-    @property
-    def lines(self):
-        return tuple(str(self.card).splitlines())
-
-    def __str__(self):
-        return str(self.card)
-
-
 def judge(exercise, candidate, seconds=SECONDS):
-    """The `Feedback` on one candidate. Never raises; takes about `seconds` at most."""
+    """The `Card` on one candidate. Never raises; takes about `seconds` at most."""
     exercise.answer(exercise.cases[0])  # loads what is loaded once, off the clock
-    results = []
+    results, hint = [], ""
     outcome = guarded(lambda: attempt(exercise, candidate, results), seconds)
     printed = shortened(outcome)
     if isinstance(outcome.error, NotAttempted):
@@ -138,15 +124,12 @@ def judge(exercise, candidate, seconds=SECONDS):
             f"{exercise.name}: not attempted yet. Write `{exercise.call}` in place of "
             "`raise NotImplementedError` and run this cell again."
         )
-        return Feedback(
-            exercise.name, Card("open", text, printed=printed), False, False
-        )
+        return Card("open", text, printed=printed)
     if outcome.stopped or outcome.error is not None:
         if not results:
             results.append(Result(None, exercise.name))
         results[-1].problem = problem = unfinished(outcome, seconds)
         return report(exercise, results, problem.hint, printed)
-    hint = ""
     with contextlib.suppress(Exception):  # a result so odd that comparing it fails
         hint = explain(exercise, results)
     return report(exercise, results, hint, printed)
@@ -165,27 +148,26 @@ def unfinished(outcome, seconds):
 
 
 def report(exercise, results, hint, printed):
-    """The `Feedback` on these results."""
+    """The `Card` on these results."""
     name, failed = exercise.name, [result for result in results if result.problem]
     if not failed:
-        verdict = f"{name}: {len(results)} checks passed"
         note = exercise.note(results)
         details = (note,) if note else ()
-        card = Card("right", verdict, details, printed=printed)
-        return Feedback(name, card, passed=True)
+        return Card(
+            "right", f"{name}: {len(results)} checks passed", details, printed=printed
+        )
     first, *others = failed
     details = [f"{first.label}: {first.problem.what}"]
     known = {first.problem.what}
     for result in () if hint else others:
-        values = result.problem.expected, result.problem.found
-        what = result.problem.what
-        if all(values):
-            what = f"expected {values[0]}, found {values[1]}"
+        what, expected = result.problem.what, result.problem.expected
+        if expected and result.problem.found:
+            what = f"expected {expected}, found {result.problem.found}"
         if what not in known and len(details) < SHOWN:  # the same again is no news
             details.append(f"{result.label}: {what}")
             known.add(what)
     compare = ("expected", first.problem.expected), ("found", first.problem.found)
-    card = Card(
+    return Card(
         "wrong",
         f"{name}: {len(results) - len(failed)} of {len(results)} checks passed",
         tuple(details),
@@ -193,16 +175,15 @@ def report(exercise, results, hint, printed):
         hint=hint,
         printed=printed,
     )
-    return Feedback(name, card)
 
 
-def shortened(outcome, most=8):
+def shortened(outcome):
     """What the candidate printed, cut, so that `print` still helps."""
     if not outcome.printed.strip():
         return ""
     lines = outcome.printed.rstrip("\n").split("\n")
-    cut = outcome.cut + sum(len(line) + 1 for line in lines[most:])
-    lines = [line[: WIDTH - 6] for line in lines[:most]]
+    cut = outcome.cut + sum(len(line) + 1 for line in lines[PRINTED:])
+    lines = [line[: WIDTH - 6] for line in lines[:PRINTED]]
     if outcome.stopped:  # how much came before the end is chance
         lines.append("... and more")
     elif cut:
@@ -212,8 +193,6 @@ def shortened(outcome, most=8):
 
 class Checker:
     """One exercise, ready to be given a candidate: `ie.check.naive_module`."""
-
-    judge = staticmethod(judge)  # the report puts one in its place that takes notes
 
     def __init__(self, exercise):
         self.exercise = exercise
@@ -226,17 +205,17 @@ class Checker:
             text = f"{name}: give it your own code, and only that"
             show_card(Card("open", text, (f"ie.check.{name}({name})",)))
             return
-        feedback = self.judge(self.exercise, candidates[0])
-        show_card(feedback.card)
-        self.remember(feedback, candidates[0])
+        card = judge(self.exercise, candidates[0])
+        show_card(card)
+        self.remember(card, candidates[0])
 
-    def remember(self, feedback, candidate):
+    def remember(self, card, candidate):
         """Record an attempt of the reader's own; the printed solutions are not one."""
         title = str(getattr(candidate, "__name__", "")).lower()
-        if feedback.attempted and not title.endswith("solution"):
+        if card.kind != "open" and not title.endswith("solution"):
             from inception_edu.lesson.progress import record
 
-            record("exercises", self.exercise.name, passed=feedback.passed)
+            record("exercises", self.exercise.name, passed=card.kind == "right")
 
     def __repr__(self):
         return f"ie.check.{self.exercise.name}: {self.exercise.task}"
@@ -246,37 +225,31 @@ class Exercises(tuple):
     """Exercises that print themselves as a list."""
 
     def __repr__(self):
-        lines = ["lesson  exercise"]
-        for exercise in self:
-            first, later = f"{exercise.lesson:>6}  ", " " * 10
-            lines += textwrap.wrap(
-                exercise.call, WIDTH, initial_indent=first, subsequent_indent=later
-            )
-            lines += textwrap.wrap(
-                exercise.task, WIDTH, initial_indent=later, subsequent_indent=later
-            )
+        later, lines = " " * 10, ["lesson  exercise"]
+        for one in self:
+            for first, text in ((f"{one.lesson:>6}  ", one.call), (later, one.task)):
+                lines += textwrap.wrap(
+                    text, WIDTH, initial_indent=first, subsequent_indent=later
+                )
         return "\n".join(lines)
+
+
+@cache
+def library():
+    """Every exercise by its name, in the order of the lessons."""
+    home = "inception_edu.lesson.exercises"
+    parts = [importlib.import_module(f"{home}.{part}") for part in LIBRARY]
+    values = [value for part in parts for value in vars(part).values()]
+    found = [value for value in values if isinstance(value, Exercise)]
+    return {one.name: one for one in sorted(found, key=lambda one: one.lesson)}
 
 
 class Check:
     """Every exercise by name: `ie.check.naive_module(NaiveModule)`."""
 
-    def __init__(self):
-        self._known = {}
-
-    def _library(self):
-        if not self._known:
-            home = "inception_edu.lesson.exercises"
-            parts = [importlib.import_module(f"{home}.{part}") for part in LIBRARY]
-            values = [value for part in parts for value in vars(part).values()]
-            found = [one for one in values if isinstance(one, Exercise)]
-            found.sort(key=lambda exercise: exercise.lesson)
-            self._known = {exercise.name: exercise for exercise in found}
-        return self._known
-
     def exercises(self, lesson=None):
         """The exercises of a lesson, or of all lessons, as a printable tuple."""
-        known = self._library().values()
+        known = library().values()
         lessons = sorted({one.lesson for one in known})
         if lesson is not None and lesson not in lessons:
             raise ValueError(
@@ -285,20 +258,12 @@ class Check:
             )
         return Exercises(one for one in known if lesson in (None, one.lesson))
 
-    def __setattr__(self, name, value):
-        if not name.startswith("_"):
-            raise AttributeError(
-                f"a check is called, not set: ie.check.{name}(your_function)"
-            )
-        super().__setattr__(name, value)
-
     def __getattr__(self, name):
         if name.startswith("_"):  # what IPython and copy ask every object for
             raise AttributeError(name)
-        known = self._library()
-        if name in known:
-            return Checker(known[name])
-        close = get_close_matches(name, known, n=3, cutoff=0.5)
+        if name in library():
+            return Checker(library()[name])
+        close = get_close_matches(name, library(), n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(close)}? " if close else ""
         raise AttributeError(
             f"no exercise is called {name!r}; {hint}ie.check.exercises() lists all"
@@ -309,10 +274,10 @@ class Check:
         show_card(Card("open", text, ("`ie.check.exercises()` lists all.",)))
 
     def __dir__(self):
-        return ["exercises", *self._library()]
+        return ["exercises", *library()]
 
     def __repr__(self):
-        return f"ie.check.<exercise>(your code), {len(self._library())} exercises"
+        return f"ie.check.<exercise>(your code), {len(library())} exercises"
 
 
 check = Check()

@@ -2,18 +2,11 @@
 
 import math
 import numbers
-from typing import NamedTuple
 
+import numpy as np
+
+from inception_edu.lesson.errors import Problem
 from inception_edu.text import dims
-
-
-class Gap(NamedTuple):
-    """Where two values differ: a sentence, both values as text, and a hint."""
-
-    what: str
-    expected: str = ""
-    found: str = ""
-    hint: str = ""
 
 
 def is_tensor(value):
@@ -43,20 +36,26 @@ def close(a, b, tolerance):
 
 
 def difference(expected, got, tolerance=1e-6):
-    """None when `got` is right, else the first `Gap`."""
+    """None when `got` is right, else the first `Problem`."""
     if isinstance(expected, tuple | list):
         return list_difference(expected, got, tolerance)
     if is_tensor(expected) and expected.dim():
         return tensor_difference(expected, got, tolerance)
     number, value = plain(expected), plain(got)
     if value is None:
-        return Gap("this is not one number", show(number), show(got), number_hint(got))
+        return differs(
+            "this is not one number", show(number), show(got), number_hint(got)
+        )
     # Tensors carry seven digits, so an answer taken from one is held to fewer.
     if is_tensor(got) or is_tensor(expected):
         tolerance = max(tolerance, 1e-5)
     if close(number, value, tolerance):
         return None
-    return Gap("the value differs", *two_numbers(number, value))
+    return differs("the value differs", *two_numbers(number, value))
+
+
+def differs(what, expected="", found="", hint=""):
+    return Problem(what, hint, expected=expected, found=found)
 
 
 def two_numbers(wanted, found):
@@ -81,23 +80,28 @@ def number_hint(got):
 def list_difference(expected, got, tolerance):
     if not isinstance(got, tuple | list):
         what = f"{len(expected)} values are expected"
-        return Gap(what, show(expected), show(got), "return a tuple")
+        return differs(what, show(expected), show(got), "return a tuple")
     if len(got) != len(expected):
-        return Gap(f"{len(expected)} values are expected", found=f"{len(got)}")
-    for index, (wanted, found) in enumerate(zip(expected, got, strict=True)):
-        if gap := difference(wanted, found, tolerance):
-            return gap._replace(what=f"value {index + 1}: {gap.what}")
+        return differs(f"{len(expected)} values are expected", found=f"{len(got)}")
+    names = [f"value {number}" for number in range(1, len(expected) + 1)]
+    return first_difference(names, expected, got, tolerance)
+
+
+def first_difference(names, expected, got, tolerance):
+    """The first Problem among values that have names, or None."""
+    for name, wanted, found in zip(names, expected, got, strict=True):
+        if problem := difference(wanted, found, tolerance):
+            problem.what = f"{name}: {problem.what}"
+            return problem
     return None
 
 
 def tensor_difference(expected, got, tolerance):
     if not is_tensor(got):
         hint = "return one tensor" if isinstance(got, tuple | list) else ""
-        return Gap(
-            "a tensor is expected", f"a tensor {shape(expected)}", show(got), hint
-        )
+        return differs("a tensor is expected", show(expected), show(got), hint)
     if got.shape != expected.shape:
-        return Gap("the shape differs", shape(expected), shape(got))
+        return differs("the shape differs", shape(expected), shape(got))
     wanted, found = expected.detach().double(), got.detach().double()
     gap = (wanted - found).abs()
     size = wanted[wanted.isfinite()].square().mean().sqrt() + wanted.abs()
@@ -106,19 +110,10 @@ def tensor_difference(expected, got, tolerance):
     if (same | (wanted.isnan() & found.isnan())).all():
         return None
     # Quote the largest gap, a NaN before anything else.
-    index = gap.nan_to_num(nan=math.inf).argmax()
-    place = [int(i) for i in unravel(index, expected.shape)]
+    index = int(gap.nan_to_num(nan=math.inf).argmax())
+    place = [int(i) for i in np.unravel_index(index, expected.shape)]
     values = two_numbers(wanted[tuple(place)].item(), found[tuple(place)].item())
-    return Gap(f"the shape is right, the value at {place} differs", *values)
-
-
-def unravel(index, sizes):
-    """The position of a flat index in a tensor of these sizes."""
-    place = []
-    for size in reversed(sizes):
-        place.insert(0, index % size)
-        index = index // size
-    return place
+    return differs(f"the shape is right, the value at {place} differs", *values)
 
 
 def shape(value):
@@ -171,15 +166,11 @@ def unchanged(before, after):
     if type(before) is not type(after):
         return False
     if is_tensor(before):
-        if after.shape != before.shape:
+        if before.shape != after.shape:
             return False
         return bool(((before == after) | (before.isnan() & after.isnan())).all())
     if isinstance(before, dict):
-        return list(before) == list(after) and all(
-            unchanged(before[key], after[key]) for key in before
-        )
+        return unchanged([*before.items()], [*after.items()])
     if isinstance(before, tuple | list):
-        return len(before) == len(after) and all(
-            unchanged(a, b) for a, b in zip(before, after, strict=True)
-        )
+        return len(before) == len(after) and all(map(unchanged, before, after))
     return before == after

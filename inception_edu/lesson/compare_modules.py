@@ -7,7 +7,6 @@ must agree, so any way of writing the module is right.
 """
 
 import copy
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
@@ -33,8 +32,7 @@ class Pass:
 
     layers: list
     output: torch.Tensor
-    gradient: torch.Tensor | None  # of the image
-    weight_gradients: list  # of each layer
+    gradients: list  # of the image and of each layer's weight, None for one without
     unused: bool  # a parameter has no part in the output
     displaced: bool  # a batch norm does not follow a layer directly
 
@@ -127,29 +125,17 @@ class ModuleExercise(Exercise):
         image = noise_image(case).requires_grad_()
         with Recorder() as recorder:
             output = self.forward(module, case, image.clone())
-        weights = [layer.weight for layer in recorder.layers]
-        wanted = [image, *weights, *module.parameters()]
-        learning = [tensor for tensor in wanted if tensor.requires_grad]
-        found = [None] * len(learning)
+        module.zero_grad()
+        read = [image, *(layer.weight for layer in recorder.layers)]
+        for tensor in read:
+            if tensor.requires_grad:
+                tensor.retain_grad()  # of a weight that is computed, too
         if output.requires_grad:
-            loss = (output * noise(8, *output.shape)).sum()
-            found = torch.autograd.grad(loss, learning, allow_unused=True)
-        known = {id(t): g for t, g in zip(learning, found, strict=True)}
-        gradients = [known.get(id(tensor)) for tensor in wanted]
-        count = 1 + len(weights)
-        unused = any(
-            parameter.requires_grad and gradient is None
-            for parameter, gradient in zip(wanted, gradients, strict=True)
-            if isinstance(parameter, nn.Parameter)
-        )
-        return Pass(
-            recorder.layers,
-            output.detach(),
-            gradients[0],
-            gradients[1:count],
-            unused,
-            recorder.displaced,
-        )
+            (output * noise(8, *output.shape)).sum().backward()
+        unused = any(p.requires_grad and p.grad is None for p in module.parameters())
+        gradients = [tensor.grad for tensor in read]
+        output = output.detach()
+        return Pass(recorder.layers, output, gradients, unused, recorder.displaced)
 
     def check_learning(self, module, passed):
         """Raise a Problem for a layer that an optimizer could not train."""
@@ -160,7 +146,8 @@ class ModuleExercise(Exercise):
             if not any(id(origin) in own for origin in origins):
                 raise Problem(
                     f"the {layer} layer is not registered in your module",
-                    unregistered(module),
+                    "make layers and nn.Parameter in `__init__`, as attributes; in "
+                    "place of a plain list or dict use nn.ModuleList or nn.ModuleDict",
                 )
             tensors = [t for t in (layer.weight, layer.bias) if t is not None]
             if not all(tensor.requires_grad for tensor in tensors):
@@ -217,8 +204,9 @@ class ModuleExercise(Exercise):
         image = noise_image(case).requires_grad_()
         with torch.enable_grad():
             expected = self.right(image, net, *case.args)
-        if gap := tensor_difference(expected, passed.output, self.tolerance):
-            return self.located(gap, net.branches, expected, passed)
+        if problem := tensor_difference(expected, passed.output, self.tolerance):
+            self.locate(problem, net.branches, expected, passed)
+            return problem
         if left := [i for i in range(len(passed.layers)) if i not in net.labels]:
             return Problem(f"one layer too many: {passed.layers[left[0]]}")
         return self.compare_gradients(passed, net, image, expected)
@@ -227,7 +215,7 @@ class ModuleExercise(Exercise):
         loss = (expected * noise(8, *expected.shape)).sum()
         weights = {name: net.weights[index] for index, name in net.labels.items()}
         wanted = torch.autograd.grad(loss, [image, *weights.values()])
-        found = [passed.gradient, *(passed.weight_gradients[i] for i in net.labels)]
+        found = [passed.gradients[i] for i in (0, *(index + 1 for index in net.labels))]
         names = ["the input", *(f"the weights of `{name}`" for name in weights)]
         for name, ours, theirs in zip(names, wanted, found, strict=True):
             if theirs is not None:
@@ -243,21 +231,25 @@ class ModuleExercise(Exercise):
             )
         return None
 
-    def located(self, gap, branches, expected, passed):
-        """The Problem with a wrong output, and which branches it concerns."""
-        hint, got = gap.hint, passed.output
-        if got.shape == expected.shape and len(branches) > 1:
+    def locate(self, problem, branches, expected, passed):
+        """Set the hint of a wrong output: which branches it concerns, or why."""
+        got = passed.output
+        if passed.displaced:
+            problem.hint = (
+                "batch norm follows its convolution directly, before the ReLU"
+            )
+        elif got.shape == expected.shape and len(branches) > 1:
             widths = [branch.shape[1] for branch in branches.values()]
             pairs = zip(expected.split(widths, 1), got.split(widths, 1), strict=True)
             differ = [bool(tensor_difference(a, b, self.tolerance)) for a, b in pairs]
             wrong = [name for name, bad in zip(branches, differ, strict=True) if bad]
             if len(wrong) < len(branches):
-                hint = f"look at {' and '.join(wrong)}: the other branches are right"
+                names = " and ".join(wrong)
+                problem.hint = f"look at {names}: the other branches are right"
         elif got.dim() == expected.dim() == 4 and got.shape[2:] != expected.shape[2:]:
-            hint = "the grid differs: check the stride and padding of every layer"
-        if passed.displaced:
-            hint = "batch norm follows its convolution directly, before the ReLU"
-        return Problem(gap.what, hint, expected=gap.expected, found=gap.found)
+            problem.hint = (
+                "the grid differs: check the stride and padding of every layer"
+            )
 
     def answer(self, case, function=None):
         return None  # depends on the candidate's weights: see `makes`
@@ -316,20 +308,6 @@ def checked_module(module):
             fatal=True,
         )
     return module
-
-
-def unregistered(module):
-    """The hint for a layer whose weights `module.parameters()` does not hold."""
-    for part in module.modules():
-        for name, value in vars(part).items():
-            items = value.values() if isinstance(value, dict) else value
-            listed = name != "_modules" and isinstance(items, Iterable)
-            if listed and any(isinstance(item, nn.Module) for item in items):
-                return (
-                    "layers in a plain list or dict are not registered: use "
-                    "nn.ModuleList, nn.ModuleDict or attributes"
-                )
-    return "make layers and nn.Parameter in `__init__`, as attributes"
 
 
 def noise_image(case):

@@ -3,12 +3,14 @@
 import dis
 import inspect
 import re
+import sysconfig
 import traceback
 from difflib import get_close_matches
 from pathlib import Path
 from types import FunctionType
 
-PACKAGE = str(Path(__file__).parents[1])
+# Where files are that no student wrote: the package, other packages, Python itself.
+NOT_OWN = (str(Path(__file__).parents[1]), sysconfig.get_path("stdlib"), "<frozen")
 
 
 class NotAttempted(Exception):
@@ -85,7 +87,7 @@ def translate(error, function, args, call):
             f"the exercise calls {call}",
             fatal=True,
         )
-    what = f"your code raised {brief(error)}{place(error, function)}"
+    what = f"your code raised {brief(error)}{place(error)}"
     problem = Problem(what, remedy(error, args))
     problem.raised = brief(error)
     return problem
@@ -135,14 +137,14 @@ def brief(error, most=160):
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def place(error, function):
+def place(error):
     """ " in line 3: `return a / 0`", for an error inside the student's own code."""
-    methods = [getattr(function, name, None) for name in ("forward", "__init__")]
-    codes = [getattr(part, "__code__", None) for part in (function, *methods)]
-    homes = {code.co_filename for code in codes if inspect.iscode(code)}
-    homes = {h for h in homes if "site-packages" not in h and not h.startswith(PACKAGE)}
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename in homes]
+    own = [
+        frame
+        for frame in frames
+        if not frame.filename.startswith(NOT_OWN) and "-packages" not in frame.filename
+    ]
     if not own:
         return ""
     line = own[-1].line

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from inception_edu.lesson.compare import difference, is_tensor, named, show, unchanged
+from inception_edu.lesson.compare import (
+    difference,
+    first_difference,
+    is_tensor,
+    named,
+    show,
+    unchanged,
+)
 from inception_edu.lesson.errors import NotAttempted, Problem, brief, translate
 from inception_edu.lesson.guard import TimeUp
 
@@ -117,8 +124,8 @@ class Exercise:
 
     def judge(self, candidate, case, got):
         """Raise the Problem with what was observed, if there is one."""
-        if gap := self.gap(self.answer(case), got):
-            raise Problem(gap.what, gap.hint, expected=gap.expected, found=gap.found)
+        if problem := self.gap(self.answer(case), got):
+            raise problem
         if self.differentiable and is_tensor(got):
             self.judge_gradient(candidate, case)
 
@@ -148,13 +155,10 @@ class Exercise:
         return self.drive(function, *args) if self.drive else function(*args)
 
     def gap(self, expected, got):
-        """The first difference between two answers, or None."""
-        if not self.parts:
-            return difference(expected, got, self.tolerance)
-        for part, wanted, found in zip(self.parts, expected, got, strict=True):
-            if gap := difference(wanted, found, self.tolerance):
-                return gap._replace(what=f"{part}: {gap.what}")
-        return None
+        """The `Problem` with the first difference between two answers, or None."""
+        if self.parts:
+            return first_difference(self.parts, expected, got, self.tolerance)
+        return difference(expected, got, self.tolerance)
 
     def wrong(self, mistake):
         """The function that makes a mistake."""

@@ -14,7 +14,6 @@ from inception_edu.lesson.compare import show
 
 CLOSE = 0.1  # within 10 % counts as close
 PREFIXES = {"k": 1e3, "M": 1e6, "G": 1e9}
-_made = {}
 
 
 class Prediction:
@@ -63,23 +62,21 @@ class Prediction:
             show_card(Card("info", f"{label}: {value}. You made no prediction."))
             return
         read_as, note = self.reading(measured)
-        compare = (("your prediction", self.amount(self.guess)), (label, value))
         if self.options is not None:
             right = read_as == measured
-            verdict = "right" if right else "not this time"
+            verdict = "Right" if right else "Not this time"
         else:
             right = nearness(read_as, float(measured)) <= CLOSE
             verdict = describe(read_as, float(measured))
         known = misconceptions or {}
         exactly = read_as in known and read_as != measured
-        why = self.misconception(read_as, known) if exactly or not right else ""
         show_card(
             Card(
                 "right" if right else "wrong",
-                f"{verdict[0].upper()}{verdict[1:]}.",
+                f"{verdict}.",
                 (note,) if note else (),
-                compare=compare,
-                hint=why,
+                compare=(("your prediction", self.amount(self.guess)), (label, value)),
+                hint="" if right and not exactly else self.why(read_as, known),
             )
         )
 
@@ -99,7 +96,8 @@ class Prediction:
                 return other, f"{show(self.guess)} is read as {self.amount(other)}."
         return self.guess, ""
 
-    def misconception(self, guess, known):
+    def why(self, guess, known):
+        """The reasoning behind a likely wrong answer that is near the guess, or ""."""
         if self.options is not None:
             return known.get(guess, "")
         near = {value: nearness(guess, float(value)) for value in known}
@@ -133,26 +131,18 @@ class Prediction:
 
 
 def predict(key, question, guess=None, unit="", options=None):
-    """The reader's `Prediction`, shown and kept until it is revealed.
+    """The reader's `Prediction`, shown and recorded.
 
     `guess` is a number in `unit`, or one of `options`; None leaves it open. Never
-    raises for a guess: one that is neither is explained and counts as none. A later
-    prediction with the same `key` replaces this one.
+    raises for a guess: one that is neither is explained and counts as none.
     """
     from inception_edu.lesson.progress import record
 
     prediction = Prediction(key, question, guess, unit, options)
-    _made[prediction.key] = prediction
     if prediction.guess is not None:
-        guess = prediction.guess
-        record("predictions", prediction.key, guess=guess)
+        record("predictions", prediction.key, guess=prediction.guess)
     show_card(prediction.card())
     return prediction
-
-
-def predictions():
-    """Every prediction made in this kernel so far, by key, in order."""
-    return dict(_made)
 
 
 def read_number(guess):
@@ -163,19 +153,17 @@ def read_number(guess):
         except ValueError:
             return None, f"{shown(guess)} is text"
         return None, f"{shown(guess)} is text; leave the quotes out"
-    if isinstance(guess, bool):
-        return None, f"{guess} is not a number"
-    if isinstance(guess, complex):
-        return None, "a complex number cannot be measured here"
     if isinstance(guess, list | tuple | set | dict):
         return None, "several values; one number is wanted"
     try:
-        number = float(guess)
+        number = math.nan if isinstance(guess, bool | complex) else float(guess)
     except OverflowError:
         return None, "this number is too large to compare"
     except Exception:
+        number = math.nan
+    if math.isnan(number):
         return None, f"{show(guess)} is not a number"
-    if not math.isfinite(number):
+    if math.isinf(number):
         return None, f"{number} is not a finite number"
     if number < 0:
         return None, f"{show(number)} is negative; nothing measured here can be"
@@ -192,14 +180,14 @@ def nearness(guess, value):
 def describe(guess, measured):
     """The guess against the measured number, in words."""
     if guess == measured:
-        return "exactly right"
+        return "Exactly right"
     if nearness(guess, measured) <= CLOSE:
-        return "close, within 10 %"
+        return "Close, within 10 %"
     if guess == 0 or measured == 0:
-        return "not this time"
+        return "Not this time"
     if guess < measured:
-        return f"the answer is {times(measured / guess)} times as large"
-    return f"your guess is {times(guess / measured)} times as large"
+        return f"The answer is {times(measured / guess)} times as large"
+    return f"Your guess is {times(guess / measured)} times as large"
 
 
 def times(ratio):

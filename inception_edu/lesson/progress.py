@@ -7,6 +7,8 @@ machine. INCEPTION_EDU_PROGRESS names another file; "off" keeps it in memory onl
 import json
 import os
 import re
+from collections import Counter
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 
@@ -33,24 +35,21 @@ def file():
 def read():
     """Everything recorded so far: `{part: {key: record}}`.
 
-    A file that is missing, unreadable or not ours counts as empty.
+    A file that is missing, damaged or not ours counts as empty.
     """
     path, stored = file(), _memory
-    if path is not None:
-        try:
+    try:
+        if path is not None:
             stored = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            stored = {}
-    parts = {part: only_dict(only_dict(stored).get(part)) for part in PARTS}
-    return {
-        part: {key: only_dict(one) for key, one in records.items()}
-        for part, records in parts.items()
-    }
-
-
-def only_dict(value):
-    """`value` if it is a dict, else an empty one: the file may have been edited."""
-    return value if isinstance(value, dict) else {}
+        return {
+            part: {
+                key: {**one, "tries": int(one["tries"])}
+                for key, one in stored.get(part, {}).items()
+            }
+            for part in PARTS
+        }
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        return {part: {} for part in PARTS}
 
 
 def record(part, key, **values):
@@ -58,21 +57,16 @@ def record(part, key, **values):
 
     A lesson must work where nothing can be written, so an OSError is ignored.
     """
-    everything = read()
-    known = everything[part].get(key, {})
-    tries = known.get("tries", 0)
-    values["tries"] = (tries if isinstance(tries, int) else 0) + 1
-    everything[part][key] = known | values
-    path = file()
+    everything, path = read(), file()
+    known = everything[part].get(key, {"tries": 0})
+    everything[part][key] = {**known, **values, "tries": known["tries"] + 1}
     if path is None:
         _memory.update(everything)
         return
-    try:
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as part_file:
             part_file.write_text(json.dumps(everything, indent=1), encoding="utf-8")
-    except OSError:
-        pass
 
 
 class Progress:
@@ -83,22 +77,20 @@ class Progress:
 
     def rows(self):
         """`(lesson, exercises, of, predictions, quiz answers, of)` of each lesson."""
-        exercises = {one.name: one.lesson for one in check.exercises()}
-        asked = {key: lesson_of(key) for key in questions()}
+        homes = {one.name: one.lesson for one in check.exercises()}
+        homes |= {key: lesson_of(key) for key in questions()}
+        exercises = [one.name for one in check.exercises()]
         done = self.records
-        passed = {k for k, r in done["exercises"].items() if r.get("passed")}
-        right = {k for k, r in done["quizzes"].items() if r.get("right")}
-        lessons = sorted({*exercises.values(), *asked.values()} - {None})
+        passed = [k for k, r in done["exercises"].items() if r.get("passed")]
+        right = [k for k, r in done["quizzes"].items() if r.get("right")]
+        guessed = Counter(map(lesson_of, done["predictions"]))
+        counts = [
+            Counter(map(homes.get, keys))
+            for keys in (passed, exercises, right, questions())
+        ]
         return [
-            (
-                lesson,
-                sum(exercises.get(key) == lesson for key in passed),
-                sum(home == lesson for home in exercises.values()),
-                sum(lesson_of(key) == lesson for key in done["predictions"]),
-                sum(asked.get(key) == lesson for key in right),
-                sum(home == lesson for home in asked.values()),
-            )
-            for lesson in lessons
+            (n, counts[0][n], counts[1][n], guessed[n], counts[2][n], counts[3][n])
+            for n in sorted({*homes.values()})
         ]
 
     def where(self):

@@ -46,8 +46,13 @@ class Layer:
         return (*self.weight.shape, 1, 1)[:4]
 
     def __str__(self):
-        outputs, inputs, *kernel = self.shape
-        return f"{dims(kernel)} {inputs}->{outputs}"
+        return text_of(self.shape)
+
+
+def text_of(shape):
+    """A layer's shape as a reader writes it: "3x3 96->128"."""
+    outputs, inputs, *kernel = shape
+    return f"{dims(kernel)} {inputs}->{outputs}"
 
 
 class Recorder(TorchFunctionMode):

@@ -7,8 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from inception_edu.lesson.errors import Problem
-from inception_edu.lesson.recorder import moments_of
-from inception_edu.text import dims
+from inception_edu.lesson.recorder import moments_of, text_of
 
 MOST_ARRANGEMENTS = 48
 
@@ -200,8 +199,3 @@ def near_misses(shapes, layers):
     found = {layer.shape for layer in layers}
     hints = (near_miss(k, s, left) for k, s in shapes.items() if s not in found)
     return next(filter(None, hints), "")
-
-
-def text_of(shape):
-    outputs, inputs, *kernel = shape
-    return f"{dims(kernel)} {inputs}->{outputs}"

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 import inception_edu as ie
-from inception_edu.lesson import predictions
 
 
 def printed(capsys):
@@ -85,13 +84,13 @@ def test_a_likely_misconception_is_explained(guess, known, hint, capsys):
     [
         ("300", "'300' is text; leave the quotes out"),
         ("about 300", "'about 300' is text: write a number"),
-        (float("nan"), "nan is not a finite number"),
+        (float("nan"), "nan is not a number"),
         (float("inf"), "inf is not a finite number"),
         (-3, "-3 is negative"),
         ([1, 2], "several values; one number is wanted"),
         ({}, "several values"),
         (True, "True is not a number"),
-        (2j, "complex"),
+        (2j, "is not a number"),
         (object(), "is not a number"),
         (torch.ones(3), "is not a number"),
         (10**400, "too large"),
@@ -136,13 +135,12 @@ def test_a_choice(capsys):
     assert ie.predict("k", "?", "2", options=(1, 2)).guess is None
 
 
-def test_a_prediction_describes_itself_and_is_kept():
+def test_a_prediction_describes_itself():
     p = ask(250)
     assert repr(p) == "<Prediction naive: 250 M MACs>"
     p.reveal(303.5)
     assert repr(p) == "<Prediction naive: 250 M MACs, 303.5 M MACs>"
     assert repr(ask()) == "<Prediction naive: no guess>"
-    assert predictions()["naive"].guess is None
 
 
 def test_a_measured_zero_does_not_divide(capsys):

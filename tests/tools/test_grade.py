@@ -70,8 +70,7 @@ drive.mount("/content/drive")
 LIBRARY = "from inception_edu.networks.googlenet import NaiveModule"
 FORGED = """
 import inception_edu.lesson.checking as checking
-checking.report = lambda exercise, *rest: checking.Feedback(
-    exercise.name, ("[ok]",), passed=True)
+checking.report = lambda exercise, *rest: checking.Card("right", "4 checks passed")
 """
 PRETENDED = """
 class Fake:
