@@ -15,7 +15,7 @@ from inception_edu.figures.plot import (
     LABEL,
     NOTE,
     SHEET,
-    bar_plot,
+    Plot,
     round_up,
     stacked_bar,
 )
@@ -138,11 +138,14 @@ def draw_way(sheet, middle, scale, way):
 def draw_costs(sheet, three, kernel):
     """The MACs of the three ways, and how they compare with pool first."""
     top = round_up(max(way.macs for way in three))
-    plot = bar_plot(sheet, (116, 306), rows=3, top=top, right=170)
+    plot = Plot(sheet, (116, 306, SHEET - 116 - 170, 72), (0, top), (3, 0))
     plot.axes("MACs", grid="x")
     for i, way in enumerate(three):
         ratio = way.macs / three[0].macs
         compared = times(ratio) if ratio > 1 else f"{100 * ratio:.3g} %"
         value = f"{short(way.macs)}, {compared}" if i else short(way.macs)
         parts = [(way.macs, kernel, f"{way.name}: {way.macs:,} MACs")]
-        plot.bar(i, parts, way.name, value)
+        y = plot.y + 24 * i
+        sheet.text(0, y + 17, way.name, NOTE)
+        stacked_bar(sheet, plot.x, y + 3, 18, plot.width / top, parts)
+        sheet.text(SHEET, y + 17, value, NOTE, anchor="end")

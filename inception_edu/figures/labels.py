@@ -6,7 +6,8 @@ from math import ceil
 from inception_edu.figures.svg import text_width
 from inception_edu.figures.theme import NOTE
 
-HIGH = 17  # of its box
+HIGH = 17  # of a label's box
+FAR = 16  # from here on a line joins a label to its mark
 
 
 def spread(places, low, high, gap):
@@ -40,13 +41,20 @@ def place_labels(spots, box, lines=()):
     # notebook must not take that for a nearer place.
     spots = [(name, round(x, 1), round(y, 1)) for name, x, y in spots]
     lines = [[(round(x, 1), round(y, 1)) for x, y in line] for line in lines]
+    left, top, width, height = box
+    right, bottom = left + width, top + height - 2
     marks = [(x - 12, y - 12, x + 12, y + 12) for _, x, y in spots]
     drawn = [piece for start, end in lines for piece in _along(start, end)]
     labels, placed = [], {}
     for name, x, y in sorted(spots, key=lambda spot: (-_crowd(spot, spots), spot)):
         wide = round(text_width(name, NOTE, bold=True), 1)
         for boxes in (_around(x, y, wide), _anywhere(box, wide)):
-            free = [b for b in boxes if _is_in(b, box) and not _hits(b, marks + labels)]
+            free = [
+                (a, b, c, d)
+                for a, b, c, d in boxes
+                if left + 2 <= a and c <= right and top <= b and d <= bottom
+                and not _hits((a, b, c, d), marks + labels)
+            ]  # fmt: skip
             if free:
                 break
         else:
@@ -55,36 +63,24 @@ def place_labels(spots, box, lines=()):
             (a - 5, b - 5, a + 5, b + 5) for other, a, b in spots if other != name
         ]
         best = min(free, key=lambda b: round(_ugliness(b, (x, y), others, drawn), 3))
-        end = _nearest(best, x, y)
-        is_far = abs(end[0] - x) + abs(end[1] - y) > 16
+        end, far = _joint(best, x, y)
         labels.append(best)
-        drawn += _along((x, y), end) if is_far else []
-        placed[name] = (best[0], best[3] - 4, end if is_far else None)
+        drawn += _along((x, y), end) if far > FAR else []
+        placed[name] = (best[0], best[3] - 4, end if far > FAR else None)
     return placed
-
-
-def _is_in(label, box):
-    left, top, width, height = box
-    return (
-        left + 2 <= label[0]
-        and label[2] <= left + width
-        and top <= label[1]
-        and label[3] <= top + height - 2
-    )
 
 
 def _ugliness(label, mark, others, drawn):
     """Pixels from a mark to its label, and what lines through texts are worth."""
-    end = _nearest(label, *mark)
-    far = abs(end[0] - mark[0]) + abs(end[1] - mark[1])
-    crossed = (
-        sum(_hits(piece, others) for piece in _along(mark, end)) if far > 16 else 0
-    )
-    return far + 30 * _hits(label, drawn) + 20 * crossed
+    end, far = _joint(label, *mark)
+    line = _along(mark, end) if far > FAR else ()
+    return far + 30 * _hits(label, drawn) + 20 * sum(_hits(p, others) for p in line)
 
 
-def _nearest(label, x, y):
-    return min(max(x, label[0]), label[2]), min(max(y, label[1]), label[3])
+def _joint(label, x, y):
+    """The point of a label that is nearest to a mark, and how far it is."""
+    end = min(max(x, label[0]), label[2]), min(max(y, label[1]), label[3])
+    return end, abs(end[0] - x) + abs(end[1] - y)
 
 
 def _along(start, end, step=8):
@@ -92,8 +88,8 @@ def _along(start, end, step=8):
     (x0, y0), (x1, y1) = start, end
     count = max(1, ceil(max(abs(x1 - x0), abs(y1 - y0)) / step))
     shares = [i / count for i in range(count + 1)]
-    points = [(x0 + (x1 - x0) * share, y0 + (y1 - y0) * share) for share in shares]
-    return [(x - 1, y - 1, x + 1, y + 1) for x, y in points]
+    places = [(x0 + (x1 - x0) * share, y0 + (y1 - y0) * share) for share in shares]
+    return [(x - 1, y - 1, x + 1, y + 1) for x, y in places]
 
 
 def _hits(box, others):

