@@ -85,61 +85,23 @@ def test_large_maps_are_averaged_down():
     assert np.allclose(branch.where, expected, atol=1e-3)
 
 
-class Functional(nn.Module):
-    """Branches as torchvision writes them: plain attributes, `torch.cat` inside."""
-
-    def __init__(self):
-        super().__init__()
-        self.branch1 = nn.Conv2d(3, 4, 1)
-        self.branch2 = nn.Sequential(nn.Conv2d(3, 2, 1), nn.Conv2d(2, 6, 5, padding=2))
-
-    def forward(self, x):
-        pooled = F.max_pool2d(x, 3, stride=1, padding=1)
-        return torch.cat([F.relu(self.branch1(x)), self.branch2(x), pooled], dim=1)
-
-
-class Own(nn.Module):
-    """A reader's network; it answers a tuple."""
-
-    def __init__(self):
-        super().__init__()
-        self.block, self.fc = Functional(), nn.Linear(13, 7)
-        self.drop = nn.Dropout(0.5)
-
-    def forward(self, x):
-        return self.fc(self.drop(self.block(x).mean((2, 3)))), None
-
-
-def test_a_network_of_the_readers_own_shows_its_branches():
-    torch.manual_seed(0)
-    model = Own()
-    recording = record(model, picture(20))
-    (layer,) = recording.layers.values()
-    assert list(recording.layers) == ["block"]
-    found = {name: (len(b.mean), b.kernel) for name, b in layer.branches.items()}
-    assert found == {
-        "branch 1": (4, "1x1"),
-        "branch2": (6, "5x5"),
-        "branch 3": (3, "pool"),
-    }
-    assert len(recording.top()) == 5
-
-
-def test_a_plain_network_shows_its_convolutions():
+def test_a_network_of_the_readers_own_shows_its_modules_and_other_layers():
+    table = {"1x1": nn.Conv2d(4, 5, 1), "pool": nn.MaxPool2d(3, 1, 1)}
     model = nn.Sequential(
         nn.Conv2d(3, 4, 3),
         nn.ReLU(),
-        nn.Sequential(nn.Conv2d(4, 5, 3), nn.Conv2d(5, 6, 1)),
+        Branches(table | {"5x5": [nn.Conv2d(4, 2, 1), nn.Conv2d(2, 6, 5, padding=2)]}),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
-        nn.Linear(6, 3),
+        nn.Linear(15, 3),
     )
     layers = record(model, picture(20)).layers
-    assert {n: (layer.grid, layer.channels) for n, layer in layers.items()} == {
+    assert {name: (layer.grid, layer.channels) for name, layer in layers.items()} == {
         "0": ((18, 18), 4),
-        "2.0": ((16, 16), 5),
-        "2.1": ((16, 16), 6),
+        "2": ((18, 18), 15),
     }
+    found = {name: branch.kernel for name, branch in layers["2"].branches.items()}
+    assert found == {"1x1": "1x1", "pool": "pool", "5x5": "5x5"}
 
 
 def test_residual_blocks_show_the_branches_that_are_added():
@@ -170,7 +132,7 @@ def test_what_cannot_be_shown_is_refused_and_leaves_no_hook():
             nn.Sequential(nn.Flatten(), nn.Linear(3 * 48 * 48, 3)),
             picture(),
         ),
-        "no list of finite class scores": (nn.Conv2d(3, 3, 3), picture()),
+        "is no list of finite": (nn.Conv2d(3, 3, 3), picture()),
     }
     for words, (subject, x) in cases.items():
         with pytest.raises(ValueError, match=words):
