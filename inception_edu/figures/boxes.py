@@ -5,7 +5,7 @@ from inception_edu.figures.diagram_text import twin_lines
 from inception_edu.figures.figure import Figure
 from inception_edu.figures.graph import views
 from inception_edu.figures.layout import WIDEST, Layout
-from inception_edu.figures.svg import Drawing, text_width
+from inception_edu.figures.svg import Drawing, cut, text_width
 from inception_edu.figures.theme import LABEL, NOTE, PALETTE, TITLE, on_color
 from inception_edu.text import printable
 
@@ -107,10 +107,7 @@ def _arranged(nodes, series, names, height, top):
 
 def one_line(text, size, bold=False):
     """A text without line breaks, cut where it would widen the sheet."""
-    text = " ".join(printable(text).split())[:300]
-    while text_width(text, size, bold) > WIDEST:
-        text = text.rstrip("…")[:-1] + "…"
-    return text
+    return cut(" ".join(printable(text).split())[:300], WIDEST, size, bold)
 
 
 def _heading(nodes, title, totals):

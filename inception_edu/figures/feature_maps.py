@@ -161,10 +161,8 @@ def _pick(pick):
 def scaled(rows, most=None):
     """Rows divided by `most`, or by their maximum; all 0 where that is 0."""
     rows = rows.tolist() if hasattr(rows, "tolist") else rows
-    most = max(max(row) for row in rows) if most is None else most
-    return [
-        [value / most for value in row] if most > 0 else [0] * len(row) for row in rows
-    ]
+    most = max(map(max, rows)) if most is None else most
+    return [[value / most if most > 0 else 0 for value in row] for row in rows]
 
 
 # ---- the prediction ----------------------------------------------------------
@@ -174,29 +172,24 @@ def draw_prediction(sheet, y, recording, names):
     """What the network answers: every class of ten, else the five most probable."""
     sheet.text(0, y, "it answers", LABEL, bold=True)
     shares = recording.probabilities()
-    best = max(shares)
-    if len(shares) > 10:
-        for number, share in recording.top():
-            name = names[number] if names else f"class {number}"
-            sheet.fitted_text(0, y + 20, name, SIDE, NOTE, bold=share == best)
-            draw_share(sheet, y + 24, 0, share, share == best)
-            y += 40
-        return y
-    for number, share in enumerate(shares):
-        name = names[number] if names else f"class {number}"
-        sheet.fitted_text(0, y + 19, name, 60, NOTE, bold=share == best)
-        draw_share(sheet, y + 7, 64 if len(name) > 3 else 24, share, share == best)
-        y += 19
+    many, best = len(shares) > 10, max(shares)
+    for number, share in recording.top() if many else enumerate(shares):
+        name, bold = name_of(number, names), share == best
+        if many:  # the bar below its name
+            sheet.fitted_text(0, y + 20, name, SIDE, NOTE, bold=bold)
+            x, top, step = 0, y + 24, 40
+        else:
+            sheet.fitted_text(0, y + 19, name, 60, NOTE, bold=bold)
+            x, top, step = 64 if len(name) > 3 else 24, y + 7, 19
+        wide = (SIDE - 50 - x) * share
+        sheet.rect(x, top, max(wide, 0.5), 13, "accent" if bold else "line")
+        sheet.text(SIDE, top + 12, percent(share), NOTE, anchor="end", bold=bold)
+        y += step
     return y
 
 
-def draw_share(sheet, y, x, share, is_best):
-    """A bar from `x` on a scale of 0 to 100 %, with its number."""
-    fill = "accent" if is_best else "line"
-    wide = (SIDE - 50 - x) * share
-    sheet.rect(x, y, max(wide, 0.5), 13, fill)
-    text = percent(share)
-    sheet.text(SIDE, y + 12, text, NOTE, anchor="end", bold=is_best)
+def name_of(number, names):
+    return names[number] if names else f"class {number}"
 
 
 # ---- the maps ----------------------------------------------------------------
@@ -231,9 +224,8 @@ def draw_branches(sheet, layer, view):
     for name, branch in layer.branches.items():
         kernel, pick = branch_kernel(name, branch), f"branch={name}"
         sheet.rect(LEFT, y + 3, 12, 12, kernel, hatch=kernel)
-        note = (
-            f"{name}: {percent(shares[name])} of the response, {len(branch.mean)} ch."
-        )
+        note = f"{name}: {percent(shares[name])} of the response"
+        note += f", {len(branch.mean)} ch."
         sheet.fitted_text(LEFT + 18, y + 14, note, WIDTH - LEFT - 18, NOTE)
         x, y = LEFT, y + 20
         tip = f"where {name} answers"
@@ -243,9 +235,8 @@ def draw_branches(sheet, layer, view):
             tip = describe(name, branch, channel)
             place_map(sheet, x, y, size, branch.maps[channel], view.most, tip, pick)
         y += size + 6
-    sheet.text(
-        LEFT, y + 12, f"where, then its channels by {view.by}", NOTE, fill="muted"
-    )
+    words = f"where, then its channels by {view.by}"
+    sheet.text(LEFT, y + 12, words, NOTE, fill="muted")
     return y + 16
 
 
@@ -266,9 +257,7 @@ def draw_alone(sheet, name, branch, view):
 
 def branch_kernel(name, branch):
     """The palette's name for a branch: a pooling one, or its last convolution."""
-    if "pool" in name or not branch.kernel:
-        return "pool" if "pool" in name else kernel_name(name)
-    return kernel_name(branch.kernel)
+    return kernel_name("pool" if "pool" in name else branch.kernel or name)
 
 
 def describe(name, branch, channel):
@@ -285,21 +274,17 @@ def evenly(values, most):
     return [values[round(i * last / (most - 1))] for i in range(most)]
 
 
-def in_words(recording, layer, names=None, count=3, by="mean"):
-    """The text twin: a line for the prediction, and one for each branch."""
-    answers = ", ".join(
-        f"{names[number] if names else f'class {number}'} {percent(share, 1)}"
+def in_words(recording, layer, names=None, by="mean"):
+    """The text twin: the prediction, then the share of each branch."""
+    words = "it answers " + ", ".join(
+        f"{name_of(number, names)} {percent(share, 1)}"
         for number, share in recording.top()
     )
-    lines = [f"it answers {answers}"]
-    every = (
-        recording.layers if layer == EVERY_LAYER else {layer: recording.layers[layer]}
-    )
-    for path, found in every.items():
+    for path, found in recording.layers.items():
+        if layer not in (path, EVERY_LAYER):
+            continue
         for name, share in found.shares().items():
-            channels = ", ".join(map(str, found.branches[name].strongest(count, by)))
-            lines.append(
-                f"{name}: {percent(share)} of the response of {path}, strongest "
-                f"channels {channels}"
-            )
-    return "; ".join(lines)
+            channels = ", ".join(map(str, found.branches[name].strongest(3, by)))
+            words += f"; {name}: {percent(share)} of the response of {path}, strongest "
+            words += f"channels {channels}"
+    return words

@@ -31,6 +31,14 @@ def text_width(text, size=16, bold=False):
     return width * _BOLD if bold else width
 
 
+def cut(text, width, size=16, bold=False):
+    """The text, cut with "…" where it is wider than `width`."""
+    # Python's own sum rounds differently since 3.12, so a hair more is allowed.
+    while len(text) > 1 and text_width(text, size, bold) > width + 1e-6:
+        text = text.rstrip("…")[:-1] + "…"
+    return text
+
+
 def color(name):
     """The CSS of a role: `var(--ie-ink, #1b1b1b)`; other values come back as given."""
     value = ROLES.get(name)
@@ -149,15 +157,6 @@ class Circle:
         return _element(f"circle {place} {_paint(self)}", self.tip)
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
-    text: str
-    key = None
-
-    def markup(self):
-        return self.text
-
-
 class Drawing:
     """A list of primitives on a sheet of `width` x `height` pixels.
 
@@ -193,11 +192,7 @@ class Drawing:
         natural = text_width(text, size, bold)
         if natural > width:
             size = max(smallest, size * width / natural)
-        # Python's own sum rounds differently since 3.12, so a hair more is allowed.
-        while len(text) > 1 and text_width(text, size, bold) > width + 1e-6:
-            text = text.rstrip("…")[:-1] + "…"
-            if text == "…":
-                break
+        text = cut(text, width, size, bold)
         return self.text(x, y, text, round(size, 1), **style)
 
     def line(self, *points, arrow=False, head=8, **style):
@@ -225,7 +220,7 @@ class Drawing:
 
     def raw(self, markup):
         """SVG markup as it is, e.g. an `<image>`; it is not escaped."""
-        return self.add(Raw(markup))
+        return self.add(markup)
 
     def svg(self, title, desc="", *, zoom=1.0):
         """The SVG as text. `title` names it for a reader who cannot see it.
@@ -244,9 +239,11 @@ class Drawing:
         if desc:
             parts.append(f"<desc>{escape(desc)}</desc>")
         for item in self.items:
-            markup = item.markup()
-            if item.key:  # names what it stands for in every picture
-                markup = markup.replace(" ", f' data-key="{escape(item.key)}" ', 1)
+            markup, key = item, None
+            if not isinstance(item, str):
+                markup, key = item.markup(), item.key
+            if key:  # names what it stands for in every picture
+                markup = markup.replace(" ", f' data-key="{escape(key)}" ', 1)
             parts.append(markup)
         parts.append("</svg>")
         return "\n".join(parts)

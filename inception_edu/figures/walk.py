@@ -77,10 +77,9 @@ def levels(diagram):
             for node, box in zip(picture.nodes, picture.boxes, strict=True)
         ]
         edges = [
-            [*ends, [[round(x), round(y)] for x, y in points], picture.nodes[ends[0]]]
-            for ends, points in zip(picture.edges, picture.wires, strict=True)
+            [a, b, [[round(x), round(y)] for x, y in points], picture.nodes[a].shape]
+            for (a, b), points in zip(picture.edges, picture.wires, strict=True)
         ]
-        edges = [[*edge, node.shape] for *edge, node in edges]
         return {"svg": picture.drawing.svg(words), "boxes": boxes, "edges": edges}
 
     found[0] = described(diagram, diagram.text.splitlines()[0])
