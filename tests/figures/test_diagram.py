@@ -12,24 +12,7 @@ import inception_edu as ie
 from inception_edu.figures import diagram
 from inception_edu.networks import MODELS, Branches, ConvUnit
 from inception_edu.networks.googlenet import TABLE_1, InceptionModule, NaiveModule
-
-
-class Residual(nn.Module):
-    """Inception-ResNet-A in small: branches, 1x1, scaled, added."""
-
-    def __init__(self):
-        super().__init__()
-        self.branches = Branches(
-            {
-                "1x1": ConvUnit(64, 8, 1),
-                "3x3": [ConvUnit(64, 8, 1), ConvUnit(8, 16, 3)],
-            }
-        )
-        self.up = nn.Conv2d(24, 64, 1)
-        self.relu = nn.ReLU()
-
-    def forward(self, x):
-        return self.relu(x + 0.17 * self.up(self.branches(x)))
+from inception_edu.networks.inception_resnet import InceptionResNetA
 
 
 class TwoHeads(nn.Module):
@@ -58,24 +41,6 @@ class Tangle(nn.Module):
         return torch.cat([left, middle, right], 1)
 
 
-def filter_bank():
-    """Mixed_7c's pattern: branches that split once more at their end."""
-
-    def split():
-        return Branches(
-            {"1x3": ConvUnit(16, 8, (1, 3)), "3x1": ConvUnit(16, 8, (3, 1))}
-        )
-
-    return Branches(
-        {
-            "1x1": ConvUnit(32, 8, 1),
-            "3x3": [ConvUnit(32, 16, 1), split()],
-            "double 3x3": [ConvUnit(32, 24, 1), ConvUnit(24, 16, 3), split()],
-            "pool": [nn.AvgPool2d(3, 1, 1), ConvUnit(32, 8, 1)],
-        }
-    )
-
-
 def toy():
     return Branches({"1x1": ConvUnit(8, 4, 1), "3x3": ConvUnit(8, 12, 3)})
 
@@ -92,8 +57,11 @@ def chain():
 CASES = {
     "toy": (toy, (1, 8, 16, 16)),
     "reduced 3a": (lambda: InceptionModule(192, TABLE_1["3a"]), (1, 192, 28, 28)),
-    "filter bank": (filter_bank, (1, 32, 8, 8)),
-    "residual": (Residual, (1, 64, 17, 17)),
+    "filter bank": (lambda: ie.create_model("inception_v3").mixed_7b, (1, 1280, 8, 8)),
+    "residual": (
+        lambda: InceptionResNetA(320, (48, 64), scale=0.17),
+        (1, 320, 35, 35),
+    ),
     "two heads": (TwoHeads, (1, 3, 9, 9)),
     "tangle": (Tangle, (1, 4, 9, 9)),
     "chain": (chain, (1, 3, 9, 9)),
@@ -151,7 +119,7 @@ def test_no_wire_runs_through_a_box(case):
 
 
 def test_the_text_twin_of_module_3a_reads_like_table_1():
-    picture = diagram(InceptionModule(192, TABLE_1["3a"]), (1, 192, 28, 28))
+    picture = picture_of("reduced 3a")
     assert repr(picture) == picture.text
     assert picture.text.splitlines() == [
         "InceptionModule: 192 x 28 x 28 -> 256 x 28 x 28, "
@@ -178,12 +146,12 @@ def test_a_forgotten_relu_and_a_changed_width_show_in_the_text():
 
 
 def test_branches_within_branches_and_shortcuts_are_told():
-    text = diagram(filter_bank(), (1, 32, 8, 8)).text
-    assert "|   | 1x3 branch: 16 -> 1x3 -> 8 (8x8)" in text
-    assert "concat: 8 + 8 + 8 + 8 + 8 + 8 = 48 (8x8)" in text
-    text = diagram(Residual(), (1, 64, 17, 17)).text
+    text = picture_of("filter bank").text
+    assert "|   | 1x3 branch: 384 -> 1x3 -> 384 (8x8)" in text
+    assert "concat: 320 + 384 + 384 + 384 + 384 + 192 = 2048 (8x8)" in text
+    text = picture_of("residual").text
     assert "| shortcut: unchanged" in text
-    assert "+ [ReLU] -> 64 (17x17)" in text and "1x1 [x 0.17]" in text
+    assert "+ [ReLU] -> 320 (35x35)" in text and "1x1 [x 0.17]" in text
 
 
 def test_side_heads_are_drawn_beside_the_stage_they_read():

@@ -65,26 +65,15 @@ def images(svg):
     return found
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (7, 3)])
-def test_a_map_keeps_its_16_greys(shape):
-    values = RANDOM.rand(*shape)
-    image = opened(gray_png(values.tolist()))
-    assert image.format == "PNG" and image.size == shape[::-1]
+def test_pictures_and_maps_are_pngs_of_the_same_values():
+    values = RANDOM.rand(3, 7)
+    image = opened(gray_png([*values.tolist(), [-3, 0, 1, 9, 0, 0, 0]]))
+    assert image.format == "PNG" and image.size == (7, 4)
     gray = np.asarray(image.convert("L"), float) / 255
-    assert np.abs(gray - values).max() <= 1 / 30 + 1e-3
-
-
-def test_a_value_beyond_the_scale_is_black_or_white():
-    pixels = opened(gray_png([[-3, 0, 1, 9]])).convert("L")
-    assert list(np.asarray(pixels)[0]) == [0, 0, 255, 255]
-
-
-def test_a_shade_hides_where_a_branch_is_silent():
+    assert np.abs(gray[:3] - values).max() <= 1 / 30 + 1e-3  # 16 grays
+    assert list(gray[3, :4]) == [0, 0, 1, 1]  # beyond the scale
     alpha = np.asarray(opened(shade_png([[0, 0.5, 1]])).convert("RGBA"))[0, :, 3]
     assert alpha[0] == 224 and 100 < alpha[1] < 125 and alpha[2] == 0
-
-
-def test_a_picture_of_plain_bytes_keeps_every_pixel():
     image = opened(rgb_png(48, 48, PIXELS.tobytes()))
     assert np.array_equal(np.asarray(image.convert("RGB")), PIXELS)
 
@@ -174,8 +163,9 @@ def test_nothing_leaves_the_sheet_and_no_texts_meet(branch_name, count):
             assert end <= start + 1, (first, second)
 
 
-def test_one_branch_is_shown_alone_with_its_numbers():
-    data = recording()
+@pytest.mark.parametrize("names", [("1x1", "3x3"), ("3x3",)])
+def test_one_branch_is_shown_alone_with_its_numbers(names):
+    data = recording(names)
     svg = feature_sheet(PHOTO, data, "mixed", "3x3", by="peak").svg("x")
     assert all("3x3" in tip for tip, _ in images(svg)[1:])
     part = data.layers["mixed"].branches["3x3"]
@@ -183,18 +173,10 @@ def test_one_branch_is_shown_alone_with_its_numbers():
     assert f"#{channel}: {part.peak[channel]:.3g}" in svg
 
 
-def test_a_layer_of_one_output_is_shown_large():
-    data = recording(names=("output",))
-    channel = data.layers["mixed"].branches["output"].strongest(1)[0]
-    assert f">#{channel}: " in feature_sheet(PHOTO, data, "mixed").svg("x")
-
-
 def test_the_sheet_is_small_enough_to_be_stored_by_the_dozen():
     data = recording(side=32)
     noise = RANDOM.randint(0, 255, (299, 299, 3)).astype(np.uint8)
-    svg = feature_sheet(Photo.of(Image.fromarray(noise)), data, "mixed", count=6).svg(
-        "x"
-    )
+    svg = feature_sheet(Photo.of(Image.fromarray(noise)), data, "mixed").svg("x")
     assert len(svg) < 60_000  # noise, the worst of all pictures
 
 
