@@ -47,10 +47,11 @@ def build(norm, place, head_norm, seed):
 
 
 def losses(model, images, labels):
-    """`(main, auxiliary)` cross-entropy of a batch; the second None without a head."""
+    """`(main, auxiliary)` cross-entropy of a batch; the second 0 without a head."""
     outputs = model(images)
     if model.aux_heads is None:
-        return F.cross_entropy(outputs, labels), None
+        main = F.cross_entropy(outputs, labels)
+        return main, 0 * main
     return tuple(F.cross_entropy(x, labels) for x in (outputs.logits, *outputs.aux))
 
 
@@ -59,24 +60,18 @@ def measure(model, images, labels):
 
     The weights are those of convolutions and of the last linear layer.
     """
-    main, aux = losses(model, images, labels)
     stages = dict(model.stages())
-    weights = {
-        stage: [p for p in stages[stage].parameters() if p.ndim > 1] for stage in STAGES
-    }
-    flat = [weight for group in weights.values() for weight in group]
+    weights = [[p for p in stages[s].parameters() if p.ndim > 1] for s in STAGES]
+    flat = [weight for group in weights for weight in group]
 
     def gradients(loss):
-        found = torch.autograd.grad(
-            loss, flat, retain_graph=True, allow_unused=True, materialize_grads=True
-        )
-        return iter(found)
+        options = {"retain_graph": True, "materialize_grads": True}
+        found = iter(torch.autograd.grad(loss, flat, **options))
+        return [torch.cat([next(found).flatten() for _ in w]).double() for w in weights]
 
-    mains, auxes = gradients(main), gradients(main * 0 if aux is None else aux)
+    main, aux = losses(model, images, labels)
     table = {}
-    for stage, group in weights.items():
-        own = torch.cat([next(mains).flatten() for _ in group]).double()
-        side = torch.cat([next(auxes).flatten() for _ in group]).double()
+    for stage, own, side in zip(STAGES, gradients(main), gradients(aux), strict=True):
         products = (own @ own, own @ side, side @ side)
         table[stage] = Gradient(*(product.item() for product in products))
     return table, main.item()
@@ -89,9 +84,8 @@ def train(model, split, seed):
     for _ in range(STEPS):
         chosen = torch.randint(len(split), (BATCH,))
         main, aux = losses(model, as_input(split.images[chosen]), split.labels[chosen])
-        loss = main if aux is None else main + TRAINED_WITH * aux
         optimizer.zero_grad()
-        loss.backward()
+        (main + TRAINED_WITH * aux).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
         optimizer.step()
 

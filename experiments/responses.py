@@ -47,31 +47,20 @@ def modules_of(model):
 
 def differences(model, drawn, bare):
     """`{(layer, branch): (n,)}`: the summed difference that each digit makes there."""
-    answers, hooks = {}, []
+    found = {}
     for path, module in modules_of(model).items():
         for name, branch in module.items():
-            key = (path.removesuffix(".branches"), name)
+            parts = found[path.removesuffix(".branches"), name] = []
 
-            def keep(_, inputs, output, key=key):
-                answers[key] = output.clamp(min=0)
+            def keep(_, inputs, output, parts=parts):
+                images, grounds = output.clamp(min=0).chunk(2)
+                parts.append((images - grounds).abs().sum((1, 2, 3)).double())
 
-            hooks.append(branch.register_forward_hook(keep))
-    found = {}
-    try:
-        with torch.inference_mode():
-            for images, grounds in zip(
-                drawn.split(BATCH), bare.split(BATCH), strict=True
-            ):
-                model(as_input(images))
-                first = dict(answers)
-                model(as_input(grounds))
-                for key, answer in first.items():
-                    change = (answer - answers[key]).abs().sum((1, 2, 3))
-                    found.setdefault(key, []).append(change.double().numpy())
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return {key: np.concatenate(parts) for key, parts in found.items()}
+            branch.register_forward_hook(keep)
+    with torch.inference_mode():
+        for pair in zip(drawn.split(BATCH), bare.split(BATCH), strict=True):
+            model(as_input(torch.cat(pair)))
+    return {key: torch.cat(parts).numpy() for key, parts in found.items()}
 
 
 def shares(model, drawn, bare, scales):
@@ -86,16 +75,10 @@ def shares(model, drawn, bare, scales):
         share = np.divide(change, whole, out=np.zeros_like(change), where=whole > 0)
         for label, (smallest, largest) in BINS.items():
             inside = share[(scales >= smallest) & (scales <= largest)]
-            rows.append(
-                {
-                    "layer": layer,
-                    "branch": branch,
-                    "scale": label,
-                    "images": len(inside),
-                    "share": round(float(inside.mean()), 4),
-                    "error": round(float(inside.std() / len(inside) ** 0.5), 4),
-                }
-            )
+            row = {"layer": layer, "branch": branch, "scale": label}
+            row |= {"images": len(inside), "share": round(float(inside.mean()), 4)}
+            error = inside.std() / len(inside) ** 0.5
+            rows.append(row | {"error": round(float(error), 4)})
     return rows
 
 

@@ -61,7 +61,6 @@ def test_the_difference_is_that_of_the_concatenated_outputs():
     expected = (outputs[0] - outputs[1]).abs().sum((1, 2, 3))
     ours = sum(change for (layer, _), change in found.items() if layer == "inception_a")
     assert np.allclose(ours, expected, rtol=1e-4)
-    assert not any(m._forward_hooks for m in model.inception_a.children())
 
 
 @pytest.mark.parametrize("trained", [True, False])

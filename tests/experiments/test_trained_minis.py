@@ -1,7 +1,5 @@
 """The minis that come with the package: trained by the command, as good as it says."""
 
-import csv
-
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -63,8 +61,7 @@ def test_the_command_stores_what_it_measured(tmp_path, few_images, capsys):
     given = [*TINY, "--out", str(tmp_path / "minis.csv")]
     assert runner.main(given)
     path = tmp_path / "mini_reduced.safetensors"
-    with open(tmp_path / "minis.csv", newline="", encoding="utf-8") as file:
-        (row,) = csv.DictReader(file)
+    _, (row,) = runner.read_table(tmp_path / "minis.csv")
     assert row["sha256"] == weights.digest(path)
     assert int(row["bytes"]) == path.stat().st_size
     stored = load_file(path)

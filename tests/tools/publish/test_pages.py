@@ -7,23 +7,24 @@ import re
 import subprocess
 import sys
 from base64 import b64decode
-from html.parser import HTMLParser
 from io import BytesIO
 from zipfile import ZipFile
 
 import pytest
+from bs4 import BeautifulSoup
 from nbformat import v4
 
 from tools.dependencies import names, required
 from tools.notebooks import ROOT, tags
 from tools.publish import build, bundle, live
 from tools.publish.__main__ import main
-from tools.publish.exporters import PageExporter
+from tools.publish.exporters import PageExporter, explorers
 from tools.publish.stage import on_slides
 
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MOST_BYTES = 700_000
 MOST_BYTES_OF_THE_SITE = 15_000_000
+LOADING = {"href", "src", "srcset", "data", "poster", "background", "action"}
 BESIDE = {
     "<link href=formulas.css>",
     "<link href=../formulas.css>",
@@ -57,37 +58,23 @@ def states(page):
     return [json.loads(gzip.decompress(b64decode(text))) for text in found]
 
 
-class Requests(HTMLParser):
-    """Every address that a page would load by itself."""
-
-    LOADING = ("src", "srcset", "data", "poster", "background", "action", "formaction")
-
-    def __init__(self, page):
-        super().__init__()
-        self.found, self.links, self.where = [], [], ""
-        self.feed(page)
-
-    def handle_starttag(self, tag, attributes):
-        self.where = tag
-        for name, value in attributes:
-            loads = name in self.LOADING or (name == "href" and tag not in ("a", "use"))
-            if loads and value and not value.startswith("data:"):
-                self.found.append(f"<{tag} {name}={value[:60]}>")
-            if name == "href" and tag == "a":
-                self.links.append(value)
-            if name == "style":
-                self.style(value)
-
-    def handle_data(self, data):
-        if self.where == "style":
-            self.style(data)
-
-    def handle_endtag(self, tag):
-        self.where = ""
-
-    def style(self, css):
-        self.found += re.findall(r"@import[^;]*", css)
-        self.found += re.findall(r"url\((?![\"']?(?:data:|#))[^)]*\)", css)
+def loaded_and_linked(page):
+    """Every address that a page would load by itself, and those that it links to."""
+    soup = BeautifulSoup(page, "html.parser")
+    found = [
+        f"<{tag.name} {name}={tag[name][:60]}>"
+        for tag in soup.find_all(True)
+        for name in LOADING & set(tag.attrs)
+        if not tag[name].startswith("data:")
+        and not (name == "href" and tag.name in ("a", "use"))
+    ]
+    for css in [
+        *(t.text for t in soup("style")),
+        *(t["style"] for t in soup(style=True)),
+    ]:
+        found += re.findall(r"@import[^;]*", css)
+        found += re.findall(r"url\((?![\"']?(?:data:|#))[^)]*\)", css)
+    return found, [link["href"] for link in soup("a", href=True)]
 
 
 @pytest.fixture(scope="module")
@@ -99,53 +86,56 @@ def site(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def public(site):
+    """`{address: page}`."""
+    paths = sorted(site.rglob("*.html"))
+    return {
+        path.relative_to(site).as_posix(): path.read_text("utf-8") for path in paths
+    }
+
+
 def test_the_search_for_requests_finds_them():
     page = (
         '<link href="a.css"><img src="b.png"><a href="https://c">c</a>'
         "<style>@import 'd'; p { background: url(e.png) url(data:x) }</style>"
         '<p style="background: url(f)"></p><script src="g"></script>'
     )
-    assert len(Requests(page).found) == 6
-    assert Requests(page).links == ["https://c"]
+    found, links = loaded_and_linked(page)
+    assert len(found) == 6 and links == ["https://c"]
 
 
 @needs_npm
-def test_a_page_loads_only_what_stands_beside_it_and_its_links_lead_somewhere(site):
-    pages = {
-        path.relative_to(site).as_posix(): path.read_text(encoding="utf-8")
-        for path in sorted(site.rglob("*.html"))
-    }
-    assert {f"{path.stem}.html" for path in LESSONS} | {"index.html"} <= set(pages)
-    for name, page in pages.items():
-        asked = Requests(page)
-        assert set(asked.found) <= BESIDE, name
+def test_a_page_loads_only_what_stands_beside_it_and_its_links_lead_somewhere(
+    site, public
+):
+    assert {f"{path.stem}.html" for path in LESSONS} | {"index.html"} <= set(public)
+    for name, page in public.items():
+        found, links = loaded_and_linked(page)
+        assert set(found) <= BESIDE, name
         assert len(page.encode()) <= MOST_BYTES, name
-        folder = (site / name).parent
-        for link in asked.links:
+        for link in links:
             place, _, anchor = link.partition("#")
             if not link.startswith("http"):
-                there = (folder / place).resolve() if place else site / name
+                there = (site / name).parent / place if place else site / name
                 assert there.is_file(), f"{name}: {link}"
-                if anchor and there.suffix == ".html":
-                    assert f'id="{anchor}"' in there.read_text(encoding="utf-8"), (
-                        f"{name}: {link}"
-                    )
+                anchored = f'id="{anchor}"' in there.read_text("utf-8", "replace")
+                assert anchored or not anchor, f"{name}: {link}"
     whole = sum(file.stat().st_size for file in site.rglob("*") if file.is_file())
     assert whole <= MOST_BYTES_OF_THE_SITE
 
 
 @needs_npm
-def test_every_explorer_of_the_series_is_on_its_page_and_most_of_them_live(site):
+def test_every_explorer_of_the_series_is_on_its_page_and_most_of_them_live(public):
     alive = {}
     for path in LESSONS:
         shown = [
             output.data["text/plain"]
             for cell in build.read(path).cells
-            if "solution" not in cell.metadata.get("tags", [])
-            for output in cell.get("outputs", [])
-            if output.get("data", {}).get("text/plain", "").startswith("<Explorer")
+            if "solution" not in tags(cell)
+            for output in explorers(cell)
         ]
-        found = states((site / f"{path.stem}.html").read_text(encoding="utf-8"))
+        found = states(public[f"{path.stem}.html"])
         assert len(found) == len(shown), path.name
         for state, text in zip(found, shown, strict=True):
             _, values, _, summary, problem, _ = state["_shown"]
@@ -180,11 +170,7 @@ for name in set(NAMES) - {{"feature_maps"}}:
 
 
 @needs_npm
-def test_public_pages_hold_all_but_solutions_notes_and_exams(site):
-    public = {
-        p.relative_to(site).as_posix(): p.read_text(encoding="utf-8")
-        for p in site.rglob("*.html")
-    }
+def test_public_pages_hold_all_but_solutions_notes_and_exams(public):
     texts = {name: bare(spoken(page)) for name, page in public.items()}
     secret = set()
     for path in LESSONS:
