@@ -1,8 +1,9 @@
 """What configurations of kernels see and cost: paths, sums, influence, weights."""
 
-from dataclasses import dataclass
+from collections import Counter
 from functools import cache
 from math import sqrt
+from typing import NamedTuple
 
 GRID = 17  # the grid on which v3 has its 1x7 and 7x1
 # A handwritten 3 of scikit-learn's digits, enlarged, in steps of 0 to 9.
@@ -16,8 +17,7 @@ INPUT = """
 PIXELS = [[int(value) for value in line] for line in INPUT.split()]
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(NamedTuple):
     """A convolution that keeps the grid; `before` is its padding above and left."""
 
     height: int
@@ -27,8 +27,7 @@ class Layer:
 
     def taps(self, axis):
         """Where its weights read, relative to the output pixel: axis 0 is down."""
-        size = (self.height, self.width)[axis]
-        before = self.before
+        size, before = (self.height, self.width)[axis], self.before
         if before is None or size == 1:
             before = (size - 1) * self.dilation // 2
         return [i * self.dilation - before for i in range(size)]
@@ -42,30 +41,33 @@ class Layer:
         return self.height * self.width
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Branches of layers; `side` is that of the k x k which spans as much."""
+class Plan(NamedTuple):
+    """Branches, each a tuple of layers; `side` of the k x k that spans as much."""
 
     side: int
     branches: tuple
 
+    @property
+    def layers(self):
+        return [layer for layers in self.branches for layer in layers]
 
-def stack(*layers):
-    return (layers,)
+
+def in_turn(side, *layers):
+    return Plan(side, (layers,))
 
 
-PLANS = {f"{k}x{k}": Plan(k, stack(Layer(k, k))) for k in (3, 5, 7)}
+PLANS = {f"{k}x{k}": in_turn(k, Layer(k, k)) for k in (3, 5, 7)}
 PLANS |= {
     # An even kernel has no middle: one pads below and right, one above and left.
-    "two 2x2": Plan(3, stack(Layer(2, 2, before=0), Layer(2, 2, before=1))),
-    "two 3x3": Plan(5, stack(Layer(3, 3), Layer(3, 3))),
-    "three 3x3": Plan(7, stack(Layer(3, 3), Layer(3, 3), Layer(3, 3))),
+    "two 2x2": in_turn(3, Layer(2, 2, before=0), Layer(2, 2, before=1)),
+    "two 3x3": in_turn(5, Layer(3, 3), Layer(3, 3)),
+    "three 3x3": in_turn(7, Layer(3, 3), Layer(3, 3), Layer(3, 3)),
 }
 for _n in (3, 5, 7):
-    PLANS[f"1x{_n} then {_n}x1"] = Plan(_n, stack(Layer(1, _n), Layer(_n, 1)))
+    PLANS[f"1x{_n} then {_n}x1"] = in_turn(_n, Layer(1, _n), Layer(_n, 1))
 for _n in (3, 5, 7):
     PLANS[f"1x{_n} beside {_n}x1"] = Plan(_n, ((Layer(1, _n),), (Layer(_n, 1),)))
-PLANS["3x3 dilated"] = Plan(5, stack(Layer(3, 3, dilation=2)))
+PLANS["3x3 dilated"] = in_turn(5, Layer(3, 3, dilation=2))
 
 
 def paths(plan, row, column, clip=True):
@@ -74,27 +76,28 @@ def paths(plan, row, column, clip=True):
     Padding ends a path in whichever layer it meets it; `clip=False` counts on
     as if the grid went on.
     """
-    found = {}
+    found = Counter()
     for layers in PLANS[plan].branches:
-        down, across = (
-            line_paths(layers, axis, place, clip)
-            for axis, place in enumerate((row, column))
-        )
-        for y, above in down.items():
-            for x, beside in across.items():
-                found[y, x] = found.get((y, x), 0) + above * beside
+        found.update(branch_paths(layers, row, column, clip))
     return found
 
 
+def branch_paths(layers, row, column, clip=True):
+    """The same of one branch: kernels of ones are products of lines."""
+    down, across = line_paths(layers, 0, row, clip), line_paths(layers, 1, column, clip)
+    return {(y, x): down[y] * across[x] for y in down for x in across}
+
+
+@cache
 def line_paths(layers, axis, place, clip):
-    """The same along one axis: kernels of ones are products of lines."""
+    """The same along one axis."""
     found = {place: 1}
     for layer in reversed(layers):
-        earlier = {}
+        earlier = Counter()
         for here, count in found.items():
             for tap in layer.taps(axis):
                 if not clip or 0 <= here + tap < GRID:
-                    earlier[here + tap] = earlier.get(here + tap, 0) + count
+                    earlier[here + tap] += count
         found = earlier
     return found
 
@@ -102,21 +105,16 @@ def line_paths(layers, axis, place, clip):
 @cache
 def sums(plan):
     """The output for `PIXELS` with all weights 1: a map of rows for each branch."""
-    maps = []
-    for layers in PLANS[plan].branches:
-        down, across = (
-            [line_paths(layers, axis, place, True) for place in range(GRID)]
-            for axis in (0, 1)
-        )
-        lines = [[weighted(line, paths) for paths in across] for line in PIXELS]
-        columns = [list(column) for column in zip(*lines, strict=True)]
-        maps.append([[weighted(c, paths) for c in columns] for paths in down])
-    return maps
 
+    def output(layers, row, column):
+        counts = branch_paths(layers, row, column)
+        return sum(count * PIXELS[y][x] for (y, x), count in counts.items())
 
-def weighted(values, paths):
-    """The sum of values, each times its number of paths."""
-    return sum(count * values[place] for place, count in paths.items())
+    places = range(GRID)
+    return [
+        [[output(layers, row, column) for column in places] for row in places]
+        for layers in PLANS[plan].branches
+    ]
 
 
 def influence(count, weights):
@@ -126,15 +124,10 @@ def influence(count, weights):
 
 def weights_of(plan, channels):
     """Weights, from `channels` to `channels` in every layer, biases not counted."""
-    layers = [layer for layers in PLANS[plan].branches for layer in layers]
-    return sum(layer.weights for layer in layers) * channels**2
-
-
-def reference_weights(plan, channels):
-    """Weights of the k x k that spans as much and gives as many outputs."""
-    return PLANS[plan].side ** 2 * channels**2 * len(PLANS[plan].branches)
+    return sum(layer.weights for layer in PLANS[plan].layers) * channels**2
 
 
 def saving(plan):
-    """The share of weights saved against that k x k."""
-    return 1 - weights_of(plan, 1) / reference_weights(plan, 1)
+    """The share of weights saved against a k x k with that span and as many outputs."""
+    side, branches = PLANS[plan]
+    return 1 - weights_of(plan, 1) / (side**2 * len(branches))
