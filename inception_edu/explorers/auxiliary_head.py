@@ -23,14 +23,16 @@ start with them, took that motive back, and argues that they regularize.
 """
 
 from functools import cache
-from math import ceil, exp, floor, log, log10, sqrt
+from math import ceil, floor, log10, sqrt
 from pathlib import Path
+from statistics import fmean, geometric_mean
 from typing import NamedTuple
 
 from inception_edu.explorers.controls import Check, Choice, Picture, Range
-from inception_edu.figures.plot import NOTE, SHEET, Plot, legend, times
+from inception_edu.figures.plot import NOTE, SHEET, Plot, legend
 from inception_edu.figures.svg import Drawing
 from inception_edu.files import read_rows
+from inception_edu.text import times
 
 TABLE = Path(__file__).with_suffix(".csv")
 STAGES = ("stem", "mixed_a", "reduction_a", "mixed_b", "reduction_b", "mixed_c", "fc")
@@ -38,17 +40,11 @@ PLACES = ("mixed_a", "reduction_a", "mixed_b")  # on 5x5 the head has no room
 STEPS = 200
 MEASURED = 256  # images for one gradient
 
-
 QUESTION = "Where does the gradient come from, with and without the head?"
 CONTROLS = [
     Range("weight", "auxiliary weight", 0.0, 1.0, 0.05, 0.4),
     Choice("place", "head after", list(PLACES), "mixed_b"),
-    Choice(
-        "steps",
-        "measured",
-        {0: "at the start", STEPS: f"after {STEPS} steps"},
-        0,
-    ),
+    Choice("steps", "measured", {0: "at the start", STEPS: f"after {STEPS} steps"}, 0),
     Check("norm", "batch norm in the network", True),
     Check("head_norm", "batch norm in the head (BN-aux)", True),
 ]
@@ -92,32 +88,10 @@ def measured():
     return {key: list(seeds.values()) for key, seeds in found.items()}
 
 
-def seeds_of(state):
-    """The measured networks of a state, one a seed."""
-    return measured()[state["norm"], state["place"], state["head_norm"], state["steps"]]
-
-
 def norms(state, stage, weight):
-    """The gradient's norm at a stage, one number a seed."""
-    return [table[stage].norm(weight) for table, _ in seeds_of(state)]
-
-
-def middle(values):
-    """The geometric mean: the middle on a logarithmic axis."""
-    return exp(sum(log(max(value, 1e-30)) for value in values) / len(values))
-
-
-def mean(values):
-    return sum(values) / len(values)
-
-
-def main_losses(state):
-    """`(with the head, without)`: main loss of the measured images after training."""
-    keys = (
-        (state["norm"], state["place"], state["head_norm"], STEPS),
-        (state["norm"], "none", False, STEPS),
-    )
-    return tuple([loss for _, loss in measured()[key]] for key in keys)
+    """The gradient's norm at a stage, one number a seed, above 0 for a log axis."""
+    key = state["norm"], state["place"], state["head_norm"], state["steps"]
+    return [max(table[stage].norm(weight), 1e-30) for table, _ in measured()[key]]
 
 
 @cache
@@ -137,19 +111,25 @@ def limits(norm):
 
 def draw(state):
     """The picture of a state, with the stem's gradient in the summary."""
-    weight = state["weight"]
-    alone, both = (middle(norms(state, "stem", w)) for w in (0, weight))
-    ours, theirs = main_losses(state)
+    alone, both = (
+        geometric_mean(norms(state, "stem", weight)) for weight in (0, state["weight"])
+    )
+    key = state["norm"], state["place"], state["head_norm"], STEPS
+    ours, theirs = (
+        [loss for _, loss in measured()[found]]
+        for found in (key, (state["norm"], "none", False, STEPS))
+    )
     summary = (
         f"The gradient at the stem is {times(both / alone)} as large with the head as "
-        f"without; the main loss after {STEPS} steps is {mean(ours):.2f} with it, "
-        f"{mean(theirs):.2f} without."
+        f"without; the main loss after {STEPS} steps is {fmean(ours):.2f} with it, "
+        f"{fmean(theirs):.2f} without."
     )
     sheet = Drawing(SHEET, 432)
     draw_gradients(sheet, state)
     lines = (
         f"Main loss after {STEPS} steps, the range of {len(ours)} seeds:",
-        f"{span(ours)} with the head, {span(theirs)} without.",
+        f"{min(ours):.2f} to {max(ours):.2f} with the head, "
+        f"{min(theirs):.2f} to {max(theirs):.2f} without.",
         "Going deeper, section 5: the heads bring gradient to the lower layers.",
         "Rethinking, section 4: no faster start; the heads regularize.",
     )
@@ -159,58 +139,44 @@ def draw(state):
     return Picture(sheet.svg(title, " ".join(lines)), summary)
 
 
-def span(values):
-    return f"{min(values):.2f} to {max(values):.2f}"
-
-
 def draw_gradients(sheet, state):
     """Both losses' gradients from the stem to the last layer, seed by seed."""
-    place, last = STAGES.index(state["place"]), len(STAGES) - 1
-    box, y_range = (56, 60, SHEET - 62, 230), limits(state["norm"])
-    plot = Plot(sheet, box, (-0.5, last + 0.5), y_range, log_y=True)
-    edge, _ = plot.at(place + 0.5, y_range[0])
+    place, weight = STAGES.index(state["place"]), state["weight"]
+    low, high = limits(state["norm"])
+    box, ends = (56, 60, SHEET - 62, 230), (-0.5, len(STAGES) - 0.5)
+    plot = Plot(sheet, box, ends, (low, high), log_y=True)
+    edge, _ = plot.at(place + 0.5, low)
     sheet.rect(plot.x, plot.y, edge - plot.x, plot.height, "panel")
-    plot.axes(
-        "", "norm of the gradient of a stage's weights", x_ticks={}, format_y=power
-    )
-    keys = (
-        (0, "main loss alone", "ink", "7 4"),
-        (state["weight"], f"main + {state['weight']:g} x auxiliary", "accent", None),
-    )
-    legend(sheet, 56, 20, [(name, stroke, dash) for _, name, stroke, dash in keys])
-    for share, _, stroke, dash in keys:
-        shift = 0.06 if share else -0.06
-        points = []
+    name = "norm of the gradient of a stage's weights"
+    plot.axes("", name, x_ticks={}, format_y=power)
+    both = f"main + {weight:g} x auxiliary"
+    keys = (("main loss alone", "ink", "7 4"), (both, "accent", None))
+    legend(sheet, 56, 20, keys)
+    middles = []
+    for share, (_, stroke, dash) in zip((0, weight), keys, strict=True):
+        shift, points = 0.06 if share else -0.06, []
         for i, stage in enumerate(STAGES):
-            values = [max(value, 1e-30) for value in norms(state, stage, share)]
-            points.append((i + shift, middle(values)))
+            values = norms(state, stage, share)
+            points.append((i + shift, geometric_mean(values)))
             plot.curve([(i + shift, min(values)), (i + shift, max(values))], stroke, 1)
         plot.curve(points, stroke, 3 if share else 2, dash)
         for point in points:
             plot.mark(*point, stroke, 4)
-    for i, stage in enumerate(STAGES):
-        x, _ = plot.at(i, y_range[0])
-        ratio = middle(norms(state, stage, state["weight"]))
-        ratio /= middle(norms(state, stage, 0))
-        draw_stage(sheet, x, plot.bottom + 6, stage, ratio, i == place)
-    sheet.line(
-        (edge, plot.y), (edge, plot.bottom), stroke="accent", width=2, key="head"
-    )
+        middles.append([middle for _, middle in points])
+    wide, y = plot.width / len(STAGES) - 6, plot.bottom + 6
+    for i, (stage, alone, together) in enumerate(zip(STAGES, *middles, strict=True)):
+        x, _ = plot.at(i, low)
+        stroke = "accent" if i == place else "line"
+        sheet.rect(x - wide / 2, y, wide, 24, "paper", stroke=stroke, radius=3)
+        name, ratio = stage.replace("reduction", "red."), together / alone
+        sheet.fitted_text(x, y + 17, name, wide - 4, NOTE, anchor="middle")
+        bold = abs(ratio - 1) >= 0.005
+        style = {"fill": "accent" if bold else "muted", "bold": bold}
+        sheet.text(x, y + 43, f"x {ratio:.2f}", NOTE, anchor="middle", **style)
+    ends = (edge, plot.y), (edge, plot.bottom)
+    sheet.line(*ends, stroke="accent", width=2, key="head")
     sheet.rect(edge - 2, plot.y, 56, 24, "accent", radius=3, key="box")
     sheet.text(edge + 26, plot.y + 17, "head", NOTE, anchor="middle", fill="paper")
-
-
-def draw_stage(sheet, x, y, stage, ratio, is_place):
-    """A stage of the network as a box, and how many times larger its gradient is."""
-    stroke = "accent" if is_place else "line"
-    wide = (SHEET - 62) / len(STAGES) - 6
-    sheet.rect(x - wide / 2, y, wide, 24, "paper", stroke=stroke, radius=3)
-    name = stage.replace("reduction", "red.")
-    sheet.fitted_text(x, y + 17, name, wide - 4, NOTE, anchor="middle")
-    bold = abs(ratio - 1) >= 0.005
-    fill = "accent" if bold else "muted"
-    style = {"anchor": "middle", "fill": fill, "bold": bold}
-    sheet.text(x, y + 43, f"x {ratio:.2f}", NOTE, **style)
 
 
 def power(value):

@@ -117,6 +117,7 @@ def test_weights_macs_and_span_are_those_of_a_trace(plan, channels):
         ("1x3 then 3x1", "33.3 % less than a 3x3"),
         ("1x5 then 5x1", "60.0 % less than a 5x5"),
         ("1x7 then 7x1", "71.4 % less than a 7x7"),
+        ("1x7 beside 7x1", "85.7 % less than a 7x7 with as many outputs"),
         ("three 3x3", "44.9 % less than a 7x7"),
         ("5x5", "2.78 times a 3x3"),
         ("7x7", "5.44 times a 3x3"),
