@@ -1,4 +1,4 @@
-"""The residual explorer's stacks: signal and gradient through residual blocks.
+"""The residual explorer's stacks: activations and gradient through residual blocks.
 
 Measures the stacks of `explorers.residual` at their first weights, three seeds, in
 about a minute, and writes explorers/residual.csv: the mean over the seeds.

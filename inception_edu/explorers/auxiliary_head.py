@@ -10,12 +10,6 @@ same images; only the loss differs.
 measures them again (mini_v3 on digits at every scale, at the start and after 200
 steps, three seeds; some minutes) and writes auxiliary_head.csv.
 
-What it shows: with batch normalization in the network the head adds less than half
-to the gradient below it (weight 0.4), and the main losses with and without it overlap
-over the seeds. Without, the gradient starts 450 to 2,600 times smaller; a head with
-normalization inside multiplies it by 5 to 25, a head without by 0.9 to 1.6; and in
-200 steps neither helps to learn.
-
 What the papers say: Szegedy et al., Going deeper with convolutions, arXiv 1409.4842,
 section 5, added the heads for the gradients of the lower layers; Szegedy et al.,
 Rethinking the Inception Architecture, arXiv 1512.00567, section 4, found no faster

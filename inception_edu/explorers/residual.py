@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inception_edu.explorers.controls import Check, Picture, Range, Steps
-from inception_edu.figures.plot import NOTE, SHEET, Plot, label, number, times
+from inception_edu.figures.plot import NOTE, SHEET, Plot, label
 from inception_edu.figures.svg import Drawing
 from inception_edu.files import read_rows
-from inception_edu.text import percent
+from inception_edu.text import number, percent, times
 
 TABLE = Path(__file__).with_suffix(".csv")
 SCALES = [0.0, 0.05, 0.1, 0.17, 0.2, 0.3, 0.5, 1.0]
@@ -40,18 +40,14 @@ CONTROLS = [
     Range("depth", "blocks", 1, DEPTH, 1, 10),
     Check("norm", "batch norm in the branches", True),
 ]
-SWEEP = {
-    "scale": [0.1, 0.2, 0.3, 1.0],
-    "depth": [5, 10, 20],
-    "norm": [True, False],
-}
+SWEEP = {"scale": [0.1, 0.2, 0.3, 1.0], "depth": [5, 10, 20], "norm": [True, False]}
 
 
 class Measured(NamedTuple):
     """After n blocks: the RMS of the activations over that of the input, the RMS of
     the gradient at the input over that at the end, and the share of zeros."""
 
-    signal: float
+    activations: float
     gradient: float
     zeros: float
 
@@ -75,8 +71,8 @@ def stack(scale, norm, seed):
     for layer in blocks.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight)
-        if isinstance(layer, nn.Conv2d) and layer.bias is not None:
-            nn.init.zeros_(layer.bias)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
         if isinstance(layer, ConvUnit) and not norm:
             layer.norm = nn.Identity()
     return blocks.train()
@@ -118,33 +114,32 @@ def measured():
     return found
 
 
-def law(scale, norm, depth):
-    """Predicted RMS of the activations: branches of variance 1, or of their input's."""
-    square = 1 + depth * scale**2 if norm else (1 + scale**2) ** depth
-    return sqrt(square)
+def predicted(scale, norm, depth):
+    """RMS of the activations if branches have variance 1, or that of their input."""
+    return sqrt(1 + depth * scale**2 if norm else (1 + scale**2) ** depth)
 
 
 def draw(state):
     """The picture of a state: both root mean squares at the chosen depth."""
     scale, depth, norm = state["scale"], state["depth"], state["norm"]
     now, unscaled = (measured()[norm, s][depth] for s in (scale, 1.0))
+    beside = ""
+    if scale != 1:
+        both = f"{times(unscaled.activations)} and {times(unscaled.gradient)}"
+        beside = f"; at scale 1, {both}"
     summary = (
         f"After {depth} block{'s' * (depth > 1)} at scale {scale:g} the activations "
-        f"are {times(now.signal)} as large as the input, the gradient "
-        f"{times(now.gradient)} as large as at the end"
+        f"are {times(now.activations)} as large as the input, the gradient "
+        f"{times(now.gradient)} as large as at the end{beside}"
     )
-    if scale != 1:
-        summary += (
-            f"; at scale 1, {times(unscaled.signal)} and {times(unscaled.gradient)}"
-        )
     sheet = Drawing(SHEET, 420)
-    draw_depths(sheet, 30, state, "signal", "RMS of the activations; input = 1")
+    draw_depths(sheet, 30, state, "activations", "RMS of the activations; input = 1")
     draw_depths(
         sheet, 212, state, "gradient", "RMS of the gradient at the input; end = 1"
     )
     formula = "root of 1 + n scale²" if norm else "root of (1 + scale²) to the n"
     words = (
-        f"Predicted: {law(scale, norm, depth):,.4g}, the {formula}. "
+        f"Predicted: {predicted(scale, norm, depth):,.4g}, the {formula}. "
         f"{percent(now.zeros)} of the activations are 0."
     )
     sheet.fitted_text(0, 412, words, SHEET - 2, NOTE)
@@ -155,24 +150,24 @@ def draw(state):
 def draw_depths(sheet, top, state, what, name):
     """One quantity over the depth on a log axis: as chosen, at scale 1, predicted."""
     scale, depth, norm = state["scale"], state["depth"], state["norm"]
-    curves = {s: [getattr(m, what) for m in measured()[norm, s]] for s in (scale, 1.0)}
-    high = 10.0 ** max(1, ceil(log10(max(curves[1.0]))))
+    values, unscaled = (
+        [getattr(row, what) for row in measured()[norm, s]] for s in (scale, 1.0)
+    )
+    curves = [(f"scale {scale:g}", values, "accent", 3, None)]
+    if what == "activations" or not norm:
+        expected = [predicted(scale, norm, n) for n in range(DEPTH + 1)]
+        curves.insert(0, ("predicted", expected, "muted", 2, "2 4"))
+    if scale != 1:
+        curves.insert(0, ("scale 1", unscaled, "ink", 2, "7 5"))
+    high = 10.0 ** max(1, ceil(log10(max(unscaled))))
     box = (58, top, SHEET - 58 - 112, 130)
     plot = Plot(sheet, box, (0, DEPTH), (LOW, high), log_y=True)
     below = "blocks" if what == "gradient" else ""
     plot.axes(below, name, number, lambda value: f"{value:,g}")
-    ends = []
-    if scale != 1:
-        plot.curve(enumerate(curves[1.0]), "ink", 2, "7 5")
-        ends.append((DEPTH, curves[1.0][-1], "scale 1", "ink"))
-    if what == "signal" or not norm:
-        predicted = [law(scale, norm, n) for n in range(DEPTH + 1)]
-        plot.curve(enumerate(predicted), "muted", 2, "2 4")
-        ends.append((DEPTH, predicted[-1], "predicted", "muted"))
-    values = curves[scale]
-    plot.curve(enumerate(values), "accent", 3).mark(depth, values[depth])
-    ends.append((DEPTH, values[-1], f"scale {scale:g}", "accent"))
-    plot.name_ends(ends)
+    for _, along, *style in curves:
+        plot.curve(enumerate(along), *style)
+    plot.mark(depth, values[depth])
+    plot.name_ends([(DEPTH, v[-1], name, stroke) for name, v, stroke, *_ in curves])
     x, y = plot.at(depth, values[depth])
     x = min(max(x, plot.x + 22), plot.right - 22)  # clear of the numbers and names
     y += -12 if y > plot.y + 24 else 24

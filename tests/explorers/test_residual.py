@@ -1,4 +1,4 @@
-"""The residual explorer: its stored table, measured again, and its laws."""
+"""The residual explorer: its stored table, measured again, and its formulas."""
 
 import pytest
 import torch
@@ -33,7 +33,9 @@ def test_the_stored_numbers_are_those_of_real_blocks(norm, scale):
     for depth in (1, 5, 10):
         ours, theirs = found[depth], stored(norm, scale, depth)
         factor = 1.1 if scale < 1 else 1.25 if norm else 2.5  # ten random factors
-        assert theirs.signal / factor < ours.signal < theirs.signal * factor
+        assert (
+            theirs.activations / factor < ours.activations < theirs.activations * factor
+        )
         assert theirs.gradient / factor < ours.gradient < theirs.gradient * factor
 
 
@@ -50,23 +52,25 @@ def test_a_stack_has_no_norm_where_it_says_so():
     ("scale", "norm", "depth", "power"),
     [(1.0, True, 20, 21), (0.1, True, 20, 1.2), (1.0, False, 10, 1024)],
 )
-def test_the_laws_by_hand(scale, norm, depth, power):
-    assert explorer.law(scale, norm, depth) ** 2 == pytest.approx(power)
+def test_the_formulas_by_hand(scale, norm, depth, power):
+    assert explorer.predicted(scale, norm, depth) ** 2 == pytest.approx(power)
 
 
-def test_the_law_of_the_signal_holds_for_small_scales():
-    """From above: the ReLU lets a mean grow, which the law leaves out."""
+def test_the_formula_of_the_activations_holds_for_small_scales():
+    """From above: the ReLU lets a mean grow, which the formula leaves out."""
     for norm in (True, False):
         for scale in (0.05, 0.1, 0.17, 0.2):
             for depth in (5, 10, 20):
-                law = explorer.law(scale, norm, depth)
-                assert 0.95 < stored(norm, scale, depth).signal / law < 1.2
+                expected = explorer.predicted(scale, norm, depth)
+                assert 0.95 < stored(norm, scale, depth).activations / expected < 1.2
 
 
 def test_more_scale_means_more_of_both_from_a_tenth_on():
     for norm in (True, False):
         rows = [stored(norm, scale, 20) for scale in explorer.SCALES[2:]]
-        assert [row.signal for row in rows] == sorted(row.signal for row in rows)
+        assert [row.activations for row in rows] == sorted(
+            row.activations for row in rows
+        )
         assert [row.gradient for row in rows] == sorted(row.gradient for row in rows)
 
 
@@ -74,7 +78,7 @@ def test_scale_zero_is_an_identity_whose_gradient_stops_at_zeros():
     """relu(x + 0) = x for x >= 0; half of the inputs are 0 and get no gradient."""
     for depth in (1, 20):
         row = stored(True, 0.0, depth)
-        assert row.signal == 1
+        assert row.activations == 1
         assert row.gradient == pytest.approx(0.5**0.5, abs=0.02)
         assert row.zeros == pytest.approx(0.5, abs=0.01)
 
@@ -82,7 +86,7 @@ def test_scale_zero_is_an_identity_whose_gradient_stops_at_zeros():
 def test_the_picture_says_what_the_table_says():
     shown = ie.explore.residual(start={"scale": 1.0, "depth": 20, "norm": False})
     row = stored(False, 1.0, 20)
-    assert f"the activations are {row.signal:.0f} times as large" in shown.summary
+    assert f"the activations are {row.activations:.0f} times as large" in shown.summary
     assert "Predicted: 1,024, the root of (1 + scale²) to the n." in shown.svg
     shown.values = {"scale": 0.1}
     assert (
