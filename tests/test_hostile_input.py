@@ -258,7 +258,6 @@ CASES = {
     # ---- explorers
     "no control 'kernal'": lambda f: ie.explore.module(frames={"kernal": [3]}),
     "frames=3 must be True, False": lambda f: ie.explore.module(frames=3),
-    "training takes what fit returns": lambda f: ie.explore.training([History("m")]),
     "feature_maps takes a network": lambda f: ie.explore.feature_maps(None),
     "'a cat' is no list": lambda f: ie.explore.feature_maps(Wordy(3, 4, 3)),
 }

@@ -11,8 +11,7 @@ import subprocess
 import sys
 import tempfile
 import weakref
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from threading import Thread
 
 from inception_edu.training import recipes
@@ -27,28 +26,29 @@ SETTINGS = ("model", "recipe", "epochs", "images", "seed")  # of a run
 class Run:
     """One training: its settings, its history so far, and its status."""
 
-    name: str
-    epochs: int
-    settings: dict | None = None  # None: it was trained elsewhere
+    settings: dict
     history: History | None = None
+    checkpoint: str = ""
     process: subprocess.Popen | None = None
-    stopped: bool = False
     error: str = ""
 
     @property
-    def status(self):
-        """ "training", "paused", "failed" or "done"."""
-        if self.process and not self.stopped:
-            return "training"
-        if self.error:
-            return "failed"
-        return "paused" if self.done < self.epochs else "done"
+    def name(self):
+        return "{model} {recipe} {seed}".format(**self.settings)
 
     @property
     def done(self):
         """How many epochs are behind it."""
-        epoch = self.history.epoch if self.history else ()
-        return epoch[-1] if epoch else 0
+        return len(self.history.epoch) if self.history else 0
+
+    @property
+    def status(self):
+        """ "training", "paused", "failed" or "done"."""
+        if self.process:
+            return "training"
+        if self.error:
+            return "failed"
+        return "paused" if self.done < self.settings["epochs"] else "done"
 
 
 # The path, so that the child finds the package wherever this process found it.
@@ -88,52 +88,45 @@ def work():
 def end(runs):
     """Stop every process; also called when Python ends."""
     for run in runs:
-        if run.process:
-            run.stopped = True
-            run.process.terminate()
+        process, run.process = run.process, None
+        if process:
+            process.terminate()
 
 
-@dataclass(eq=False)
 class Trainer:
     """The runs of one explorer, and what its buttons do."""
 
-    runs: list = field(default_factory=list)
-    changed: object = lambda: None  # called after every epoch, from a thread
-
-    def __post_init__(self):
+    def __init__(self):
+        self.runs, self.threads = [], []
+        self.changed = lambda: None  # called after every epoch, from a thread
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        self.threads = []
         weakref.finalize(self, end, self.runs)
 
     @property
     def active(self):
         """The run that is training, or None."""
-        return next((run for run in self.runs if run.status == "training"), None)
+        return next((run for run in self.runs if run.process), None)
 
     def train(self, values):
         """Start a run with these settings, or go on with the one that was paused."""
         if self.active:
             raise ValueError(f"{self.active.name} is training; press Pause first")
         settings = {name: values[name] for name in SETTINGS}
-        known = [run for run in self.runs if run.settings == settings]
-        if known and known[0].status == "done":
+        run = next((run for run in self.runs if run.settings == settings), None)
+        if run is None:
+            if len(self.runs) >= MOST_RUNS:
+                raise ValueError(
+                    f"{MOST_RUNS} runs fill the picture; press Clear first"
+                )
+            folder = tempfile.mkdtemp(dir=self.folder.name)
+            run = Run(settings, checkpoint=f"{folder}/run.pt")
+            self.runs.append(run)
+        elif run.status == "done":
             raise ValueError(
-                f"{known[0].name} is trained, and would come out the same again; "
+                f"{run.name} is trained, and would come out the same again; "
                 "choose another seed, or press Clear"
             )
-        if not known and len(self.runs) >= MOST_RUNS:
-            raise ValueError(f"{MOST_RUNS} runs fill the picture; press Clear first")
-        if not known:
-            name = f"{values['model']} {values['recipe']} {values['seed']}"
-            known = [Run(name, values["epochs"], settings)]
-            self.runs += known
-        self.start(known[0])
-
-    def start(self, run):
-        """A child process for `run`, and a thread that listens to it."""
-        number = self.runs.index(run)
-        checkpoint = Path(self.folder.name) / f"{number}-{id(run)}.pt"
-        run.stopped, run.error = False, ""
+        run.error = ""
         run.process = subprocess.Popen(
             [sys.executable, "-c", CHILD],
             stdin=subprocess.PIPE,
@@ -142,7 +135,7 @@ class Trainer:
             encoding="utf-8",
             start_new_session=True,  # the notebook's stop button stops a cell, not it
         )
-        for line in (sys.path, run.settings | {"checkpoint": str(checkpoint)}):
+        for line in (sys.path, settings | {"checkpoint": run.checkpoint}):
             print(json.dumps(line), file=run.process.stdin, flush=True)
         listener = Thread(target=self.listen, args=(run, run.process), daemon=True)
         self.threads.append(listener)
@@ -157,9 +150,9 @@ class Trainer:
                 if not run.error:
                     run.history = History.from_dict(report)
                 self.changed()
-        if run.process is process:  # and not one that was started since
+        if run.process is process:  # it was not stopped
             run.process = None
-            if run.status == "paused" and not run.stopped:
+            if run.status == "paused":
                 run.error = f"it ended by itself (exit code {process.returncode})"
         self.changed()
 

@@ -4,11 +4,10 @@ import re
 import time
 from xml.etree import ElementTree
 
-import pandas
 import pytest
 
 from inception_edu.explorers import training as explorer
-from inception_edu.explorers.training import Group, Run, Trainer
+from inception_edu.explorers.training_runs import SETTINGS, Run
 from inception_edu.text import percent
 from inception_edu.training import digits_at_scale, fit, recipes
 from inception_edu.training.history import History
@@ -17,9 +16,9 @@ SMALL = {"model": "mini_3x3", "epochs": 3, "images": 500, "beside": "nothing"}
 PATIENCE = 300  # seconds
 
 
-def invented(seed=0, epochs=3, done=3):
-    """A history that nobody trained."""
-    history = History("mini_v2", recipes.quick, "digits", seed, epochs)
+def invented(seed=0, done=3):
+    """A run of three epochs that nobody trained."""
+    history = History("mini_v2", recipes.quick, "digits", seed, 3)
     for epoch in range(1, done + 1):
         history.add(
             epoch=epoch,
@@ -29,7 +28,8 @@ def invented(seed=0, epochs=3, done=3):
             by_scale={"10-15": 0.2, "16-23": 0.6, "24-31": 0.8, "32-40": 0.7},
             seconds=epoch,
         )
-    return history
+    values = ("mini_v2", "quick", 3, 500, seed)
+    return Run(dict(zip(SETTINGS, values, strict=True)), history)
 
 
 def until(true):
@@ -107,16 +107,12 @@ def test_pause_with_nothing_to_pause_is_answered_in_words():
         shown.press("pause")
 
 
-def test_a_child_that_fails_says_why(monkeypatch):
+def test_a_child_that_fails_says_why():
     shown = explorer.training(start=SMALL)
-    monkeypatch.setitem(shown.trainer.__dict__, "changed", lambda: None)
-    run = Run("broken", 3, {**SMALL, "recipe": "nonsense", "seed": 0})
-    shown.trainer.runs.append(run)
-    shown.trainer.start(run)
+    shown.trainer.train(shown.values | {"recipe": "nonsense"})
     assert shown.trainer.wait(PATIENCE)
-    assert run.status == "failed"
-    shown.redraw()
-    assert "broken failed: 'nonsense'" in shown.svg.replace("&#x27;", "'")
+    assert shown.trainer.runs[0].status == "failed"
+    assert "nonsense 0 failed: 'nonsense'" in shown.svg.replace("&#x27;", "'")
 
 
 def test_a_child_that_dies_is_noticed(monkeypatch):
@@ -130,34 +126,27 @@ def test_a_child_that_dies_is_noticed(monkeypatch):
     assert "failed" in shown.summary
 
 
-def test_histories_stand_beside():
-    shown = explorer.training(invented(0), invented(1), start={"beside": "nothing"})
-    assert shown.summary == (
+def test_runs_stand_beside_each_other_whatever_they_have():
+    state = explorer.training(start={"beside": "nothing"}).values
+    runs = [invented(0), invented(1), invented(2, done=0)]
+    for curve in explorer.CURVES:
+        picture = explorer.draw(state | {"curve": curve, "epochs": 20}, runs)
+        ElementTree.fromstring(picture.svg)
+        assert "mini_v2 quick 1 70.0 %" in picture.svg
+    assert picture.summary == (
         "mini_v2 quick 0 is done with 70.0 % after 3 epochs; "
-        "mini_v2 quick 1 is done with 70.0 % after 3 epochs."
+        "mini_v2 quick 1 is done with 70.0 % after 3 epochs; "
+        "mini_v2 quick 2 is paused."
     )
-    shown.values = {"curve": "loss", "epochs": 20}
-    assert "mini_v2 quick 1 70.0 %" in shown.svg
-    ElementTree.fromstring(shown.svg)
-    with pytest.raises(ValueError, match="7 runs; at most 6"):
-        explorer.training(*[invented()] * 7)
-
-
-def test_a_part_of_an_epoch_and_no_epoch_draw_too():
-    empty, part = invented(done=0), invented(done=1)
-    part.epoch[-1] = 0.4
-    shown = explorer.training(empty, part)
-    assert "mini_v2 quick 0 is paused;" in shown.summary
-    ElementTree.fromstring(shown.svg)
 
 
 def test_seven_runs_are_too_many():
-    trainer = Trainer([Run(str(i), 3, history=invented(i)) for i in range(6)])
-    values = explorer.training().values
+    shown = explorer.training()
+    shown.trainer.runs += [invented(seed) for seed in range(6)]
     with pytest.raises(ValueError, match="6 runs fill the picture; press Clear"):
-        trainer.train(values)
-    trainer.clear()
-    assert not trainer.runs
+        shown.press("train")
+    shown.press("clear")
+    assert not shown.trainer.runs
 
 
 def test_recipe_v3_and_mini_v3_move_together():
@@ -169,27 +158,23 @@ def test_recipe_v3_and_mini_v3_move_together():
 
 
 def test_stored_runs_are_grouped_by_what_they_differ_in(monkeypatch, tmp_path):
-    scales = ("10-15", "16-23", "24-31", "32-40")
-    rows = [
-        {"model": m, "matched": True, "epochs": 4, "images": 6000, "seed": seed}
-        | {"accuracy": value + seed / 100}
-        | dict.fromkeys(scales, value)
-        for m, value in (("mini_v2", 0.9), ("mini_3x3", 0.8))
-        for seed in (0, 1)
-    ]
-    rows.append(rows[0] | {"matched": False, "accuracy": 0.99})
-    pandas.DataFrame(rows).to_csv(tmp_path / "modules.csv", index=False)
+    columns = "model,matched,epochs,images,seed,accuracy,10-15,16-23,24-31,32-40"
+    table = f"""{columns}
+mini_v2,True,4,6000,0,0.90,0.9,0.9,0.9,0.9
+mini_v2,True,4,6000,1,0.91,0.9,0.9,0.9,0.9
+mini_3x3,True,4,6000,0,0.80,0.8,0.8,0.8,0.8
+mini_3x3,True,4,6000,1,0.81,0.8,0.8,0.8,0.8
+mini_3x3,False,4,6000,0,0.99,0.9,0.9,0.9,0.9
+"""
+    (tmp_path / "modules.csv").write_text(table)
     monkeypatch.setattr(explorer, "FOLDER", tmp_path)
-    explorer.stored.cache_clear()
-    try:
-        shown = explorer.training(start={"beside": "modules"})
-        assert shown.summary == (
-            "No run yet. Stored: mini_v2 is the best of 2 modules with "
-            "90.5 %, the mean of 2 seeds."
-        )
-        assert "mini_3x3 80.5 %" in shown.svg
-    finally:
-        explorer.stored.cache_clear()
+    monkeypatch.setattr(explorer, "stored", explorer.stored.__wrapped__)
+    shown = explorer.training(start={"beside": "modules"})
+    assert shown.summary == (
+        "No run yet. Stored: mini_v2 is the best of 2 modules with "
+        "90.5 %, the mean of 2 seeds."
+    )
+    assert "mini_3x3 80.5 %" in shown.svg
 
 
 @pytest.mark.parametrize("stored", ["modules", "ladder"])
@@ -203,19 +188,7 @@ def test_the_bars_of_stored_runs_end_above_the_labels(stored):
     assert max(ends) < float(label.attrib["y"]) - 14
 
 
-def test_a_missing_table_names_the_command_that_makes_it(monkeypatch):
-    monkeypatch.setattr(explorer, "stored", lambda name: ())
-    assert (
-        "python -m experiments ladder"
-        in explorer.training(start={"beside": "ladder"}).svg
-    )
-
-
 def test_what_needs_a_notebook_is_inactive_in_a_page_alone():
     shown = explorer.training()
     assert not shown.inactive
     assert set(explorer.inactive({})) == set(shown.controls) - {"beside"}
-
-
-def test_a_group_is_the_mean_of_its_seeds():
-    assert Group("x", {"all": (0.5, 0.7)}, 4, 6000).mean("all") == pytest.approx(0.6)
