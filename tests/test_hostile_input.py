@@ -22,7 +22,6 @@ from inception_edu.training import checkpoint, results
 from inception_edu.training.contest import Contest
 from inception_edu.training.data import Data, Split, as_input
 from inception_edu.training.downloads import load_data
-from inception_edu.training.history import History
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -14,10 +14,9 @@ import weakref
 from dataclasses import dataclass
 from threading import Thread
 
-from inception_edu.training import recipes
 from inception_edu.training.history import History
 
-RECIPES = {"quick": recipes.quick, "v1": recipes.v1, "v3": recipes.v3}
+RECIPES = ("quick", "v1", "v3")
 MOST_RUNS = 6  # that a reader can tell apart
 SETTINGS = ("model", "recipe", "epochs", "images", "seed")  # of a run
 
@@ -60,7 +59,7 @@ CHILD = (
 
 def work():
     """What the process does: `fit`, and a line of JSON after every epoch."""
-    from inception_edu.training import digits_at_scale, fit
+    from inception_edu.training import digits_at_scale, fit, recipes
 
     settings, out = json.loads(sys.stdin.readline()), sys.stdout
     sys.stdout = sys.stderr  # nothing but JSON may go where the parent listens
@@ -72,7 +71,7 @@ def work():
         fit(
             settings["model"],
             digits_at_scale(settings["images"]),
-            RECIPES[settings["recipe"]],
+            getattr(recipes, settings["recipe"]),
             settings["epochs"],
             settings["seed"],
             progress=False,
