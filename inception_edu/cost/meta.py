@@ -19,20 +19,7 @@ NOT_COUNTED = re.compile(
     "_fft|linalg_(?!vector_norm)|cdist|cholesky|_lu_|triangular|_trilinear|conv_tbc"
     "|^(addmv|mv|dot|vdot|addr|ger)$|rnn"
 )
-REDUCTIONS = {
-    "sum",
-    "mean",
-    "amax",
-    "amin",
-    "max",
-    "min",
-    "prod",
-    "std",
-    "var",
-    "all",
-    "any",
-}
-REORDERING = {"permute", "transpose", "t", "movedim", "numpy_T"}
+REORDERING = {"permute", "transpose", "t"}
 
 
 class AtenCalls(TorchDispatchMode):
@@ -105,38 +92,9 @@ def run_on_meta(function, name, args, kwargs, keep_indices=False):
     return answer, calls, list(pairs.values())
 
 
-def reduced(field, shape, dims, keepdim):
-    """The field after a reduction over `dims`; dim -1 is no axis any more."""
-    after = []
-    for span in field or ():
-        if span.dim in dims:
-            span = span.over(shape[span.dim])
-            span = span if keepdim else span._replace(dim=-1)
-        elif span.dim >= 0 and not keepdim:
-            span = span._replace(dim=span.dim - sum(d < span.dim for d in dims))
-        after.append(span)
-    return tuple(after) if field is not None else None
-
-
-def field_after(name, calls, values, args, kwargs, shape):
+def field_after(calls, values, shape):
     """The receptive field of a result that torch gave; None where it is unclear."""
-    if not values or values[0].field is None:
-        return None
-    x = values[0]
-    if name in REDUCTIONS and args and args[0] is x:
-        dims = kwargs.get("dim", kwargs.get("axis", args[1] if len(args) > 1 else None))
-        if isinstance(dims, int | tuple | list) and not isinstance(dims, bool):
-            dims = (dims,) if isinstance(dims, int) else dims
-            keepdim = len(shape) == x.dim()
-            return reduced(x.field, x.sizes, {d % x.dim() for d in dims}, keepdim)
-        return None
-    harmless = all(
-        torch.Tag.pointwise in call.tags
-        or call._overloadpacket.__name__ in ("cat", "clone", "copy_", "_to_copy")
-        or is_view(call)
-        for call in calls.calls
-    )
-    if not harmless or calls.names & REORDERING:
+    if not all(map(is_harmless, calls.calls)) or calls.names & REORDERING:
         return None
     values = [value for value in values if value.dim() == len(shape)]
     field = join([value.field for value in values]) if values else None
@@ -146,6 +104,11 @@ def field_after(name, calls, values, args, kwargs, shape):
     return field
 
 
-def is_view(call):
-    infos = [result.alias_info for result in call._schema.returns]
-    return bool(infos) and all(i is not None and not i.is_write for i in infos)
+def is_harmless(call):
+    """Whether what an aten call gives lies on the grid of what it was given."""
+    views = [result.alias_info for result in call._schema.returns]
+    return (
+        torch.Tag.pointwise in call.tags
+        or call._overloadpacket.__name__ in ("cat", "clone", "copy_", "_to_copy")
+        or (bool(views) and all(view and not view.is_write for view in views))
+    )

@@ -16,7 +16,8 @@ from torch import nn
 from inception_edu.cost.shapes import ShapeValue
 
 OWN = frozenset(nn.Module().__dict__)  # what every module has
-PLAIN = (bool, int, float, str)
+PLAIN = (bool, int, float, str, type(None))
+MUTABLE = (dict, list, set, deque)
 FOREIGN = {*sys.stdlib_module_names, "torch", "numpy"}
 DEPTH = 6  # of containers in containers
 
@@ -28,19 +29,21 @@ class Snapshot:
         self.modules, self.containers, self.seen = [], [], {}
         self.changed = {}  # storage -> tensor and its values before
         for module in modules:
-            self.keep_module(module, 0)
+            if id(module) not in self.seen:
+                self.keep_module(module, 0)
 
     def keep_module(self, module, depth):
         own = module.__dict__
         of_torch = type(module).__module__.startswith("torch.nn.")
+        self.seen[id(module)] = module
         if not of_torch and isinstance(module, torch.jit.ScriptModule):
             return
         parameters, buffers = own["_parameters"].copy(), own["_buffers"].copy()
         tables = parameters, buffers, own["_modules"].copy()
         self.modules.append((module, of_torch, own.copy(), *tables))
-        if own["_forward_hooks"] or own["_forward_pre_hooks"]:
-            self.keep_all(own["_forward_hooks"].values(), depth)
-            self.keep_all(own["_forward_pre_hooks"].values(), depth)
+        for hooks in (own["_forward_hooks"], own["_forward_pre_hooks"]):
+            if hooks:
+                self.keep(list(hooks.values()), depth)
         if not of_torch:
             for name in own.keys() - OWN:
                 self.keep(own[name], depth)
@@ -59,48 +62,19 @@ class Snapshot:
 
     def keep(self, value, depth):
         """Remember what a container holds, and the containers in it."""
-        kind = type(value)
-        if kind in PLAIN or value is None or id(value) in self.seen or depth > DEPTH:
+        if type(value) in PLAIN or id(value) in self.seen or depth > DEPTH:
             return
-        self.seen[id(value)], depth = value, depth + 1
         if isinstance(value, nn.Module):
-            if all(value is not module for module, *_ in self.modules):
-                self.keep_module(value, depth)
-        elif isinstance(value, dict):
-            self.containers.append((value, dict(value)))
-            self.keep_all(value.values(), depth)
-        elif isinstance(value, list | set | deque):
-            self.containers.append((value, list(value)))
-            self.keep_all(value, depth)
-        elif isinstance(value, tuple):
-            self.keep_all(value, depth)
-        elif isinstance(value, MethodType):
-            self.keep(value.__self__, depth)
-        elif isinstance(value, FunctionType):
-            known = value.__globals__
-            for name in value.__code__.co_names:
-                if isinstance(known.get(name), dict | list | set | deque):
-                    self.keep(known[name], depth)
-            for cell in value.__closure__ or ():
-                self.keep_cell(cell, depth)
-        elif kind is SimpleNamespace or (
-            hasattr(value, "__dict__")
-            and not isinstance(value, type)
-            and kind.__module__.partition(".")[0] not in FOREIGN
-        ):
-            self.keep(value.__dict__, depth)
-
-    def keep_all(self, values, depth):
-        for value in list(values):
-            self.keep(value, depth)
-
-    def keep_cell(self, cell, depth):
-        """A variable that a function shares with the one around it."""
-        try:
-            self.containers.append((cell, cell.cell_contents))
-        except ValueError:  # it has no value yet
+            self.keep_module(value, depth + 1)
             return
-        self.keep(cell.cell_contents, depth)
+        self.seen[id(value)], parts = value, held_by(value)
+        if isinstance(value, MUTABLE):
+            before = dict(value) if isinstance(value, dict) else parts
+            self.containers.append((value, before))
+        elif isinstance(value, CellType) and parts:
+            self.containers.append((value, parts[0]))
+        for part in parts:
+            self.keep(part, depth + 1)
 
     def before_change(self, tensor):
         """Call it before the values of a real tensor change."""
@@ -124,6 +98,29 @@ class Snapshot:
         for saved in self.modules:
             grown |= put_back(*saved)
         return grown
+
+
+def held_by(value):
+    """What a forward could reach, and change, through a value."""
+    if isinstance(value, dict):
+        return list(value.values())
+    if isinstance(value, (*MUTABLE, tuple)):
+        return list(value)
+    if isinstance(value, MethodType):
+        return [value.__self__]
+    if isinstance(value, CellType):  # a variable shared with the function around
+        try:
+            return [value.cell_contents]
+        except ValueError:  # it has no value yet
+            return []
+    if isinstance(value, FunctionType):
+        named = map(value.__globals__.get, value.__code__.co_names)
+        shared = value.__closure__ or ()
+        return [*(v for v in named if isinstance(v, MUTABLE)), *shared]
+    foreign = type(value).__module__.partition(".")[0] in FOREIGN
+    if isinstance(value, type) or (foreign and type(value) is not SimpleNamespace):
+        return []
+    return [value.__dict__] if hasattr(value, "__dict__") else []
 
 
 def put_back(module, of_torch, attributes, parameters, buffers, modules):

@@ -4,9 +4,9 @@ Meanwhile every call of a module leads to the tracer. Afterwards the model is as
 """
 
 import gc
+import operator
 import sys
 import threading
-from collections.abc import Iterable
 from contextlib import contextmanager, nullcontext
 
 import torch
@@ -35,8 +35,7 @@ def call_module(module, *args, **kwargs):
 
 @contextmanager
 def no_collection():
-    """Without garbage collection: thousands of small values are made, none is
-    garbage, and a large process would be searched for it again and again."""
+    """Thousands of small values are made, none of them garbage."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -55,20 +54,19 @@ def no_compiling():
 
 def checked(shape):
     """The shape as a tuple of positive whole numbers, or a ValueError."""
-    example = "pass something like (1, 3, 224, 224)"
     if isinstance(shape, torch.Tensor):
         sizes = tuple(shape.shape)
         raise ValueError(f"input_shape is a tensor; pass its shape, {sizes}")
-    if not isinstance(shape, Iterable) or isinstance(shape, (str, bytes)):
-        raise ValueError(f"input_shape={shape!r} is not a shape; {example}")
-    sizes = tuple(shape)
-    if not sizes or any(
-        isinstance(n, bool) or not hasattr(n, "__index__") or n < 1 for n in sizes
-    ):
+    try:
+        sizes = tuple(operator.index(n) for n in shape)
+    except TypeError:
+        sizes = ()
+    if not sizes or min(sizes) < 1:
         raise ValueError(
-            f"input_shape={sizes} must hold whole numbers of at least 1; {example}"
+            f"input_shape={shape!r} must hold whole numbers of at least 1; pass "
+            "something like (1, 3, 224, 224)"
         )
-    return tuple(n.__index__() for n in sizes)
+    return sizes
 
 
 def trace(model, input_shape, *more_shapes, aux=False, dtype=torch.float32):

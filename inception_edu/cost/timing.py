@@ -1,15 +1,16 @@
 """How long a network takes, here: interleaved rounds, the median and the spread.
 
-A time belongs to a machine, its load, its threads. So two networks are compared in
-one run, round by round, and what can be quoted is the ratio, with its spread.
+A time belongs to a machine, its load, its threads. So networks are compared in one
+run, round by round.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
-from statistics import median, quantiles
+from statistics import median
 from time import perf_counter
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -39,24 +40,11 @@ class Latency:
 
     @property
     def low(self):
-        return quartiles(self.times)[0]
+        return float(np.quantile(self.times, 0.25))
 
     @property
     def high(self):
-        return quartiles(self.times)[1]
-
-    def speedup(self, other):
-        """How many times faster than `other`, round by round: (median, low, high).
-
-        Both must come from one call of `latency`; ValueError if they do not.
-        """
-        if len(self.times) != len(other.times):
-            raise ValueError(
-                f"{self.name} and {other.name} were not timed together; compare what "
-                "one call of latency measured"
-            )
-        ratios = [b / a for a, b in zip(self.times, other.times, strict=True)]
-        return median(ratios), *quartiles(ratios)
+        return float(np.quantile(self.times, 0.75))
 
     def __str__(self):
         place = f"{self.device}, {self.precision}"
@@ -69,14 +57,6 @@ class Latency:
         )
 
     __repr__ = __str__
-
-
-def quartiles(values):
-    """Lower and upper quartile."""
-    if len(values) < 2:
-        return values[0], values[0]
-    low, _, high = quantiles(values, n=4, method="inclusive")
-    return low, high
 
 
 def latency(models, input_shape=None, *, rounds=7, warm_up=2, threads=None):
@@ -114,12 +94,13 @@ def latency(models, input_shape=None, *, rounds=7, warm_up=2, threads=None):
         torch.set_num_threads(before)
         for module, training in modes:
             module.training = training
-    found = {}
-    for name, batch in batches.items():
-        kind = str(batch.dtype).removeprefix("torch.")
-        found[name] = Latency(
-            name, tuple(times[name]), str(batch.device), threads, kind
+    found = {
+        name: Latency(
+            name, tuple(times[name]), str(batch.device), threads,
+            str(batch.dtype).removeprefix("torch."),
         )
+        for name, batch in batches.items()
+    }  # fmt: skip
     return found[names[0]] if alone else found
 
 
@@ -186,12 +167,8 @@ def seconds(model, batch):
 
 
 def wait_for(device):
-    """Return when the device has done what it was given; the CPU always has."""
-    if device.type == "cpu":
-        return
-    if hasattr(torch, "accelerator"):  # torch 2.6 and later: every kind of device
-        torch.accelerator.synchronize(device)
-    elif device.type == "mps":
+    """Return when an accelerator has done what it was given."""
+    if device.type == "mps":
         torch.mps.synchronize()
-    else:
+    elif device.type != "cpu":
         getattr(torch, device.type).synchronize(device)

@@ -220,7 +220,7 @@ class Tracer:
         elif not made or (len(changed) == len(made) and not written):
             return tree_map(lambda leaf: given.get(id(leaf), leaf), answer)
         shape = tuple(made[0].shape if made else changed[0].shape)
-        field = field_after(name, calls, values, args, kwargs, shape)
+        field = field_after(calls, values, shape)
         fresh = [meta for meta in made if storage_of(meta) not in owners]
         new_bytes = sum(meta.numel() * meta.dtype.itemsize for meta in fresh)
         kind = "cat" if name.endswith("stack") and "cat" in calls.names else name
