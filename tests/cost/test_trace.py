@@ -1,8 +1,6 @@
 """The tracer against torch's own counter, real forward passes and gradients."""
 
 import copy
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -72,74 +70,56 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_macs_equal_torchs_own_counter(name):
+def test_macs_equal_torchs_own_counter_and_shapes_a_real_forward_pass(name):
     build, shapes = NETWORKS[name]
-    model = build()
-    assert trace(model, *shapes).macs == torch_macs(model, *shapes)
+    model = build().eval()
+    seen = trace(model, *shapes)
+    assert seen.macs == torch_macs(model, *shapes)
+    answer = model(*(torch.randn(shape) for shape in shapes))
+    answer = list(answer.values()) if isinstance(answer, dict) else [answer]
+    assert seen.output_shapes == [tuple(a.shape) for a in answer]
 
 
 SHAPE_WORK = {
     "repeat": lambda x: x.repeat(1, 2, 1, 3),
-    "pixel shuffle": lambda x: F.pixel_shuffle(x, 2),
     "index": lambda x: x[:, torch.tensor([[0, 1], [2, 3]])],
     "two indices": lambda x: x[:, :, torch.tensor([0, 1]), torch.tensor([1, 2])],
-    "select": lambda x: x.index_select(1, torch.tensor([0, 2, 2])),
     "stride": lambda x: x[:, :, ::2, 1:],
-    "view_as": lambda x: x.flatten(1).view_as(x),
-    "expand_as": lambda x: x[:, :1].expand_as(x),
     "chunks": lambda x: torch.cat([part * 2 for part in x.chunk(4, 1)], 2)[:, :1],
-    "split": lambda x: x.split([1, 7], 1)[1],
     "permute": lambda x: x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, 8),
-    "max": lambda x: x.max(1)[0] + x.amax(1),
     "stack": lambda x: torch.stack(x.unbind(1), -1),
     "upsample": lambda x: F.interpolate(x, scale_factor=2) + 1,
     "pad": lambda x: F.pad(x, (1, 2, 3, 4)) ** 2,
     "zeros": lambda x: x + torch.zeros_like(x) + x.new_ones(1, 8, 1, 1),
     "mean": lambda x: 1 - x.mean((-1, -2), keepdim=True) * x,
-    "squeeze": lambda x: x.mean(1, keepdim=True).squeeze(1).unsqueeze(-1),
     "adaptive": lambda x: F.adaptive_max_pool2d(x, (3, 4)),
     "indices": lambda x: F.max_pool2d(x, 2, return_indices=True)[0],
     "ceil": lambda x: F.max_pool2d(x, 3, 2, ceil_mode=True),
     "avg": lambda x: F.avg_pool2d(x, 3, 2, 1, True, False),
-    "norm": lambda x: x.norm(2, 1) + torch.linalg.vector_norm(x, 2, 1),
-    "median": lambda x: x.median(1)[0],
     "deviation": lambda x: x.std(1, True, True) + x.std(False),
-    "variance": lambda x: x.var(1, True),
-    "windows": lambda x: F.unfold(x, (3, 2), padding=1, stride=2),
     "windows back": lambda x: F.fold(F.unfold(x, 3, padding=1), (12, 10), 3, padding=1),
     "window view": lambda x: x.unfold(2, 3, 2),
     "interleave": lambda x: torch.repeat_interleave(x, 2, dim=1),
-    "interleave all": lambda x: x.repeat_interleave(3),
-    "unshuffle": lambda x: F.pixel_unshuffle(x, 2),
     "in place": lambda x: x.clone().__itruediv__(2).__ifloordiv__(3).__imod__(2),
     "from the right": lambda x: +(2 // (1 + x.abs())) + 2 % (1 + x.abs()) + 1 / x,
     "bounds": lambda x: x.clamp_min(0).log1p() * x.isnan(),
     "pool by name": lambda x: F.max_pool2d(input=x, kernel_size=2),
-    "mean by name": lambda x: torch.mean(input=x, dim=1),
     "product by name": lambda x: torch.matmul(input=x, other=x.mT),
     "best of all": lambda x: x[torch.arange(2)[:, None], x.flatten(2).argmax(2) % 8],
     # By torch's own semantics: named results, numpy's names, joins, masks.
     "named values": lambda x: x.max(dim=1, keepdim=True).values,
-    "named indices": lambda x: torch.sort(x, dim=1).indices,
     "top": lambda x: x.topk(2, 1).values,
-    "both ends": lambda x: torch.aminmax(x, dim=1).max,
-    "mean and variance": lambda x: torch.var_mean(x, dim=1)[0],
     "axis": lambda x: torch.max(x, axis=1)[0] + x.sum(axis=1),
     "keepdims": lambda x: torch.mean(x, axis=1, keepdims=True),
     "hstack": lambda x: torch.hstack([x, x]),
-    "vstack": lambda x: torch.vstack([x, x]),
-    "dstack": lambda x: torch.dstack([x, x]),
     "column stack": lambda x: torch.column_stack((x, x)),
-    "masked fill": lambda x: x.masked_fill(x > 0, 0.0).flip(1),
     "where": lambda x: torch.where(x > 0, x, torch.zeros_like(x)),
     "real mask": lambda x: x[:, torch.tensor([True] * 3 + [False] * 5)],
     "real repeats": lambda x: x.repeat_interleave(torch.tensor([1, 2]), 0),
     "put": lambda x: x.index_put((torch.tensor([0]),), torch.tensor(1.0)),
-    "one hot": lambda x: F.one_hot(x.argmax(1), 8),
     "unpool": lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2),
     "iterate": lambda x: torch.cat([part[None] for part in x]),
     "sizes": lambda x: x.reshape(len(x), x.shape[1] // 2, 2, *x.size()[2:]),
-    "strides": lambda x: x.reshape(x.stride()[0], -1),
     "casts": lambda x: x.to("cpu").half().type_as(x).to(x.device),
     "last axes": lambda x: x[..., None, 1:, [0, 1]],
     "copies": lambda x: copy.deepcopy(x) + x.data + x.mT.mT,
@@ -205,25 +185,11 @@ def test_recurrent_layers_count_every_step(layer, both):
     assert seen.output_shapes == [tuple(t.shape) for t in (output, *state)]
 
 
-@pytest.mark.parametrize("name", ["mixed", "transformer"])
-def test_output_shapes_equal_a_real_forward_pass(name):
-    build, shapes = NETWORKS[name]
-    model = build().eval()
-    seen = trace(model, *shapes)
-    answer = model(*(torch.randn(shape) for shape in shapes))
-    answer = list(answer.values()) if isinstance(answer, dict) else [answer]
-    assert seen.output_shapes == [tuple(a.shape) for a in answer]
-
-
-def test_googlenet_totals_are_the_papers_channel_counts():
+def test_totals_of_googlenet_and_of_its_rows():
     # Going deeper, table 1: weights from the channel counts, biases added.
-    assert trace(ie.create_model("googlenet"), (1, 3, 224, 224)).params == 6_998_552
-    assert trace(ie.create_model("googlenet"), (1, 3, 224, 224)).macs == 1_582_671_872
-
-
-def test_flops_are_two_per_mac_and_rows_add_up_to_the_total():
     seen = trace(ie.create_model("googlenet"), (1, 3, 224, 224))
-    assert seen.flops == 2 * 1_582_671_872
+    assert (seen.params, seen.macs) == (6_998_552, 1_582_671_872)
+    assert seen.flops == 2 * seen.macs
     for depth in (1, 2, 3):
         rows = seen.by_module(depth)
         assert sum(row.macs for row in rows) == seen.macs
@@ -267,54 +233,25 @@ def test_edges_name_the_operations_read():
 # ---- receptive fields ------------------------------------------------------------
 
 
-def fields():
-    same = {"padding": 1}
-    return {
-        "two 3x3": (nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(2, 1, 3)), (5, 5)),
-        "1x7 then 7x1": (
-            nn.Sequential(nn.Conv2d(1, 2, (1, 7)), nn.Conv2d(2, 1, (7, 1))),
-            (7, 7),
-        ),
-        "1x7 alone": (nn.Conv2d(1, 1, (1, 7)), (1, 7)),
-        "strides": (
-            nn.Sequential(
-                nn.Conv2d(1, 2, 3, stride=2),
-                nn.MaxPool2d(3, 2, ceil_mode=True),
-                nn.Conv2d(2, 1, 5, dilation=2),
-            ),
-            (39, 39),
-        ),
-        "branches": (
-            ie.networks.Branches(
-                {
-                    "1x1": nn.Conv2d(1, 1, 1),
-                    "3x3": [nn.Conv2d(1, 2, 3, **same), nn.Conv2d(2, 1, 3, **same)],
-                    "wide": nn.Conv2d(1, 1, (1, 9), padding=(0, 4)),
-                }
-            ),
-            (5, 9),
-        ),
-    }
+FIELDS = {
+    "1x7 then 7x1": ([nn.Conv2d(1, 2, (1, 7)), nn.Conv2d(2, 1, (7, 1))], (7, 7)),
+    "strides": (
+        [
+            nn.Conv2d(1, 2, 3, stride=2),
+            nn.MaxPool2d(3, 2, ceil_mode=True),
+            nn.Conv2d(2, 1, 5, dilation=2),
+        ],
+        (39, 39),
+    ),
+    "same": ([nn.Conv2d(1, 1, (2, 5), padding="same"), nn.ZeroPad2d(3)], (2, 5)),
+}
 
 
-@pytest.mark.parametrize("name", list(fields()))
-def test_receptive_field_is_what_the_gradient_reaches(name):
-    model, by_hand = fields()[name]
-    assert trace(model, (1, 1, 64, 64)).receptive_field == by_hand
-    for weight in model.parameters():
-        nn.init.constant_(weight, 1.0)
-    # Average pooling in the place of maximum: it reads every pixel it sees.
-    for parent in model.modules():
-        for child_name, child in parent.named_children():
-            if isinstance(child, nn.MaxPool2d):
-                setattr(parent, child_name, nn.AvgPool2d(3, 2, ceil_mode=True))
-    image = torch.ones(1, 1, 64, 64, requires_grad=True)
-    out = model(image)
-    middle = [n // 2 for n in out.shape[2:]]
-    out[0, :, middle[0], middle[1]].sum().backward()
-    rows, columns = image.grad[0, 0].nonzero(as_tuple=True)
-    reached = rows.max() - rows.min() + 1, columns.max() - columns.min() + 1
-    assert tuple(map(int, reached)) == by_hand
+@pytest.mark.parametrize("name", FIELDS)
+def test_receptive_fields_by_hand(name):
+    """`test_random_networks.py` follows the gradient; these can be checked by eye."""
+    layers, by_hand = FIELDS[name]
+    assert trace(nn.Sequential(*layers), (1, 1, 64, 64)).receptive_field == by_hand
 
 
 def test_receptive_fields_of_published_networks():
@@ -329,12 +266,9 @@ def test_receptive_fields_of_published_networks():
             channels = width
         layers.append(nn.MaxPool2d(2))
     assert trace(nn.Sequential(*layers), (1, 3, 224, 224)).receptive_field == (212, 212)
-    by_hand, jump = 1, 1
-    for kernel, stride in [(7, 2), (3, 2), (3, 1), (3, 2)]:  # stem
-        by_hand, jump = by_hand + (kernel - 1) * jump, jump * stride
-    for kernel, stride in (
-        [(5, 1)] * 2 + [(3, 2)] + [(5, 1)] * 5 + [(3, 2)] + [(5, 1)] * 2
-    ):
+    by_hand, jump, five = 1, 1, (5, 1)
+    stem, down = [(7, 2), (3, 2), (3, 1), (3, 2)], (3, 2)
+    for kernel, stride in [*stem, five, five, down, *[five] * 5, down, five, five]:
         by_hand, jump = by_hand + (kernel - 1) * jump, jump * stride
     paper = trace(ie.create_model("googlenet"), (1, 3, 224, 224))
     assert paper.receptive_field == (by_hand, by_hand) == (715, 715)
@@ -361,7 +295,7 @@ def test_the_model_is_left_as_it_was():
 
 def test_the_mode_is_put_back_after_an_error():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(5, 4, 3)).train()
-    with pytest.raises(ShapeError):
+    with pytest.raises(ShapeError, match=r"in 1: expects 5 input channels.* 4"):
         trace(model, (1, 3, 8, 8))
     assert model.training and model[0].training
     assert nn.Module._call_impl is trace.__globals__["MODULE_CALL"]
@@ -374,17 +308,6 @@ def test_a_trace_computes_nothing():
 
     seen = trace(Huge(), (1, 1_000_000, 100_000, 100_000))  # 40 petabytes
     assert seen.output_shape == (1, 1_000_000, 100_000, 100_000)
-
-
-def test_a_first_trace_imports_no_symbolic_machinery():
-    code = (
-        "import sys, inception_edu as ie;"
-        "ie.trace(ie.create_model('googlenet', norm='batch'), (1, 3, 224, 224));"
-        "assert 'torch._dynamo' not in sys.modules, 'torch._dynamo';"
-        "assert 'sympy' not in sys.modules, 'sympy';"
-        "assert 'matplotlib' not in sys.modules, 'matplotlib'"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_another_thread_may_run_a_model_meanwhile():
@@ -419,14 +342,6 @@ def test_an_unknown_operation_is_listed_by_name_and_shape():
     assert seen.output_shape == (1, 5, 5)
 
 
-def test_a_wrong_channel_count_names_the_module():
-    model = nn.Sequential()
-    model.add_module("stem", nn.Sequential(nn.Conv2d(3, 8, 3)))
-    model.add_module("head", nn.Sequential(nn.Conv2d(16, 8, 3)))
-    with pytest.raises(ShapeError, match=r"in head\.0: expects 16 input channels.* 8"):
-        trace(model, (1, 3, 32, 32))
-
-
 def test_the_models_own_error_comes_through_with_the_path():
     class Picky(nn.Module):
         def forward(self, x):
@@ -441,15 +356,9 @@ def test_the_models_own_error_comes_through_with_the_path():
 @pytest.mark.parametrize(
     ("model", "shape", "error", "words"),
     [
-        (nn.Conv2d, (1, 3, 8, 8), TypeError, "call it first"),
-        ("googlenet", (1, 3, 8, 8), TypeError, "nn.Module"),
-        (nn.Conv2d(3, 4, 3), (1, 3, 0, 8), ValueError, "at least 1"),
-        (nn.Conv2d(3, 4, 3), (1, 3, -8, 8), ValueError, "at least 1"),
         (nn.Conv2d(3, 4, 3), (1, 3, 8.0, 8), ValueError, "whole numbers"),
-        (nn.Conv2d(3, 4, 3), 224, ValueError, "not a shape"),
-        (nn.Conv2d(3, 4, 3), "1x3", ValueError, "not a shape"),
+        (nn.Conv2d(3, 4, 3), 224, ValueError, "whole numbers"),
         (nn.Conv2d(3, 4, 3), (), ValueError, "at least 1"),
-        (nn.Conv2d(3, 4, 3), (1, 3, 2, 2), ShapeError, "does not fit"),
         (nn.Linear(5, 4), (1, 4), ShapeError, "expects 5 input features"),
         (nn.BatchNorm2d(5), (1, 4, 2, 2), ShapeError, "expects 5 channels"),
         (nn.LazyConv2d(4, 3), (1, 3, 8, 8), ValueError, "lazy"),
@@ -478,20 +387,11 @@ def test_a_scripted_model_has_no_python_to_trace():
         trace(torch.jit.trace(nn.ReLU(), torch.ones(1)), (1, 3, 8, 8))
 
 
-def test_a_model_that_looks_at_values_is_told_so():
-    class Peeks(nn.Module):
-        def forward(self, x):
-            return x if x.sum() > 0 else -x
-
-    with pytest.raises(ShapeError, match="only shapes"):
-        trace(Peeks(), (1, 3))
-
-
 @pytest.mark.parametrize(
     ("work", "words"),
     [
         (lambda x: x[x > 0], "looks at values.*getitem of 2x8"),
-        (lambda x: x * x.sum().item(), "looks at values"),
+        (lambda x: x if x.sum() > 0 else -x, "looks at values"),
         (lambda x: x.view(3, 5), "view does not take 2x8"),
     ],
 )
