@@ -41,25 +41,9 @@ def test_frames_are_drawn_by_ipywidgets_alone():
     assert loaded(code, ("torch", "matplotlib", "sklearn", "pandas")) == []
 
 
-NETWORKS_AND_COSTS = """
-import inception_edu as ie
-model = ie.create_model("mini_v4")
-seen = ie.trace(model, (1, 3, 48, 48))
-seen.by_module()
-repr(seen)
-"""
-
-
 def test_networks_and_costs_bring_torch_and_nothing_else():
-    assert loaded(NETWORKS_AND_COSTS, ("torch", *HEAVY)) == ["torch"]
-
-
-def test_the_package_costs_next_to_nothing_after_torch():
     code = (
-        "import time, torch\nstart = time.process_time()\nimport inception_edu\n"
-        "print(time.process_time() - start)"
+        "import inception_edu as ie\nmodel = ie.create_model('mini_v4')\n"
+        "repr(ie.trace(model, (1, 3, 48, 48)).by_module())"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True
-    )
-    assert float(run.stdout) < 0.03  # 0.001 measured
+    assert loaded(code, ("torch", *HEAVY)) == ["torch"]

@@ -25,22 +25,18 @@ except OSError as refused:
 REFUSED = "the tests run without a network"
 
 
-@pytest.mark.parametrize("port", [80, 443])
-def test_another_machine_is_refused_at_once(port):
+def test_another_machine_is_refused_at_once():
     start = time.monotonic()
     with pytest.raises(OSError, match="without a network"):
-        socket.create_connection((ELSEWHERE, port), timeout=30)
+        socket.create_connection((ELSEWHERE, 443), timeout=30)
     with (
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mail,
         pytest.raises(OSError, match="without a network"),
     ):
-        mail.sendto(b"x", (ELSEWHERE, port))
-    assert time.monotonic() - start < 10  # seconds; the time-out is 30
-
-
-def test_a_name_is_not_looked_up():
+        mail.sendto(b"x", (ELSEWHERE, 443))
     with pytest.raises(urllib.error.URLError, match="was not looked up"):
         urllib.request.urlopen("https://example.org", timeout=30)
+    assert time.monotonic() - start < 10  # seconds; the time-out is 30
 
 
 def test_this_machine_can_be_reached():
@@ -71,11 +67,10 @@ def test_a_kernel_has_none_either(tmp_path):
     assert REFUSED in output.text and output.text.endswith("True\n")
 
 
-@pytest.mark.parametrize("name", ["googlenet", "inception_v4"])
-def test_published_weights_are_refused_at_once_and_say_what_to_do(name, tmp_path):
+def test_published_weights_are_refused_at_once_and_say_what_to_do(tmp_path):
     start = time.monotonic()
     with pytest.raises(ConnectionError, match=r"put that file at .* or take a mini"):
-        ie.load_pretrained(name, cache=tmp_path, progress=False)
+        ie.load_pretrained("inception_v4", cache=tmp_path, progress=False)
     assert time.monotonic() - start < 20  # imports included
     assert list(tmp_path.iterdir()) == []
 

@@ -27,7 +27,7 @@ class Firefox:
             [program, *options, "--profile", self.home.name],
             env=os.environ | {"HOME": self.home.name},
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
         )
         said = (re.search(r"BiDi listening on (\S+)", li) for li in self.process.stderr)
         address = next(filter(None, said))[1] + "/session"
