@@ -60,22 +60,19 @@ def _artist(item):
             colors=_color(item.stroke),
             linewidths=POINT * (item.width if is_line else 1),
             linestyles=_dashes(item) if is_line else "solid",
-            alpha=item.opacity,
+            alpha=1 if is_line else item.opacity,
         )
     if not isinstance(item, svg.Rect | svg.Polygon):
         return None
-    look = {
-        "facecolor": _color(item.fill),
-        "edgecolor": _color(item.stroke),
-        "alpha": item.opacity,
-    }
+    look = {"facecolor": _color(item.fill), "alpha": item.opacity}
     if isinstance(item, svg.Polygon):
-        return Polygon(item.points, linewidth=POINT, **look)
+        return Polygon(item.points, edgecolor="none", **look)
     return FancyBboxPatch(
         (item.x + item.radius, item.y + item.radius),
         item.width - 2 * item.radius,
         item.height - 2 * item.radius,
         boxstyle=f"round,pad={item.radius}",
+        edgecolor=_color(item.stroke),
         linewidth=item.stroke_width * POINT,
         linestyle=_dashes(item),
         **look,

@@ -11,7 +11,8 @@ from io import BytesIO
 from typing import NamedTuple
 from zlib import crc32
 
-from inception_edu.figures.png import data_uri, gray_png, rgb_png, shade_png
+from inception_edu.figures.notebook import data_uri
+from inception_edu.figures.png import gray_png, rgb_png, shade_png
 from inception_edu.figures.svg import Drawing
 from inception_edu.figures.theme import LABEL, NOTE, kernel_name
 from inception_edu.text import dims, percent

@@ -13,12 +13,12 @@ REST = 5.0  # seconds before the next round
 STILL = ".ie-row{transform:scaleX(0)}"  # nothing hides what the windows have read
 
 
-def _grid(sheet, x, y, rows, columns, cell, fill="paper", stroke="line"):
-    """A grid of `rows` x `columns` pixels with its lines."""
-    wide, high = columns * cell, rows * cell
-    sheet.rect(x, y, wide, high, fill)
-    lines = [((x + i * cell, y), (x + i * cell, y + high)) for i in range(columns + 1)]
-    lines += [((x, y + i * cell), (x + wide, y + i * cell)) for i in range(rows + 1)]
+def _grid(sheet, x, y, count, cell, fill="paper", stroke="line"):
+    """A grid of `count` x `count` pixels with its lines."""
+    side, steps = count * cell, [i * cell for i in range(count + 1)]
+    sheet.rect(x, y, side, side, fill)
+    lines = [((x + step, y), (x + step, y + side)) for step in steps]
+    lines += [((x, y + step), (x + side, y + step)) for step in steps]
     sheet.add(Strokes(tuple(lines), stroke, 0.5))
 
 
@@ -83,7 +83,7 @@ def _draw_input(sheet, x, y, cell):
     sheet.text(x, y - 34, "one input, 192 channels", LABEL, bold=True)
     sheet.text(x, y - 12, "four windows on the same pixel", NOTE, fill="muted")
     sheet.rect(x, y, side, side, "panel", stroke="line", dash="4 4")
-    _grid(sheet, x0, y0, SIDE, SIDE, cell)
+    _grid(sheet, x0, y0, SIDE, cell)
     sheet.rect(x0, y0, SIDE * cell, SIDE * cell, stroke="ink", stroke_width=2)
     middle = SIDE // 2 * cell
     sheet.raw('<g class="ie-slide">')
@@ -110,7 +110,7 @@ def _draw_branch(sheet, x, y, cell, name, color, channels):
             f'<rect class="ie-row ie-row-{row}" x="{x}" y="{y + row * cell}" '
             f'width="{side}" height="{cell}" fill="#ffffff"/>'
         )
-    _grid(sheet, x, y, SIDE, SIDE, cell, "none", "grid")
+    _grid(sheet, x, y, SIDE, cell, "none", "grid")
     sheet.text(x + side + 18, middle - 8, name, LABEL, bold=True)
     sheet.text(x + side + 18, middle + 14, f"{channels} channels", NOTE)
     sheet.line((672, middle), (728, 207), arrow=True, width=1.5)
@@ -191,7 +191,7 @@ def asymmetric_pair(n):
     for x, name, words in panels:
         sheet.text(x, 30, name, LABEL, bold=True)
         sheet.fitted_text(x, 52, words, 270, NOTE)
-        _grid(sheet, x, 70, count, count, cell)
+        _grid(sheet, x, 70, count, cell)
     sheet.rect(first + cell, 70 + cell, n * cell, n * cell, square, opacity=0.45)
     for row in range(1, n + 1):
         y = 70 + row * cell

@@ -1,7 +1,6 @@
 """Small PNGs from plain numbers, in a few lines: a page has no imaging library."""
 
 import zlib
-from base64 import b64encode
 from struct import pack
 
 GREYS = 16
@@ -23,11 +22,6 @@ def rgb_png(width, height, pixels):
     """The PNG of `width * height * 3` bytes, row by row."""
     lines = [b"\0" + pixels[3 * width * y : 3 * width * (y + 1)] for y in range(height)]
     return _png(width, height, 8, 2, b"", lines)
-
-
-def data_uri(png):
-    """The PNG as the address of a picture."""
-    return f"data:image/png;base64,{b64encode(png).decode()}"
 
 
 def _indexed(rows, palette, opacity):

@@ -79,7 +79,6 @@ class Text:
     fill: str = "ink"
     anchor: str = "start"
     bold: bool = False
-    key: str | None = None
 
     def markup(self):
         out = f'x="{_n(self.x)}" y="{_n(self.y)}" font-size="{_n(self.size)}"'
@@ -98,17 +97,13 @@ class Line:
     width: float = 2
     dash: str | None = None
     curve: bool = False  # a start, two control points, an end
-    opacity: float = 1
     key: str | None = None
 
     def markup(self):
         start, *points = [f"{_n(x)} {_n(y)}" for x, y in self.points]
         way = f" C {', '.join(points)}" if self.curve else f" L {' L '.join(points)}"
         out = f'd="M {start}{way}" fill="none" stroke="{color(self.stroke)}"'
-        out += f' stroke-width="{_n(self.width)}"{_dash(self)}'
-        if self.opacity != 1:
-            out += f' opacity="{self.opacity}"'
-        return f"<path {out}/>"
+        return f'<path {out} stroke-width="{_n(self.width)}"{_dash(self)}/>'
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +113,6 @@ class Strokes:
     lines: tuple
     stroke: str = "ink"
     opacity: float = 1
-    key = None
 
     def markup(self):
         way = "".join(
@@ -132,9 +126,7 @@ class Strokes:
 class Polygon:
     points: tuple
     fill: str = "ink"
-    stroke: str = "none"
     opacity: float = 1
-    key: str | None = None
 
     def markup(self):
         points = " ".join(f"{_n(x)},{_n(y)}" for x, y in self.points)
@@ -239,9 +231,8 @@ class Drawing:
         if desc:
             parts.append(f"<desc>{escape(desc)}</desc>")
         for item in self.items:
-            markup, key = item, None
-            if not isinstance(item, str):
-                markup, key = item.markup(), item.key
+            markup = item if isinstance(item, str) else item.markup()
+            key = getattr(item, "key", None)
             if key:  # names what it stands for in every picture
                 markup = markup.replace(" ", f' data-key="{escape(key)}" ', 1)
             parts.append(markup)
@@ -275,11 +266,10 @@ def _element(start, tip):
 def _paint(item):
     """Fill, stroke and opacity as attributes."""
     out = f'fill="{color(item.fill)}"'
-    if item.stroke != "none":
+    if getattr(item, "stroke", "none") != "none":
         out += f' stroke="{color(item.stroke)}"'
-        width = getattr(item, "stroke_width", 1)
-        if width != 1:
-            out += f' stroke-width="{_n(width)}"'
+        if item.stroke_width != 1:
+            out += f' stroke-width="{_n(item.stroke_width)}"'
     if getattr(item, "opacity", 1) != 1:
         out += f' opacity="{item.opacity}"'
     return out

@@ -102,37 +102,34 @@ def _words(node):
 def _key(node):
     """What two boxes have in common that open into the same picture."""
     if node.members:
-        place = {id(member): i for i, member in enumerate(node.members)}
+        place = {member: i for i, member in enumerate(node.members)}
         start = common_path([member.path for member in node.members])
         return tuple(
             (
                 member.path[len(start) :],
                 _key(member),
-                tuple(place.get(id(s), s.out_shape) for s in member.inputs),
+                tuple(place.get(source, source.out_shape) for source in member.inputs),
             )
             for member in node.members
         )
     if node.op is None or node.kind == "input":
         return None
-    op = node.op
-    inputs, note = (tuple(op.in_shapes), tuple(op.out_shape)), node.note
-    sizes = (op.kernel, op.stride, op.padding, op.dilation, op.groups)
-    return (node.kind, node.label, *inputs, note, *sizes, node.params, node.macs)
+    placeless = {"index": 0, "path": "", "inputs": (), "receptive_field": None}
+    op = node.op._replace(**placeless, params=0)  # a shared weight counts once
+    return (node.label, node.note, node.params, node.macs, op)
 
 
 def _inside(module):
     """The diagram of what a folded module holds, with an input for what it reads."""
     start = common_path([node.path for node in module.members])
-    copies, outside, nodes = {}, {}, []
+    outside, copies = {}, {}
     for node in module.members:
-        inputs = []
         for source in node.inputs:
-            if id(source) not in copies:
+            if source not in copies and source not in outside:
                 fresh = Node("", "input", "input", "none", source.out_shape)
                 fresh.axis, fresh.parts = source.axis, [(source.channels, "none")]
-                copies[id(source)] = outside[id(source)] = fresh
-            inputs.append(copies[id(source)])
+                outside[source] = fresh
+        inputs = [copies.get(source) or outside[source] for source in node.inputs]
         path = node.path[len(start) :].lstrip(".")
-        copies[id(node)] = replace(node, path=path, inputs=inputs)
-        nodes.append(copies[id(node)])
-    return draw([*outside.values(), *nodes])
+        copies[node] = replace(node, path=path, inputs=inputs)
+    return draw([*outside.values(), *copies.values()])
