@@ -45,29 +45,65 @@ def color(name):
     return f"var(--ie-{name}, {value})" if value else PALETTE.get(name, name)
 
 
-@dataclass(frozen=True, slots=True)
-class Rect:
-    x: float
-    y: float
-    width: float
-    height: float
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Area:
+    """How an area is painted; `key` names what it stands for in every picture."""
+
     fill: str = "none"
     stroke: str = "none"
     stroke_width: float = 1
-    radius: float = 0
-    dash: str | None = None
     opacity: float = 1
     tip: str | None = None
     key: str | None = None
 
+    def element(self, start, more=""):
+        out = f'<{start} fill="{color(self.fill)}"'
+        if self.stroke != "none":
+            out += f' stroke="{color(self.stroke)}"'
+            if self.stroke_width != 1:
+                out += f' stroke-width="{_n(self.stroke_width)}"'
+        if self.opacity != 1:
+            out += f' opacity="{self.opacity}"'
+        if self.tip:
+            tip = f"<title>{escape(self.tip)}</title>"
+            return f"{out}{more}>{tip}</{start.split()[0]}>"
+        return f"{out}{more}/>"
+
+
+@dataclass(frozen=True, slots=True)
+class Rect(Area):
+    x: float
+    y: float
+    width: float
+    height: float
+    radius: float = 0
+    dash: str | None = None
+
     def markup(self):
-        out = (
-            f'x="{_n(self.x)}" y="{_n(self.y)}" width="{_n(self.width)}" '
-            f'height="{_n(self.height)}" {_paint(self)}'
-        )
-        if self.radius:
-            out += f' rx="{_n(self.radius)}"'
-        return _element(f"rect {out}{_dash(self)}", self.tip)
+        place = f'x="{_n(self.x)}" y="{_n(self.y)}" width="{_n(self.width)}"'
+        radius = f' rx="{_n(self.radius)}"' if self.radius else ""
+        start = f'rect {place} height="{_n(self.height)}"'
+        return self.element(start, radius + _dash(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Polygon(Area):
+    points: tuple
+
+    def markup(self):
+        points = " ".join(f"{_n(x)},{_n(y)}" for x, y in self.points)
+        return self.element(f'polygon points="{points}"')
+
+
+@dataclass(frozen=True, slots=True)
+class Circle(Area):
+    x: float
+    y: float
+    radius: float
+
+    def markup(self):
+        place = f'cx="{_n(self.x)}" cy="{_n(self.y)}" r="{_n(self.radius)}"'
+        return self.element(f"circle {place}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,33 +158,6 @@ class Strokes:
         return f'<path d="{way}" stroke="{stroke}" opacity="{self.opacity}"/>'
 
 
-@dataclass(frozen=True, slots=True)
-class Polygon:
-    points: tuple
-    fill: str = "ink"
-    opacity: float = 1
-
-    def markup(self):
-        points = " ".join(f"{_n(x)},{_n(y)}" for x, y in self.points)
-        return f'<polygon points="{points}" {_paint(self)}/>'
-
-
-@dataclass(frozen=True, slots=True)
-class Circle:
-    x: float
-    y: float
-    radius: float
-    fill: str = "ink"
-    stroke: str = "none"
-    stroke_width: float = 1
-    tip: str | None = None
-    key: str | None = None
-
-    def markup(self):
-        place = f'cx="{_n(self.x)}" cy="{_n(self.y)}" r="{_n(self.radius)}"'
-        return _element(f"circle {place} {_paint(self)}", self.tip)
-
-
 class Drawing:
     """A list of primitives on a sheet of `width` x `height` pixels.
 
@@ -167,7 +176,7 @@ class Drawing:
 
     def rect(self, x, y, width, height, fill="none", *, hatch=None, **style):
         """A rectangle. `hatch` is one of the theme's, or a kernel's name."""
-        self.items.append(Rect(x, y, width, height, fill, **style))
+        self.items.append(Rect(x, y, width, height, fill=fill, **style))
         kind = HATCH.get(hatch, hatch)
         lines = tuple(_hatch_lines(kind, x, y, width, height)) if kind else ()
         if lines:
@@ -204,11 +213,11 @@ class Drawing:
         """A cubic curve with its two control points."""
         return self.add(Line((start, first, second, end), curve=True, **style))
 
-    def polygon(self, *points, **style):
-        return self.add(Polygon(tuple(points), **style))
+    def polygon(self, *points, fill="ink", **style):
+        return self.add(Polygon(tuple(points), fill=fill, **style))
 
     def circle(self, x, y, radius, fill="ink", **style):
-        return self.add(Circle(x, y, radius, fill, **style))
+        return self.add(Circle(x, y, radius, fill=fill, **style))
 
     def raw(self, markup):
         """SVG markup as it is, e.g. an `<image>`; it is not escaped."""
@@ -233,7 +242,7 @@ class Drawing:
         for item in self.items:
             markup = item if isinstance(item, str) else item.markup()
             key = getattr(item, "key", None)
-            if key:  # names what it stands for in every picture
+            if key:
                 markup = markup.replace(" ", f' data-key="{escape(key)}" ', 1)
             parts.append(markup)
         parts.append("</svg>")
@@ -255,24 +264,6 @@ def _n(value):
     return (
         f"{value:z.1f}".removesuffix(".0") if isinstance(value, float) else str(value)
     )
-
-
-def _element(start, tip):
-    if tip:
-        return f"<{start}><title>{escape(tip)}</title></{start.split()[0]}>"
-    return f"<{start}/>"
-
-
-def _paint(item):
-    """Fill, stroke and opacity as attributes."""
-    out = f'fill="{color(item.fill)}"'
-    if getattr(item, "stroke", "none") != "none":
-        out += f' stroke="{color(item.stroke)}"'
-        if item.stroke_width != 1:
-            out += f' stroke-width="{_n(item.stroke_width)}"'
-    if getattr(item, "opacity", 1) != 1:
-        out += f' opacity="{item.opacity}"'
-    return out
 
 
 def _dash(item):
