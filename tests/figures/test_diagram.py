@@ -9,23 +9,10 @@ import torch
 from torch import nn
 
 import inception_edu as ie
-from inception_edu.figures import diagram
+from inception_edu.figures import diagram, sliding_window
 from inception_edu.networks import MODELS, Branches, ConvUnit
 from inception_edu.networks.googlenet import TABLE_1, InceptionModule, NaiveModule
 from inception_edu.networks.inception_resnet import InceptionResNetA
-
-
-class TwoHeads(nn.Module):
-    """Two outputs, and a first box that is an activation."""
-
-    def __init__(self):
-        super().__init__()
-        self.body = nn.Conv2d(3, 6, 3)
-        self.left, self.right = nn.Conv2d(6, 2, 1), nn.Conv2d(6, 4, 1)
-
-    def forward(self, x):
-        x = self.body(torch.relu(x))
-        return self.left(x), self.right(x)
 
 
 class Tangle(nn.Module):
@@ -62,7 +49,6 @@ CASES = {
         lambda: InceptionResNetA(320, (48, 64), scale=0.17),
         (1, 320, 35, 35),
     ),
-    "two heads": (TwoHeads, (1, 3, 9, 9)),
     "tangle": (Tangle, (1, 4, 9, 9)),
     "chain": (chain, (1, 3, 9, 9)),
     "nothing": (nn.Identity, (1, 3, 9, 9)),
@@ -355,12 +341,13 @@ def test_an_unfinished_model_is_drawn_up_to_where_it_stops(case):
     ElementTree.fromstring(picture.svg)
 
 
-def test_it_saves_svg_pdf_and_png(tmp_path):
-    picture = diagram(toy(), (1, 8, 16, 16))
+@pytest.mark.parametrize("draw", [lambda: picture_of("toy"), sliding_window])
+def test_it_saves_svg_pdf_and_png(tmp_path, draw):
+    picture = draw()
     for ending, magic in ((".svg", b"<svg"), (".pdf", b"%PDF"), (".png", b"\x89PNG")):
         path = picture.save(tmp_path / f"toy{ending}")
         first = path.read_bytes()
-        assert first.startswith(magic)
+        assert first.startswith(magic) and len(first) > 3000
         assert picture.save(path).read_bytes() == first
     with pytest.raises(ValueError, match=r"\.svg, \.pdf, \.png"):
         picture.save(tmp_path / "toy.gif")

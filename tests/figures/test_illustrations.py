@@ -59,9 +59,3 @@ def test_the_asymmetric_pair_sees_as_much_with_two_n_weights(n, saved):
 def test_another_n_is_refused():
     with pytest.raises(ValueError, match="choose 3, 5 or 7"):
         asymmetric_pair(4)
-
-
-@pytest.mark.parametrize("ending", ["svg", "pdf", "png"])
-def test_they_can_be_saved(tmp_path, ending):
-    for picture in (sliding_window(), asymmetric_pair(7)):
-        assert picture.save(tmp_path / f"x.{ending}").stat().st_size > 3000
