@@ -14,8 +14,6 @@ import weakref
 from dataclasses import dataclass
 from threading import Thread
 
-from inception_edu.training.history import History
-
 RECIPES = ("quick", "v1", "v3")
 MOST_RUNS = 6  # that a reader can tell apart
 SETTINGS = ("model", "recipe", "epochs", "images", "seed")  # of a run
@@ -26,7 +24,7 @@ class Run:
     """One training: its settings, its history so far, and its status."""
 
     settings: dict
-    history: History | None = None
+    history: object = None  # a `training.History`
     checkpoint: str = ""
     process: subprocess.Popen | None = None
     error: str = ""
@@ -142,6 +140,8 @@ class Trainer:
 
     def listen(self, run, process):
         """Take in what the process reports, until it ends."""
+        from inception_edu.training.history import History  # brings torch
+
         with process:
             for line in process.stdout:
                 report = json.loads(line)
