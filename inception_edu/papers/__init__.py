@@ -14,7 +14,6 @@ from inception_edu.papers.reader import (
     figure,
     figures,
     source,
-    sources,
 )
 
 __all__ = [
@@ -26,5 +25,4 @@ __all__ = [
     "figure",
     "figures",
     "source",
-    "sources",
 ]

@@ -144,8 +144,8 @@ def one(name, kind, key, what):
     if key in rows:
         return rows[key]
     close = get_close_matches(str(key), rows, n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(close)}?" if close else "no id is close;"
-    raise Unknown(f"no {what} has the id {key!r}; {hint} papers.{what}s() lists all")
+    hint = f"did you mean {' or '.join(close)}?" if close else "no id is close."
+    raise Unknown(f"no {what} has the id {key!r}; {hint}")
 
 
 class Unknown(KeyError):
@@ -155,28 +155,23 @@ class Unknown(KeyError):
         return self.args[0]
 
 
-def frame(rows, kind):
-    """The rows as a pandas DataFrame, indexed by id."""
+def frame(name, kind, **wanted):
+    """The rows that fit as a pandas DataFrame, indexed by id; None fits anything."""
     import pandas
 
-    columns = [column.name for column in fields(kind)]
-    data = pandas.DataFrame([asdict(row) for row in rows], columns=columns)
-    return data.set_index(columns[0])
-
-
-def matching(rows, wanted):
-    """The rows whose columns equal every wanted value that is not None."""
-    wanted = {name: value for name, value in wanted.items() if value is not None}
-    for name, value in wanted.items():
-        there = {getattr(row, name) for row in rows}
-        if not any(value == one for one in there):
-            texts = [repr(one) for one in there if one not in (None, "")]
-            close = get_close_matches(repr(value), texts, n=3, cutoff=0.4)
-            shown = close or sorted(texts)[:8]
+    rows = [asdict(row) for row in table(name, kind).values()]
+    everything = found = pandas.DataFrame(rows).set_index("id")
+    for column, value in wanted.items():
+        if value is None:
+            continue
+        there = sorted(map(repr, {*everything[column]} - {"", value}))
+        if value not in {*everything[column]}:
+            shown = get_close_matches(repr(value), there, n=3, cutoff=0.4) or there[:8]
             raise ValueError(
-                f"{name}={value!r} is nowhere; there is {', '.join(shown)}"
+                f"{column}={value!r} is nowhere; there is {', '.join(shown)}"
             )
-    return [row for row in rows if all(getattr(row, n) == v for n, v in wanted.items())]
+        found = found[found[column] == value]
+    return found
 
 
 def figure(id):
@@ -187,24 +182,14 @@ def figure(id):
     return one("figures.csv", Figure, id, "figure")
 
 
-def figures(
-    paper=None, place=None, network=None, what=None, *, crops=None, models=None
-):
+def figures(paper=None, place=None, network=None, what=None):
     """The published figures that fit, as a pandas DataFrame indexed by id.
 
     `figures(paper="rethinking", place="table 3", what="top-1 error")` is the
     ladder. Everything left out is free.
     """
-    rows = table("figures.csv", Figure).values()
-    wanted = {
-        "paper": paper,
-        "place": place,
-        "network": network,
-        "what": what,
-        "crops": crops,
-        "models": models,
-    }
-    return frame(matching(rows, wanted), Figure)
+    wanted = {"paper": paper, "place": place, "network": network, "what": what}
+    return frame("figures.csv", Figure, **wanted)
 
 
 def claim(id):
@@ -217,18 +202,9 @@ def claim(id):
 
 def claims(lesson=None, who=None, verdict=None):
     """The claims that fit, as a pandas DataFrame indexed by id."""
-    if verdict is not None and verdict not in VERDICTS:
-        raise ValueError(f"verdict={verdict!r} is none of {', '.join(VERDICTS)}")
-    rows = table("claims.csv", Claim).values()
-    wanted = {"lesson": lesson, "who": who, "verdict": verdict}
-    return frame(matching(rows, wanted), Claim)
+    return frame("claims.csv", Claim, lesson=lesson, who=who, verdict=verdict)
 
 
 def source(paper):
     """The `Source` with this short name, such as "rethinking"."""
     return one("sources.csv", Source, paper, "source")
-
-
-def sources():
-    """Every paper and repository that is quoted, as a pandas DataFrame."""
-    return frame(table("sources.csv", Source).values(), Source)

@@ -19,7 +19,6 @@ from inception_edu.networks.googlenet import (
     TABLE_1,
     InceptionModule,
     NaiveModule,
-    downsample,
 )
 from inception_edu.networks.inception_v3 import AuxiliaryHead
 from tests.lesson.answers import (
@@ -217,39 +216,22 @@ def test_tensorflows_rmsprop_takes_the_published_steps():
         assert moves[-1] == pytest.approx(late, rel=5e-3)
 
 
-class Stage(nn.Sequential):
-    def __init__(self, in_channels, rows):
-        super().__init__()
-        for number, widths in enumerate(rows):
-            module = InceptionModule(in_channels, widths)
-            self.add_module(f"module{number}", module)
-            in_channels = module.out_channels
-        self.add_module("pool", downsample())
-
-
 @pytest.mark.parametrize(
     ("name", "candidate"),
     [
         ("naive_module", NaiveModule),
         ("inception_module", InceptionModule),
-        ("googlenet_stage", Stage),
         ("bn_auxiliary", AuxiliaryHead),
     ],
 )
 def test_the_packages_own_modules_pass(name, candidate):
-    answer = feedback(name, candidate)
-    assert answer.kind == "right", answer
-    assert (
-        str(answer).startswith(f"[ok] {name}: ") and len(str(answer).splitlines()) == 1
-    )
+    answer = str(feedback(name, candidate))
+    assert answer.startswith(f"[ok] {name}: ") and len(answer.splitlines()) == 1
 
 
-@pytest.mark.parametrize("module", [NaiveModule, InceptionModule])
-def test_a_forgotten_norm_none_passes_with_a_warning(module):
-    name = "naive_module" if module is NaiveModule else "inception_module"
-    answer = feedback(name, lambda i, w: module(i, w, norm="batch"))
-    assert answer.kind == "right"
-    assert 'pass `norm="none"`' in one_line(answer)
+def test_a_forgotten_norm_none_passes_with_a_warning():
+    answer = feedback("naive_module", lambda i, w: NaiveModule(i, w, norm="batch"))
+    assert answer.kind == "right" and 'pass `norm="none"`' in one_line(answer)
 
 
 def test_a_learned_scale_is_a_scale_whatever_its_shape():
@@ -278,16 +260,6 @@ def test_a_hint_appears_only_if_it_explains_every_failed_case():
         return i * o * k * k + o if i == 3 else 7
 
     assert feedback("conv_params", sometimes).hint == ""
-
-
-def test_a_value_set_in_one_branch_only_is_named():
-    def batch_norm(x, gamma, beta, mean, var, training, momentum, eps):
-        if not training:
-            new = mean
-        return x, new, var
-
-    answer = one_line(feedback("batch_norm", batch_norm))
-    assert "UnboundLocalError" in answer
 
 
 def test_a_key_that_is_nearly_right_is_named_and_a_strange_one_is_not():

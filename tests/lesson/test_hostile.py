@@ -60,10 +60,8 @@ async def waits(*args):
 FUNCTIONS = {  # a statement or a value: words of the answer
     "return 1 / 0": "your code raised ZeroDivisionError: division by zero in line 2",
     "raise Mute": "your code raised Mute",
-    "raise ValueError(object())": "0x...",
     "raise ValueError('\\udcff')": "your code raised ValueError",
     "sys.exit(3)": "your code called exit()",
-    "exit()": "your code called exit()",
     "raise KeyboardInterrupt": "your code raised KeyboardInterrupt",
     "return candidate(*args)": "the function calls itself and never stops",
     "return int(input('how many? '))": "take the inputs as arguments",
@@ -72,13 +70,9 @@ FUNCTIONS = {  # a statement or a value: words of the answer
     "return '9408'": "return the number itself, not text",
     "return True": "found: True",
     "return float('nan')": "expected: 9,408; found: nan",
-    "return float('inf')": "found: inf",
     "return 10**5000": "found: a giant number",
     "return 1j": "return a plain number",
-    "return [9408]": "return one number, not several",
-    "return torch.ones(3)": "found: a tensor (3,)",
     "return print": "a value of type builtin_function_or_method",
-    "return int": "found: the class int",
     "return Angry()": "cannot be read",
     "yield 1": "use `return`, not `yield`",
     "return torch.randn(3, dtype=torch.int)": "not implemented for 'Int'",
@@ -87,8 +81,6 @@ CANDIDATES = {
     "is async": (waits, "no `async`"),
     "takes one input": (lambda one: one, "the exercise calls conv_params(in_channels"),
     "is a number": (9408, "pass your code itself, without calling it"),
-    "is text": ("conv_params", "not a function or a class"),
-    "is a list": ([right], "not a function or a class"),
     "is a type": (dict, "your code"),
     "is a built-in": (print, "returned None"),
 }
@@ -228,20 +220,6 @@ def test_a_loop_that_catches_everything_asks_for_a_restart(capsys):
         left.join()
 
 
-def test_a_sleeping_candidate_ends_when_it_wakes_and_the_next_check_works():
-    woken, before = [], set(threading.enumerate())
-
-    def sleeps(*args):
-        time.sleep(2)
-        woken.append(1)
-
-    assert "restart the kernel" in one_line(judge(CONV_PARAMS, sleeps, seconds=0.1))
-    assert judge(CONV_PARAMS, right).kind == "right"
-    (left,) = set(threading.enumerate()) - before
-    left.join(60)
-    assert not left.is_alive() and not woken
-
-
 def test_a_check_inside_the_function_that_it_checks_is_explained(capsys):
     def one_indent_too_far(*args):
         result = right(*args)
@@ -328,19 +306,6 @@ def test_inputs_may_not_be_changed_not_even_those_made_between_two_steps():
 
     answer = one_line(judge(EXERCISES["rmsprop_step"], in_place))
     assert "the inputs were changed" in answer and "make a new value instead" in answer
-
-
-def test_a_candidate_that_deletes_itself_still_counts():
-    names = {"right": right}
-    exec("def f(*args):\n    del globals()['f']\n    return right(*args)", names)
-    answer = str(judge(CONV_PARAMS, names["f"]))
-    assert "1 of 6 checks passed" in answer and "KeyError: 'f'" in answer
-    assert "f" not in names
-
-
-def test_feedback_is_the_same_on_every_run():
-    for candidate in (does("return 1 / 0"), does("return candidate()"), right):
-        assert len({str(judge(CONV_PARAMS, candidate)) for _ in range(3)}) == 1
 
 
 # ---- the door itself
