@@ -182,13 +182,8 @@ def shortened(outcome):
     if not outcome.printed.strip():
         return ""
     lines = outcome.printed.rstrip("\n").split("\n")
-    cut = outcome.cut + sum(len(line) + 1 for line in lines[PRINTED:])
-    lines = [line[: WIDTH - 6] for line in lines[:PRINTED]]
-    if outcome.stopped:  # how much came before the end is chance
-        lines.append("... and more")
-    elif cut:
-        lines.append(f"... and {cut:,} characters more")
-    return "\n".join(lines)
+    more = ["... and more"] if outcome.cut or len(lines) > PRINTED else []
+    return "\n".join([*(line[: WIDTH - 6] for line in lines[:PRINTED]), *more])
 
 
 class Checker:
@@ -247,16 +242,9 @@ def library():
 class Check:
     """Every exercise by name: `ie.check.naive_module(NaiveModule)`."""
 
-    def exercises(self, lesson=None):
-        """The exercises of a lesson, or of all lessons, as a printable tuple."""
-        known = library().values()
-        lessons = sorted({one.lesson for one in known})
-        if lesson is not None and lesson not in lessons:
-            raise ValueError(
-                f"lesson={lesson!r} has no exercises; choose from "
-                f"{', '.join(map(str, lessons))}, as a number"
-            )
-        return Exercises(one for one in known if lesson in (None, one.lesson))
+    def exercises(self):
+        """All exercises, as a printable tuple."""
+        return Exercises(library().values())
 
     def __getattr__(self, name):
         if name.startswith("_"):  # what IPython and copy ask every object for

@@ -36,7 +36,7 @@ class Outcome:
     stopped: str = ""
     runs_on: bool = False
     printed: str = ""
-    cut: int = 0  # characters printed beyond those kept
+    cut: bool = False  # whether it printed more
 
 
 class Screen:
@@ -50,7 +50,7 @@ class Screen:
             return self.real.write(text)
         head = text[: KEPT - len(self.outcome.printed)]
         self.outcome.printed += head
-        self.outcome.cut += len(text) - len(head)
+        self.outcome.cut |= len(head) < len(text)
         return len(text)
 
     def __getattr__(self, name):

@@ -42,41 +42,27 @@ def quiz(key, answer=None):
 def judged(key, answer):
     """The `Card` for an answer to the question `key`; records a valid answer."""
     asked = questions()[key]
-    letters = LETTERS[: len(asked["options"])]
-    options = tuple(
-        f"{letter}) {option}"
-        for letter, option in zip(letters, asked["options"], strict=True)
-    )
-    if answer is None or answer is Ellipsis or answer == "":
-        note = (
-            f'Write answer="{letters[0]}" to "{letters[-1]}" and run this cell again.'
+    options = {
+        letter: f"{letter}) {option}"
+        for letter, option in zip(LETTERS, asked["options"], strict=False)
+    }
+    first, *_, last = options
+    letter = str(answer).strip().lower().rstrip(").")
+    if letter not in options:
+        hint = f'Write answer="{first}" to "{last}" and run this cell again.'
+        if answer not in (None, ..., ""):
+            hint = f"{str(answer)[:40]!r} is no option: write a letter, a to {last}."
+        return Card(
+            "ask", asked["question"], options=tuple(options.values()), hint=hint
         )
-        return Card("ask", asked["question"], options=options, hint=note)
-    letter = as_letter(answer, asked["options"])
-    if letter is None:
-        note = f"{str(answer)[:40]!r} is no option: write a letter, a to {letters[-1]}."
-        return Card("ask", asked["question"], options=options, hint=note)
 
     from inception_edu.lesson.progress import record
 
-    right = letter == asked["right"]
+    right, why = letter == asked["right"], asked["why"][letter]
     record("quizzes", key, answer=letter, right=right)
-    chosen = options[letters.index(letter)]
-    verdict = f"{chosen}: {'right' if right else 'not right'}."
-    why = asked["why"].get(letter, "")
     return Card(
         "right" if right else "wrong",
-        verdict,
-        (asked["question"], *([why] if right and why else [])),
-        hint="" if right else why or "Read the options once more.",
+        f"{options[letter]}: {'right' if right else 'not right'}.",
+        (asked["question"], why) if right else (asked["question"],),
+        hint="" if right else why,
     )
-
-
-def as_letter(answer, options):
-    """The letter that an answer means: a letter, or an option's own words."""
-    words = str(answer).strip().lower().rstrip(").")
-    letters = LETTERS[: len(options)]
-    if len(words) == 1 and words in letters:
-        return words
-    same = [i for i, o in enumerate(options) if o.strip().lower().rstrip(".") == words]
-    return letters[same[0]] if same else None

@@ -240,7 +240,7 @@ def test_what_a_candidate_prints_is_shown_and_cut():
         return right(*args)
 
     answer = judge(CONV_PARAMS, shouts)
-    assert answer.kind == "right" and "characters more" in answer.printed
+    assert answer.kind == "right" and "... and more" in answer.printed
     assert str(answer).startswith("    your code printed:\n    | xxxx")
     assert len(str(answer)) < 3000
 
@@ -329,14 +329,11 @@ def test_an_unknown_exercise_names_the_close_ones():
 
 
 def test_exercises_list_themselves():
-    listing = repr(ie.check.exercises(1))
+    listing = repr(ie.check.exercises())
     assert "naive_module(in_channels, widths)" in listing
-    assert "pointwise" not in listing
-    assert all(len(line) <= 78 for line in repr(ie.check.exercises()).splitlines())
+    assert all(len(line) <= 78 for line in listing.splitlines())
     assert {"exercises", "naive_module", "clip"} <= set(dir(ie.check))
     assert "naive_module" in repr(ie.check.naive_module)
-    with pytest.raises(ValueError, match="lesson='1' has no exercises"):
-        ie.check.exercises("1")
 
 
 def test_check_is_not_confused_by_what_a_notebook_asks_every_object():
