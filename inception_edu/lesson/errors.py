@@ -102,18 +102,12 @@ def met_a_gap(error):
 
 
 def is_own_not_implemented(error):
-    """Whether the student's own `raise NotImplementedError` was met.
-
-    Torch raises it too, for what it cannot do with a dtype or a device.
-    """
-    if not isinstance(error, NotImplementedError) or error.__traceback__ is None:
+    """Whether the student's own `raise NotImplementedError` was met, not torch's."""
+    if not isinstance(error, NotImplementedError):
         return False
-    step = error.__traceback__
-    while step.tb_next:
-        step = step.tb_next
-    code = step.tb_frame.f_code
-    raised = dis.opname[code.co_code[step.tb_lasti]] == "RAISE_VARARGS"
-    return raised and "site-packages" not in code.co_filename
+    torchs = "not implemented for" in str(error)  # a dtype or a device
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    return not torchs and last == own_frames(error)[-1:]
 
 
 def remedy(error, args=()):
@@ -137,14 +131,18 @@ def brief(error, most=160):
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def place(error):
-    """ " in line 3: `return a / 0`", for an error inside the student's own code."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [
+def own_frames(error):
+    """The steps of an error's traceback that lie in the student's own code."""
+    return [
         frame
-        for frame in frames
+        for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith(NOT_OWN) and "-packages" not in frame.filename
     ]
+
+
+def place(error):
+    """ " in line 3: `return a / 0`", for an error inside the student's own code."""
+    own = own_frames(error)
     if not own:
         return ""
     line = own[-1].line

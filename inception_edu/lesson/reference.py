@@ -29,7 +29,7 @@ class Net:
         self.shapes = {} if shapes is None else shapes
         self.act, self.linear, self.joined = act, linear, join or concatenated
         self.branches = {}
-        self.labels, self.weights = {}, {}  # by the layer's index
+        self.labels = {}  # by the layer's index
 
     def __call__(
         self, x, label, out_channels, kernel_size, stride=1, padding="same", *,
@@ -50,7 +50,7 @@ class Net:
                 if norm
                 else "leave the batch norm of this layer out",
             )
-        weight = self.weights[index][rows][:, columns]
+        weight = layer.weight.detach().reshape(-1, *wanted[1:])[rows][:, columns]
         bias = None if layer.bias is None else layer.bias.detach()[rows]
         y = F.conv2d(x, weight, bias, stride, padding)
         if layer.norm is not None:
@@ -71,10 +71,6 @@ class Net:
             index, order = self.search(x, label, wanted)
             rows = slice(None)
         self.labels[index] = label
-        if index not in self.weights:
-            layer = self.passed.layers[index]
-            weight = layer.weight.detach().reshape(-1, *wanted[1:]).clone()
-            self.weights[index] = weight.requires_grad_()
         return index, rows, slice(None) if order is None else order
 
     def search(self, x, label, wanted):

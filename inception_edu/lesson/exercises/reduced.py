@@ -76,31 +76,21 @@ def reduced_cost(in_channels, widths, grid):
     return weights, weights * grid * grid
 
 
+def stage_case(label, image, *rows):
+    rows = [row(*widths) for widths in rows]
+    return Case((image[1], rows), f"{image[1]}, {label}", image)
+
+
+SMALL = (2, 3, 4, 5, 6, 8), (3, 4, 2, 5, 7, 6), (6, 5, 3, 2, 4, 8)
+
+
 @module_exercise(
     lesson=2,
     note_on_norms=NO_NORM,
     cases=(
-        Case(
-            (6, [row(2, 3, 4, 5, 6, 7), row(4, 3, 5, 2, 8, 6)]),
-            "6, two rows",
-            (2, 6, 8, 12),
-        ),
-        Case((7, [row(3, 2, 6, 4, 5, 1)]), "7, one row", (3, 7, 10, 6)),
-        Case(
-            (
-                5,
-                [
-                    row(*w)
-                    for w in (
-                        (2, 3, 4, 5, 6, 8),
-                        (3, 4, 2, 5, 7, 6),
-                        (6, 5, 3, 2, 4, 8),
-                    )
-                ],
-            ),
-            "5, three rows",
-            (2, 5, 6, 6),
-        ),
+        stage_case("two rows", (2, 6, 8, 12), (2, 3, 4, 5, 6, 7), (4, 3, 5, 2, 8, 6)),
+        stage_case("one row", (3, 7, 10, 6), (3, 2, 6, 4, 5, 1)),
+        stage_case("three rows", (2, 5, 6, 6), *SMALL),
     ),
 )
 def googlenet_stage(x, net, in_channels, rows):

@@ -36,16 +36,8 @@ def a_row(*widths):
 @module_exercise(
     lesson=5,
     cases=(
-        Case(
-            (12, a_row(2, 3, 4, 5, 6, 7, 8)),
-            "12, seven different widths",
-            (2, 12, 7, 8),
-        ),
-        Case(
-            (20, a_row(6, 4, 8, 5, 9, 10, 7)),
-            "20, seven different widths",
-            (3, 20, 9, 6),
-        ),
+        Case((12, a_row(2, 3, 4, 5, 6, 7, 8)), "12, seven widths", (2, 12, 7, 8)),
+        Case((20, a_row(6, 4, 8, 5, 9, 10, 7)), "20, seven widths", (3, 20, 9, 6)),
     ),
 )
 def inception_a(x, net, in_channels, widths):
@@ -76,19 +68,17 @@ def compose_v4(a, b, c):
     return modules + 605_728 + 2_306_112 + 2_747_392 + 1_537_000
 
 
+def block_case(image, scale, *widths):
+    label = f"{image[1]}, widths {', '.join(map(str, widths))}, {scale}"
+    columns = dict(zip(("1x1", "3x3 reduce", "3x3"), widths, strict=True))
+    return Case((image[1], columns, scale), label, image)
+
+
 @module_exercise(
     lesson=7,
     cases=(
-        Case(
-            (12, {"1x1": 3, "3x3 reduce": 4, "3x3": 5}, 0.15),
-            "12, widths 3, 4, 5, 0.15",
-            (2, 12, 6, 7),
-        ),
-        Case(
-            (7, {"1x1": 4, "3x3 reduce": 2, "3x3": 6}, 0.35),
-            "7, widths 4, 2, 6, 0.35",
-            (3, 7, 5, 8),
-        ),
+        block_case((2, 12, 6, 7), 0.15, 3, 4, 5),
+        block_case((3, 7, 5, 8), 0.35, 4, 2, 6),
     ),
 )
 def residual_block(x, net, channels, widths, scale):
