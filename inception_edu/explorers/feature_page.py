@@ -8,11 +8,10 @@ import gzip
 import json
 from array import array
 from base64 import b64decode
-from functools import cache, lru_cache
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
-from inception_edu.figures.feature_maps import Photo
 from inception_edu.figures.recording import KEPT, Branch, Layer, Recording, largest
 
 TABLE = Path(__file__).with_name("mini_reduced.json.gz")
@@ -35,8 +34,8 @@ def stored_layers():
     return found
 
 
-def looker():
-    """`look(state) -> (Photo, Recording)` of mini_reduced, in JavaScript."""
+def page_run():
+    """`run(pixels)` of mini_reduced in a page: its `Recording` of 48 x 48 x 3 bytes."""
     from pyodide.code import run_js
     from pyodide.ffi import to_js
 
@@ -45,13 +44,11 @@ def looker():
     program = run_js("JSON.parse")(json.dumps(stored()["program"]))
     forward = run_js(source)(program, to_js(weights))
 
-    @lru_cache(maxsize=24)
-    def answer(pixels):
+    def run(pixels):
         outputs = forward(to_js(pixels))
-        recording = recorded(lambda number: outputs[number].to_py())
-        return Photo.exact(SIDE, SIDE, pixels), recording
+        return recorded(lambda number: outputs[number].to_py())
 
-    return lambda state: answer(picture(state))
+    return run
 
 
 def recorded(output):

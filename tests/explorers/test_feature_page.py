@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-import inception_edu as ie
 from experiments import page_mini
 from inception_edu.explorers import description, feature_maps, feature_page
 from inception_edu.explorers.panel import Panel
@@ -110,14 +109,14 @@ def test_a_digit_is_painted_as_the_data_set_paints_it(size):
 def test_the_page_answers_as_torch_does_on_a_hundred_pictures(answers):
     assert len(STATES) > 100
     for state, scores in zip(STATES, answers["scores"], strict=True):
-        _, theirs = feature_maps.mini().look(state)
+        _, theirs = feature_maps.look(feature_page.picture(state))
         assert np.allclose(scores, theirs.logits, atol=1e-4), state
 
 
 def test_what_the_page_keeps_of_each_branch_is_what_torch_keeps(answers):
     for state, outputs in zip(STATES, answers["full"], strict=False):
         ours = recorded(outputs)
-        _, theirs = feature_maps.mini().look(state)
+        _, theirs = feature_maps.look(feature_page.picture(state))
         assert np.allclose(ours.logits, theirs.logits, atol=1e-4)
         assert list(ours.layers) == list(theirs.layers)
         for path, layer in theirs.layers.items():
@@ -132,20 +131,14 @@ def test_what_the_page_keeps_of_each_branch_is_what_torch_keeps(answers):
                 assert set(found.strongest(6)) == set(branch.strongest(6))
 
 
-def test_the_picture_from_the_page_is_that_of_the_notebook(answers):
-    notebook = feature_maps.mini()
+def test_the_picture_from_the_page_is_that_of_the_notebook(answers, monkeypatch):
+    start = Panel(**description("feature_maps")).values
     for state, outputs in zip(STATES, answers["full"], strict=False):
-        photo = Photo.exact(48, 48, feature_page.picture(state))
-        seen = photo, recorded(outputs)
-        page = notebook._replace(look=lambda state, seen=seen: seen)
-        shown = Panel(**description("feature_maps")).values | state
         for layer in ("every layer", "inception_b"):
-            values = shown | {"layer": layer}
-            assert page.draw(values) == notebook.draw(values)
-
-
-def test_the_page_has_the_notebooks_controls_and_its_first_picture():
-    panel = Panel(**description("feature_maps"))
-    explorer = ie.explore.feature_maps()
-    assert panel.face()["controls"] == explorer.face()["controls"]
-    assert panel.answer() == explorer.answer()
+            values = start | state | {"layer": layer}
+            notebook = feature_maps.draw(values)
+            with monkeypatch.context() as page:
+                pixels = feature_page.picture(state)
+                seen = Photo.exact(48, 48, pixels), recorded(outputs)
+                page.setattr(feature_maps, "look", {pixels: seen}.get)
+                assert feature_maps.draw(values) == notebook
