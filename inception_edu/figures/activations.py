@@ -72,7 +72,8 @@ def record(model, x):
 
     def listen(layer, name, module):
         def after(module, args, output):
-            if output.ndim == 4 and output[0, 0].numel() > 1:
+            is_map = isinstance(output, torch.Tensor) and output.ndim == 4
+            if is_map and output[0, 0].numel() > 1:
                 grids[layer] = tuple(output.shape[2:])
                 found.setdefault(layer, {})[name] = keep(output, kernel_of(module))
 
@@ -90,10 +91,10 @@ def record(model, x):
             hook.remove()
         for module in training:
             module.training = True
-    scores = answer[0] if isinstance(answer, torch.Tensor) else None
-    if scores is None or scores.ndim != 1 or not torch.isfinite(scores).all():
+    is_scores = isinstance(answer, torch.Tensor) and answer.ndim == 2
+    if not is_scores or not torch.isfinite(answer).all():
         raise ValueError("the model's output is no list of finite class scores")
     if not found:
         raise ValueError("the model has no layer with a grid of more than one pixel")
     layers = {name: Layer(grids[name], branches) for name, branches in found.items()}
-    return Recording(layers, scores.tolist())
+    return Recording(layers, answer[0].tolist())

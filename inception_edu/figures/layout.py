@@ -4,6 +4,7 @@ A series is stacked from top to bottom, a split lays its branches side by side,
 and a long series wraps into columns. All coordinates are pixels.
 """
 
+from collections import namedtuple
 from dataclasses import dataclass, field
 
 from inception_edu.figures.branches import Split
@@ -67,14 +68,8 @@ class Block:
         self.right = max(self.right, other.right + dx)
 
 
-@dataclass(slots=True)
-class Sheet:
-    """A whole diagram: boxes, wires as `(source, target, points)`, size."""
-
-    boxes: list
-    wires: list
-    width: float
-    height: float
+# A whole diagram: boxes, wires as `(source, target, points)`, size.
+Sheet = namedtuple("Sheet", "boxes wires width height")
 
 
 class Layout:
@@ -189,14 +184,13 @@ class Layout:
 
     def placed(self, columns, top):
         first = top + (GAP - 10 if len(columns) > 1 else 0.0)
-        sheet, column_of, x = Block(), {}, 0.0
-        channel = {}  # of a column: where wires come into it, left of its boxes
+        sheet, x = Block(), 0.0
+        channel = {}  # of a node's column: where wires come into it, left of its boxes
         for column in columns:
             left, y = max(block.left for block in column), first
             for block in column:
                 sheet.take(block, x + left, y)
-                for box in block.boxes:
-                    column_of[box.node], channel[box.node] = column, x - COLUMN_GAP / 2
+                channel |= {box.node: x - COLUMN_GAP / 2 for box in block.boxes}
                 y += block.height
             x += wide(column) + COLUMN_GAP
         boxes = {box.node: box for box in sheet.boxes}
@@ -206,7 +200,7 @@ class Layout:
         wires = []
         for node in self.nodes:
             for source in node.inputs:
-                is_across = column_of[source] is not column_of[node]
+                is_across = channel[source] != channel[node]
                 across = (channel[node], first - 16) if is_across else None
                 passing = shortcuts.get((source, node), ())
                 points = wire(boxes[source], boxes[node], passing, across)
