@@ -91,9 +91,10 @@ def record(model, x):
             hook.remove()
         for module in training:
             module.training = True
-    is_scores = isinstance(answer, torch.Tensor) and answer.ndim == 2
-    if not is_scores or not torch.isfinite(answer).all():
-        raise ValueError("the model's output is no list of finite class scores")
+    is_tensor = isinstance(answer, torch.Tensor)
+    if not is_tensor or answer.ndim != 2 or not torch.isfinite(answer).all():
+        what = f"of shape {tuple(answer.shape)}" if is_tensor else repr(answer)
+        raise ValueError(f"the model's output {what} is no list of finite class scores")
     if not found:
         raise ValueError("the model has no layer with a grid of more than one pixel")
     layers = {name: Layer(grids[name], branches) for name, branches in found.items()}
