@@ -49,7 +49,6 @@ def attempt(exercise, candidate, results):
                     f"this is {show(candidate)}, not a function or a class",
                     f"pass your code itself, without calling it: "
                     f"`ie.check.{exercise.name}({exercise.name})`",
-                    fatal=True,
                 )
             result.got = exercise.observe(candidate, case)
             exercise.judge(candidate, case, result.got)
@@ -63,8 +62,6 @@ def attempt(exercise, candidate, results):
                 f"what your code returned cannot be read: {brief(error)}",
                 "return plain numbers, tensors or modules",
             )
-        if result.problem and result.problem.fatal:
-            break
 
 
 def explain(exercise, results):

@@ -16,10 +16,8 @@ def is_tensor(value):
 
 def plain(value):
     """A number as int or float; None for what is no number (a bool is none)."""
-    if is_tensor(value) and value.dim() == 0:
-        value = value.item()
-    elif hasattr(value, "dtype") and getattr(value, "shape", None) == ():
-        value = value.item()  # numpy's scalars
+    if hasattr(value, "dtype") and getattr(value, "shape", None) == ():
+        value = value.item()  # torch's and numpy's scalars
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return None
     return int(value) if isinstance(value, numbers.Integral) else float(value)
@@ -43,19 +41,14 @@ def difference(expected, got, tolerance=1e-6):
         return tensor_difference(expected, got, tolerance)
     number, value = plain(expected), plain(got)
     if value is None:
-        return differs(
-            "this is not one number", show(number), show(got), number_hint(got)
-        )
+        hint = number_hint(got)
+        return Problem("this is not one number", hint, show(number), show(got))
     # Tensors carry seven digits, so an answer taken from one is held to fewer.
     if is_tensor(got) or is_tensor(expected):
         tolerance = max(tolerance, 1e-5)
     if close(number, value, tolerance):
         return None
-    return differs("the value differs", *two_numbers(number, value))
-
-
-def differs(what, expected="", found="", hint=""):
-    return Problem(what, hint, expected=expected, found=found)
+    return Problem("the value differs", "", *two_numbers(number, value))
 
 
 def two_numbers(wanted, found):
@@ -80,9 +73,9 @@ def number_hint(got):
 def list_difference(expected, got, tolerance):
     if not isinstance(got, tuple | list):
         what = f"{len(expected)} values are expected"
-        return differs(what, show(expected), show(got), "return a tuple")
+        return Problem(what, "return a tuple", show(expected), show(got))
     if len(got) != len(expected):
-        return differs(f"{len(expected)} values are expected", found=f"{len(got)}")
+        return Problem(f"{len(expected)} values are expected", found=f"{len(got)}")
     names = [f"value {number}" for number in range(1, len(expected) + 1)]
     return first_difference(names, expected, got, tolerance)
 
@@ -99,9 +92,9 @@ def first_difference(names, expected, got, tolerance):
 def tensor_difference(expected, got, tolerance):
     if not is_tensor(got):
         hint = "return one tensor" if isinstance(got, tuple | list) else ""
-        return differs("a tensor is expected", show(expected), show(got), hint)
+        return Problem("a tensor is expected", hint, show(expected), show(got))
     if got.shape != expected.shape:
-        return differs("the shape differs", shape(expected), shape(got))
+        return Problem("the shape differs", "", shape(expected), shape(got))
     wanted, found = expected.detach().double(), got.detach().double()
     gap = (wanted - found).abs()
     size = wanted[wanted.isfinite()].square().mean().sqrt() + wanted.abs()
@@ -113,13 +106,12 @@ def tensor_difference(expected, got, tolerance):
     index = int(gap.nan_to_num(nan=math.inf).argmax())
     place = [int(i) for i in np.unravel_index(index, expected.shape)]
     values = two_numbers(wanted[tuple(place)].item(), found[tuple(place)].item())
-    return differs(f"the shape is right, the value at {place} differs", *values)
+    return Problem(f"the shape is right, the value at {place} differs", "", *values)
 
 
 def shape(value):
     """A tensor's shape as a reader writes it: (2, 64, 8, 8)."""
-    sizes = tuple(value.shape)
-    return f"({sizes[0]},)" if len(sizes) == 1 else str(sizes)
+    return str(tuple(value.shape))
 
 
 def show(value):

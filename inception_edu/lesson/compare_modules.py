@@ -26,17 +26,6 @@ GRADIENT_TOLERANCE = 1e-3  # of the gradient's norm
 NOT_HERE = (RuntimeError, ValueError, IndexError, Problem)  # a mistake without sense
 
 
-@dataclass
-class Pass:
-    """One forward and backward pass of the candidate, as it was recorded."""
-
-    layers: list
-    output: torch.Tensor
-    gradients: list  # of the image and of each layer's weight, None for one without
-    unused: bool  # a parameter has no part in the output
-    displaced: bool  # a batch norm does not follow a layer directly
-
-
 @dataclass(frozen=True, eq=False)
 class ModuleExercise(Exercise):
     """The candidate is a class or function that builds an `nn.Module`.
@@ -55,7 +44,7 @@ class ModuleExercise(Exercise):
     def mistakes(self):
         return all_mistakes(self)
 
-    def shapes(self, case, function=None):
+    def on_shapes(self, case, function=None):
         """The `Net` that notes the shapes of the layers and the names of branches."""
         net = Net()
         with torch.no_grad():
@@ -66,13 +55,12 @@ class ModuleExercise(Exercise):
     # ---- what the candidate does
 
     def observe(self, candidate, case):
-        """The candidate's `Pass` in each mode; a Problem in place of the train one."""
+        """A `Recorder` of each mode; a Problem in place of the one in train mode."""
         if isinstance(candidate, nn.Module):
             raise Problem(
                 f"this is {show(candidate)}",
                 "pass the class or the function that builds it: "
                 f"`ie.check.{self.name}({type(candidate).__name__})`",
-                fatal=True,
             )
         args = copy.deepcopy(case.args)
         module = checked_module(run(candidate, args, self.call))
@@ -81,7 +69,7 @@ class ModuleExercise(Exercise):
             with torch.no_grad(), recorder:  # lazy layers get their weights
                 self.forward(module.eval(), case)
         except Problem as problem:
-            shapes = self.shapes(case).shapes
+            shapes = self.on_shapes(case).shapes
             problem.hint = near_misses(shapes, recorder.layers) or problem.hint
             raise
         if not unchanged(case.args, args):
@@ -109,13 +97,10 @@ class ModuleExercise(Exercise):
                 "`nn.ReLU(inplace=True)` or `+=`: the other branches then read the "
                 "changed values",
             )
-        if output is None:
-            raise Problem("forward returned None", "add a `return` to `forward`")
-        if isinstance(output, tuple | list):
-            hint = "return one tensor: `torch.cat(outputs, dim=1)` joins several"
-            raise Problem(f"forward returned {show(output)}", hint)
         if not torch.is_tensor(output):
-            raise Problem(f"forward returned {show(output)}, not a tensor")
+            hint = "return one tensor: `torch.cat(outputs, dim=1)` joins several"
+            hint = "add a `return` to `forward`" if output is None else hint
+            raise Problem(f"forward returned {show(output)}, not a tensor", hint)
         if output.dtype != image.dtype:
             hint = f"compute in the type of the input, {image.dtype}"
             raise Problem(f"forward returned {output.dtype}", hint)
@@ -132,10 +117,12 @@ class ModuleExercise(Exercise):
                 tensor.retain_grad()  # of a weight that is computed, too
         if output.requires_grad:
             (output * noise(8, *output.shape)).sum().backward()
-        unused = any(p.requires_grad and p.grad is None for p in module.parameters())
-        gradients = [tensor.grad for tensor in read]
-        output = output.detach()
-        return Pass(recorder.layers, output, gradients, unused, recorder.displaced)
+        recorder.gradients = [tensor.grad for tensor in read]
+        recorder.unused = any(
+            p.requires_grad and p.grad is None for p in module.parameters()
+        )
+        recorder.output = output.detach()
+        return recorder
 
     def check_learning(self, module, passed):
         """Raise a Problem for a layer that an optimizer could not train."""
@@ -189,7 +176,7 @@ class ModuleExercise(Exercise):
 
     def compare(self, case, passed):
         """The Problem with a pass, or None; the first fused arrangement that fits."""
-        problems, shapes = [], self.shapes(case).shapes
+        problems, shapes = [], self.on_shapes(case).shapes
         for fused in arrangements(passed.layers, shapes):
             try:
                 problem = self.compare_with(case, passed, Net(passed, shapes, fused))
@@ -267,7 +254,7 @@ class ModuleExercise(Exercise):
         """What a mistake gives with the candidate's layers, read in up to six ways."""
         try:
             function = self.wrong(mistake)
-            shapes = self.shapes(case, function).shapes
+            shapes = self.on_shapes(case, function).shapes
         except NOT_HERE:
             return
         for fused in islice(arrangements(passed.layers, shapes), 6):
@@ -283,23 +270,19 @@ class ModuleExercise(Exercise):
 @cache
 def all_mistakes(exercise):
     """The exercise's own mistakes and those that every module allows."""
-    net = exercise.shapes(exercise.cases[0])
+    net = exercise.on_shapes(exercise.cases[0])
     return known_mistakes(exercise) | common_mistakes(net.shapes, net.branches)
 
 
 def checked_module(module):
     """The module itself, or the Problem that it is none."""
-    if module is None:
-        raise Problem("your function returned None", "add a `return`", fatal=True)
-    if isinstance(module, type):
-        what = f"your function returned {show(module)}"
-        raise Problem(what, "create an instance: call the class", fatal=True)
     if not isinstance(module, nn.Module):
-        raise Problem(
-            f"this gives {show(module)}, not an nn.Module",
-            "write a class that inherits from nn.Module, or return such a module",
-            fatal=True,
-        )
+        hint = "write a class that inherits from nn.Module, or return such a module"
+        if module is None:
+            hint = "add a `return`"
+        if isinstance(module, type):
+            hint = "create an instance: call the class"
+        raise Problem(f"your function returned {show(module)}, not an nn.Module", hint)
     return module
 
 

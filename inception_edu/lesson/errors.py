@@ -20,16 +20,13 @@ class NotAttempted(Exception):
 class Problem(Exception):
     """Why one check failed: a sentence, two values to compare, and a hint.
 
-    `hint` is a fact that follows from this failure alone, or "". `fatal` says that
-    the cases that follow would only repeat it, `right` that the values are right all
-    the same (it is the gradient, say, that is not).
+    `hint` is a fact that follows from this failure alone, or "". `right` says that
+    the values are right all the same (it is the gradient, say, that is not).
     """
 
-    def __init__(
-        self, what, hint="", *, expected="", found="", fatal=False, right=False
-    ):
+    def __init__(self, what, hint="", expected="", found="", right=False):
         super().__init__(what)
-        self.what, self.hint, self.fatal = what, hint, fatal
+        self.what, self.hint = what, hint
         self.expected, self.found, self.right = expected, found, right
 
 
@@ -85,7 +82,6 @@ def translate(error, function, args, call):
         return Problem(
             f"your code does not take these {len(args)} inputs",
             f"the exercise calls {call}",
-            fatal=True,
         )
     what = f"your code raised {brief(error)}{place(error)}"
     problem = Problem(what, remedy(error, args))

@@ -39,7 +39,7 @@ class Outcome:
     cut: bool = False  # whether it printed more
 
 
-class Screen:
+class Capture:
     """Stands in for stdout or stderr: keeps what one thread prints."""
 
     def __init__(self, real, outcome):
@@ -57,7 +57,8 @@ class Screen:
         return getattr(self.real, name)
 
 
-screens_used = []  # kept alive: a `print` that still runs holds no reference of its own
+# Kept alive: a `print` that still runs holds no reference of its own.
+captures_used = []
 
 
 def guarded(work, seconds=SECONDS):
@@ -73,11 +74,11 @@ def guarded(work, seconds=SECONDS):
             "of the function, to the left margin"
         )
     outcome = Outcome()
-    screens = Screen(sys.stdout, outcome), Screen(sys.stderr, outcome)
-    screens_used.extend(screens)
+    captures = Capture(sys.stdout, outcome), Capture(sys.stderr, outcome)
+    captures_used.extend(captures)
 
     def body():
-        screens[0].thread = screens[1].thread = threading.get_ident()
+        captures[0].thread = captures[1].thread = threading.get_ident()
         with contextlib.suppress(TimeUp):  # one that comes late
             try:
                 work()
@@ -85,7 +86,7 @@ def guarded(work, seconds=SECONDS):
                 outcome.error = error
 
     with restored():
-        sys.stdout, sys.stderr = screens
+        sys.stdout, sys.stderr = captures
         worker = threading.Thread(target=body, name=THREAD, daemon=True)
         try:
             worker.start()
@@ -93,7 +94,7 @@ def guarded(work, seconds=SECONDS):
         finally:
             outcome.runs_on = worker.is_alive() and not stop(worker)
             if not outcome.runs_on:  # else it would print into later cells
-                sys.stdout, sys.stderr = screens[0].real, screens[1].real
+                sys.stdout, sys.stderr = captures[0].real, captures[1].real
     return outcome
 
 

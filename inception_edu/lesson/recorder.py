@@ -56,7 +56,11 @@ def text_of(shape):
 
 
 class Recorder(TorchFunctionMode):
-    """Records the layers of the forward passes inside its `with` block."""
+    """Records the layers of a forward pass inside its `with` block.
+
+    `ModuleExercise.run_once` adds what came of it: the `output`, the `gradients` of
+    the image and of each layer's weight, and whether a parameter is `unused`.
+    """
 
     def __init__(self):
         super().__init__()
