@@ -247,8 +247,10 @@ CASES = {
     "stored: ": lambda f: results("laddr"),
     "'inception-v5' is nowhere": lambda f: ie.papers.figures(network="inception-v5"),
     # ---- explorers
-    "no control 'kernal'": lambda f: ie.explore.module(frames={"kernal": [3]}),
-    "frames=3 must be True, False": lambda f: ie.explore.module(frames=3),
+    "no control 'kernal'": lambda f: ie.explore.module(
+        sweep={"kernal": [3]}, frames=True
+    ),
+    "sweep=3 must be a dict": lambda f: ie.explore.module(sweep=3, frames=True),
 }
 REFUSALS = (ValueError, TypeError, AttributeError, RuntimeError, OSError)
 

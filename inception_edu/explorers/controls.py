@@ -50,7 +50,7 @@ def draw(state):  # {"width": 64, "kernel": "3x3", ...}
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from numbers import Real
 from typing import NamedTuple
@@ -64,25 +64,31 @@ class Picture(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Range:
+class Control:
+    """A native input with its name, its label, and the value it starts with."""
+
+    name: str
+    label: str
+
+    def face(self):
+        """What the page needs to build it."""
+        return asdict(self) | {"kind": type(self).__name__.lower()}
+
+
+@dataclass(frozen=True)
+class Range(Control):
     """A slider from `minimum` to `maximum` in equal steps.
 
     `play` adds a button that takes one step after the other; when it names another
     slider, that one takes a step at the end and this one starts again.
     """
 
-    name: str
-    label: str
     minimum: float
     maximum: float
     step: float
     value: float
     unit: str = ""
     play: str | bool = False
-
-    def __post_init__(self):
-        for end in (self.maximum, self.value):
-            self.check(end)
 
     def check(self, value):
         """`value` as a number of this slider's type; ValueError if it has none."""
@@ -93,13 +99,12 @@ class Range:
                 f"{self.name} = {value} is outside {self.minimum} to {self.maximum}"
             )
         steps = (value - self.minimum) / self.step
-        nearest = round(steps)
-        if abs(steps - nearest) > 1e-6:
-            low, high = (self.at(int(steps) + i) for i in (0, 1))
+        if abs(steps - round(steps)) > 1e-6:
+            low, high = self.at(int(steps)), self.at(int(steps) + 1)
             raise ValueError(
                 f"{self.name} = {value} lies between two steps; take {low} or {high}"
             )
-        return self.at(nearest)
+        return self.at(round(steps))
 
     @property
     def values(self):
@@ -112,30 +117,14 @@ class Range:
         value = self.minimum + steps * self.step
         return round(value, 10) if isinstance(value, float) else value
 
-    def face(self):
-        """What the page needs to build this control, beside name and label."""
-        return {
-            "kind": "range",
-            "min": self.minimum,
-            "max": self.maximum,
-            "step": self.step,
-            "unit": self.unit,
-            "play": self.play,
-        }
-
 
 @dataclass(frozen=True)
-class Steps:
+class Steps(Control):
     """A slider over a list of values of any spacing, in the order given."""
 
-    name: str
-    label: str
-    values: list
+    values: list | dict
     value: object
     unit: str = ""
-
-    def __post_init__(self):
-        self.check(self.value)
 
     def check(self, value):
         """The listed value that equals `value`; ValueError if there is none."""
@@ -150,34 +139,21 @@ class Steps:
         )
 
     def face(self):
-        return {
-            "kind": "steps",
-            "values": list(self.values),
-            "labels": [str(value) for value in self.values],
-            "unit": self.unit,
-        }
+        shown = self.values
+        labels = shown.values() if isinstance(shown, Mapping) else shown
+        texts = {"values": list(shown), "labels": [str(label) for label in labels]}
+        return super().face() | texts
 
 
 @dataclass(frozen=True)
 class Choice(Steps):
     """A drop-down list; `values` is a list, or a dict of value to what is shown."""
 
-    def face(self):
-        shown = self.values
-        labels = shown.values() if isinstance(shown, Mapping) else shown
-        return {
-            "kind": "choice",
-            "values": list(shown),
-            "labels": [str(label) for label in labels],
-        }
-
 
 @dataclass(frozen=True)
-class Check:
+class Check(Control):
     """A box that is ticked or not."""
 
-    name: str
-    label: str
     value: bool = False
     values = (False, True)
 
@@ -187,26 +163,18 @@ class Check:
             raise ValueError(f"{self.name} = {value!r} must be True or False")
         return value
 
-    def face(self):
-        return {"kind": "check"}
-
 
 @dataclass(frozen=True)
-class Grid:
-    """A drawing of `side` x `side` cells, made with pointer, finger or keyboard.
+class Grid(Control):
+    """A drawing of 8 x 8 cells, made with pointer, finger or keyboard.
 
     Its value is a text with one digit for each cell, row by row, from "0", paper, to
-    `full`, ink; blank unless given.
+    "8", ink; blank unless given.
     """
 
-    name: str
-    label: str
+    value: str = "0" * 64
     side: int = 8
     full: int = 8
-    value: str = ""
-
-    def __post_init__(self):
-        object.__setattr__(self, "value", self.value or "0" * self.side**2)
 
     @property
     def values(self):
@@ -215,17 +183,17 @@ class Grid:
 
     def check(self, value):
         """`value` if it is such a text; ValueError if not."""
-        inks = "0123456789"[: self.full + 1]
         cells = self.side**2
-        if not isinstance(value, str) or len(value) != cells or set(value) - set(inks):
+        if (
+            not isinstance(value, str)
+            or len(value) != cells
+            or not set(value) <= set("012345678")
+        ):
             raise ValueError(
                 f"{self.name} = {value!r} must be a text of {cells} digits from 0 to "
                 f"{self.full}, one for each cell, row by row"
             )
         return value
-
-    def face(self):
-        return {"kind": "grid", "side": self.side, "full": self.full}
 
 
 @dataclass(frozen=True)

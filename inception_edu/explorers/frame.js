@@ -85,7 +85,7 @@ const axes = (picture) => [...picture.querySelectorAll('[data-key^="axis "]')].m
 
 const makeControl = (face) => {
   const { kind, label, labels, values, unit } = face;
-  const [min, max, step] = values ? [0, values.length - 1, 1] : [face.min, face.max, face.step];
+  const [min, max, step] = values ? [0, values.length - 1, 1] : [face.minimum, face.maximum, face.step];
   const type = kind === "check" ? "checkbox" : "range";
   const input = kind === "choice" ? make("select", KEYS) : make("input", { ...KEYS, type, min, max, step });
   if (kind === "choice") input.append(...labels.map((text, i) => make("option", { value: i }, text)));

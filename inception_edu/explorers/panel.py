@@ -36,18 +36,15 @@ class Panel:
     ):
         self.name, self.question = name, question
         self.controls = {control.name: control for control in controls}
-        if len(self.controls) < len(controls):
-            raise ValueError(f"two controls of {name} share a name")
         self.buttons = {button.name: button for button in buttons}
         every = {control.name: list(control.values) for control in controls}
         few = prod(map(len, every.values())) <= MOST_FRAMES
         self.sweep = sweep or (every if few else {})
-        self.problem = ""
         self._draw, self._adjust, self._inactive = draw, adjust, inactive
         self._lock = RLock()  # the page and a training's thread may both ask
-        values = {control.name: control.value for control in controls}
-        self._start = self._values = self._moved(values, start or {})
-        self._state, self._picture = self._values, draw(dict(self._values))
+        values = {control.name: control.check(control.value) for control in controls}
+        self._start = self._moved(values, start or {})
+        self._show(self._start)
 
     @property
     def values(self):
@@ -57,10 +54,7 @@ class Panel:
     @values.setter
     def values(self, wanted):
         with self._lock:
-            values = self._moved(self._values, wanted)
-            self._picture = self._draw(dict(values))
-            self._state = self._values = values
-            self.problem = ""
+            self._show(self._moved(self._values, wanted))
             self.changed()
 
     @property
@@ -77,6 +71,11 @@ class Panel:
     def svg(self):
         """The picture, as SVG text."""
         return self._picture.svg
+
+    @property
+    def inactive(self):
+        """The controls that change nothing now, each with the reason."""
+        return self._inactive(self.values) if self._inactive else {}
 
     def reset(self):
         """Put every control back where it started."""
@@ -106,8 +105,7 @@ class Panel:
                 self._values = values
                 if press:
                     self._act(press)
-                self._picture = self._draw(dict(self._values))
-                self._state, self.problem = self._values, ""
+                self._show(values)
             except ValueError as refused:
                 self.problem = str(refused)
             except Exception as error:
@@ -117,20 +115,18 @@ class Panel:
                 )
             self.changed()
 
+    def _show(self, values):
+        self._picture = self._draw(dict(values))
+        self._state, self._values, self.problem = values, values, ""
+
     def _act(self, name):
-        """Do what the button `name` does."""
         if name not in self.buttons:
             has = ", ".join(self.buttons) or "none"
             raise ValueError(f"the {self.name} explorer has no button {name!r}: {has}")
-        self.buttons[name].action(dict(self._values))
+        self.buttons[name].action(self.values)
 
     def changed(self):
         """Called after every change, for a view to show `answer()`."""
-
-    @property
-    def inactive(self):
-        """The controls that change nothing now, each with the reason."""
-        return self._inactive(self.values) if self._inactive else {}
 
     def answer(self):
         """What a page shows: values, SVG, summary, problem, why controls rest."""
@@ -146,42 +142,35 @@ class Panel:
         return {
             "name": self.name,
             "question": self.question,
-            "controls": [
-                {"name": control.name, "label": control.label} | control.face()
-                for control in self.controls.values()
-            ],
-            "buttons": [
-                [button.name, button.label] for button in self.buttons.values()
-            ],
+            "controls": [control.face() for control in self.controls.values()],
+            "buttons": [[name, button.label] for name, button in self.buttons.items()],
             "start": list(self._start.values()),
         }
 
-    def frames(self, sweep):
-        """An answer for every state of a sweep, and for the start."""
-        if not isinstance(sweep, Mapping):
+    def frames(self):
+        """An answer for every state of the sweep, and for the start."""
+        if not isinstance(self.sweep, Mapping):
             raise ValueError(
-                f"frames={sweep!r} must be True, False, or a dict of values by "
-                f"control, such as {{{next(iter(self.controls))!r}: [...]}}"
+                f"sweep={self.sweep!r} must be a dict of values by control, such as "
+                f"{{{next(iter(self.controls))!r}: [...]}}"
             )
-        count = prod(map(len, sweep.values()))
-        if sweep and count > MOST_FRAMES:
+        count = prod(map(len, self.sweep.values()))
+        if count > MOST_FRAMES:
             raise ValueError(
                 f"{count} frames are too many for a page; "
                 f"sweep fewer values, at most {MOST_FRAMES} states together"
             )
         stored = []
-        for point in product(*sweep.values()) if sweep else ():
-            wanted = dict(zip(sweep, point, strict=True))
-            values, problem = self._moved(self._values, wanted), ""
+        for point in product(*self.sweep.values()):
+            wanted = dict(zip(self.sweep, point, strict=True))
+            values, problem = self._moved(self._start, wanted), ""
             try:
                 picture = self._draw(dict(values))
             except ValueError as refused:
                 picture, problem = self._picture, str(refused)
             stored.append(self._answer(values, picture, problem))
-        start = list(self._values.values())
-        if stored and not any(values == start for values, *_ in stored):
-            first = self._answer(self._values, self._picture, "")
-            stored.insert(0, first)  # Reset leads there
+        if not any(values == list(self._start.values()) for values, *_ in stored):
+            stored.insert(0, self.answer())  # Reset leads there
         return stored
 
     def _moved(self, values, wanted):
@@ -204,7 +193,7 @@ class Panel:
         changed = {name for name, value in checked.items() if values[name] != value}
         moved = values | checked
         if self._adjust and changed:
-            moved = self._adjust(dict(moved), changed, set(checked))
+            moved = self._adjust(moved, changed, set(checked))
             moved = {name: c.check(moved[name]) for name, c in self.controls.items()}
         return moved
 

@@ -17,7 +17,7 @@ class Explorer(Panel, anywidget.AnyWidget):
     """A picture with controls; `controls.py` says how to write one.
 
     `start` sets controls before the first picture; reset goes back there.
-    `frames=True`, or a sweep of your own, stores pictures for pages without a kernel;
+    `frames=True` stores the pictures of the `sweep` for pages without a kernel;
     INCEPTION_EDU_FRAMES=1 turns that on for a whole export.
     """
 
@@ -32,11 +32,10 @@ class Explorer(Panel, anywidget.AnyWidget):
 
     def __init__(self, *panel, frames=None, **options):
         Panel.__init__(self, *panel, **options)
-        if frames is None and os.environ.get("INCEPTION_EDU_FRAMES", "") not in "0":
-            frames = True
-        frames = self.sweep if frames is True else (frames or {})
-        stored = self.frames(frames)
-        swept = [list(self.controls).index(name) for name in frames]
+        if frames is None:
+            frames = os.environ.get("INCEPTION_EDU_FRAMES", "") not in "0"
+        stored = self.frames() if frames and self.sweep else []
+        swept = [list(self.controls).index(name) for name in self.sweep if stored]
         anywidget.AnyWidget.__init__(
             self,
             _face=self.face() | {"swept": swept},

@@ -400,7 +400,7 @@ def test_without_a_kernel_it_says_so_in_place(show):
 
 def test_stored_frames_answer_without_a_kernel_and_say_where_they_end(show):
     sweep = {"width": [64, 72, 80], "kernel": ["1x1", "3x3"]}
-    shown = show(toy(frames=sweep))
+    shown = show(toy(sweep=sweep, frames=True))
     shown.input.nth(0).press("ArrowRight")
     assert shown.summary.inner_text() == "72 1x1 1.0 False"
     shown.input.nth(1).press("ArrowDown")
@@ -416,7 +416,8 @@ def test_stored_frames_answer_without_a_kernel_and_say_where_they_end(show):
 
 
 def test_a_press_that_nobody_hears_leaves_stored_frames_without_an_alarm(show):
-    shown = show(toy(buttons=[GO], frames={"width": [64, 72, 80]}))
+    sweep = {"width": [64, 72, 80]}
+    shown = show(toy(buttons=[GO], sweep=sweep, frames=True))
     shown.page.get_by_role("button", name="Go").press("Enter")
     shown.page.get_by_text("open the notebook for the rest").wait_for()
     shown.input.nth(0).press("ArrowRight")

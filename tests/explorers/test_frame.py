@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -54,12 +53,8 @@ def ask(explorer, **moves):
         ({"channels": 8}, "no control 'channels'; it has:"),
         ({"width": 9}, "width = 9 lies between two steps; take 8 or 16"),
         ({"width": 0}, "width = 0 is outside 8 to 256"),
-        ({"width": 264}, "width = 264 is outside 8 to 256"),
         ({"width": "64"}, "width = '64' must be a number"),
-        ({"width": True}, "width = True must be a number"),
-        ({"width": None}, "width = None must be a number"),
         ({"width": float("nan")}, "width = nan is outside 8 to 256"),
-        ({"width": float("inf")}, "width = inf is outside 8 to 256"),
         ({"rate": 0.25}, "rate = 0.25 lies between two steps; take 0.2 or 0.3"),
         ({"kernel": 5}, "kernel = 5 is not a choice; take one of 1, 3"),
         ({"kernel": True}, "kernel = True is not a choice"),
@@ -86,15 +81,15 @@ def test_setting_some_values_redraws_and_keeps_the_others():
     assert explorer._shown[1:4] == [values, explorer.svg, explorer.summary]
     assert isinstance(explorer.values["width"], int)
     assert explorer.summary == "128 wide, kernel 3, rate 0.7"
+    explorer.values["width"] = explorer.state["width"] = 8  # of a copy
+    assert explorer.values["width"] == explorer.state["width"] == 128
+
+
+def test_start_sets_the_first_picture_and_what_reset_goes_back_to():
+    explorer = toy(start={"width": 96})
+    explorer.values = {"width": 8}
     explorer.reset()
-    assert explorer.summary == "64 wide, kernel 3, rate 0.3"
-
-
-def test_values_are_a_copy():
-    explorer = toy()
-    explorer.values["width"] = 8
-    explorer.state["width"] = 8
-    assert explorer.values["width"] == explorer.state["width"] == 64
+    assert explorer.values["width"] == 96
 
 
 def test_the_page_gets_one_answer_with_the_serial_of_its_question():
@@ -207,8 +202,6 @@ def test_a_button_that_refuses_says_so_in_place():
     assert explorer.problem == ""
     with pytest.raises(ValueError, match="has no button 'stop': go"):
         explorer.press("stop")
-    with pytest.raises(ValueError, match="has no button 'stop': none"):
-        toy().press("stop")
 
 
 def test_frames_are_the_answers_of_the_sweep():
@@ -228,18 +221,20 @@ def test_frames_are_the_answers_of_the_sweep():
         twin.values = names
         assert (svg, summary, problem) == (twin.svg, twin.summary, "")
     assert "wider than 128" in explorer._frames[4][3]
-    assert toy(sweep={"width": [8]})._frames == []
 
 
 def test_too_many_frames_are_refused():
+    sweep = {"width": list(range(8, 144, 8)), "eps": [1e-4, 1.0, 1e-4, 1.0]}
     with pytest.raises(ValueError, match="68 frames are too many"):
-        toy(frames={"width": list(range(8, 144, 8)), "eps": [1e-4, 1.0, 1e-4, 1.0]})
+        toy(sweep=sweep, frames=True)
 
 
-def test_an_export_turns_frames_on(monkeypatch):
+def test_frames_are_stored_when_asked_for_and_by_an_export(monkeypatch):
+    sweep = {"width": [8, 16]}
+    assert toy(sweep=sweep)._frames == []
     monkeypatch.setenv("INCEPTION_EDU_FRAMES", "1")
-    assert len(toy(sweep={"width": [8, 16]})._frames) == 3
-    assert toy(sweep={"width": [8, 16]}, frames=False)._frames == []
+    assert len(toy(sweep=sweep)._frames) == 3
+    assert toy(sweep=sweep, frames=False)._frames == []
 
 
 def test_an_explorer_of_few_states_sweeps_them_all():
@@ -247,20 +242,9 @@ def test_an_explorer_of_few_states_sweeps_them_all():
     small = Explorer(
         "small", "?", few, lambda s: Picture("<svg/>", str(s)), frames=True
     )
-    assert [values for values, *_ in small._frames] == [
-        [1, False],
-        [1, True],
-        [3, False],
-        [3, True],
-    ]
+    states = [values for values, *_ in small._frames]
+    assert states == [[1, False], [1, True], [3, False], [3, True]]
     assert toy().sweep == {}
-
-
-def test_start_sets_the_first_picture_and_what_reset_goes_back_to():
-    explorer = toy(start={"width": 96})
-    explorer.values = {"width": 8}
-    explorer.reset()
-    assert explorer.values["width"] == 96
 
 
 def test_what_is_stored_in_a_notebook_reads_well_and_has_a_picture():
@@ -273,24 +257,10 @@ def test_what_is_stored_in_a_notebook_reads_well_and_has_a_picture():
     assert "application/vnd.jupyter.widget-view+json" in data
 
 
-@pytest.mark.parametrize(
-    "control",
-    [
-        lambda: Range("width", "width", 8, 255, 8, 64),
-        lambda: Range("width", "width", 8, 256, 8, 65),
-        lambda: Choice("kernel", "kernel", [1, 3], 5),
-    ],
-)
-def test_a_control_whose_own_numbers_disagree_is_refused(control):
-    with pytest.raises(ValueError):
-        control()
-
-
-def test_the_front_end_stays_small():
-    source = (
-        Path(ie.explorers.__file__).with_name("frame.js").read_text(encoding="utf-8")
-    )
-    assert len(source.splitlines()) < 370
+def test_a_control_whose_own_start_is_illegal_is_refused():
+    for control in (Range("x", "x", 8, 256, 8, 65), Choice("x", "x", [1, 3], 5)):
+        with pytest.raises(ValueError, match="x = "):
+            Explorer("toy", "?", [control], draw)
 
 
 def test_an_unknown_explorer_is_answered_with_the_close_names():
