@@ -21,7 +21,6 @@ from inception_edu.figures.feature_maps import (
 from inception_edu.text import dims, percent
 
 NAME = "mini_reduced"
-CLASSES = "0123456789"
 PHOTOGRAPHS = {"china": "photo: a temple", "flower": "photo: a flower"}
 PICTURES = {"digit": "a handwritten digit", "drawing": "your drawing"} | PHOTOGRAPHS
 LAYERS = feature_page.stored_layers()  # {name: (grid, branches)}
@@ -118,12 +117,13 @@ def draw(state):
                 f"{name} has no branch {branch}: take {', '.join(has)}, or {EVERY}"
             )
     options = {"count": state["channels"], "by": by, "shared": state["shared"]}
-    options |= {"names": CLASSES, "remarks": [remark(state)]}
-    sheet = feature_sheet(photo, recording, name, branch, **options)
+    sheet = feature_sheet(
+        photo, recording, name, branch, remark=remark(state), **options
+    )
     ((answer, probability),) = recording.top(1)
     found = strongest(layers, branch, by)
     summary = f"{NAME} answers {answer} ({percent(probability)}); {found}."
-    words = f"{in_words(recording, name, CLASSES, by=by)} {remark(state)}"
+    words = f"{in_words(recording, name, by)} {remark(state)}"
     title = f"Feature maps of {NAME}, {name}: {summary}"
     return Picture(sheet.svg(title, words), summary)
 

@@ -5,9 +5,7 @@ returns a `Drawing`; it needs neither torch nor an imaging library. Maps are PNG
 grays; where a branch answers is the picture under a shade.
 """
 
-from base64 import b64encode
 from html import escape
-from io import BytesIO
 from typing import NamedTuple
 from zlib import crc32
 
@@ -20,10 +18,7 @@ from inception_edu.text import dims, percent
 WIDTH = 560
 SIDE = 152  # of the picture, and the width of the prediction below it
 LEFT = 176  # where the maps begin
-EXACT = 64  # pixels; a larger picture is stored as a JPEG
-SMOOTH = 128  # pixels stored of a larger picture, which is then drawn smoothly
 EVERY, EVERY_LAYER = "every branch", "every layer"
-MOST_LAYERS = 4  # of "every layer"
 
 
 class Photo(NamedTuple):
@@ -37,19 +32,6 @@ class Photo(NamedTuple):
     def exact(cls, width, height, pixels):
         """The `Photo` of `width * height * 3` bytes."""
         return cls(width, height, data_uri(rgb_png(width, height, pixels)))
-
-    @classmethod
-    def of(cls, image):
-        """The `Photo` of an RGB PIL image: exact where it is small, else a JPEG."""
-        width, height = image.size
-        if max(image.size) <= EXACT:
-            return cls.exact(width, height, image.tobytes())
-        if max(image.size) > SMOOTH:
-            image = image.resize((SMOOTH, SMOOTH))
-        buffer = BytesIO()
-        image.save(buffer, format="JPEG", quality=75)
-        code = b64encode(buffer.getvalue()).decode()
-        return cls(width, height, f"data:image/jpeg;base64,{code}")
 
     @property
     def name(self):
@@ -75,47 +57,42 @@ def feature_sheet(
     count=6,
     by="mean",
     shared=False,
-    names=None,
-    remarks=(),
+    remark="",
 ):
     """A `Drawing` of what `recording.layers[layer]` answers to a `Photo`.
 
     `layer`: one of the recording's, or "every layer". `branch`: one branch, or "every
     branch". `count` channels of each, the strongest by their "mean" or "peak"; each
-    from black to its own maximum, or all `shared`. `names`: of the classes.
-    `remarks`: lines below.
+    from black to its own maximum, or all `shared`. `remark`: a line below.
     """
     sheet = Drawing(WIDTH, 0)
-    smooth = "" if photo.width > SMOOTH else ' style="image-rendering:pixelated"'
     sheet.raw(
         f'<defs><image id="{photo.name}" width="1" height="1" '
-        f'preserveAspectRatio="none" href="{photo.uri}"{smooth}/></defs>'
+        f'preserveAspectRatio="none" href="{photo.uri}" '
+        'style="image-rendering:pixelated"/></defs>'
     )
     sheet.text(0, 16, f"it sees {photo.width}x{photo.height}", LABEL, bold=True)
     tip = "the picture as the network sees it"
     place_photo(sheet, photo, 0, 26, SIDE, tip)
-    low = draw_prediction(sheet, 26 + SIDE + 22, recording, names)
+    low = draw_prediction(sheet, 26 + SIDE + 22, recording)
     if layer == EVERY_LAYER:
         end = draw_layers(sheet, recording, photo)
     else:
         found = recording.layers[layer]
-        kept = [m for b in found.branches.values() for m in b.maps.values()]
-        most = max((max(max(row) for row in m) for m in kept), default=0.0)
+        kept = [rows for b in found.branches.values() for rows in b.maps.values()]
+        most = max(max(map(max, rows)) for rows in kept)
         view = View(photo, count, by, most if shared else None)
         head = f"{layer}: {found.channels} channels of {dims(found.grid)}"
         sheet.fitted_text(LEFT, 16, head, WIDTH - LEFT, LABEL, bold=True)
-        alone = branch if branch in found.branches else None
         if len(found.branches) == 1:
-            (alone,) = found.branches
-        if alone:
-            end = draw_alone(sheet, alone, found.branches[alone], view)
-        else:
+            (branch,) = found.branches
+        if branch == EVERY:
             end = draw_branches(sheet, found, view)
+        else:
+            end = draw_alone(sheet, branch, found.branches[branch], view)
     y = max(low, end) + 8
-    for remark in remarks:
-        sheet.fitted_text(0, y + 10, remark, WIDTH, NOTE, fill="muted")
-        y += 19
-    sheet.height = round(max(400, y))
+    sheet.fitted_text(0, y + 10, remark, WIDTH, NOTE, fill="muted")
+    sheet.height = round(max(400, y + 19))
     return sheet
 
 
@@ -169,28 +146,18 @@ def scaled(rows, most=None):
 # ---- the prediction ----------------------------------------------------------
 
 
-def draw_prediction(sheet, y, recording, names):
-    """What the network answers: every class of ten, else the five most probable."""
+def draw_prediction(sheet, y, recording):
+    """What the network answers, on a scale of 0 to 100 %."""
     sheet.text(0, y, "it answers", LABEL, bold=True)
-    shares = recording.probabilities()
-    many, best = len(shares) > 10, max(shares)
-    for number, share in recording.top() if many else enumerate(shares):
-        name, bold = name_of(number, names), share == best
-        if many:  # the bar below its name
-            sheet.fitted_text(0, y + 20, name, SIDE, NOTE, bold=bold)
-            x, top, step = 0, y + 24, 40
-        else:
-            sheet.fitted_text(0, y + 19, name, 60, NOTE, bold=bold)
-            x, top, step = 64 if len(name) > 3 else 24, y + 7, 19
-        wide = (SIDE - 50 - x) * share
-        sheet.rect(x, top, max(wide, 0.5), 13, "accent" if bold else "line")
-        sheet.text(SIDE, top + 12, percent(share), NOTE, anchor="end", bold=bold)
-        y += step
+    shares, left = recording.probabilities(), 24
+    for number, share in enumerate(shares):
+        bold = share == max(shares)
+        sheet.fitted_text(0, y + 19, number, 60, NOTE, bold=bold)
+        wide = max((SIDE - 50 - left) * share, 0.5)
+        sheet.rect(left, y + 7, wide, 13, "accent" if bold else "line")
+        sheet.text(SIDE, y + 19, percent(share), NOTE, anchor="end", bold=bold)
+        y += 19
     return y
-
-
-def name_of(number, names):
-    return names[number] if names else f"class {number}"
 
 
 # ---- the maps ----------------------------------------------------------------
@@ -201,8 +168,7 @@ def draw_layers(sheet, recording, photo):
     head = "where each branch answers, layer by layer"
     sheet.fitted_text(LEFT, 16, head, WIDTH - LEFT, LABEL, bold=True)
     y = 26
-    for name in evenly(list(recording.layers), MOST_LAYERS):
-        layer = recording.layers[name]
+    for name, layer in recording.layers.items():
         title = f"{name}: {layer.channels} channels of {dims(layer.grid)}"
         sheet.fitted_text(LEFT, y + 14, title, WIDTH - LEFT, NOTE)
         pitch = min(98, (WIDTH - LEFT) / len(layer.branches))
@@ -267,20 +233,10 @@ def describe(name, branch, channel):
     return f"{name} channel {channel}: mean {mean:.3g}, peak {peak:.3g}"
 
 
-def evenly(values, most):
-    """At most so many of the values, evenly spaced, both ends among them."""
-    if len(values) <= most:
-        return list(values)
-    last = len(values) - 1
-    return [values[round(i * last / (most - 1))] for i in range(most)]
-
-
-def in_words(recording, layer, names=None, by="mean"):
+def in_words(recording, layer, by="mean"):
     """The text twin: the prediction, then the share of each branch."""
-    words = "it answers " + ", ".join(
-        f"{name_of(number, names)} {percent(share, 1)}"
-        for number, share in recording.top()
-    )
+    answers = (f"{number} {percent(share, 1)}" for number, share in recording.top())
+    words = f"it answers {', '.join(answers)}"
     for path, found in recording.layers.items():
         if layer not in (path, EVERY_LAYER):
             continue

@@ -14,7 +14,7 @@ class Branch(NamedTuple):
 
     `mean` and `peak` have a number for each channel, over the grid; `where` is the
     mean over the channels, as rows of numbers or an array; `maps` holds the strongest
-    channels, `{channel: rows}`. A grid has at most 32 rows and columns.
+    channels, `{channel: rows}`.
     """
 
     mean: list
