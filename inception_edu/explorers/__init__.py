@@ -2,29 +2,20 @@
 
 `ie.explore.module()` shows the explorer that `explorers/module.py` describes: its
 QUESTION, CONTROLS and pure `draw(state)`, and where there are, SWEEP, `adjust` and
-`inactive`; `controls.py` says how to write one. Options are those of `Explorer`: start
-and frames. A file whose explorer takes more has a function of its own name, which
-calls `make` with what differs.
+`inactive`; `controls.py` says how to write one. Options are those of `Explorer`:
+start, sweep and frames. A file whose explorer has buttons has a function of its own
+name, which calls `make` with what differs.
 """
 
 from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
 
-from inception_edu.explorers.controls import (
-    Button,
-    Check,
-    Choice,
-    Grid,
-    Picture,
-    Range,
-    Steps,
-)
+from inception_edu.explorers.controls import Picture, Range
 
-NAMES = ("module", "bottleneck", "kernels", "grid_reduction")
-NAMES += ("label_smoothing", "optimizers", "auxiliary_head", "training")
-NAMES += ("network", "residual", "feature_maps")
-NAMES += ("family",)
+NAMES = ("module", "bottleneck", "kernels", "grid_reduction", "label_smoothing")
+NAMES += ("optimizers", "auxiliary_head", "training", "network", "residual")
+NAMES += ("feature_maps", "family")
 
 
 def description(name):
@@ -45,25 +36,19 @@ class Explore:
     """The explorers as attributes: `explore.module(...)` returns an Explorer."""
 
     def __getattr__(self, name):
-        if name.startswith("_") or name not in NAMES:
+        if name not in NAMES:
             close = get_close_matches(name, NAMES, n=2, cutoff=0.4)
             hint = f"did you mean {' or '.join(close)}? " if close else ""
             raise AttributeError(
                 f"no explorer is called {name!r}; {hint}there are: {', '.join(NAMES)}"
             )
         file = import_module(f"{__name__}.{name}")
-        builder = getattr(file, name, None)
-        if builder is None:
-            builder = partial(make, name)
-            builder.__doc__ = file.__doc__
-        setattr(self, name, builder)
-        return builder
+        builder = partial(make, name)
+        builder.__doc__ = file.__doc__
+        return getattr(file, name, builder)
 
     def __dir__(self):
         return list(NAMES)
-
-    def __repr__(self):
-        return f"<explorers: {', '.join(NAMES)}>"
 
 
 explore = Explore()
@@ -78,16 +63,4 @@ def __getattr__(name):
     return Explorer
 
 
-__all__ = [
-    "NAMES",
-    "Button",
-    "Check",
-    "Choice",
-    "Explorer",
-    "Grid",
-    "Picture",
-    "Range",
-    "Steps",
-    "explore",
-    "make",
-]
+__all__ = ["NAMES", "Explorer", "Picture", "Range", "explore", "make"]

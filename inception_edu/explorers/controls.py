@@ -9,9 +9,7 @@ QUESTION = "What does it cost?"
 CONTROLS = [
     Range("width", "width", 8, 256, step=8, value=64, unit="channels"),
     Choice("kernel", "kernel", ["1x1", "3x3"], "3x3"),
-    Steps("eps", "eps", [1e-8, 1e-4, 1.0], 1.0),
     Check("bias", "count the bias", False),
-    Grid("drawing", "draw here"),
 ]
 SWEEP = {"width": [8, 64, 256]}
 
@@ -22,11 +20,10 @@ def draw(state):  # {"width": 64, "kernel": "3x3", ...}
     return Picture(svg, "36,864 weights: 9 times the 1x1")
 ```
 
-- `draw` gets every control's value by name and returns `Picture(svg, summary)`.
-  It depends on nothing else: the same state gives the same text. The summary is
-  one line with the headline number; nbval compares it. The SVG comes from
-  `figures/svg.py`, which follows the theme. At most 20 ms: a move then reaches the
-  screen within 50 ms.
+- `draw` gets every control's value by name and depends on nothing else: the same state
+  gives the same text. The summary is one line with the headline number; nbval compares
+  it. The SVG comes from `figures/svg.py`, which follows the theme. At most 20 ms: a
+  move then reaches the screen within 50 ms.
 - `raise ValueError(text)` in `draw` refuses a combination: the text is shown in
   place and the last good picture stays. Any other error is shown there too.
 - `adjust(values, changed, named)` (optional, pure) completes a change, as a preset
@@ -45,8 +42,6 @@ def draw(state):  # {"width": 64, "kernel": "3x3", ...}
 - `SWEEP` (optional) names the controls and values that a lecture needs, at most 64
   states together; their pictures can be stored in a page. An explorer that has no
   more states than that sweeps them all.
-- A `Button` does what no state can hold, such as starting a training; afterwards
-  the picture is drawn again.
 """
 
 from collections.abc import Callable, Mapping

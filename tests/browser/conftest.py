@@ -23,7 +23,8 @@ import nbformat
 import pytest
 
 import inception_edu as ie
-from inception_edu.explorers import NAMES, Grid
+from inception_edu.explorers import NAMES
+from inception_edu.explorers.controls import Grid
 from tools.publish.bundle import CHROMIUM_NAMES
 
 CHROMIUM = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)

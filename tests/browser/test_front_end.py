@@ -9,17 +9,8 @@ from base64 import b64encode
 import pytest
 
 import inception_edu as ie
-from inception_edu.explorers import (
-    NAMES,
-    Button,
-    Check,
-    Choice,
-    Explorer,
-    Grid,
-    Picture,
-    Range,
-    Steps,
-)
+from inception_edu.explorers import NAMES, Explorer, Picture, Range
+from inception_edu.explorers.controls import Button, Check, Choice, Grid, Steps
 from inception_edu.figures.plot import round_up
 from inception_edu.figures.svg import Drawing
 

@@ -6,15 +6,8 @@ import sys
 import pytest
 
 import inception_edu as ie
-from inception_edu.explorers import (
-    Button,
-    Check,
-    Choice,
-    Explorer,
-    Picture,
-    Range,
-    Steps,
-)
+from inception_edu.explorers import Explorer, Picture, Range
+from inception_edu.explorers.controls import Button, Check, Choice, Steps
 
 CONTROLS = [
     Range("width", "width", 8, 256, 8, 64),
