@@ -7,12 +7,10 @@ when it is first used.
 from importlib import import_module
 
 _HOMES = {
-    "Diagram": "diagram",
     "Table": "table",
     "diagram": "diagram",
     "accuracy_by_scale": "charts",
     "asymmetric_pair": "illustrations",
-    "feature_sheet": "feature_maps",
     "learning_curve": "charts",
     "sample_sheet": "charts",
     "setup_notebook": "notebook",

@@ -248,7 +248,7 @@ def label(drawing, x, y, text, *, anchor="start", bold=False, fill="ink"):
 
 
 def legend(drawing, x, y, entries):
-    """Entries `(name, color, dash)` in a row on the baseline `y`; returns its end.
+    """Entries `(name, color, dash)` in a row on the baseline `y`.
 
     `dash` None is a solid line, "4 2" a dashed one, "box" a square for bars. What
     does not fit on the sheet goes on in the next line.
@@ -266,4 +266,3 @@ def legend(drawing, x, y, entries):
             drawing.line(*ends, stroke=stroke, width=3, dash=dash)
         drawing.text(x + sample + 6, y, name, NOTE)
         x += width + 18
-    return x - 18
