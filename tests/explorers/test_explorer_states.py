@@ -24,7 +24,6 @@ from inception_edu.networks.googlenet import (
     NaiveModule,
 )
 from inception_edu.networks.layers import ConvUnit
-from inception_edu.text import short
 
 DATA = Path(__file__).parents[1] / "data" / "module_costs.csv"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -218,16 +217,13 @@ def test_a_redraw_is_quick(name):
 # The module explorer.
 
 
-def widths_of(state):
-    return {column: state[column] for column in COLUMNS}
-
-
 @given(state=states(ie.explore.module()))
 def test_the_module_explorer_agrees_with_a_trace_of_the_real_modules(state):
     channels, grid = state["in_channels"], state["grid"]
     for version, build in (("reduced", InceptionModule), ("naive", NaiveModule)):
         with torch.device("meta"):
-            real = build(channels, widths_of(state), norm="none")
+            widths = {column: state[column] for column in COLUMNS}
+            real = build(channels, widths, norm="none")
         found = module.module_of(version, "own", state)
         traced = ie.trace(real, (1, channels, grid, grid))
         assert found.cost("macs") == traced.macs
@@ -245,27 +241,17 @@ def test_the_module_explorer_has_the_widths_of_table_1():
         assert module.PRESETS[name].items() >= widths.items()
 
 
-def published():
-    """`(name, row)` of GoogLeNet's nine modules, counted elsewhere."""
+def test_a_preset_is_that_module_of_googlenet():
+    """Against counts made elsewhere."""
     with DATA.open(newline="", encoding="utf-8") as file:
         rows = [r for r in csv.DictReader(file) if r["network"] == "googlenet_paper"]
-    prefix = "inception_"
-    return [
-        pytest.param(row["module"].removeprefix(prefix), row, id=row["module"])
-        for row in rows
-        if row["module"].startswith(prefix)
-    ]
-
-
-@pytest.mark.parametrize(("name", "row"), published())
-def test_a_preset_is_that_module_of_googlenet(name, row):
-    explorer = ie.explore.module(start={"preset": name, "budget": 0})
-    assert explorer.summary.startswith(
-        f"The reduced {name} costs {short(int(row['macs']))} MACs, with "
-        f"{int(row['weights_only']):,} weights and {row['out_channels']} channels out;"
-    )
-    here, _ = module.modules(explorer.state)
-    assert here.cost("macs") == int(row["macs"])
+    found = {row["module"].removeprefix("inception_"): row for row in rows}
+    for name in module.PRESETS:
+        row, explorer = found[name], ie.explore.module(start={"preset": name})
+        assert f"{int(row['weights_only']):,} weights" in explorer.summary
+        assert f"and {row['out_channels']} channels out;" in explorer.summary
+        here, _ = module.modules(explorer.state)
+        assert here.cost("macs") == int(row["macs"])
 
 
 # Naive module on Table 1's widths, same input, by arithmetic:
@@ -280,32 +266,27 @@ def test_the_naive_module_costs_what_arithmetic_says(name, weights, ratio):
     assert f"{ratio} times less" in explorer.summary
 
 
-def test_moving_a_width_leaves_the_preset_and_moving_it_back_returns():
+def test_a_width_of_ones_own_leaves_the_preset_and_moving_it_back_returns():
     explorer = ie.explore.module()
     explorer.values = {"3x3": 136}
     assert explorer.values["preset"] == module.OWN
     explorer.values = {"3x3": 128}
     assert explorer.values["preset"] == "3a"
-    explorer.values = {"preset": "5b"}
-    assert explorer.values["grid"] == 7
-    assert explorer.values["5x5 reduce"] == 48
-
-
-def test_a_preset_with_a_width_of_ones_own_keeps_that_width():
-    explorer = ie.explore.module()
     explorer.values = {"preset": "4a", "5x5": 64}
-    assert explorer.values["5x5"] == 64
-    assert explorer.values["in_channels"] == 480
-    assert explorer.values["preset"] == module.OWN
+    found = [explorer.values[name] for name in ("preset", "5x5", "in_channels", "grid")]
+    assert found == [module.OWN, 64, 480, 14]
 
 
-def test_the_budget_says_which_side_the_module_is_on():
-    explorer = ie.explore.module(start={"budget": 100})
-    assert "128.0 M MACs (28.0 M over the budget)," in explorer.summary
-    explorer.values = {"budget": 130}
-    assert "128.0 M MACs (1.95 M within the budget)," in explorer.summary
-    explorer.values = {"budget": 0}
-    assert "budget" not in explorer.summary
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [
+        (100, "128.0 M MACs (28.0 M over the budget),"),
+        (130, "128.0 M MACs (1.95 M within the budget),"),
+        (0, "128.0 M MACs, with"),
+    ],
+)
+def test_the_budget_says_which_side_the_module_is_on(budget, words):
+    assert words in ie.explore.module(start={"budget": budget}).summary
 
 
 # The bottleneck explorer.
