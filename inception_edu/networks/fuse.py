@@ -113,17 +113,12 @@ def is_chain(module):
 
 
 def links(module):
-    """`(name, following)` of neighboring children, past what was taken out."""
+    """`(name, following)` of neighboring children, past what an `Identity` replaced.
+
+    The others keep their numbers, by which a forward may read them.
+    """
     steps = [n for n, m in module._modules.items() if type(m) is not nn.Identity]
     return list(pairwise(steps))
-
-
-def take_out(module, name):
-    """Without this step; the others keep their numbers where those may be used."""
-    if type(module) is ConvUnit:
-        del module._modules[name]
-    else:
-        module._modules[name] = nn.Identity()
 
 
 # Step 1: fold.
@@ -148,7 +143,7 @@ def fold_norms(module):
             conv, norm = module._modules[name], module._modules[following]
             if is_plain_norm(norm):
                 module._modules[name] = folded(conv, norm, conv.weight.dtype)
-                take_out(module, following)
+                module._modules[following] = nn.Identity()
     elif pairs and all(map(is_bare, module.modules())):
         weighty = [m for m in module.children() if any(True for _ in m.parameters())]
         if len(weighty) == 2:
@@ -373,4 +368,4 @@ def pack_convolutions(module):
             conv, relu = module._modules[name], module._modules[following]
             if type(conv) is PackedConv and type(relu) is nn.ReLU and is_bare(relu):
                 conv.with_relu = True
-                take_out(module, following)
+                module._modules[following] = nn.Identity()

@@ -147,16 +147,19 @@ def load_pretrained(name, *, aux=False, cache=None, progress=True):
     from inception_edu.networks import create_model
 
     minis = trained_minis()
-    close = get_close_matches(str(name), [*PRETRAINED, *minis], n=1)
-    if isinstance(name, str) and name in minis:
-        return load_mini(name, minis[name]["sha256"], aux)
-    if not isinstance(name, str) or name not in PRETRAINED:
+    if not isinstance(name, str) or name not in PRETRAINED.keys() | minis.keys():
+        close = get_close_matches(str(name), [*PRETRAINED, *minis], n=1)
         hint = f"did you mean {close[0]}? " if close else ""
         raise ValueError(
             f"no published weights for {name!r}; {hint}there are some for "
             f"{', '.join(PRETRAINED)}; and with this package come, trained on "
             f"digits, {', '.join(minis)}"
         )
+    if name in minis:
+        model = create_model(name)
+        load_weights(model, mini_file(name, minis[name]["sha256"], aux))
+        model.preprocessing, model.classes = DIGITS, tuple("0123456789")
+        return model.eval()
     published = PRETRAINED[name]
     folder = Path(cache) if cache else Path(torch.hub.get_dir()) / "checkpoints"
     weights = read_weights(fetch(published, folder, progress))
@@ -168,8 +171,7 @@ def load_pretrained(name, *, aux=False, cache=None, progress=True):
     options = {"layout": published.layout} if published.layout else {}
     model = create_model(name, aux=aux, **options)
     load_weights(model, weights)
-    model.preprocessing = published.preprocessing
-    model.classes = imagenet_classes()
+    model.preprocessing, model.classes = published.preprocessing, imagenet_classes()
     return model.eval()
 
 
@@ -180,10 +182,8 @@ def imagenet_classes():
     return tuple(line for line in text.splitlines() if not line.startswith("#"))
 
 
-def load_mini(name, sha256, aux=False):
-    """A mini from the package's own file, which must have this hash."""
-    from inception_edu.networks import create_model
-
+def mini_file(name, sha256, aux):
+    """The path of a mini's file in the package, which must have this hash."""
     if aux:
         raise ValueError(
             f"the trained {name} has no auxiliary head; use aux=False, or "
@@ -196,11 +196,7 @@ def load_mini(name, sha256, aux=False):
             f"inception_edu again, or train it: python -m "
             f"experiments minis --only model={name}"
         )
-    model = create_model(name)
-    load_weights(model, path)
-    model.preprocessing = DIGITS
-    model.classes = tuple("0123456789")
-    return model.eval()
+    return path
 
 
 def fetch(published, folder, progress=True):

@@ -41,17 +41,17 @@ def without_prefix(weights, own):
     `torch.compile`, `DataParallel` and averaged models add a component wherever they
     wrap; a trainer may hold the network under a name of its own.
     """
-    prefix, found = "", {}
     taken = {part for key in own for part in key.split(".")}
+    wrappers, prefix, found = {"module", "_orig_mod"} - taken, "", {}
     for key, value in weights.items():
         parts = str(key).split(".")
-        wrappers = [p for p in parts if p in {"module", "_orig_mod"} - taken]
-        prefix = prefix or "".join(f"{part}." for part in wrappers)
+        prefix = prefix or "".join(f"{part}." for part in parts if part in wrappers)
         found[".".join(part for part in parts if part not in wrappers)] = value
     if prefix:
         found.pop("n_averaged", None)  # of torch's AveragedModel
+    first = {key.partition(".")[0] for key in own}
     while len(heads := {key.partition(".")[0] for key in found}) == 1:
-        if heads <= {key.partition(".")[0] for key in own} or heads & found.keys():
+        if heads <= first or heads & found.keys():
             break
         prefix += f"{heads.pop()}."
         found = {key.partition(".")[2]: value for key, value in found.items()}

@@ -24,7 +24,7 @@ WRAPPERS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LoadReport:
     """What `load_weights` did: whose keys, how many tensors, which were left out."""
 
@@ -32,16 +32,10 @@ class LoadReport:
     loaded: int
     left_out: tuple[str, ...] = ()
 
-    def __str__(self):
+    def __repr__(self):
         line = f"{self.loaded} tensors loaded, read as {self.source} keys"
-        if self.left_out:
-            line += (
-                f"; {len(self.left_out)} of the auxiliary heads left out, since the "
-                "model has none"
-            )
-        return line
-
-    __repr__ = __str__
+        heads = f"{len(self.left_out)} of the auxiliary heads left out"
+        return line + f"; {heads}, since the model has none" * bool(self.left_out)
 
 
 def load_weights(model, weights):
@@ -79,17 +73,16 @@ def load_weights(model, weights):
             "the model was built on the meta device and has no memory to load into; "
             "create it outside torch.device('meta')"
         )
-    place = "these weights" if isinstance(weights, Mapping) else str(weights)
-    given = weights if isinstance(weights, Mapping) else read_weights(weights)
-    left_out = ()
-    if not any(map(is_auxiliary, own)):
-        left_out = tuple(key for key in given if is_auxiliary(key))
+    place, given = "these weights", weights
+    if not isinstance(weights, Mapping):
+        place, given = str(weights), read_weights(weights)
+    left_out = () if any(map(is_auxiliary, own)) else filter(is_auxiliary, given)
+    left_out = tuple(left_out)
     kept = {key: value for key, value in given.items() if key not in left_out}
     source, found, reason = recognize(model, kept, own)
-    problems = differences(own, found)
-    if problems:
-        problems += advice(model, given, reason)
+    if problems := differences(own, found):
         name = getattr(model, "name", type(model).__name__)
+        problems += advice(name, given, reason)
         raise ValueError(
             f"{place} do not fit {name} (read as {source} keys); nothing was "
             "loaded.\n" + "\n".join(problems)
@@ -100,7 +93,7 @@ def load_weights(model, weights):
     return LoadReport(source, len(found), left_out)
 
 
-def advice(model, weights, reason):
+def advice(name, weights, reason):
     """What to do about weights that do not fit, as far as that is known."""
     deeper = [key for key, value in weights.items() if isinstance(value, Mapping)]
     if deeper:
@@ -114,9 +107,7 @@ def advice(model, weights, reason):
             "as in a .safetensors file, have lost it: load the file with that library "
             "and pass its model.state_dict()."
         )
-    if getattr(model, "name", "") == "googlenet" and "inception3a" in str(
-        list(weights)
-    ):
+    if name == "googlenet" and any("inception3a" in str(key) for key in weights):
         yield (
             "  torchvision's file fits create_model('googlenet', layout='torchvision')."
         )
@@ -125,29 +116,18 @@ def advice(model, weights, reason):
 def differences(own, found):
     """Why `found` cannot be loaded into `own`, a line a kind of reason."""
     missing = [key for key in own.keys() - found.keys() if not is_counter(key)]
-    shapes, kinds, broken = [], [], []
+    problems = {"missing": missing, "unexpected": [k for k in found if k not in own]}
     for key in own.keys() & found.keys():
-        ours, theirs = own[key], found[key]
-        if not isinstance(theirs, torch.Tensor) or theirs.layout != torch.strided:
-            kinds.append(f"{key} is {type(theirs).__name__}")
-        elif nn.parameter.is_lazy(theirs) or theirs.is_meta:
-            kinds.append(f"{key} is on the meta device or has no shape yet")
-        elif theirs.shape != ours.shape:
-            shapes.append(f"{key} {size(theirs)} for {size(ours)}")
-        elif is_counter(key):
-            continue  # averaged files have counters that are floats
-        elif theirs.is_floating_point() != ours.is_floating_point():
-            kinds.append(f"{key} is {theirs.dtype}")
-        elif theirs.is_floating_point() and not theirs.to(ours.dtype).isfinite().all():
-            broken.append(key)  # in the model's own type: 1e300 has no float32
-    problems = {
-        "missing": sorted(missing),
-        "unexpected": [key for key in found if key not in own],
-        "of another shape": sorted(shapes),
-        "not a tensor of numbers": sorted(kinds),
-        "with values that are not finite": sorted(broken),
-    }
-    lines = [listing(reason, keys) for reason, keys in problems.items() if keys]
+        if problem := difference(key, own[key], found[key]):
+            reason, text = problem
+            problems.setdefault(reason, []).append(text)
+    lines = []
+    for reason, keys in problems.items():
+        if keys:
+            keys = keys if reason == "unexpected" else sorted(keys)
+            rest = f" and {len(keys) - 6} more" if len(keys) > 6 else ""
+            first = ", ".join(map(str, keys[:6]))
+            lines.append(f"  {reason} ({len(keys)}): {first}{rest}")
     if any(map(is_auxiliary, missing)):
         lines.append(
             "  The model has auxiliary heads and the weights have none for them: "
@@ -156,14 +136,23 @@ def differences(own, found):
     return lines
 
 
-def size(tensor):
-    return dims(tensor.shape) or "scalar"
-
-
-def listing(reason, keys, most=6):
-    """One line that names the first few keys."""
-    rest = f" and {len(keys) - most} more" if len(keys) > most else ""
-    return f"  {reason} ({len(keys)}): {', '.join(keys[:most])}{rest}"
+def difference(key, ours, theirs):
+    """`(reason, text)` of a value that cannot take the place of our tensor, or None."""
+    if not isinstance(theirs, torch.Tensor) or theirs.layout != torch.strided:
+        return "not a tensor of numbers", f"{key} is {type(theirs).__name__}"
+    if nn.parameter.is_lazy(theirs) or theirs.is_meta:
+        text = f"{key} is on the meta device or has no shape yet"
+        return "not a tensor of numbers", text
+    if theirs.shape != ours.shape:
+        sizes = (dims(tensor.shape) or "scalar" for tensor in (theirs, ours))
+        return "of another shape", f"{key} {' for '.join(sizes)}"
+    if is_counter(key):  # averaged files have counters that are floats
+        return None
+    if theirs.is_floating_point() != ours.is_floating_point():
+        return "not a tensor of numbers", f"{key} is {theirs.dtype}"
+    if theirs.is_floating_point() and not theirs.to(ours.dtype).isfinite().all():
+        return "with values that are not finite", key  # 1e300 has no float32
+    return None
 
 
 def read_weights(path):

@@ -10,11 +10,10 @@ from inception_edu.networks.memory_format import (
     accepts_channels_last,
     preferred_memory_format,
 )
-from inception_edu.training.data import Data, Split, as_input, check_whole_numbers
+from inception_edu.training.data import Data, Split, as_input
 from inception_edu.training.devices import (
     OutOfMemoryError,
     autocast,
-    choose_device,
     cpu_threads,
     empty_cache,
     thread_count,
@@ -28,7 +27,7 @@ class Evaluation(NamedTuple):
     by_scale: dict
 
 
-def evaluate(model, data, *, device=None, batch_size=500, threads=None):
+def evaluate(model, data, *, threads=None):
     """`Evaluation(accuracy, by_scale)` on the test images, in eval mode.
 
     `data` is a `Data` or one of its splits (then by_scale is empty). The model's
@@ -41,19 +40,18 @@ def evaluate(model, data, *, device=None, batch_size=500, threads=None):
             f"{type(data).__name__}; such as evaluate(load_pretrained('mini_v3'), "
             "digits_at_scale(6000))"
         )
-    (batch_size,) = check_whole_numbers(batch_size=(batch_size, 1, 10**9))
     split, bins = (data.test, data.bins) if isinstance(data, Data) else (data, {})
     if not len(split):
         raise ValueError("there is no image to evaluate on")
     refuse_lazy(model)
-    device = home_of(model) if device is None else choose_device(device)
+    device = home_of(model)
     count = thread_count(device.type, *split.images.shape[2:], threads)
     was_training = model.training
     model.eval()
     try:
         with cpu_threads(count):
             layout = choose_layout(model, split.images, device)
-            right = correct(model, split, device, layout, batch_size)
+            right = correct(model, split, device, layout)
     finally:
         model.train(was_training)
     return Evaluation(right.mean().item(), by_scale(right, split.scales, bins))

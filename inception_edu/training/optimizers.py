@@ -33,17 +33,12 @@ class RMSpropTF(torch.optim.Optimizer):
         super().__init__(params, defaults)
 
     @torch.no_grad()
-    def step(self, closure=None):
-        """One update of every weight that has a gradient; the closure's loss."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+    def step(self):
+        """One update of every weight that has a gradient."""
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is not None:
                     self.update(weight, weight.grad, group)
-        return loss
 
     def update(self, weight, gradient, group):
         """The three lines of the class's docstring, for one tensor."""
@@ -72,14 +67,14 @@ def make_optimizer(recipe, model):
             "the model has no weight to train; pass an nn.Module with parameters "
             "that require gradients"
         )
+    decayed, spared = (
+        [p for p in weights if (p.ndim > 1) == wide] for wide in (True, False)
+    )
     groups = [
-        {
-            "params": [p for p in weights if p.ndim > 1],
-            "weight_decay": recipe.weight_decay,
-        },
-        {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": params, "weight_decay": decay}
+        for params, decay in ((decayed, recipe.weight_decay), (spared, 0.0))
+        if params
     ]
-    groups = [group for group in groups if group["params"]]
     rate = recipe.learning_rate
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, rate, momentum=recipe.momentum)

@@ -18,7 +18,7 @@ from inception_edu.networks.fuse import (
     exchange_obstacle,
     steps_on,
 )
-from inception_edu.networks.inception_v3 import AsymmetricModule, ExpandedModule
+from inception_edu.networks.inception_v3 import AsymmetricModule
 from inception_edu.networks.layers import Branches, ConvUnit
 
 FEW = {"a": 1, "b": 1, "c": 1}
@@ -54,7 +54,9 @@ def error(outputs, exact):
 
 @pytest.mark.parametrize(("name", "options", "size"), FAMILY)
 @torch.no_grad()
-def test_outputs_are_the_same_for_every_network(name, options, size):
+def test_every_network_has_the_same_outputs_and_macs_without_a_norm(
+    name, options, size
+):
     model = live(ie.create_model(name, 10, **options))
     before = {key: value.clone() for key, value in model.state_dict().items()}
     x = torch.randn(2, 3, size, size)
@@ -67,25 +69,12 @@ def test_outputs_are_the_same_for_every_network(name, options, size):
     after = model.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[key], after[key]) for key in before)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in fused.modules())
+    plain, short = (ie.trace(m, (1, 3, size, size)) for m in (model, fused))
+    assert short.macs == plain.macs and short.unknown == []
     assert not fused.training
     assert not any(parameter.requires_grad for parameter in fused.parameters())
     assert getattr(fused, "aux_heads", None) is None
-
-
-@pytest.mark.parametrize(("name", "options", "size"), FAMILY)
-def test_no_normalization_is_left_and_macs_are_the_same(name, options, size):
-    with torch.device("meta"):
-        model = ie.create_model(name, 10, **options).eval()
-        fused = ie.fuse(model)
-    assert not any(isinstance(m, nn.BatchNorm2d) for m in fused.modules())
-    before, after = (ie.trace(m, (1, 3, size, size)) for m in (model, fused))
-    assert after.macs == before.macs
-    assert len(after.ops) <= len(before.ops)
-    assert after.unknown == []
-
-
-def convolutions(trace):
-    return sum(op.kind == "conv" for op in trace.ops)
 
 
 # Counted by hand in the papers' figures: each 17x17 module of v3 has four leading
@@ -104,16 +93,15 @@ def test_sibling_convolutions_are_merged(name, before, after):
         model = ie.create_model(name).eval()
         size = model.input_size
         fused = ie.fuse(model)
-    assert convolutions(ie.trace(model, (1, 3, size, size))) == before
-    assert convolutions(ie.trace(fused, (1, 3, size, size))) == after
+    for network, count in ((model, before), (fused, after)):
+        trace = ie.trace(network, (1, 3, size, size))
+        assert sum(op.kind == "conv" for op in trace.ops) == count
 
 
 def test_a_module_alone_is_fused_too():
-    module = live(AsymmetricModule(256, 8))
-    fused = ie.fuse(module)
+    fused = ie.fuse(live(nn.Sequential(AsymmetricModule(256, 8))))[0]
     assert isinstance(fused, MergedBranches)
     assert fused.conv.out_channels == 192 + 8 + 8 + 192
-    assert isinstance(ie.fuse(nn.Sequential(ExpandedModule(32)))[0], MergedBranches)
 
 
 def test_the_pool_moves_behind_the_convolution_only_where_that_is_exact():
@@ -165,15 +153,10 @@ def test_every_step_alone_keeps_the_outputs(step):
     assert (packed > 0) == (step == "pack")
 
 
-def test_an_unknown_step_is_refused():
-    with pytest.raises(ValueError, match="no step is called 'folding'"):
-        ie.fuse(nn.Sequential(), ["folding"])
-
-
 class LibraryUnit(nn.Module):
     """A unit as torchvision writes it: the ReLU is in its forward."""
 
-    def __init__(self, inputs, outputs, kernel, act=None, **options):
+    def __init__(self, inputs, outputs, kernel, **options):
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, bias=False, **options)
         self.bn = nn.BatchNorm2d(outputs, eps=1e-3)
@@ -193,10 +176,9 @@ class ActingNorm(nn.BatchNorm2d):
         return self.act(self.drop(super().forward(x)))
 
 
-class ActingUnit(nn.Module):
+class ActingUnit(LibraryUnit):
     def __init__(self, inputs, outputs):
-        super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, (1, 3))
+        super().__init__(inputs, outputs, (1, 3))
         self.bn = ActingNorm(outputs)
 
     def forward(self, x):
@@ -223,47 +205,6 @@ def test_units_of_other_libraries_are_folded_where_a_run_shows_no_change():
         assert torch.allclose(fused(x), model(x), atol=1e-5)
         found = sum(isinstance(m, nn.BatchNorm2d) for m in fused.modules())
         assert found == norms
-
-
-@torch.no_grad()
-def test_it_can_be_compiled():
-    """Whole, without a break; the real compiler is timed in the benchmarks."""
-    fused = ie.fuse(live(AsymmetricModule(16, 4)))
-    compiled = torch.compile(fused, backend="eager", fullgraph=True)
-    x = torch.randn(1, 16, 9, 9)
-    assert torch.allclose(compiled(x), fused(x), atol=1e-5)
-
-
-def test_what_is_not_a_plain_1x1_is_left_alone():
-    branches = Branches(
-        {
-            "a": ConvUnit(4, 2, 1, stride=2),
-            "b": ConvUnit(4, 2, 1, stride=2, padding="valid"),
-            "c": [nn.Conv2d(4, 4, 1, groups=4), nn.MaxPool2d(1, 2)],
-            "d": nn.AvgPool2d(2),
-        }
-    )
-    fused = ie.fuse(live(branches))
-    assert isinstance(fused, Branches)
-    x = torch.randn(2, 4, 8, 8)
-    assert torch.allclose(fused(x), branches(x), atol=1e-5)
-
-
-def test_normalization_by_the_batch_and_other_layers_stay():
-    model = nn.Sequential(
-        nn.Conv2d(3, 4, 3),
-        nn.BatchNorm2d(4, track_running_stats=False),
-        nn.Conv2d(4, 4, 1),
-        nn.BatchNorm2d(4),
-        nn.BatchNorm2d(4),
-        nn.LeakyReLU(),
-        nn.ConvTranspose2d(4, 4, 1),
-        nn.BatchNorm2d(4),
-    )
-    fused = ie.fuse(live(model))
-    x = torch.randn(2, 3, 8, 8)
-    assert sum(isinstance(m, nn.BatchNorm2d) for m in fused) == 3
-    assert torch.allclose(fused(x), model(x), atol=1e-5)
 
 
 class Summed(nn.Sequential):
@@ -308,20 +249,9 @@ class Clipped(LibraryUnit):
         return self.bn(self.conv(x).clamp(-9, 9))
 
 
-class Paired(LibraryUnit):
+class Rows(nn.Module):
     def forward(self, x):
-        return self.bn(self.conv(x)), x
-
-
-class Headed(nn.Module):
-    """No network of the family, though an attribute is called as there."""
-
-    def __init__(self):
-        super().__init__()
-        self.aux_heads = nn.ModuleList([nn.Conv2d(4, 2, 1)])
-
-    def forward(self, x):
-        return self.aux_heads[0](x)
+        return x.view(len(x), -1).view(x.shape) * 2
 
 
 def hooked(model, path, hook=lambda module, inputs, output: output.sin() + 1):
@@ -372,51 +302,48 @@ STRANGERS = {
     "a sequence read in pieces": Sliced,
     "a unit that looks at the size": lambda: Sized(4, 4, 1),
     "a unit that clips": lambda: Clipped(4, 4, 1),
-    "a unit of two outputs": lambda: Paired(4, 4, 1),
-    "heads of its own": Headed,
     "hook on a convolution": lambda: hooked(unit(), "0"),
     "hook on a norm": lambda: hooked(unit(), "1"),
-    "hook on a ReLU": lambda: hooked(unit(), "2"),
     "hook on a unit's norm": lambda: hooked(LibraryUnit(4, 4, 1), "bn"),
-    "hook on a branch": lambda: hooked(siblings(ConvUnit(4, 2, 1)), "b"),
     "hook on branches": lambda: hooked(siblings(ConvUnit(4, 2, 1)), ""),
     "hook on a pool": lambda: hooked(pooled(nn.ReLU()), "0"),
-    "hook behind a pool": lambda: hooked(pooled(nn.ReLU()), "1.conv"),
-    "another activation": lambda: pooled(nn.BatchNorm2d(3), nn.SiLU()),
     "norm by the image": lambda: pooled(nn.InstanceNorm2d(3), nn.ReLU()),
-    "norm by the batch": lambda: pooled(nn.BatchNorm2d(3, track_running_stats=False)),
-    "one more convolution": lambda: pooled(nn.ReLU(), nn.Conv2d(3, 2, 3)),
     "a branch in place": lambda: siblings(nn.ReLU(inplace=True), nn.Sigmoid()),
     "activation in place": lambda: siblings(nn.Conv2d(4, 2, 1), nn.SiLU(inplace=True)),
     "shared modules": shared,
     "weight norm": lambda: with_norm(weight_norm(nn.Conv2d(4, 4, 3))),
-    "weight norm in a branch": lambda: siblings(weight_norm(nn.Conv2d(4, 4, 1))),
     "reflected borders": lambda: with_norm(
         nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect")
     ),
     "transposed": lambda: with_norm(nn.ConvTranspose2d(4, 4, 3)),
+    "norm by the batch, and two norms": lambda: nn.Sequential(
+        nn.Conv2d(4, 4, 3),
+        nn.BatchNorm2d(4, track_running_stats=False),
+        nn.Conv2d(4, 4, 1),
+        nn.BatchNorm2d(4),
+        nn.BatchNorm2d(4),
+    ),
+    "a branch that reads strides": lambda: siblings(nn.Conv2d(4, 4, 1), Rows()),
     "no scale": lambda: with_norm(nn.Conv2d(4, 4, 3), affine=False),
-    "three axes": lambda: with_norm(nn.Conv3d(4, 4, 1)),
+    "odd convolutions": lambda: Branches(
+        {
+            "a": ConvUnit(4, 2, 1, stride=2),
+            "b": ConvUnit(4, 2, 1, stride=2, padding="valid"),
+            "c": [nn.Conv2d(4, 4, 1, groups=4), nn.MaxPool2d(1, 2)],
+        }
+    ),
     "one axis": lambda: with_norm(nn.Conv1d(4, 4, 1)),
 }
 
 
 @pytest.mark.parametrize("name", STRANGERS)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @torch.no_grad()
-def test_strangers_keep_their_outputs(name, dtype):
+def test_strangers_keep_their_outputs(name):
     torch.manual_seed(0)
-    model = live(STRANGERS[name]().eval()).to(dtype)
-    axes = {"three axes": 3, "one axis": 1}.get(name, 2)
-    x = 9 * torch.randn(2, 4, *[9] * axes, dtype=dtype)
-    answers, exact = both(ie.fuse(model)(x.clone())), both(model(x.clone()))
-    bound = 1e-5 if dtype == torch.float32 else 1e-12
-    for ours, theirs in zip(answers, exact, strict=True):
-        assert error(ours, theirs.double()) < bound
-
-
-def both(answer):
-    return answer if isinstance(answer, tuple) else (answer,)
+    model = live(STRANGERS[name]().eval())
+    x = 9 * torch.randn(2, 4, *[9] * (1 if name == "one axis" else 2))
+    exact = model(x.clone()).double()
+    assert error(ie.fuse(model)(x.clone()), exact) < 1e-5
 
 
 AVERAGES = [
@@ -432,23 +359,14 @@ AVERAGES = [
 
 
 @pytest.mark.parametrize("options", AVERAGES, ids=str)
-@pytest.mark.parametrize("bias", [True, False])
 @torch.no_grad()
-def test_every_average_before_a_1x1_keeps_the_outputs(options, bias):
+def test_every_average_before_a_1x1_keeps_the_outputs(options):
     plain = ConvUnit(6, 4, 1, norm="none")
-    plain.conv = nn.Conv2d(6, 4, 1, bias=bias)
     pool = nn.AvgPool2d(3, **options)
     model = Branches({"a": [pool, plain], "b": [pool, ConvUnit(6, 2, 1)]})
     model = live(model).double()
     x = torch.randn(2, 6, 9, 8, dtype=torch.float64)
     assert error(ie.fuse(model)(x), model(x)) < 1e-12
-
-
-def test_an_activation_in_place_lets_gradients_through():
-    fused = ie.fuse(siblings(nn.Conv2d(4, 2, 1), nn.SiLU(inplace=True)))
-    x = torch.randn(1, 4, 5, 5, requires_grad=True)
-    fused(x).sum().backward()
-    assert x.grad.abs().sum() > 0
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
@@ -459,27 +377,24 @@ def test_a_scripted_layer_inside_keeps_its_outputs():
         assert torch.allclose(ie.fuse(model)(x), model(x), atol=1e-6)
 
 
-def test_a_compiled_script_is_refused():
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_cannot_be_fused_is_refused_in_words():
     script = torch.jit.trace(nn.Conv2d(3, 3, 1), torch.ones(1, 3, 4, 4))
     with pytest.raises(TypeError, match="not TopLevelTracedModule"):
         ie.fuse(script)
-
-
-def test_half_precision_keeps_its_type():
-    fused = ie.fuse(live(ConvUnit(3, 4, 1)).bfloat16())
-    assert fused.conv.weight.dtype == torch.bfloat16
+    with pytest.raises(ValueError, match="no step is called 'folding'"):
+        ie.fuse(nn.Sequential(), ["folding"])
+    for layer in (nn.LazyConv2d(3, 1), nn.LazyBatchNorm2d()):
+        with pytest.raises(ValueError, match="run the model once"):
+            ie.fuse(nn.Sequential(layer))
 
 
 def test_gradients_still_reach_the_input():
-    fused = ie.fuse(live(AsymmetricModule(16, 4)))
-    x = torch.randn(1, 16, 9, 9, requires_grad=True)
-    fused(x).sum().backward()
-    assert x.grad.abs().sum() > 0
-
-
-def test_what_is_no_module_is_refused():
-    with pytest.raises(TypeError, match="not str"):
-        ie.fuse("inception_v4")
+    in_place = siblings(nn.Conv2d(4, 2, 1), nn.SiLU(inplace=True))
+    for module, channels in ((AsymmetricModule(16, 4), 16), (in_place, 4)):
+        x = torch.randn(1, channels, 9, 9, requires_grad=True)
+        ie.fuse(live(module))(x).sum().backward()
+        assert x.grad.abs().sum() > 0
 
 
 # --- weights that change after the first image -----------------------------------
@@ -487,7 +402,8 @@ def test_what_is_no_module_is_refused():
 
 def small():
     torch.manual_seed(0)
-    layers = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 1)
+    layers = [nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 40, 1)]
+    layers += [nn.Identity(), nn.ReLU(), nn.Conv2d(40, 99, 3)]  # 35,640 weights
     return live(nn.Sequential(*layers))
 
 
@@ -495,9 +411,9 @@ IMAGES = torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(1))
 
 
 def by_hand(fused):
-    first, last = fused[0], fused[3]
-    y = F.relu(F.conv2d(IMAGES, first.weight, first.bias))
-    return F.conv2d(y, last.weight, last.bias)
+    y = F.relu(F.conv2d(IMAGES, fused[0].weight, fused[0].bias))
+    y = F.relu(F.conv2d(y, fused[3].weight, fused[3].bias))
+    return F.conv2d(y, fused[6].weight, fused[6].bias)
 
 
 def train(fused):
@@ -518,18 +434,15 @@ CHANGES = {
     "in place": lambda fused: fused[0].weight[2].zero_(),
     "through .data": lambda fused: fused[0].weight.data[2].zero_(),
     "through numpy": lambda fused: fused[0].weight.numpy()[2].fill(0),
-    "every parameter's data": lambda fused: [
-        p.data.mul_(2) for p in fused.parameters()
-    ],
+    "one filter of many": lambda fused: fused[6].weight.data[77].zero_(),
+    "one kernel position": lambda fused: fused[6].weight.data[..., 1, 2].zero_(),
     "a new parameter": lambda fused: setattr(
         fused[0], "weight", nn.Parameter(torch.randn(8, 3, 3, 3))
     ),
-    "drawn anew": lambda fused: nn.init.normal_(fused[3].weight),
     "a bias": lambda fused: fused[0].bias.data.add_(1),
     "loaded": lambda fused: fused.load_state_dict(
         {key: 2 * value for key, value in fused.state_dict().items()}
     ),
-    "another type and back": lambda fused: fused.bfloat16().float(),
     "masked": lambda fused: prune.l1_unstructured(fused[0], "weight", 0.5),
     "pruned": pruned,
     "normed": lambda fused: parametrizations.spectral_norm(fused[0]),
@@ -575,7 +488,9 @@ def test_in_inference_mode_it_is_made_and_run():
         assert torch.allclose(fused(IMAGES), by_hand(fused), atol=1e-5)
 
 
-def test_float64_stays_float64():
+def test_every_type_stays_what_it_is():
+    half = ie.fuse(live(ConvUnit(3, 4, 1)).bfloat16())
+    assert half.conv.weight.dtype == torch.bfloat16
     norm = small().double()
     norm[1].running_mean.add_(1e-9)  # lost in float32
     assert (ie.fuse(norm)(IMAGES.double()) - norm(IMAGES.double())).abs().max() < 1e-12
@@ -598,14 +513,13 @@ class Flattening(nn.Module):
         return self.linear(self.flatten(self.kept[-1])) * self.scale.sum()
 
 
-@pytest.mark.parametrize("size", [8, 37])  # 37: nothing can be tried
 @pytest.mark.parametrize(
-    "flatten",
+    ("flatten", "size"),
     [
-        lambda x: x.view(len(x), -1),
-        lambda x: x.view_as(x.new_empty(len(x), x[0].numel())),
-        lambda x: x.as_strided((len(x), x[0].numel()), (x[0].numel(), 1)),
-        lambda x: x.flatten(1),
+        (lambda x: x.view(len(x), -1), 8),
+        (lambda x: x.view(len(x), -1), 37),  # nothing can be tried
+        (lambda x: x.as_strided((len(x), x[0].numel()), (x[0].numel(), 1)), 8),
+        (lambda x: x.flatten(1), 8),
     ],
 )
 def test_a_network_that_reads_strides_and_has_run_is_fused(flatten, size):
@@ -613,23 +527,6 @@ def test_a_network_that_reads_strides_and_has_run_is_fused(flatten, size):
     expected = model(images)
     assert torch.allclose(ie.fuse(model)(images), expected, atol=1e-5)
     assert len(model.kept) == 1 and not model.kept[0].is_leaf
-
-
-class Rows(nn.Module):
-    def forward(self, x):
-        return x.view(len(x), -1).view(x.shape) * 2
-
-
-def test_a_branch_that_reads_strides_gets_no_slice():
-    branches = Branches({"a": [nn.Conv2d(3, 4, 1), Rows()], "b": nn.Conv2d(3, 4, 1)})
-    fused = ie.fuse(branches.eval())
-    assert torch.allclose(fused(IMAGES), branches(IMAGES), atol=1e-5)
-
-
-@pytest.mark.parametrize("layer", [nn.LazyConv2d(3, 1), nn.LazyBatchNorm2d()])
-def test_lazy_layers_are_refused_in_words(layer):
-    with pytest.raises(ValueError, match="run the model once"):
-        ie.fuse(nn.Sequential(layer))
 
 
 @pytest.mark.parametrize(

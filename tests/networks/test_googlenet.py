@@ -21,22 +21,14 @@ def network():
     return ie.create_model("googlenet", num_classes=7, aux=True)
 
 
-def test_train_mode_returns_logits_and_one_output_per_head(network):
+def test_heads_answer_in_train_mode_alone(network):
     out = network.train()(torch.zeros(2, 3, 224, 224))
     assert type(out).__name__ == "Outputs"
     assert out.logits.shape == (2, 7)
     assert [tuple(head.shape) for head in out.aux] == [(2, 7), (2, 7)]
     assert list(network.aux_heads) == ["inception_4a", "inception_4d"]
-
-
-def test_eval_mode_returns_a_plain_tensor(network):
     with torch.no_grad():
-        out = network.eval()(torch.zeros(2, 3, 224, 224))
-    assert isinstance(out, torch.Tensor)
-    assert out.shape == (2, 7)
-
-
-def test_without_heads_train_mode_returns_a_plain_tensor():
+        assert network.eval()(torch.zeros(2, 3, 224, 224)).shape == (2, 7)
     with torch.device("meta"):
         out = ie.create_model("googlenet")(torch.empty(1, 3, 224, 224))
     assert isinstance(out, torch.Tensor)
@@ -63,13 +55,9 @@ def test_the_module_is_its_branches_concatenated():
     assert by_hand.shape == (2, 256, 28, 28)
     assert torch.equal(module(x), by_hand)
     assert module.out_channels == 256
-
-
-def test_the_naive_module_passes_its_input_through_the_pool():
-    module = NaiveModule(192, TABLE_1["3a"])
-    x = torch.randn(1, 192, 28, 28)
-    assert module.out_channels == 64 + 128 + 32 + 192
-    assert torch.equal(module(x)[:, -192:], F.max_pool2d(x, 3, 1, 1))
+    naive = NaiveModule(192, TABLE_1["3a"])
+    assert naive.out_channels == 64 + 128 + 32 + 192
+    assert torch.equal(naive(x)[:, -192:], F.max_pool2d(x, 3, 1, 1))
 
 
 def test_every_convolution_and_linear_layer_has_a_bias_and_none_a_norm(network):
@@ -78,14 +66,11 @@ def test_every_convolution_and_linear_layer_has_a_bias_and_none_a_norm(network):
     assert not any(isinstance(m, nn.BatchNorm2d) for m in network.modules())
 
 
-def test_local_response_normalization_stands_where_figure_3_has_it(network):
+def test_local_response_normalization_and_dropout_are_the_papers(network):
     names = list(network.stage_names)
     assert names.index("lrn1") == names.index("maxpool1") + 1
     assert names.index("lrn2") == names.index("maxpool2") - 1
     assert (network.lrn1.size, network.lrn1.alpha, network.lrn1.beta) == (5, 1e-4, 0.75)
-
-
-def test_dropout_is_the_papers(network):
     assert network.dropout.p == 0.4
     assert [head.dropout.p for head in network.aux_heads.values()] == [0.7, 0.7]
 
@@ -105,13 +90,7 @@ def test_the_torchvision_layout_differs_where_the_paper_says_otherwise():
     ("call", "error", "words"),
     [
         (lambda: ie.create_model("goglenet"), ValueError, "did you mean googlenet"),
-        (lambda: ie.create_model("resnet"), ValueError, "list_models()"),
-        (lambda: ie.create_model(None), ValueError, "no model is called None"),
-        (lambda: ie.create_model("googlenet", 0), ValueError, "at least 1"),
-        (lambda: ie.create_model("googlenet", 2.0), TypeError, "whole number"),
         (lambda: ie.create_model("googlenet", True), TypeError, "whole number"),
-        (lambda: ie.create_model("googlenet", color=1), TypeError, "color"),
-        (lambda: ie.create_model("googlenet", layout="tv"), ValueError, "torchvision"),
         (lambda: ie.create_model("googlenet", norm="layer"), ValueError, "batch"),
         (
             lambda: ie.create_model("googlenet", norm="none", layout="torchvision"),
@@ -135,7 +114,6 @@ def test_a_wrong_choice_is_refused_in_words(call, error, words):
     ("shape", "words"),
     [
         ((3, 224, 224), "(N, 3, height, width)"),
-        ((1, 1, 224, 224), "batch of color images"),
         ((1, 4, 224, 224), "batch of color images"),
         ((1, 3, 30, 224), "smaller than googlenet can take (31x31)"),
     ],

@@ -71,36 +71,20 @@ def load(name, theirs, **options):
     return ours, report
 
 
-def check(record_property, name, error):
-    record_property(f"{name} relative error", f"{error:.1e}")
-    print(f"{name}: relative error {error:.1e}")
-    assert error < BOUND
-
-
-@pytest.mark.parametrize(
-    ("name", "build", "size"),
-    [("googlenet", "googlenet", 224), ("inception_v3", "inception_v3", 299)],
-)
+@pytest.mark.parametrize(("name", "size"), [("googlenet", 224), ("inception_v3", 299)])
 @torch.no_grad()
-def test_torchvision_main_and_auxiliary(
-    torchvision, record_property, name, build, size
-):
+def test_torchvision_main_and_auxiliary(torchvision, name, size):
     options = {"weights": None, "aux_logits": True, "init_weights": False}
-    theirs = live(getattr(torchvision.models, build)(**options))
+    theirs = live(getattr(torchvision.models, name)(**options))
     ours, report = load(name, theirs, layout="torchvision", aux=True)
     assert report.left_out == ()
     x = image(size)
-    main = relative_error(ours.eval()(x), theirs.eval()(x))
-    check(record_property, f"torchvision {name}", main)
-
+    assert relative_error(ours.eval()(x), theirs.eval()(x)) < BOUND
     out, reference = without_dropout(ours)(x), without_dropout(theirs)(x)
     # torchvision hands out its heads from the last to the first
     heads = reference[:0:-1]
-    errors = [
-        relative_error(a, b)
-        for a, b in zip([out.logits, *out.aux], [reference[0], *heads], strict=True)
-    ]
-    check(record_property, f"torchvision {name} with heads", max(errors))
+    for a, b in zip([out.logits, *out.aux], [reference[0], *heads], strict=True):
+        assert relative_error(a, b) < BOUND
 
 
 @torch.no_grad()
@@ -120,45 +104,22 @@ def test_torchvision_v3_in_the_released_layout_differs_at_the_borders(torchvisio
     ],
 )
 @torch.no_grad()
-def test_timm(timm, record_property, name, layout):
+def test_timm(timm, name, layout):
     theirs = live(timm.create_model(name, pretrained=False)).eval()
     ours, report = load(name, theirs, **layout)
     assert "timm" in report.source
     x = image(299)
-    error = relative_error(ours.eval()(x), theirs(x))
-    check(record_property, f"timm {name}", error)
-    fused = relative_error(ie.fuse(ours)(x), theirs(x))
-    check(record_property, f"timm {name}, fused", fused)
+    assert relative_error(ours.eval()(x), theirs(x)) < BOUND
+    assert relative_error(ie.fuse(ours)(x), theirs(x)) < BOUND
 
 
 @torch.no_grad()
-def test_timms_head_of_v3(timm, record_property):
+def test_timms_head_of_v3(timm):
     theirs = live(timm.create_model("inception_v3", aux_logits=True)).eval()
     ours, _ = load("inception_v3", theirs, layout="torchvision", aux=True)
     x = image(299)
     out, reference = without_dropout(ours)(x), theirs(x)
-    check(record_property, "timm v3 head", relative_error(out.aux[0], reference[1]))
-
-
-def test_norms_agree_with_the_libraries(torchvision, timm):
-    for theirs, name, options in (
-        (
-            torchvision.models.googlenet(weights=None, init_weights=False),
-            "googlenet",
-            {"layout": "torchvision", "aux": True},
-        ),
-        (timm.create_model("inception_v4"), "inception_v4", {}),
-        (timm.create_model("inception_resnet_v2"), "inception_resnet_v2", {}),
-    ):
-        norms = [
-            [
-                (norm.eps, norm.momentum, norm.affine, norm.num_features)
-                for norm in model.modules()
-                if isinstance(norm, nn.BatchNorm2d)
-            ]
-            for model in (theirs, ie.create_model(name, **options))
-        ]
-        assert sorted(norms[0]) == sorted(norms[1])
+    assert relative_error(out.aux[0], reference[1]) < BOUND
 
 
 def test_preprocessing_is_torchvisions(torchvision):

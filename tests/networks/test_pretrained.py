@@ -2,6 +2,7 @@
 
 import hashlib
 import http.server
+import shutil
 import threading
 from dataclasses import replace
 
@@ -104,13 +105,6 @@ def test_without_a_network_the_line_says_what_to_do(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_network_without_published_weights_is_refused():
-    for name in ("bn_inception", "inception_resnet_v1", "mini_naive", "resnet"):
-        with pytest.raises(ValueError, match="there are some for googlenet") as words:
-            load_pretrained(name)
-        assert "mini_v4" in str(words.value)
-
-
 def test_a_pretrained_network_comes_in_eval_mode_with_its_preprocessing(
     tmp_path, monkeypatch
 ):
@@ -166,6 +160,13 @@ def test_the_shipped_minis_are_few_kilobytes():
     assert sum(sizes.values()) < 600_000
 
 
+def test_a_mini_without_weights_or_heads_is_refused():
+    with pytest.raises(ValueError, match=r"for googlenet, .*, mini_v4"):
+        load_pretrained("mini_naive")
+    with pytest.raises(ValueError, match="no auxiliary head"):
+        load_pretrained("mini_v3", aux=True)
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_mini_needs_no_network_and_brings_what_it_needs(name, monkeypatch):
     monkeypatch.setattr(module, "fetch", None)
@@ -179,28 +180,20 @@ def test_a_mini_needs_no_network_and_brings_what_it_needs(name, monkeypatch):
     assert torch.allclose(model.preprocessing(image), as_input(images[:1]), atol=1e-5)
 
 
-@pytest.mark.parametrize("harm", ["changed", "cut short", "gone"])
+@pytest.mark.parametrize("harm", ["changed", "gone"])
 def test_a_damaged_mini_is_refused(tmp_path, monkeypatch, harm):
-    for path in TRAINED.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
+    shutil.copytree(TRAINED, tmp_path, dirs_exist_ok=True)
     monkeypatch.setattr(module, "TRAINED", tmp_path)
     load_pretrained("mini_v4")
     file = tmp_path / "mini_v4.safetensors"
-    whole = file.read_bytes()
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
     if harm == "gone":
         file.unlink()
-    else:
-        file.write_bytes(
-            whole[:-2] if harm == "cut short" else whole[:-1] + bytes([whole[-1] ^ 1])
-        )
     with pytest.raises(ValueError, match="not the file that was shipped") as words:
         load_pretrained("mini_v4")
     assert "experiments minis --only model=mini_v4" in str(words.value)
-
-
-def test_a_mini_comes_without_auxiliary_heads():
-    with pytest.raises(ValueError, match="no auxiliary head"):
-        load_pretrained("mini_v3", aux=True)
 
 
 # --- preprocessing ------------------------------------------------------------
@@ -233,23 +226,13 @@ def test_transform_input_turns_imagenets_mean_into_one_half():
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "1", "P", "CMYK"])
-@pytest.mark.parametrize("size", [(40, 30), (7, 200), (1, 1), (640, 480)])
+@pytest.mark.parametrize("size", [(7, 200), (1, 1), (640, 480)])
 def test_any_picture_becomes_one_batch(mode, size):
     prepare = Preprocessing(36, 32, (0.5,) * 3, (0.5,) * 3)
     batch = prepare(Image.new(mode, size))
     assert batch.shape == (1, 3, 32, 32)
     assert batch.dtype == torch.float32
     assert batch.min() >= -1.0001 and batch.max() <= 1.0001
-
-
-def test_the_window_is_what_the_batch_is_made_of():
-    random = torch.randint(0, 256, (90, 70, 3), dtype=torch.uint8)
-    prepare = PRETRAINED["inception_v4"].preprocessing
-    image = Image.fromarray(random.numpy())
-    window = prepare.window(image)
-    assert (window.mode, window.size) == ("RGB", (299, 299))
-    again = replace(prepare, resize=299)(window)
-    assert torch.allclose(again, prepare(image), atol=1e-6)
 
 
 def test_the_middle_of_the_picture_is_cut_out():

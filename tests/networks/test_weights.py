@@ -111,10 +111,6 @@ PLACES = {
 }
 
 
-def shapes(weights):
-    return {key: value.shape for key, value in weights.items()}
-
-
 @pytest.mark.parametrize("name", FITS)
 @pytest.mark.parametrize("counters", [True, False])
 def test_every_key_of_the_library_has_its_place_and_shape_here(name, counters):
@@ -125,6 +121,8 @@ def test_every_key_of_the_library_has_its_place_and_shape_here(name, counters):
         own = {k: v for k, v in own.items() if not k.endswith("tracked")}
     source, found, reason = recognize(model, theirs, model.state_dict())
     assert name.split("_")[0] in source and reason == ""
+    wrapped = {f"module.{key}": value for key, value in theirs.items()}
+    assert "without 'module.'" in recognize(model, wrapped, model.state_dict())[0]
     assert {k: v.shape for k, v in found.items()} == {
         k: v.shape for k, v in own.items()
     }
@@ -158,34 +156,21 @@ def test_a_library_s_file_in_another_order_is_refused(name):
         assert "stands" in reason
 
 
-def torchvision_googlenet():
-    """A state dict as torchvision would hand it out, heads included."""
+def test_torchvisions_googlenet_loads_without_its_heads_into_its_layout_alone():
     generator = torch.Generator().manual_seed(0)
-    return {
-        key: torch.tensor(3)
-        if key.endswith("num_batches_tracked")
-        else torch.rand(shape, generator=generator)
+    theirs = {
+        key: torch.rand(shape, generator=generator)
         for key, shape in LIBRARIES["torchvision_googlenet"]
     }
-
-
-def test_torchvisions_googlenet_loads_with_and_without_heads():
-    theirs = torchvision_googlenet()
     model = ie.create_model("googlenet", layout="torchvision")
     report = load_weights(model, theirs)
-    assert report.loaded == 344
-    assert report.source == "torchvision's"
+    assert (report.loaded, report.source) == (344, "torchvision's")
     assert len(report.left_out) == 20
     assert "heads left out" in str(report)
     reduce = model.inception_4c["5x5"].reduce
     assert torch.equal(reduce.conv.weight, theirs["inception4c.branch3.0.conv.weight"])
-    assert torch.equal(model.fc.bias, theirs["fc.bias"])
-    assert model.conv1.norm.num_batches_tracked == 3
     refused(model, dict(sorted(theirs.items())))
-
-
-def test_torchvisions_googlenet_does_not_fit_the_papers_and_says_what_does():
-    words = refused(ie.create_model("googlenet"), torchvision_googlenet())
+    words = refused(ie.create_model("googlenet"), theirs)
     assert "layout='torchvision'" in words
     assert "missing" in words and "conv1.conv.bias" in words
 
@@ -224,13 +209,6 @@ def test_what_a_wrapper_puts_before_the_keys_is_left_out_and_named(weights, pref
     assert all(part in report.source for part in prefix.split("."))
 
 
-def test_a_library_s_keys_may_be_wrapped_too():
-    model, theirs = library("timm_inception_v4")
-    theirs = {f"module.{key}": value for key, value in theirs.items()}
-    source, _, reason = recognize(model, theirs, model.state_dict())
-    assert source == "timm's, without 'module.'" and reason == ""
-
-
 def test_averaged_weights_with_counters_that_are_floats_load():
     weights = {k: (v + 3.0) / 2 for k, v in small(seed=1).state_dict().items()}
     model = small()
@@ -251,35 +229,18 @@ def test_lazy_layers_are_refused_in_words():
 # --- strictness ---------------------------------------------------------------
 
 
-def test_our_own_state_dict_loads():
-    source, model = small(seed=1), small(seed=2)
-    report = load_weights(model, source.state_dict())
+@pytest.mark.parametrize("kind", ["dict", ".pth", "old.pt", ".SafeTensors"])
+def test_state_dicts_and_files_load_into_a_network_that_may_be_compiled(tmp_path, kind):
+    source, model, path = small(seed=1), small(seed=2), tmp_path / f"weights{kind}"
+    weights = source.state_dict()
+    if kind == ".SafeTensors":
+        save_file(weights, path)
+    else:
+        torch.save(weights, path, _use_new_zipfile_serialization="old" not in kind)
+    compiled = torch.compile(model, backend="eager")
+    report = load_weights(compiled, weights if kind == "dict" else str(path))
     assert (report.source, report.left_out) == ("our own", ())
-    assert report.loaded == len(source.state_dict())
-    assert same(snapshot(model), snapshot(source))
-
-
-@pytest.mark.parametrize("suffix", [".pth", ".pt", ".safetensors", ".SafeTensors"])
-def test_files_load(tmp_path, suffix):
-    source, model = small(seed=1), small(seed=2)
-    path = tmp_path / f"weights{suffix}"
-    save = save_file if suffix.lower() == ".safetensors" else torch.save
-    save(source.state_dict(), path)
-    load_weights(model, str(path))
-    assert same(snapshot(model), snapshot(source))
-
-
-def test_a_compiled_network_loads_what_the_network_does():
-    source, model = small(seed=1), small(seed=2)
-    load_weights(torch.compile(model, backend="eager"), source.state_dict())
-    assert same(snapshot(model), snapshot(source))
-
-
-def test_the_files_of_old_torch_versions_load(tmp_path):
-    source, model = small(seed=1), small(seed=2)
-    path = tmp_path / "old.pth"
-    torch.save(source.state_dict(), path, _use_new_zipfile_serialization=False)
-    load_weights(model, path)
+    assert report.loaded == len(weights)
     assert same(snapshot(model), snapshot(source))
 
 
@@ -294,7 +255,6 @@ def test_batch_counters_may_be_missing():
     [
         (lambda w: w.pop("fc.bias"), "missing (1): fc.bias"),
         (lambda w: w.update(extra=torch.ones(2)), "unexpected (1): extra"),
-        (lambda w: w.update({7: torch.ones(2)}), "unexpected (1): 7"),
         (
             lambda w: w.update({"fc.weight": torch.ones(1001, 5)}),
             "of another shape (1): fc.weight 1001x5 for 3x5",
@@ -312,8 +272,6 @@ def test_batch_counters_may_be_missing():
             lambda w: w.update({"fc.bias": torch.ones(3).to_sparse()}),
             "not a tensor of numbers (1): fc.bias",
         ),
-        (lambda w: w.clear(), "missing (17)"),
-        (lambda w: w.update(aux=torch.ones(1)), "unexpected (1): aux"),
     ],
 )
 def test_what_differs_is_named_and_nothing_is_loaded(change, words):
@@ -326,17 +284,14 @@ def test_what_differs_is_named_and_nothing_is_loaded(change, words):
 
 def test_many_differences_are_counted_and_the_first_few_named():
     weights = {f"x{i}": torch.ones(1) for i in range(100)}
-    assert "unexpected (100): x0, x1, x2, x3, x4, x5 and 94 more" in refused(
-        small(), weights
-    )
+    words = refused(torch.nn.Linear(2, 3), weights)
+    assert "unexpected (100): x0, x1, x2, x3, x4, x5 and 94 more" in words
+    assert "do not fit Linear" in words
 
 
-def test_heads_in_the_weights_alone_are_left_out_and_named():
+def test_heads_may_be_in_the_weights_alone_and_not_in_the_model_alone():
     report = load_weights(small(), small(aux=True, seed=1).state_dict())
     assert report.left_out == ("aux_heads.conv1.1.weight", "aux_heads.conv1.1.bias")
-
-
-def test_heads_in_the_model_alone_are_an_error():
     words = refused(small(aux=True), small(seed=1).state_dict())
     assert "aux_heads.conv1.1.bias" in words
     assert "create the model with aux=False" in words
@@ -347,13 +302,6 @@ def test_a_model_without_memory_is_refused():
         model = small()
     with pytest.raises(ValueError, match="meta"):
         load_weights(model, small().state_dict())
-
-
-def test_any_module_of_the_readers_own_can_be_loaded():
-    model, other = torch.nn.Linear(2, 3), torch.nn.Linear(2, 3)
-    load_weights(model, other.state_dict())
-    assert torch.equal(model.weight, other.weight)
-    assert "do not fit Linear" in refused(model, {})
 
 
 # --- files that lie -----------------------------------------------------------
@@ -367,11 +315,6 @@ class Bomb:
 
     def __reduce__(self):
         return (Path.touch, (self.path,))
-
-
-def weight_file(path):
-    torch.save(small(seed=1).state_dict(), path)
-    return path.read_bytes()
 
 
 def test_code_in_a_file_is_never_run(tmp_path):
@@ -395,15 +338,15 @@ def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path, suffix):
     save(small(seed=1).state_dict(), path)
     whole = path.read_bytes()
     model = small()
-    for share in (0, 0.001, 0.1, 0.5, 0.9, 0.999):
+    for share in (0, 0.1, 0.999):
         path.write_bytes(whole[: int(share * len(whole))])
         assert "not a readable file" in refused(model, path)
 
 
 def test_a_damaged_file_is_refused_wherever_the_damage_is(tmp_path):
     path = tmp_path / "weights.pth"
-    whole = weight_file(path)
-    expected = read_weights(path)
+    torch.save(small(seed=1).state_dict(), path)
+    whole, expected = path.read_bytes(), read_weights(path)
     undetected = 0
     for position in range(0, len(whole), len(whole) // 60):
         broken = bytearray(whole)
@@ -416,26 +359,18 @@ def test_a_damaged_file_is_refused_wherever_the_damage_is(tmp_path):
 
 def test_a_compressed_archive_is_refused(tmp_path):
     path, packed = tmp_path / "weights.pth", tmp_path / "packed.pth"
-    weight_file(path)
+    torch.save(small().state_dict(), path)
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(packed, "w", 8) as new:
         for entry in old.namelist():
             new.writestr(entry, old.read(entry))
     assert "not a readable file" in refused(small(), packed)
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"not a file of weights", b"<html>404</html>", b"\x80\x02N."]
-)
-@pytest.mark.parametrize("suffix", [".pth", ".safetensors", ".txt"])
-def test_other_files_are_refused(tmp_path, content, suffix):
-    path = tmp_path / f"file{suffix}"
-    path.write_bytes(content)
-    assert str(path) in refused(small(), path)
-
-
 def test_a_list_in_a_file_and_a_missing_file_are_refused(tmp_path):
     path = tmp_path / "list.pth"
     torch.save([torch.ones(2)], path)
     assert "holds a list" in refused(small(), path)
+    path.write_bytes(b"<html>404</html>")
+    assert f"{path} is not a readable file" in refused(small(), path)
     assert "no weight file" in refused(small(), tmp_path / "x.pth", FileNotFoundError)
     assert "no weight file" in refused(small(), tmp_path, FileNotFoundError)

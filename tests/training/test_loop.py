@@ -180,7 +180,7 @@ def test_every_image_is_seen_once_an_epoch_but_for_a_last_batch_of_one(network, 
 
 def test_evaluate_leaves_the_mode_and_counts_by_hand(data, network):
     model = network()
-    found = evaluate(model, data, batch_size=5)
+    found = evaluate(model, data)
     assert model.training
     model.eval()
     images = data.test.images.float() / 63.75 - 2
