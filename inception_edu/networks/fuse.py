@@ -9,7 +9,6 @@ the same pass.
 
 import copy
 from itertools import pairwise, takewhile
-from math import prod
 
 import torch
 from torch import nn
@@ -125,29 +124,16 @@ def links(module):
 
 
 def fold_norms(module):
-    """Fold each batch normalization into the convolution just before it.
+    """Fold each batch normalization of a chain into the convolution just before it.
 
     In eval mode it is `gamma * (x - mean) / sqrt(variance + eps) + beta`, a scale
     and a shift per channel: the scale goes into the weights, the shift is a bias.
-    In an `nn.Sequential` the order is known. Of any other module, such as
-    torchvision's and timm's units, a run has to show no change.
     """
-    pairs = [
-        (name, following)
-        for name, following in links(module)
-        if is_plain_conv(module._modules[name])
-        and has_constants(module._modules[following])
-    ]
-    if is_chain(module):
-        for name, following in pairs:
-            conv, norm = module._modules[name], module._modules[following]
-            if is_plain_norm(norm):
-                module._modules[name] = folded(conv, norm, conv.weight.dtype)
-                module._modules[following] = nn.Identity()
-    elif pairs and all(map(is_bare, module.modules())):
-        weighty = [m for m in module.children() if any(True for _ in m.parameters())]
-        if len(weighty) == 2:
-            fold_unit(module, *pairs[0])
+    for name, following in links(module) if is_chain(module) else ():
+        conv, norm = module._modules[name], module._modules[following]
+        if is_plain_conv(conv) and has_constants(norm):
+            module._modules[name] = folded(conv, norm)
+            module._modules[following] = nn.Identity()
 
 
 def is_plain_conv(module):
@@ -156,60 +142,27 @@ def is_plain_conv(module):
 
 def has_constants(norm):
     """Whether a batch norm scales by constants, not by the batch's own statistics."""
-    bare = isinstance(norm, nn.BatchNorm2d) and is_bare(norm)
+    bare = type(norm) is nn.BatchNorm2d and is_bare(norm)
     return bare and norm.running_mean is not None
 
 
-def is_plain_norm(norm):
-    return type(norm) is nn.BatchNorm2d and has_constants(norm)
-
-
-def folded(conv, norm, dtype):
+def folded(conv, norm):
     """`conv` with `norm` in it, worked out in float64 and rounded once."""
 
     def exact(*tensors):
         return [None if t is None else t.double() for t in tensors]
 
-    weight, bias = fuse_conv_bn_weights(
+    both = fuse_conv_bn_weights(
         *exact(conv.weight, conv.bias, norm.running_mean, norm.running_var),
         norm.eps,
         *exact(norm.weight, norm.bias),
     )
-    both = {"weight": weight, "bias": bias}
+    weight, bias = (
+        nn.Parameter(value.to(conv.weight.dtype), requires_grad=False) for value in both
+    )
     single = copy.copy(conv)
-    single._parameters = {
-        name: nn.Parameter(value.to(dtype), requires_grad=False)
-        for name, value in both.items()
-    }
+    single._parameters = {"weight": weight, "bias": bias}
     return single
-
-
-def fold_unit(module, name, following):
-    """Fold a unit whose `forward` is its own, such as torchvision's or timm's.
-
-    What the norm does beside normalizing (timm's acts too) stays in its place. A run
-    in float64 with large values decides; if it differs, the unit stays as it was.
-    """
-    conv, norm = module._modules[name], module._modules[following]
-    if conv.weight.is_meta:
-        return
-    beside = [m for m in norm.children() if not isinstance(m, nn.Identity)]
-    stays = nn.Sequential(*beside) if beside else nn.Identity()
-    before, after = (copy.deepcopy(module).double() for _ in range(2))
-    after._modules.update({name: folded(conv, norm, torch.float64), following: stays})
-    grid = (k * d + 8 for k, d in zip(conv.kernel_size, conv.dilation, strict=True))
-    shape = 2, conv.in_channels, *grid
-    x = 100 * torch.arange(prod(shape), dtype=torch.float64).sin().reshape(shape)
-    x = x.to(conv.weight.device)
-    try:
-        with torch.no_grad():
-            expected, found = before(x), after(x)
-        same = (found - expected).abs().max() <= 1e-10 * expected.abs().max()
-    except Exception:  # its forward wants something else: not a unit after all
-        return
-    if same:
-        single = folded(conv, norm, conv.weight.dtype)
-        module._modules.update({name: single, following: stays})
 
 
 # Step 2: exchange.
@@ -271,7 +224,7 @@ def exchange_pools(module, path):
             refused[f"{path}.{name}".strip(".")] = reason
         elif not reason:
             conv, *rest = unit
-            norms = list(takewhile(is_plain_norm, rest))
+            norms = list(takewhile(has_constants, rest))
             module._modules[name] = Steps(conv, *norms)
             module._modules[following] = Steps(pool, *rest[len(norms) :])
     return refused

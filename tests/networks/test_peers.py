@@ -5,8 +5,6 @@ installed (`pip install torchvision timm`). Everything runs in float64, with bat
 statistics as training leaves them, so that a swapped branch cannot hide.
 """
 
-import copy
-
 import pytest
 import torch
 from torch import nn
@@ -144,29 +142,3 @@ def test_preprocessing_is_torchvisions(torchvision):
         )._transform_input
         assert torch.allclose(ours(picture), transform(theirs), atol=1e-6)
         assert PRETRAINED[name].url == weights.url
-
-
-@pytest.mark.parametrize(
-    ("library", "name", "size"),
-    [
-        ("torchvision", "inception_v3", 107),
-        ("timm", "inception_v4", 107),
-        ("timm", "inception_resnet_v2", 107),
-    ],
-)
-@torch.no_grad()
-def test_a_library_network_is_fused_too(request, library, name, size):
-    """Every norm folded, and no further from float64 than the eager network."""
-    home = request.getfixturevalue(library)
-    if library == "timm":
-        theirs = live(home.create_model(name)).eval()
-    else:
-        options = {"weights": None, "init_weights": False}
-        theirs = live(getattr(home.models, name)(**options)).eval()
-    eager = theirs.float()
-    fused = ie.fuse(eager)
-    assert not any(isinstance(m, nn.BatchNorm2d) for m in fused.modules())
-    x = image(size).float()
-    exact = copy.deepcopy(eager).double()(x.double())
-    error = relative_error(fused(x).double(), exact)
-    assert error <= 1.5 * relative_error(eager(x).double(), exact) + 1e-6
