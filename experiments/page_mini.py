@@ -34,7 +34,7 @@ def program():
     model = load_pretrained(NAME).double()
     preparation = model.preprocessing
     modules = dict(model.named_modules())
-    mean, std = preparation.mean[0], preparation.std[0]
+    mean, std = preparation.mean, preparation.std
     layers = [{"kind": "picture", "side": SIDE, "mean": mean, "std": std}]
     home, weights, numbers = {0: 0}, [], {}
     for op in trace(model, (1, 3, SIDE, SIDE)).ops:

@@ -18,19 +18,17 @@ class Preprocessing:
     """What published weights expect of an image: `(1, 3, crop, crop)` comes back.
 
     Resize the shorter side to `resize`, crop the middle, scale to 0..1, subtract
-    `mean` and divide by `std`, a channel each. `transform_input` then undoes
-    ImageNet's mean and std and gives `(x - 0.5) / 0.5`: torchvision's files come
-    from TensorFlow, which trained on that, while its own pipeline hands every
-    network ImageNet-normalized images; the two steps together are mean 0.5,
-    std 0.5.
+    `mean` and divide by `std`. torchvision normalizes with ImageNet's mean and std and
+    undoes that in its networks (`transform_input`), since these files come from
+    TensorFlow, which trained on values from -1 to 1: the two steps together are mean
+    0.5, std 0.5.
     """
 
     resize: int
     crop: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: float = 0.5
+    std: float = 0.5
     interpolation: str = "bicubic"
-    transform_input: bool = False
 
     def __call__(self, image):
         """A batch of one from a PIL image of any mode."""
@@ -58,12 +56,7 @@ class Preprocessing:
 
     def normalize(self, pixels):
         """The normalized batch from one with values from 0 to 1, `(N, 3, H, W)`."""
-        mean, std = (
-            torch.tensor(values, dtype=pixels.dtype).view(1, 3, 1, 1)
-            for values in (self.mean, self.std)
-        )
-        x = (pixels - mean) / std
-        return x * (std / 0.5) + (mean - 0.5) / 0.5 if self.transform_input else x
+        return (pixels - self.mean) / self.std
 
 
 @dataclass(frozen=True)
@@ -81,43 +74,35 @@ class Published:
         return self.url.rsplit("/", 1)[-1]
 
 
-IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-HALVES = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 TRAINED = Path(__file__).parent / "trained"  # the minis that came along
 TIMM = "https://github.com/rwightman/pytorch-image-models/releases/download"
 PRETRAINED = {
     "googlenet": Published(
         "https://download.pytorch.org/models/googlenet-1378be20.pth",
         "1378be20",
-        Preprocessing(
-            256, 224, **IMAGENET, interpolation="bilinear", transform_input=True
-        ),
+        Preprocessing(256, 224, interpolation="bilinear"),
         layout="torchvision",
     ),
     "inception_v3": Published(
         "https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth",
         "0cc3c7bd",
-        Preprocessing(
-            342, 299, **IMAGENET, interpolation="bilinear", transform_input=True
-        ),
+        Preprocessing(342, 299, interpolation="bilinear"),
         layout="torchvision",
     ),
     "inception_v4": Published(
         f"{TIMM}/v0.1-cadene/inceptionv4-8e4777a0.pth",
         "8e4777a0",
-        Preprocessing(341, 299, **HALVES),
+        Preprocessing(341, 299),
         background=True,
     ),
     "inception_resnet_v2": Published(
         f"{TIMM}/v0.1-weights/inception_resnet_v2-940b1cd6.pth",
         "940b1cd6",
-        Preprocessing(333, 299, **HALVES),
+        Preprocessing(333, 299),
     ),
 }
-
-
 # What the minis were trained on: training.as_input, written as a Preprocessing.
-DIGITS = Preprocessing(48, 48, (0.5,) * 3, (0.25,) * 3, interpolation="bilinear")
+DIGITS = Preprocessing(48, 48, std=0.25, interpolation="bilinear")
 
 
 def trained_minis():
