@@ -220,7 +220,6 @@ CASES = {
     "build it with num_classes=10": lambda f: fit(model(num_classes=9)),
     "the model returns a dict": lambda f: fit(Table()),
     "evaluate takes a module and data": lambda f: EVALUATE("mini_v3", data()),
-    "batch_size=0 must be": lambda f: EVALUATE(model(), data(), batch_size=0),
     "did you mean learning_rate?": lambda f: QUICK.but(learnig_rate=0.1),
     "learning_rate=nan must lie": lambda f: QUICK.but(learning_rate=NAN),
     "learning_rate='0.1' must lie": lambda f: QUICK.but(learning_rate="0.1"),

@@ -49,14 +49,16 @@ class PackedConv(nn.Conv2d):
     @torch.jit.unused
     def is_packable(self, x):
         parts = (x, self.weight, self.bias)
-        trained = any(part is not None and part.requires_grad for part in parts)
         return (
             type(x) is torch.Tensor
             and x.is_cpu
             and self.weight.is_cpu
             and x.dtype is self.weight.dtype is torch.float32
             and x.dim() == 4
-            and not (trained and torch.is_grad_enabled())
+            and not (
+                torch.is_grad_enabled()
+                and any(part is not None and part.requires_grad for part in parts)
+            )
             and not torch.compiler.is_compiling()
             and not torch.jit.is_tracing()
         )

@@ -65,23 +65,24 @@ def choose_device(device="auto"):
         ) from None
 
 
-def native_bfloat16(device):
-    """Whether the device computes in bfloat16 itself; older ones only emulate it."""
+def precision(device):
+    """The half precision of this device; older ones only emulate bfloat16."""
+    native = True
     if device.type == "cuda":
         with torch.cuda.device(device):
-            return torch.cuda.is_bf16_supported(including_emulation=False)
-    return True
+            native = torch.cuda.is_bf16_supported(including_emulation=False)
+    return half_precision(device.type, native)
 
 
 def autocast(device):
     """A context for the forward pass in the device's half precision, if it has one."""
-    dtype = half_precision(device.type, native_bfloat16(device))
+    dtype = precision(device)
     return torch.autocast(device.type, dtype) if dtype else nullcontext()
 
 
 def gradient_scaler(device):
     """The scaler that float16 needs; disabled for every other precision."""
-    dtype = half_precision(device.type, native_bfloat16(device))
+    dtype = precision(device)
     return torch.amp.GradScaler(device.type, enabled=dtype is torch.float16)
 
 
@@ -106,9 +107,8 @@ def empty_cache(device):
 def cpu_threads(count):
     """Use `count` CPU threads inside; None leaves them as they are."""
     before = torch.get_num_threads()
+    torch.set_num_threads(before if count is None else count)
     try:
-        if count is not None:
-            torch.set_num_threads(count)
         yield
     finally:
         torch.set_num_threads(before)

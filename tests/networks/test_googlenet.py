@@ -12,7 +12,7 @@ from inception_edu.networks.googlenet import (
     InceptionModule,
     NaiveModule,
 )
-from inception_edu.networks.layers import ConvUnit, chain
+from inception_edu.networks.layers import Branches, ConvUnit, chain
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +101,12 @@ def test_the_heads_refuse_another_grid_and_say_what_to_do(network):
         network.train()(torch.zeros(2, 3, 256, 256))
     with torch.no_grad():  # without heads any size from 31 on will do
         assert network.eval()(torch.zeros(1, 3, 256, 200)).shape == (1, 7)
+
+
+def test_branches_on_different_grids_are_refused():
+    module = Branches({"a": nn.Conv2d(3, 4, 3), "b": nn.Conv2d(3, 4, 1)})
+    with pytest.raises(ValueError, match="a: 6x6, b: 8x8"):
+        module(torch.zeros(1, 3, 8, 8))
 
 
 def test_the_two_words_of_layers():

@@ -326,3 +326,10 @@ def test_a_compressed_archive_is_refused(tmp_path):
         for entry in old.namelist():
             new.writestr(entry, old.read(entry))
     assert "not a readable file" in refused(small(), packed)
+
+
+def test_a_list_in_a_file_and_a_missing_file_are_refused(tmp_path):
+    path = tmp_path / "list.pth"
+    torch.save([torch.ones(2)], path)
+    assert "holds a list" in refused(small(), path)
+    assert "no weight file" in refused(small(), tmp_path, FileNotFoundError)

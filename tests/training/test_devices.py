@@ -42,7 +42,7 @@ def test_bfloat16_is_asked_for_without_emulation(monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
     monkeypatch.setattr(torch.cuda, "device", NoDevice)
-    assert not devices.native_bfloat16(torch.device("cuda"))
+    assert devices.precision(torch.device("cuda")) is torch.float16
 
 
 @pytest.mark.parametrize(
