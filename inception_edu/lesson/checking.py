@@ -112,7 +112,6 @@ def merged(first, second):
 
 def judge(exercise, candidate, seconds=SECONDS):
     """The `Card` on one candidate. Never raises; takes about `seconds` at most."""
-    exercise.answer(exercise.cases[0])  # loads what is loaded once, off the clock
     results, hint = [], ""
     outcome = guarded(lambda: attempt(exercise, candidate, results), seconds)
     printed = shortened(outcome)

@@ -4,7 +4,7 @@ import copy
 import inspect
 import tomllib
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from inception_edu.lesson.compare import (
@@ -88,11 +88,7 @@ class Exercise:
 
     def observe(self, candidate, case):
         """What the candidate returns for a case; raises Problem."""
-
-        def called(*args):
-            return self.called(candidate, *args)
-
-        return self.drive(called, *case.args) if self.drive else called(*case.args)
+        return self.answer(case, partial(self.called, candidate))
 
     def called(self, candidate, *args):
         """The candidate's value for these inputs, which it may not change."""

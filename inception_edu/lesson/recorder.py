@@ -16,14 +16,8 @@ from inception_edu.text import dims
 
 LAYERS = (torch.conv2d, torch.conv1d, F.linear)
 PRODUCTS = (torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__)
-SUMS = (
-    torch.add,
-    torch.Tensor.add,
-    torch.Tensor.add_,
-    torch.Tensor.__add__,
-    torch.Tensor.__iadd__,
-    torch.Tensor.__radd__,
-)
+ADDITIONS = ("add", "add_", "__add__", "__iadd__", "__radd__")
+SUMS = (torch.add, *(getattr(torch.Tensor, name) for name in ADDITIONS))
 NORM = inspect.signature(F.batch_norm)
 
 
@@ -58,8 +52,8 @@ def text_of(shape):
 class Recorder(TorchFunctionMode):
     """Records the layers of a forward pass inside its `with` block.
 
-    `ModuleExercise.run_once` adds what came of it: the `output`, the `gradients` of
-    the image and of each layer's weight, and whether a parameter is `unused`.
+    `run_once` adds the `module`, its `output`, the `gradients` of the image and of
+    each layer's weight, and whether a parameter is `unused`.
     """
 
     def __init__(self):
