@@ -133,6 +133,8 @@ CASES = {
     "a=1000000000 must be a whole": lambda f: model("mini_v4", a=10**9),
     "scale=nan must be one number": lambda f: model("inception_resnet_v2", scale=NAN),
     "mini_reduced has no auxiliary head": lambda f: model(aux=True),
+    "norm='layer'": lambda f: model("googlenet", norm="layer"),
+    "layout='paper'": lambda f: model("googlenet", norm="none", layout="torchvision"),
     # ---- inputs of a network
     "takes a batch of color images": lambda f: model()(torch.zeros(1, 1, 48, 48)),
     "input of shape (3, 48, 48)": lambda f: model()(torch.zeros(3, 48, 48)),
@@ -151,7 +153,7 @@ CASES = {
     ),
     "whole numbers above 0": lambda f: ie.latency(model(), (1, 3, -48, 48)),
     "whole numbers of at least 1": lambda f: ie.trace(model(), (0, 3, 48, 48)),
-    "is not a shape; pass": lambda f: ie.trace(model(), "1x3x48x48"),
+    "input_shape='1x3x48x48' must": lambda f: ie.trace(model(), "1x3x48x48"),
     "input_shape is a tensor": lambda f: ie.trace(model(), torch.zeros(1, 3, 48, 48)),
     "create_model('googlenet') makes one": lambda f: ie.trace(
         "googlenet", (1, 3, 9, 9)
@@ -162,6 +164,7 @@ CASES = {
     "9x9 window (dilation 1x1) does not": lambda f: ie.trace(
         nn.Conv2d(3, 4, 9), (1, 3, 5, 5)
     ),
+    "call it first": lambda f: ie.trace(nn.Conv2d, (1, 3, 9, 9)),
     "diagram takes an nn.Module or": lambda f: ie.diagram("googlenet"),
     "ends in .svg, .pdf, .png": lambda f: ie.diagram(model()).save(f / "x.doc"),
     "No such file": lambda f: ie.diagram(model()).save(f / "no" / "x.svg"),
@@ -172,6 +175,7 @@ CASES = {
     "cut short": lambda f: load(harmed(f, lambda content: content[:-99])),
     "damaged": lambda f: load(harmed(f, flip)),
     "holding more than tensors": lambda f: load(written(f, "w.pth", bomb(f))),
+    "w.safetensors is not": lambda f: load(written(f, "w.safetensors", bomb(f))),
     "w.pth is not a readable file of weights": lambda f: load(saved(f, model())),
     "another shape (2): fc.bias 3": lambda f: load(model(num_classes=3).state_dict()),
     "not finite (1): fc.bias": lambda f: load(with_bias(NAN)),
