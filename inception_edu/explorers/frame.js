@@ -83,6 +83,16 @@ const axes = (picture) => [...picture.querySelectorAll('[data-key^="axis "]')].m
 
 // ---- one control ----
 
+// A control that does nothing in this state says why.
+const resting = (row, turnOff) => {
+  const why = row.appendChild(make("small", { class: "ie-why" }));
+  return (reason) => {
+    if (why.textContent === reason) return;
+    row.classList.toggle("ie-off", Boolean(reason));
+    why.textContent = reason;
+    turnOff(Boolean(reason), reason);
+  };
+};
 const makeControl = (face) => {
   const { kind, label, labels, values, unit } = face;
   const [min, max, step] = values ? [0, values.length - 1, 1] : [face.minimum, face.maximum, face.step];
@@ -90,8 +100,7 @@ const makeControl = (face) => {
   const input = kind === "choice" ? make("select", KEYS) : make("input", { ...KEYS, type, min, max, step });
   if (kind === "choice") input.append(...labels.map((text, i) => make("option", { value: i }, text)));
   const number = make("output", { "aria-hidden": "true" });
-  const why = make("small", { class: "ie-why" });
-  const row = make("div", { class: `ie-control ie-${kind}` }, make("label", {}, make("span", {}, label), input), number, why);
+  const row = make("div", { class: `ie-control ie-${kind}` }, make("label", {}, make("span", {}, label), input), number);
   const player = face.play && make("button", { ...KEYS, type: "button", class: "ie-play" });
   if (player) row.prepend(player); // left of its slider, hence before it by Tab
   const tell = () => {
@@ -105,22 +114,13 @@ const makeControl = (face) => {
     else input.value = values ? values.findIndex((known) => String(known) === String(value)) : value;
     tell();
   };
-  // A control that does nothing in this state says why.
-  const rest = (reason) => {
-    if (why.textContent === reason) return;
-    input.disabled = Boolean(reason);
-    row.classList.toggle("ie-off", Boolean(reason));
-    why.textContent = reason;
-    if (reason) input.setAttribute("aria-description", reason); else input.removeAttribute("aria-description");
-  };
-  // One step up; false at the end.
-  const next = () => {
-    const place = Number(input.value);
-    if (place < max) input.value = place + step;
-    return place < max;
-  };
-  const restart = () => { input.value = min; };
-  return { name: face.name, face, input, row, player, tell, read, write, rest, next, restart };
+  const rest = resting(row, (off, reason) => {
+    input.disabled = off;
+    if (off) input.setAttribute("aria-description", reason); else input.removeAttribute("aria-description");
+  });
+  const isLast = () => Number(input.value) >= max;
+  const stepUp = () => { input.value = isLast() ? min : Number(input.value) + step; };
+  return { name: face.name, face, input, row, player, tell, read, write, rest, isLast, stepUp };
 };
 
 // A small drawing: every cell is a switch, the arrow keys go from one to the next, and
@@ -131,8 +131,7 @@ const makeGrid = ({ name, label, side, full }) => {
   const cell = (i) => make("button", { ...KEYS, type: "button", role: "switch", tabindex: i ? -1 : 0, "aria-label": `row ${Math.floor(i / side) + 1}, column ${(i % side) + 1}` });
   const cells = places.map(cell), clear = make("button", { ...KEYS, type: "button" }, "Clear");
   const input = make("div", { class: "ie-cells", role: "group", "aria-label": `${label}: arrow keys move, space fills`, style: `--side: ${side}` }, ...cells);
-  const why = make("small", { class: "ie-why" });
-  const row = make("div", { class: "ie-control ie-grid" }, make("span", {}, label), clear, input, why);
+  const row = make("div", { class: "ie-control ie-grid" }, make("span", {}, label), clear, input);
   let ink = places.map(() => 0), last = null;
   const show = () => cells.forEach((node, i) => {
     node.style.setProperty("--ink", `${(100 * ink[i]) / full}%`);
@@ -180,11 +179,7 @@ const makeGrid = ({ name, label, side, full }) => {
   clear.addEventListener("click", () => change(places.map(() => 0)));
   const read = () => ink.join("");
   const write = (value) => { ink = [...value].map(Number); show(); };
-  const rest = (reason) => {
-    input.inert = clear.disabled = Boolean(reason);
-    row.classList.toggle("ie-off", Boolean(reason));
-    why.textContent = reason;
-  };
+  const rest = resting(row, (off) => { input.inert = clear.disabled = off; });
   return { name, face: { label }, input, row, tell: show, read, write, rest };
 };
 
@@ -298,11 +293,11 @@ export default { render({ model, el }) {
   const play = (c) => {
     const line = controls.find(({ name }) => name === c.face.play), touched = [c];
     if (asked > painted) return; // the last step is not answered yet
-    if (!c.next()) {
-      if (!line?.next()) return stop();
-      c.restart();
+    if (c.isLast()) {
+      if (!line || line.isLast()) return stop();
       touched.push(line);
     }
+    touched.forEach((one) => one.stepUp());
     ask(touched);
   };
   stop();
