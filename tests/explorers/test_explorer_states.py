@@ -122,15 +122,8 @@ def test_the_picture_depends_on_the_state_alone(name, data):
     assert (first.svg, first.summary) == (second.svg, second.summary)
 
 
-ALIVE = ("module", "bottleneck", "kernels", "grid_reduction")
-ALIVE += (
-    "label_smoothing",
-    "optimizers",
-    "auxiliary_head",
-    "residual",
-    "family",
-    "network",
-)
+# A training draws the runs of its buttons, feature maps what a network answers.
+ALIVE = [name for name in NAMES if name not in ("training", "feature_maps")]
 
 
 def drawn(panel):
@@ -221,8 +214,8 @@ def test_a_redraw_is_quick(name):
 def test_the_module_explorer_agrees_with_a_trace_of_the_real_modules(state):
     channels, grid = state["in_channels"], state["grid"]
     for version, build in (("reduced", InceptionModule), ("naive", NaiveModule)):
+        widths = {column: state[column] for column in COLUMNS}
         with torch.device("meta"):
-            widths = {column: state[column] for column in COLUMNS}
             real = build(channels, widths, norm="none")
         found = module.module_of(version, "own", state)
         traced = ie.trace(real, (1, channels, grid, grid))
@@ -254,16 +247,11 @@ def test_a_preset_is_that_module_of_googlenet():
         assert here.cost("macs") == int(row["macs"])
 
 
-# Naive module on Table 1's widths, same input, by arithmetic:
-# pixels x in x (1x1 + 9 x 3x3 + 25 x 5x5).
-@pytest.mark.parametrize(
-    ("name", "weights", "ratio"),
-    [("3a", 387_072, "2.37"), ("4e", 3_345_408, "3.86"), ("5b", 5_857_280, "4.06")],
-)
-def test_the_naive_module_costs_what_arithmetic_says(name, weights, ratio):
-    explorer = ie.explore.module(start={"preset": name, "version": "naive"})
-    assert f" {weights:,} weights" in explorer.summary
-    assert f"{ratio} times less" in explorer.summary
+def test_the_naive_module_costs_what_arithmetic_says():
+    """Table 1's 3a: 192 channels in x (64 + 9 x 128 + 25 x 32)."""
+    explorer = ie.explore.module(start={"version": "naive"})
+    assert f" {192 * (64 + 9 * 128 + 25 * 32):,} weights" in explorer.summary
+    assert "2.37 times less" in explorer.summary
 
 
 def test_a_width_of_ones_own_leaves_the_preset_and_moving_it_back_returns():
@@ -272,9 +260,9 @@ def test_a_width_of_ones_own_leaves_the_preset_and_moving_it_back_returns():
     assert explorer.values["preset"] == module.OWN
     explorer.values = {"3x3": 128}
     assert explorer.values["preset"] == "3a"
-    explorer.values = {"preset": "4a", "5x5": 64}
-    found = [explorer.values[name] for name in ("preset", "5x5", "in_channels", "grid")]
-    assert found == [module.OWN, 64, 480, 14]
+    explorer.values = {"preset": "4a", "5x5": 64}  # a width of one's own stays
+    wanted = {"preset": module.OWN, "5x5": 64, "in_channels": 480, "5x5 reduce": 16}
+    assert explorer.values.items() >= wanted.items()
 
 
 @pytest.mark.parametrize(
