@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from inception_edu.figures.notebook import picture_html
 from inception_edu.files import atomic_write
 
 FORMATS = (".svg", ".pdf", ".png")
@@ -33,8 +34,6 @@ class Figure:
     @property
     def html(self):
         """The picture as an image with alt text."""
-        from inception_edu.figures.notebook import picture_html
-
         return picture_html(self.svg, self.text)
 
     def __repr__(self):

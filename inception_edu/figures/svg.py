@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from html import escape as html_escape
 
-from inception_edu.figures.theme import FONT, HATCH, PALETTE, ROLES, on_color
+from inception_edu.figures.theme import FONT, HATCH, LIGHT, PALETTE, on_color
 from inception_edu.text import printable
 
 # Advance widths of DejaVu Sans in hundredths of an em, space to tilde. It is
@@ -41,7 +41,7 @@ def cut(text, width, size=16, bold=False):
 
 def color(name):
     """The CSS of a role: `var(--ie-ink, #1b1b1b)`; other values come back as given."""
-    value = ROLES.get(name)
+    value = LIGHT.get(name)
     return f"var(--ie-{name}, {value})" if value else PALETTE.get(name, name)
 
 

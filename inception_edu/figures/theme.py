@@ -56,7 +56,6 @@ DARK = {
     "good": "#5fce8f",
     "bad": "#ff8a80",
 }
-ROLES = LIGHT
 
 FONT = "system-ui,'Segoe UI','Helvetica Neue',Arial,'DejaVu Sans',sans-serif"
 TITLE, LABEL, NOTE = 22, 16, 14  # pixels at a width of 900 to 1100
