@@ -9,60 +9,44 @@ in, what of them is shown, and the pictures that the explorer has, 48x48.
 from base64 import b64encode
 
 import torch
+from PIL import Image
 
 from experiments.runner import write_packed
 from inception_edu.cost import trace
 from inception_edu.explorers.feature_maps import PHOTOGRAPHS
 from inception_edu.explorers.feature_page import SIDE, TABLE
 from inception_edu.figures.activations import record
-from inception_edu.networks import load_pretrained
+from inception_edu.networks import fuse, load_pretrained
 from inception_edu.training.data import handwritten_digits, photographs
 
 NAME = "mini_reduced"
-
-
-def folded(conv, norm):
-    """Weights and bias of a convolution with its batch norm folded in."""
-    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-    return conv.weight * scale[
-        :, None, None, None
-    ], norm.bias - norm.running_mean * scale
+KINDS = {"conv": "conv", "max_pool": "max", "cat": "cat", "linear": "scores"}
 
 
 def program():
     """`(layers, weights, {path: number})` of the network, as forward.js takes it."""
-    model = load_pretrained(NAME).double()
-    preparation = model.preprocessing
-    modules = dict(model.named_modules())
+    model = fuse(load_pretrained(NAME).double(), steps=("fold",))
+    modules, preparation = dict(model.named_modules()), model.preprocessing
     mean, std = preparation.mean, preparation.std
     layers = [{"kind": "picture", "side": SIDE, "mean": mean, "std": std}]
     home, weights, numbers = {0: 0}, [], {}
-    for op in trace(model, (1, 3, SIDE, SIDE)).ops:
+    for op in trace(model, (1, 3, SIDE, SIDE)).ops[1:]:
         sources = [home[source] for source in op.inputs]
-        size = {"channels": op.out_shape[1], "side": op.out_shape[-1]}
-        sizes = {
-            "kernel": op.kernel and op.kernel[0],
-            "stride": op.stride and op.stride[0],
-            "padding": op.padding and op.padding[0],
-        }
-        if op.kind == "conv":
-            unit = modules[op.path.removesuffix(".conv")]
-            weights += folded(unit.conv, unit.norm)
-            layers.append({"kind": "conv", "from": sources, **size, **sizes})
-        elif op.kind == "max_pool":
-            layers.append({"kind": "max", "from": sources, **size, **sizes})
-        elif op.kind == "cat":
-            layers.append({"kind": "cat", "from": sources, **size})
-        elif op.kind == "linear":
-            weights += [modules[op.path].weight, modules[op.path].bias]
-            layers.append({"kind": "scores", "from": sources, "channels": 10})
-        elif op.kind == "input":
-            continue
-        else:  # a norm, a ReLU, the last mean: part of the layer before or after
+        if op.kind in KINDS:
+            layer = {"kind": KINDS[op.kind], "from": sources}
+            layer["channels"] = op.out_shape[1]
+            if op.kind != "linear":
+                layer["side"] = op.out_shape[-1]
+            if op.kernel:
+                layer |= {"kernel": op.kernel[0], "stride": op.stride[0]}
+                layer["padding"] = op.padding[0]
+            if op.kind in ("conv", "linear"):
+                weights += [modules[op.path].weight, modules[op.path].bias]
+            home[op.index] = len(layers)
+            layers.append(layer)
+        else:  # a ReLU, the last mean: part of the layer before or after
             home[op.index] = sources[0]
-            numbers[op.path] = sources[0]
-            continue
-        home[op.index] = numbers[op.path] = len(layers) - 1
+        numbers[op.path] = home[op.index]
     flat = torch.cat([weight.detach().flatten() for weight in weights]).float()
     return layers, flat, numbers
 
@@ -86,8 +70,6 @@ def contents():
     The digits are the first of each among the test images, the ground a crop of a
     photograph.
     """
-    from PIL import Image
-
     layers, weights, numbers = program()
     window = load_pretrained(NAME).preprocessing.window
     seen = [window(Image.fromarray(pixels)) for pixels in photographs()]
