@@ -36,7 +36,8 @@ def names(source):
         reads |= here - makes
         loaded |= here
     makes |= loaded & {changed for node in ast.walk(tree) for changed in _changed(node)}
-    return reads | (later - makes), makes
+    reads |= later - makes
+    return {name for name in reads if not name.startswith("__")}, makes
 
 
 def as_python(source):
@@ -59,7 +60,7 @@ def outer_names(code):
             found |= {step.argval} - own
         elif isinstance(step.argval, CodeType):
             found |= outer_names(step.argval)
-    return found - {"__name__"}
+    return found
 
 
 def _changed(node):

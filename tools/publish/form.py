@@ -54,7 +54,7 @@ def check(path):
 
 def violations(notebook):
     """Every departure of the notebook from the form, but for the file's size."""
-    yield from whole(notebook)
+    yield from of_notebook(notebook)
     number = 0
     for cell in notebook.cells:
         number += cell.cell_type == "code"
@@ -67,8 +67,8 @@ def violations(notebook):
             yield f"cell {cell.get('id', '(no id)')!r}: {sentence}"
 
 
-def whole(notebook):
-    """Of the notebook: its metadata, ids used twice, how many cells are ignored."""
+def of_notebook(notebook):
+    """Metadata, ids used twice, how many cells are ignored."""
     for key in notebook.metadata:
         if key not in NOTEBOOK_METADATA:
             kind = "stored widget state" if key == "widgets" else "unknown metadata"

@@ -318,7 +318,7 @@ def test_missing_packages_are_said_in_one_line(monkeypatch, tmp_path):
         ("class A(B):\n    def f(self):\n        return A, C", "B C", "A"),
         ("if ok:\n    k = (lambda q: q + r)(1)\nelse:\n    k = s", "ok r s", "k"),
         ("a.b = 1\nc[0].d += e", "a c e", "a c"),
-        ("%%time\nx = y", "y", "x"),
+        ("%%time\nx: A = y", "y A", "x"),
         ("from a import *", "", "*"),
     ],
 )
