@@ -20,7 +20,7 @@ from inception_edu.figures.feature_maps import (
 )
 from inception_edu.text import dims, percent
 
-NAME = "mini_reduced"
+NAME, SIDE = "mini_reduced", feature_page.SIDE
 PHOTOGRAPHS = {"china": "photo: a temple", "flower": "photo: a flower"}
 PICTURES = {"digit": "a handwritten digit", "drawing": "your drawing"} | PHOTOGRAPHS
 LAYERS = feature_page.stored_layers()  # {name: (grid, branches)}
@@ -89,7 +89,7 @@ def network():
     model = load_pretrained(NAME)
 
     def run(pixels):
-        image = Image.frombytes("RGB", (feature_page.SIDE,) * 2, pixels)
+        image = Image.frombytes("RGB", (SIDE, SIDE), pixels)
         return record(model, model.preprocessing(image))
 
     return run
@@ -98,8 +98,7 @@ def network():
 @lru_cache(maxsize=24)
 def look(pixels):
     """The `Photo` that the network sees, and its `Recording`."""
-    side = feature_page.SIDE
-    return Photo.exact(side, side, pixels), network()(pixels)
+    return Photo.exact(SIDE, SIDE, pixels), network()(pixels)
 
 
 def draw(state):
@@ -110,20 +109,18 @@ def draw(state):
     if name == EVERY_LAYER:
         branch = EVERY
     else:
-        layers = {name: layers[name]}
-        has = list(layers[name].branches)
+        layers, (_, has) = {name: layers[name]}, LAYERS[name]
         if branch not in (EVERY, *has):
             raise ValueError(
                 f"{name} has no branch {branch}: take {', '.join(has)}, or {EVERY}"
             )
     options = {"count": state["channels"], "by": by, "shared": state["shared"]}
-    sheet = feature_sheet(
-        photo, recording, name, branch, remark=remark(state), **options
-    )
+    said = remark(state)
+    sheet = feature_sheet(photo, recording, name, branch, remark=said, **options)
     ((answer, probability),) = recording.top(1)
     found = strongest(layers, branch, by)
     summary = f"{NAME} answers {answer} ({percent(probability)}); {found}."
-    words = f"{in_words(recording, name, by)} {remark(state)}"
+    words = f"{in_words(recording, name, by)} {said}"
     title = f"Feature maps of {NAME}, {name}: {summary}"
     return Picture(sheet.svg(title, words), summary)
 
@@ -146,14 +143,12 @@ def strongest(layers, branch, by):
         shares = layer.shares()
         best = branch if branch in shares else max(shares, key=shares.get)
         share = percent(shares[best])
-        if len(layers) == 1:
-            (channel,) = layer.branches[best].strongest(1, by)
-            if len(shares) == 1:
-                return f"in {path} channel {channel} answers most"
-            return (
-                f"the {best} branch gives {share} of the response of {path}, "
-                f"channel {channel} the most"
-            )
+        (channel,) = layer.branches[best].strongest(1, by)
         if len(shares) > 1:
             parts.append(f"{best} in {path} ({share})")
-    return f"strongest branches: {', '.join(parts)}"
+    if len(layers) > 1:
+        return f"strongest branches: {', '.join(parts)}"
+    if len(shares) == 1:
+        return f"in {path} channel {channel} answers most"
+    gives = f"the {best} branch gives {share} of the response of {path}"
+    return f"{gives}, channel {channel} the most"
