@@ -24,56 +24,45 @@ MANY = 200  # the table's second step
 
 
 # A rule takes a gradient, what the optimizer remembers (the mean square of the
-# gradients, and a buffer that begins at 0) and the setting; it returns the step and
+# gradients, and a buffer that begins at 0) and its settings; it returns the step and
 # what is remembered then.
 
 
-def sgd(gradient, mean, buffer, setting):
-    """Plain gradient descent."""
-    return setting["rate"] * gradient, mean, buffer
+def sgd(gradient, mean, buffer, rate, momentum, eps):
+    """torch's and TensorFlow's: the buffer is a sum of gradients."""
+    buffer = momentum * buffer + gradient
+    return rate * buffer, mean, buffer
 
 
-def momentum(gradient, mean, buffer, setting):
-    """torch's and TensorFlow's momentum: the buffer is a sum of gradients."""
-    buffer = setting["momentum"] * buffer + gradient
-    return setting["rate"] * buffer, mean, buffer
-
-
-def rmsprop_torch(gradient, mean, buffer, setting):
+def rmsprop_torch(gradient, mean, buffer, rate, momentum, eps):
     """RMSProp as `torch.optim.RMSprop` writes it."""
     mean = DECAY * mean + (1 - DECAY) * gradient**2
-    scaled = gradient / (sqrt(mean) + setting["eps"])
-    buffer = setting["rms_momentum"] * buffer + scaled
-    return setting["rate"] * buffer, mean, buffer
+    buffer = momentum * buffer + gradient / (sqrt(mean) + eps)
+    return rate * buffer, mean, buffer
 
 
-def rmsprop_tf(gradient, mean, step, setting):
+def rmsprop_tf(gradient, mean, step, rate, momentum, eps):
     """RMSProp as TensorFlow's ApplyRMSProp writes it."""
     mean = DECAY * mean + (1 - DECAY) * gradient**2
-    scaled = gradient / sqrt(mean + setting["eps"])
-    step = setting["rms_momentum"] * step + setting["rate"] * scaled
+    step = momentum * step + rate * (gradient / sqrt(mean + eps))
     return step, mean, step
 
 
-# name: (rule, its mean at first, color, dash)
+# name: (rule, its mean at first, the control of its momentum, color, dash)
 OPTIMIZERS = {
-    "SGD": (sgd, 0.0, "ink", None),
-    "momentum": (momentum, 0.0, "1x1", "9 4"),
-    "RMSProp (torch)": (rmsprop_torch, 0.0, "3x3", None),
-    "RMSProp (TF)": (rmsprop_tf, 1.0, "5x5", "3 3"),
+    "SGD": (sgd, 0.0, None, "ink", None),
+    "momentum": (sgd, 0.0, "momentum", "1x1", "9 4"),
+    "RMSProp (torch)": (rmsprop_torch, 0.0, "rms_momentum", "3x3", None),
+    "RMSProp (TF)": (rmsprop_tf, 1.0, "rms_momentum", "5x5", "3 3"),
 }
 ALL = "all four"
+RATES = [0.001, 0.0045, 0.01, 0.02, 0.045, 0.1, 0.2, 0.45, 1.0, 1.5, 1.9, 2.1]
 
 QUESTION = "How do SGD, momentum and RMSProp descend this narrow valley?"
 CONTROLS = [
     Choice("show", "optimizer", [ALL, *OPTIMIZERS], ALL),
     Range("steps", "steps", 1, MANY, 1, 60, play=True),
-    Steps(
-        "rate",
-        "learning rate",
-        [0.001, 0.0045, 0.01, 0.02, 0.045, 0.1, 0.2, 0.45, 1.0, 1.5, 1.9, 2.1],
-        0.045,
-    ),
+    Steps("rate", "learning rate", RATES, 0.045),
     Steps("eps", "eps (RMSProp)", [1e-8, 1e-6, 1e-4, 1e-2, 0.1, 1.0], 1.0),
     Range("momentum", "momentum", 0.0, 0.95, 0.05, 0.9),
     Steps("rms_momentum", "RMSProp momentum", [0.0, 0.5, 0.9], 0.0),
@@ -84,12 +73,13 @@ SWEEP = {"rate": [0.01, 0.045, 0.1, 0.45, 1.0], "eps": [1e-8, 1e-4, 0.1, 1.0]}
 
 def optimizer(name, setting):
     """`update(gradient) -> step` of an optimizer at its start."""
-    rule, mean, *_ = OPTIMIZERS[name]
+    rule, mean, momentum, *_ = OPTIMIZERS[name]
+    settings = setting["rate"], setting.get(momentum, 0.0), setting["eps"]
     buffer = 0.0
 
     def update(gradient):
         nonlocal mean, buffer
-        step, mean, buffer = rule(gradient, mean, buffer, setting)
+        step, mean, buffer = rule(gradient, mean, buffer, *settings)
         return step
 
     return update
@@ -113,14 +103,13 @@ def loss(point, condition):
 
 def draw(state):
     """The picture of a state; the summary is the loss that each optimizer reached."""
-    condition = state["condition"]
+    condition, steps = state["condition"], state["steps"]
     names = list(OPTIMIZERS) if state["show"] == ALL else [state["show"]]
     paths = {name: path(name, state) for name in names}
     losses = {name: f"{loss(paths[name][-1], condition):.3g}" for name in names}
     reached = ", ".join(f"{name} {value}" for name, value in losses.items())
-    steps = f"{state['steps']} step{'s' * (state['steps'] > 1)}"
-    start = f"{loss(START, condition):.4g}"
-    summary = f"Loss after {steps} (start: {start}): {reached}."
+    start = f"start: {loss(START, condition):.4g}"
+    summary = f"Loss after {steps} step{'s' * (steps > 1)} ({start}): {reached}."
     sheet = Drawing(SHEET, 450)
     draw_valley(sheet, state, paths, losses)
     draw_table(sheet, state, names)
@@ -137,13 +126,10 @@ def draw_valley(sheet, state, paths, losses):
     """Contours, the minimum, the paths, and the loss at the end of each."""
     sheet.rect(*BOX, "paper", stroke="grid")
     plot = Plot(sheet, BOX, X_RANGE, Y_RANGE)
+    turns = [pi * i / 40 for i in range(81)]
     for across in (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4.5, 6, 8, 10, 12):
-        along, turns = (
-            across * sqrt(state["condition"]),
-            [pi * i / 40 for i in range(81)],
-        )
-        ring = [(along * cos(turn), across * sin(turn)) for turn in turns]
-        plot.curve(ring, "grid", 1)
+        along = across * sqrt(state["condition"])
+        plot.curve([(along * cos(t), across * sin(t)) for t in turns], "grid", 1)
     sheet.circle(*plot.at(0, 0), 4, "accent")
     keys = dict(zip(OPTIMIZERS, (0, 100, 232, 404), strict=True))
     for name, points in paths.items():
@@ -165,22 +151,19 @@ def draw_valley(sheet, state, paths, losses):
 
 def draw_table(sheet, state, names):
     """How long the first and the 200th step are, gradient by gradient."""
-    y = 294
-    sheet.text(0, y, "step size under a constant gradient g", LABEL, bold=True)
-    y += 22
+    sheet.text(0, 294, "step size under a constant gradient g", LABEL, bold=True)
+    y = 316
     columns = dict(zip(OPTIMIZERS, (190, 286, 430, SHEET), strict=True))
     for name, x in columns.items():
         sheet.text(x, y, name, NOTE, anchor="end", bold=name in names)
     for gradient in (0.01, 1, 10):
         sheet.line((0, y + 7), (SHEET, y + 7), stroke="grid", width=1)
-        updates = {name: optimizer(name, state) for name in columns}
-        sizes = {
-            name: [updates[name](gradient) for _ in range(MANY)] for name in columns
-        }
         sheet.text(0, y + 19, f"g = {gradient}", NOTE)
+        updates = [(optimizer(name, state), x) for name, x in columns.items()]
+        sizes = {x: [update(gradient) for _ in range(MANY)] for update, x in updates}
         for step in (1, MANY):
             y += 19
             sheet.text(66, y, f"step {step}", NOTE, fill="muted")
-            for name, x in columns.items():
-                sheet.text(x, y, f"{sizes[name][step - 1]:.4g}", NOTE, anchor="end")
+            for x, found in sizes.items():
+                sheet.text(x, y, f"{found[step - 1]:.4g}", NOTE, anchor="end")
         y += 3
