@@ -83,35 +83,31 @@ def measured():
 
 
 def norms(state, stage, weight):
-    """The gradient's norm at a stage, one number a seed, above 0 for a log axis."""
+    """The gradient's norm at a stage, one number a seed."""
     key = state["norm"], state["place"], state["head_norm"], state["steps"]
-    return [max(table[stage].norm(weight), 1e-30) for table, _ in measured()[key]]
+    return [table[stage].norm(weight) for table, _ in measured()[key]]
 
 
 @cache
 def limits(norm):
     """Powers of ten that hold every gradient with or without batch norm."""
     found = [
-        gradient.norm(weight)
+        log10(gradient.norm(weight))
         for (key, *_), seeds in measured().items()
-        if key == norm
-        for table, _ in seeds
+        for table, _ in seeds * (key == norm)
         for gradient in table.values()
-        for weight in (0, 0.5, 1)
+        for weight in (0, 1)
     ]
-    least = min(value for value in found if value)
-    return 10.0 ** floor(log10(least)), 10.0 ** ceil(log10(max(found)))
+    return 10.0 ** floor(min(found)), 10.0 ** ceil(max(found))
 
 
 def draw(state):
     """The picture of a state, with the stem's gradient in the summary."""
-    alone, both = (
-        geometric_mean(norms(state, "stem", weight)) for weight in (0, state["weight"])
-    )
-    key = state["norm"], state["place"], state["head_norm"], STEPS
+    weights, norm = (0, state["weight"]), state["norm"]
+    alone, both = (geometric_mean(norms(state, "stem", weight)) for weight in weights)
+    heads = (state["place"], state["head_norm"]), ("none", False)
     ours, theirs = (
-        [loss for _, loss in measured()[found]]
-        for found in (key, (state["norm"], "none", False, STEPS))
+        [loss for _, loss in measured()[norm, *head, STEPS]] for head in heads
     )
     summary = (
         f"The gradient at the stem is {times(both / alone)} as large with the head as "

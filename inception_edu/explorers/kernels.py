@@ -30,7 +30,7 @@ from inception_edu.figures.svg import Drawing, Strokes, color
 from inception_edu.figures.theme import kernel_name
 from inception_edu.text import percent, short, times
 
-WEIGHTS = {"equal": "all equal", "random": "random, on average"}
+KINDS = {"equal": "all equal", "random": "random, on average"}
 
 QUESTION = "What do k x k, stacks and 1 x n + n x 1 see, and what do they cost?"
 CONTROLS = [
@@ -38,7 +38,7 @@ CONTROLS = [
     Range("row", "output row", 1, GRID, 1, 9),
     Range("column", "output column", 1, GRID, 1, 9, play="row"),
     Range("channels", "channels", 8, 512, 8, 192),
-    Choice("weights", "weights", WEIGHTS, "equal"),
+    Choice("weights", "weights", KINDS, "equal"),
 ]
 SWEEP = {"plan": list(PLANS), "weights": ["equal", "random"]}
 
