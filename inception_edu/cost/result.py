@@ -43,24 +43,43 @@ class Op(NamedTuple):
         return 2 * self.macs
 
 
-class Row(NamedTuple):
-    """Operations of one module, added up; `out_shape` is the last one's."""
+class Totals:
+    """Sums over the operations `ops`."""
 
-    path: str
-    out_shape: tuple
-    params: int
-    macs: int
-    activation_bytes: int
-    receptive_field: tuple | None
-    ops: tuple
+    @cached_property
+    def params(self):
+        """Parameters that these operations used."""
+        return sum(op.params for op in self.ops)
+
+    @cached_property
+    def macs(self):
+        return sum(op.macs for op in self.ops)
+
+    @property
+    def flops(self):
+        return 2 * self.macs
+
+    @cached_property
+    def activation_bytes(self):
+        return sum(op.activation_bytes for op in self.ops)
 
 
-class Trace:
+class Row(Totals):
+    """Operations of one module; shape and receptive field are the last one's."""
+
+    def __init__(self, path, ops):
+        self.path, self.ops = path, ops
+        self.out_shape = ops[-1].out_shape
+        self.receptive_field = ops[-1].receptive_field
+
+
+class Trace(Totals):
     """Every operation of a model in the order it runs, with what it costs.
 
     `ops[0]` and on are the inputs. Totals are sums over `ops`: 1 MAC is one
-    multiply-add of a convolution, linear or matmul weight; bias, norm,
-    activation and pooling count 0; FLOPs = 2 x MACs.
+    multiply-add of a convolution, linear or matmul weight; bias, norm, activation
+    and pooling count 0; FLOPs = 2 x MACs. `params` counts what this run used,
+    `params_built` all there are.
     """
 
     def __init__(self, name, input_shapes, ops, params_built, outputs):
@@ -76,23 +95,6 @@ class Trace:
     @property
     def output_shape(self):
         return self.output_shapes[0] if self.output_shapes else ()
-
-    @cached_property
-    def params(self):
-        """Parameters that this run used; `params_built` counts all there are."""
-        return sum(op.params for op in self.ops)
-
-    @cached_property
-    def macs(self):
-        return sum(op.macs for op in self.ops)
-
-    @property
-    def flops(self):
-        return 2 * self.macs
-
-    @cached_property
-    def activation_bytes(self):
-        return sum(op.activation_bytes for op in self.ops)
 
     @property
     def receptive_field(self):
@@ -115,18 +117,7 @@ class Trace:
                 continue
             parts = op.path.split(".") if op.path else [f"({op.kind})"]
             groups.setdefault(".".join(parts[:depth]), []).append(op)
-        return [
-            Row(
-                path,
-                ops[-1].out_shape,
-                sum(op.params for op in ops),
-                sum(op.macs for op in ops),
-                sum(op.activation_bytes for op in ops),
-                ops[-1].receptive_field,
-                tuple(ops),
-            )
-            for path, ops in groups.items()
-        ]
+        return [Row(path, tuple(ops)) for path, ops in groups.items()]
 
     def table(self, depth=1):
         """A pandas DataFrame of `by_module`: output, parameters, MACs, field."""

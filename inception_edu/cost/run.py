@@ -47,9 +47,11 @@ def no_collection():
 
 def no_compiling():
     """Functions that torch.compile made run as the Python that they came from."""
-    if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):
+    if "torch._dynamo" not in sys.modules:
+        return nullcontext()
+    if hasattr(torch.compiler, "set_stance"):  # torch 2.6 and later
         return torch.compiler.set_stance("force_eager")
-    return nullcontext()
+    return torch._dynamo.config.patch(disable=True)
 
 
 def checked(shape):

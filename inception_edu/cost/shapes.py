@@ -126,20 +126,6 @@ class ShapeValue(torch.Tensor):
     __hash__ = object.__hash__
 
 
-new_value = torch.Tensor._make_wrapper_subclass
-
-
-def shape_value(sizes, op, field, dtype, device, base=None):
-    """A new `ShapeValue`; no memory is taken for its elements."""
-    if dtype is torch.float32:  # torch's own default: half the time
-        value = new_value(ShapeValue, sizes)
-    else:
-        value = new_value(ShapeValue, sizes, dtype=dtype)
-    value.sizes, value.op, value.field, value.base = sizes, op, field, base
-    value.dtype, value.device = dtype, device
-    return value
-
-
 def flatten_arguments(args):
     """Every argument of a call, with those in lists and tuples, in order."""
     found = []

@@ -22,12 +22,12 @@ from inception_edu.cost.shapes import (
     ShapeValue,
     Span,
     flatten_arguments,
-    shape_value,
 )
 from inception_edu.cost.shortcuts import SHORTCUTS, is_changed, run_sequence
 from inception_edu.text import dims
 
 MODULE_CALL = nn.Module._call_impl
+WITHOUT_MEMORY = torch.Tensor._make_wrapper_subclass
 LAZY = nn.parameter.UninitializedTensorMixin  # its metaclass is C's: quick to ask
 KINDS = {"scaled_dot_product_attention": "attention"}
 SCRIPTED = (torch.jit.ScriptFunction, torch._C.ScriptMethod)
@@ -84,7 +84,7 @@ class Tracer:
         if len(shape) == 4:
             field = (Span(2, 0, 0, 1), Span(3, 0, 0, 1))
         self.add_op(Result("input", shape, field), ())
-        return shape_value(shape, len(self.ops) - 1, field, dtype, self.device)
+        return self.value(shape, field, dtype)
 
     def add_op(self, result, values, params=0, new_bytes=0, known=True, path=None):
         """Append the `Op` of a result that was made from `values`."""
@@ -105,24 +105,32 @@ class Tracer:
 
     def record(self, result, values, params=0, in_place=False):
         """The `Op` of a rule's result, and the `ShapeValue` that it gives."""
-        x, index, base, new_bytes = values[0], len(self.ops), None, 0
+        x, shape, field, base = values[0], result.out_shape, result.field, None
+        if in_place:
+            self.add_op(result, values, params)
+            self.overwrite(x, field)
+            return x
+        new_bytes = 0 if result.view else prod(shape) * x.dtype.itemsize
         if result.view:
             base = x if x.base is None else x.base
-        elif not in_place:
-            new_bytes = prod(result.out_shape) * x.dtype.itemsize
         self.add_op(result, values, params, new_bytes)
-        if in_place:
-            self.overwrite(x, index, result.field)
-            return x
-        return shape_value(
-            result.out_shape, index, result.field, x.dtype, self.device, base
-        )
+        return self.value(shape, field, x.dtype, base)
 
-    def overwrite(self, value, index, field=None):
-        """`value`, and what it is a view of, now come from operation `index`."""
-        value.op, value.field = index, field
+    def value(self, sizes, field, dtype, base=None):
+        """What the last operation gave, as a `ShapeValue`."""
+        if dtype is torch.float32:  # torch's own default: half the time
+            value = WITHOUT_MEMORY(ShapeValue, sizes)
+        else:
+            value = WITHOUT_MEMORY(ShapeValue, sizes, dtype=dtype)
+        value.sizes, value.field, value.base = sizes, field, base
+        value.op, value.dtype, value.device = len(self.ops) - 1, dtype, self.device
+        return value
+
+    def overwrite(self, value, field):
+        """`value`, and what it is a view of, now come from the last operation."""
+        value.op, value.field = len(self.ops) - 1, field
         if value.base is not None:
-            value.base.op = index
+            value.base.op = value.op
 
     def count(self, *parameters):
         """The elements of those that are new to the run."""
@@ -186,14 +194,14 @@ class Tracer:
             base = leaf._base
             if id(leaf) not in self.written and id(base) in self.written:
                 base = self.written[id(base)]
-                self.stand_in(leaf, base.op, base)
+                self.stand_in(leaf, base)
         return self.written.get(id(leaf), leaf)
 
-    def stand_in(self, real, index, base=None):
+    def stand_in(self, real, base=None):
         """A `ShapeValue` in the place of a real tensor from now on."""
-        value = shape_value(
-            tuple(real.shape), index, None, real.dtype, self.device, base
-        )
+        value = self.value(tuple(real.shape), None, real.dtype, base)
+        if base is not None:
+            value.op = base.op
         self.written[id(real)] = value
         self.alive.append(real)
         return value
@@ -229,7 +237,6 @@ class Tracer:
         self.add_op(result, values, params, new_bytes, calls.known)
         if changed and written:
             self.write(changed[0], field)
-        index = len(self.ops) - 1
 
         def to_value(leaf):
             if id(leaf) in given:
@@ -242,19 +249,18 @@ class Tracer:
                 base = base.base
             sizes = tuple(leaf.shape)
             seen = field if sizes == shape else None
-            return shape_value(sizes, index, seen, leaf.dtype, self.device, base)
+            return self.value(sizes, seen, leaf.dtype, base)
 
         return tree_map(to_value, answer)
 
     def write(self, tensor, field):
         """`tensor` was changed in place by the last operation."""
-        index = len(self.ops) - 1
         if type(tensor) is ShapeValue:
-            self.overwrite(tensor, index, field)
+            self.overwrite(tensor, field)
         elif tensor._base is None:
-            self.stand_in(tensor, index)
+            self.stand_in(tensor)
         else:
-            self.stand_in(tensor, index, self.stand_in(tensor._base, index))
+            self.stand_in(tensor, self.stand_in(tensor._base))
 
     def refusal(self, name, values, problem):
         shapes = ", ".join(dims(value.sizes) for value in values)

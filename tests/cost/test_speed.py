@@ -1,65 +1,39 @@
-"""The tracer keeps its factor over its peers: ratios in one run, wide margins.
+"""The tracer keeps its factor over torch's own counter, and is quick from the start."""
 
-Processor seconds of this thread, the least of several rounds, so that a busy
-machine changes little.
-"""
-
-import copy
 import subprocess
 import sys
 import time
 
 import pytest
 import torch
-import torchinfo
 from torch.utils.flop_counter import FlopCounterMode
 
 import inception_edu as ie
-from inception_edu.cost import trace
-
-IMAGE = (1, 3, 299, 299)
 
 
-@pytest.fixture(scope="module")
-def v4():
+def seconds(function):
+    """Processor seconds of this thread: a busy machine changes little."""
+    start = time.thread_time()
+    function()
+    return time.thread_time() - start
+
+
+def test_a_trace_is_far_faster_than_torchs_counter():
+    shape = (1, 3, 299, 299)
     with torch.device("meta"):
-        return ie.create_model("inception_v4").eval()
+        model, image = ie.create_model("inception_v4").eval(), torch.empty(shape)
 
+    def count():
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            model(image)
+        return counter.get_total_flops()
 
-def count_with_torch(model):
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model(torch.empty(IMAGE, device="meta"))
-    return counter.get_total_flops()
-
-
-def least(rounds, *functions):
-    """The least processor seconds of each, taken in turn."""
-    best = [float("inf")] * len(functions)
-    for _ in range(rounds):
-        for place, function in enumerate(functions):
-            start = time.thread_time()
-            function()
-            best[place] = min(best[place], time.thread_time() - start)
-    return best
-
-
-def test_a_trace_is_far_faster_than_torchs_counter(v4):
-    seen = trace(v4, IMAGE)
-    assert count_with_torch(v4) == seen.flops  # and warms up
-    ours, theirs = least(5, lambda: trace(v4, IMAGE), lambda: count_with_torch(v4))
+    assert count() == ie.trace(model, shape).flops  # and warms up
+    pairs = [
+        (seconds(lambda: ie.trace(model, shape)), seconds(count)) for _ in range(5)
+    ]
+    ours, theirs = map(min, zip(*pairs, strict=True))
     assert theirs / ours > 15  # 30 where nothing else runs
-
-
-def test_a_trace_is_far_faster_than_torchinfo(v4):
-    # On the meta device, where torchinfo is fastest.
-    model = copy.deepcopy(v4)
-
-    def summary():
-        torchinfo.summary(model, IMAGE, verbose=0, device="meta")
-
-    summary()
-    ours, theirs = least(3, lambda: trace(v4, IMAGE), summary)
-    assert theirs / ours > 12
 
 
 COLD = """
