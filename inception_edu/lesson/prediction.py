@@ -148,10 +148,6 @@ def predict(key, question, guess=None, unit="", options=None):
 def read_number(guess):
     """`(number, "")` for a finite number from 0 on, else `(None, complaint)`."""
     if isinstance(guess, str):
-        try:
-            float(guess)
-        except ValueError:
-            return None, f"{shown(guess)} is text"
         return None, f"{shown(guess)} is text; leave the quotes out"
     if isinstance(guess, list | tuple | set | dict):
         return None, "several values; one number is wanted"
@@ -161,10 +157,8 @@ def read_number(guess):
         return None, "this number is too large to compare"
     except Exception:
         number = math.nan
-    if math.isnan(number):
+    if not math.isfinite(number):
         return None, f"{show(guess)} is not a number"
-    if math.isinf(number):
-        return None, f"{number} is not a finite number"
     if number < 0:
         return None, f"{show(number)} is negative; nothing measured here can be"
     return (int(guess) if isinstance(guess, numbers.Integral) else number), ""
