@@ -18,8 +18,8 @@ class Net:
     `net(x, label, out_channels, kernel_size)` is the layer that reads `x`, its norm
     if it has one, and ReLU; `out_channels` may be None for any number, `norm` says
     whether a batch norm is asked for. `net.join` concatenates branches. Made without
-    a candidate, it notes in `shapes` which layers the reference has, for an `x`
-    without values. `act`, `linear` (labels without ReLU) and `join` make mistakes.
+    a candidate, it notes in `shapes` which layers the reference has, and returns
+    zeros. `act`, `linear` (labels without ReLU) and `join` make mistakes.
     """
 
     def __init__(
@@ -39,8 +39,8 @@ class Net:
         wanted = out_channels, x.shape[1], *size
         if self.passed is None:
             self.shapes[label] = wanted
-            weight = x.new_empty(out_channels or 1, *wanted[1:])
-            return F.conv2d(x, weight, None, stride, padding)
+            y = F.conv2d(x[:, :1], x.new_zeros(1, 1, *size), None, stride, padding)
+            return y.expand(-1, out_channels or 1, -1, -1)
         index, rows, columns = self.find(x, label, wanted)
         layer = self.passed.layers[index]
         if norm is not None and norm != bool(layer.norm):
