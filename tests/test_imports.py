@@ -20,6 +20,9 @@ def loaded(code, names):
 
 WITHOUT_TORCH = {
     "the package": "import inception_edu as ie; dir(ie)",
+    "the explorers' names": (
+        "import inception_edu as ie; dir(ie.explore); repr(ie.explore)"
+    ),
     "the papers": (
         "import inception_edu as ie\n"
         "ie.papers.figure('going-deeper/table-1/conv1/params')"

@@ -1,6 +1,5 @@
 """Every explorer in every legal state, and the numbers of the first two."""
 
-import csv
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from inception_edu.explorers import NAMES, bottleneck, description, module
 from inception_edu.explorers.controls import Range, Steps
 from inception_edu.explorers.panel import MOST_FRAMES, Panel
 from inception_edu.figures.svg import text_width
+from inception_edu.files import read_rows
 from inception_edu.networks.googlenet import (
     COLUMNS,
     TABLE_1,
@@ -236,8 +236,7 @@ def test_the_module_explorer_has_the_widths_of_table_1():
 
 def test_a_preset_is_that_module_of_googlenet():
     """Against counts made elsewhere."""
-    with DATA.open(newline="", encoding="utf-8") as file:
-        rows = [r for r in csv.DictReader(file) if r["network"] == "googlenet_paper"]
+    rows = [r for r in read_rows(DATA) if r["network"] == "googlenet_paper"]
     found = {row["module"].removeprefix("inception_"): row for row in rows}
     for name in module.PRESETS:
         row, explorer = found[name], ie.explore.module(start={"preset": name})

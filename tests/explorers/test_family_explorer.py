@@ -1,6 +1,5 @@
 """The family explorer: every number has a source, and no label covers another."""
 
-import csv
 from itertools import pairwise, product
 from threading import Event
 from xml.etree import ElementTree
@@ -13,6 +12,7 @@ from inception_edu import papers
 from inception_edu.cost import Latency
 from inception_edu.explorers import family, family_figures
 from inception_edu.figures.svg import Drawing, text_width
+from inception_edu.files import read_rows
 
 SVG = "{http://www.w3.org/2000/svg}"
 START = {control.name: control.value for control in family.CONTROLS}
@@ -116,10 +116,8 @@ def test_costs_belong_to_the_network_that_the_figure_is_about(
 
 
 def test_the_stored_costs_are_what_the_tracer_finds():
-    with open(family_figures.TABLE, newline="", encoding="utf-8") as file:
-        assert list(csv.reader(file))[1:] == [
-            [str(cell) for cell in row] for row in family_costs.rows()
-        ]
+    stored = [list(row.values()) for row in read_rows(family_figures.TABLE)]
+    assert stored == [[str(cell) for cell in row] for row in family_costs.rows()]
 
 
 def test_receptive_fields_are_the_published_ones():

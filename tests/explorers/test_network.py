@@ -1,6 +1,5 @@
 """The network explorer against the golden costs and traces of whole networks."""
 
-import csv
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from inception_edu.explorers import network_modules
 from inception_edu.explorers.network import CONTROLS, SHOWN, networks, opened
 from inception_edu.explorers.network_modules import COUNTS, PRINTED, counts_of, total
 from inception_edu.explorers.network_picture import places_of
+from inception_edu.files import read_rows
 
 DATA = Path(__file__).parents[1] / "data" / "module_costs.csv"
 START = {control.name: control.value for control in CONTROLS}
@@ -36,8 +36,7 @@ FEW = settings(
 def golden(name):
     """`[(output, parameters, MACs)]` of every module, worked out elsewhere."""
     row_name, size = GOLDEN[name]
-    with DATA.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["network"] == row_name]
+    rows = [row for row in read_rows(DATA) if row["network"] == row_name]
     assert {int(row["input"]) for row in rows} == {size}
     return [
         (
