@@ -112,8 +112,7 @@ def draw_shares(sheet, classes, wanted, said):
         ("each other", wanted.other, said.other),
         (f"all {classes - 1} others", 1 - wanted.true, 1 - said.true),
     ]
-    pulls = 392
-    for x, name in ((112, "target"), (252, "softmax"), (pulls, "gradient")):
+    for x, name in ((112, "target"), (252, "softmax"), (392, "gradient")):
         sheet.text(x, 16, name, LABEL, bold=True)
     sheet.text(SHEET - 8, 16, "-1 to 1", NOTE, anchor="end", fill="muted")
     for i, (label, *shares) in enumerate(rows):
@@ -123,13 +122,11 @@ def draw_shares(sheet, classes, wanted, said):
             sheet.rect(x, y, 100, 16, "panel")
             sheet.rect(x, y, 100 * share, 16, fill, tip=f"{label}: {share:.6g}")
             sheet.text(x, y + 32, share_text(share), NOTE)
-        sheet.rect(pulls, y, 160, 16, "panel")
-        middle, reach = pulls + 80, 80 * pull
-        sheet.line((middle, y), (middle, y + 16), width=1)
-        fill = "bad" if pull > 0 else "good"
-        sheet.rect(min(middle, middle + reach), y, abs(reach), 16, fill)
+        sheet.rect(392, y, 160, 16, "panel").line((472, y), (472, y + 16), width=1)
+        fill, reach = "bad" if pull > 0 else "good", 80 * pull
+        sheet.rect(min(472, 472 + reach), y, abs(reach), 16, fill)
         words = f"{share_text(pull)}: {step(pull) if pull else 'logit rests'}"
-        sheet.text(pulls, y + 32, words, NOTE)
+        sheet.text(392, y + 32, words, NOTE)
 
 
 def draw_curve(sheet, classes, eps, gap):
