@@ -51,6 +51,11 @@ class Plan(NamedTuple):
     def layers(self):
         return [layer for layers in self.branches for layer in layers]
 
+    @property
+    def weights(self):
+        """From one channel to one in every layer, biases not counted."""
+        return sum(layer.weights for layer in self.layers)
+
 
 def in_turn(side, *layers):
     return Plan(side, (layers,))
@@ -120,14 +125,3 @@ def sums(plan):
 def influence(count, weights):
     """The gradient of a pixel with `count` paths, that of a single path being 1."""
     return sqrt(count) if weights == "random" else count
-
-
-def weights_of(plan, channels):
-    """Weights, from `channels` to `channels` in every layer, biases not counted."""
-    return sum(layer.weights for layer in PLANS[plan].layers) * channels**2
-
-
-def saving(plan):
-    """The share of weights saved against a k x k with that span and as many outputs."""
-    side, branches = PLANS[plan]
-    return 1 - weights_of(plan, 1) / (side**2 * len(branches))

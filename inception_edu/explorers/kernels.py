@@ -21,9 +21,7 @@ from inception_edu.explorers.kernel_paths import (
     PLANS,
     influence,
     paths,
-    saving,
     sums,
-    weights_of,
 )
 from inception_edu.figures.plot import NOTE, SHEET, Plot, round_up, stacked_bar
 from inception_edu.figures.svg import Drawing, Strokes, color
@@ -48,14 +46,17 @@ def draw(state):
     name, row, column = state["plan"], state["row"] - 1, state["column"] - 1
     field = paths(name, row, column, clip=False)
     seen = paths(name, row, column)
+    pulls = {pixel: influence(n, state["weights"]) for pixel, n in seen.items()}
     summary = f"{in_view(state, field, seen)}; {in_weights(name, state['channels'])}."
-    shades = shaded(field, seen, state["weights"])
-    remark = in_influence(field, seen, state["weights"])
+    most = max(pulls.values())
+    shades = dict.fromkeys(field, 0)  # in the padding
+    shades |= {pixel: round(0.12 + 0.48 * n / most, 2) for pixel, n in pulls.items()}
+    remark = in_influence(field, seen, pulls)
     sheet = Drawing(SHEET, 462)
     draw_input(sheet, state, shades)
     draw_sum(sheet, state)
     draw_output(sheet, state)
-    draw_window(sheet, state, field, seen, shades)
+    draw_window(sheet, state, seen, pulls, shades)
     sheet.text(0, 436, remark, NOTE)
     draw_costs(sheet, state)
     return Picture(sheet.svg(f"What {name} sees and costs: {summary}", remark), summary)
@@ -78,26 +79,26 @@ def in_view(state, field, seen):
 
 def in_weights(name, channels):
     """What the kernels cost, and how that compares, in words."""
-    weights, (side, branches) = weights_of(name, channels), PLANS[name]
+    (side, branches), weights = PLANS[name], PLANS[name].weights * channels**2
     what = f"{weights:,} weights, {short(weights * GRID**2)} MACs"
     if name == "3x3":
         return what
     if name == f"{side}x{side}":
         return f"{what}: {times(side**2 / 9)} a 3x3"
     same = " with as many outputs" if len(branches) > 1 else ""
-    return f"{what}: {percent(saving(name), 1)} less than a {side}x{side}{same}"
+    saved = 1 - PLANS[name].weights / (side**2 * len(branches))
+    return f"{what}: {percent(saved, 1)} less than a {side}x{side}{same}"
 
 
-def in_influence(field, seen, weights):
+def in_influence(field, seen, pulls):
     """How unequally the pixels count, or what the padding takes, in words."""
     total, left = field.total(), seen.total()
     if left < total:
         return f"{total - left} of {total} paths are lost in the padding."
-    most, least = max(seen.values()), min(seen.values())
+    most, least = max(pulls.values()), min(pulls.values())
     if most == least:
         return "One path from every pixel: equal influence."
-    ratio = times(influence(most, weights) / influence(least, weights))
-    return f"Middle: {ratio} the weakest influence."
+    return f"Middle: {times(most / least)} the weakest influence."
 
 
 RING = 3  # cells of padding drawn around the input: half of a 7x7
@@ -155,13 +156,6 @@ def draw_picks(sheet, left):
     pick = f'data-grid="row;column;{GRID}"'
     place = f'x="{left}" y="{TOP}" width="{MAP}" height="{MAP}"'
     sheet.raw(f'<rect {place} fill-opacity="0" {pick}/>')
-
-
-def shaded(field, seen, weights):
-    """How dark each pixel of the field is drawn; 0 if it lies in the padding."""
-    most = influence(max(seen.values()), weights)
-    shades = {p: 0.12 + 0.48 * influence(n, weights) / most for p, n in seen.items()}
-    return {pixel: round(shades.get(pixel, 0), 2) for pixel in field}
 
 
 def draw_pixels(sheet, x0, y0, cell, dark, fill="ink"):
@@ -225,16 +219,16 @@ def draw_kernel(sheet, x, y, layer):
         sheet.rect(*place, kernel_name(layer.name), stroke="paper")
 
 
-def draw_window(sheet, state, field, seen, shades):
+def draw_window(sheet, state, seen, pulls, shades):
     """The inputs in view and how much each counts, enlarged around the position."""
-    top, wide, weights = 264, 7 * BIG, state["weights"]
+    top, wide = 264, 7 * BIG
     row, column = state["row"] - 4, state["column"] - 4  # of the upper left corner
     inputs = {p: PIXELS[p[0]][p[1]] for p in seen}
-    counts = {p: f"{influence(count, weights):.0f}" for p, count in seen.items()}
-    counted = "times paths" if weights == "equal" else "influence"
-    flat = {p: p in seen and 0.15 for p in field}
+    counts = {pixel: f"{n:.0f}" for pixel, n in pulls.items()}
+    counted = "times paths" if state["weights"] == "equal" else "influence"
+    flat = {pixel: pixel in seen and 0.15 for pixel in shades}
     views = (
-        ("inputs in view", flat, inputs, f"{len(seen)} of {len(field)} pixels"),
+        ("inputs in view", flat, inputs, f"{len(seen)} of {len(shades)} pixels"),
         (counted, shades, counts, f"{seen.total()} paths"),
     )
     for x0, (name, shades, numbers, caption) in zip((0, wide + 24), views, strict=True):
@@ -273,5 +267,5 @@ def draw_costs(sheet, state):
         if len(PLANS[name].branches) > 1:
             sheet.text(end + 8, y + 27, f"{2 * channels} out", NOTE)
         sheet.text(left, y + 13, name, NOTE, bold=bold)
-        value = short(weights_of(name, channels))
+        value = short(PLANS[name].weights * channels**2)
         sheet.text(SHEET, y + 13, value, NOTE, anchor="end", bold=bold)
