@@ -78,7 +78,7 @@ def wait_for(address):
 
 def main(names):
     paths = [Path(name) for name in names] or sorted(ROOT.glob("notebooks/*.ipynb"))
-    table = pd.read_csv(TABLE, index_col="lesson")
+    table = pd.read_csv(TABLE, index_col="lesson").astype(float)
     if not names:
         table = table[:0]
         table.loc["server"] = server()
