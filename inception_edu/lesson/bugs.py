@@ -22,14 +22,12 @@ class FramedConcatenation(nn.Module):
     def forward(self, x):
         outputs = [branch(x) for branch in self.branches.values()]
         size = max(output.shape[-1] for output in outputs)
-        return torch.cat([framed(output, size) for output in outputs], dim=1)
-
-
-def framed(x, size):
-    """`x` in the middle of a size x size grid of zeros."""
-    before = (size - x.shape[-1]) // 2
-    after = size - x.shape[-1] - before
-    return F.pad(x, (before, after, before, after))
+        frames = [size - output.shape[-1] for output in outputs]
+        framed = [
+            F.pad(output, (frame // 2, frame - frame // 2) * 2)
+            for output, frame in zip(outputs, frames, strict=True)
+        ]
+        return torch.cat(framed, dim=1)
 
 
 def stride_in_the_pool():
@@ -176,35 +174,19 @@ def ported_pool_branches():
 
 
 class SmallBlock(nn.Module):
-    """`relu(x + scale * up(branch(x)))` on eight channels; subclasses break it."""
+    """`add(x, scale, branch)` on eight channels, with the branch as a function."""
 
-    def __init__(self, scale=0.1):
+    def __init__(self, add, scale=0.1):
         super().__init__()
         torch.manual_seed(0)
         self.inner, self.up = nn.Conv2d(8, 4, 3, padding=1), nn.Conv2d(4, 8, 1)
-        self.scale = scale
+        self.add, self.scale = add, scale
 
     def branch(self, x):
         return self.up(torch.relu(self.inner(x)))
 
     def forward(self, x):
-        return torch.relu(x + self.scale * self.branch(x))
-
-
-class ScaledShortcut(SmallBlock):
-    def forward(self, x):
-        return torch.relu(self.scale * x + self.branch(x))
-
-
-class LostShortcut(SmallBlock):
-    def forward(self, x):
-        x = self.scale * self.branch(x)
-        return torch.relu(x + x / self.scale)
-
-
-class ReLUInPlace(SmallBlock):
-    def forward(self, x):
-        return self.scale * self.branch(F.relu(x, inplace=True)) + x
+        return self.add(x, self.scale, self.branch)
 
 
 def residual_blocks():
@@ -213,5 +195,10 @@ def residual_blocks():
     A scales the shortcut (asked for in fchollet/deep-learning-models#99), B has none
     (nyoki-mtl/keras-facenet#3), D changes its input (rosinality/vq-vae-2-pytorch#60).
     """
-    blocks = ScaledShortcut(), LostShortcut(), SmallBlock(), ReLUInPlace()
-    return dict(zip("ABCD", blocks, strict=True))
+    ways = {
+        "A": lambda x, scale, branch: F.relu(scale * x + branch(x)),
+        "B": lambda x, scale, branch: F.relu((y := scale * branch(x)) + y / scale),
+        "C": lambda x, scale, branch: F.relu(x + scale * branch(x)),
+        "D": lambda x, scale, branch: scale * branch(F.relu(x, inplace=True)) + x,
+    }
+    return {letter: SmallBlock(add) for letter, add in ways.items()}
