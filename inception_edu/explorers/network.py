@@ -246,7 +246,7 @@ def adjust(values, changed, named):
     except ValueError:
         return values  # draw says why there is no such network
     values["stage"] = min(values["stage"], len(network.stages))
-    kinds = len(network.stages[values["stage"] - 1]) if values["stage"] else 0
+    kinds = [0, *map(len, network.stages)][values["stage"]]
     values["module"] = min(values["module"], kinds)
     return values
 

@@ -71,8 +71,8 @@ def draw_blocks(sheet, top, network, title, end, stage, amount, high):
     plot.axes(x_ticks=ticks(0, end, 5), y_ticks=(), grid="x")
     key = f"axis {SHOWN[amount]} of {network.name} 0 to {tick(end)}"
     sheet.line((plot.x, plot.bottom), (plot.right, plot.bottom), width=1, key=key)
-    whole = words(total(network.modules, amount), amount)
-    title += f": {whole} {SHOWN[amount]}"
+    cost = words(total(network.modules, amount), amount)
+    title += f": {cost} {SHOWN[amount]}"
     sheet.fitted_text(0, top + 14, title, SHEET - 2, NOTE, bold=True)
     tallest = max(module.side for module in network.modules)
     marks, x = [], plot.x
@@ -96,15 +96,15 @@ def draw_blocks(sheet, top, network, title, end, stage, amount, high):
 
 def draw_block(sheet, left, bottom, width, tall, module, amount):
     """A run of identical modules: a band for each kernel, lines between modules."""
-    base, whole = bottom, total([module], amount)
+    base, cost = bottom, total([module], amount)
     for kernel, number in by_kernel([module], amount).items():
-        high = tall * number / whole
+        high = tall * number / cost
         base -= high
         key = f"{module.name} {kernel}"
         sheet.rect(left, base, max(width, 1.0), high, kernel, key=key)
         if high >= 15:
             name_inside(sheet, left, base + high / 2 + 5, width, kernel)
-    if whole and module.times * 3 < width:
+    if cost and module.times * 3 < width:
         places = [left + width / module.times * i for i in range(1, module.times)]
         lines = tuple(((x, bottom - tall), (x, bottom)) for x in places)
         sheet.add(Strokes(lines, "paper", 0.8))
@@ -136,7 +136,6 @@ def draw_tables(sheet, y, pair, tables, amount, end):
         left, base = number * (column + gap), y
         title = table.title if alone else network.name
         sheet.fitted_text(left, base, title, column, NOTE, bold=True)
-        whole = total(network.modules, amount) if alone else 0
         for row in table.rows:
             base += ROW
             text = row.label if alone else row.brief
@@ -144,8 +143,8 @@ def draw_tables(sheet, y, pair, tables, amount, end):
             draw_bar(sheet, left + room, base - 15, scale, row.modules, amount)
             cost = total(row.modules, amount)
             value = words(cost, amount)
-            if whole:
-                value += f" ({percent(cost / whole, 1)})"
+            if alone:
+                value += f" ({percent(cost / total(network.modules, amount), 1)})"
             sheet.text(left + column, base, value, NOTE, anchor="end")
             if row.pick:
                 pick(sheet, left, base - 15, column, ROW - 2, row.pick)
