@@ -34,8 +34,10 @@ class LoadReport:
 
     def __repr__(self):
         line = f"{self.loaded} tensors loaded, read as {self.source} keys"
+        if not self.left_out:
+            return line
         heads = f"{len(self.left_out)} of the auxiliary heads left out"
-        return line + f"; {heads}, since the model has none" * bool(self.left_out)
+        return f"{line}; {heads}, since the model has none"
 
 
 def load_weights(model, weights):
@@ -76,8 +78,8 @@ def load_weights(model, weights):
     place, given = "these weights", weights
     if not isinstance(weights, Mapping):
         place, given = str(weights), read_weights(weights)
-    left_out = () if any(map(is_auxiliary, own)) else filter(is_auxiliary, given)
-    left_out = tuple(left_out)
+    has_heads = any(map(is_auxiliary, own))
+    left_out = tuple(key for key in given if is_auxiliary(key) and not has_heads)
     kept = {key: value for key, value in given.items() if key not in left_out}
     source, found, reason = recognize(model, kept, own)
     if problems := differences(own, found):

@@ -78,14 +78,15 @@ def load_checkpoint(path, identity):
     return state
 
 
-def identity_of(model, data, recipe, epochs, seed):
+def identity_of(training):
     """What must be the same for a training to be resumed."""
-    shapes = [(name, tuple(p.shape)) for name, p in model.state_dict().items()]
-    images = zlib.crc32(data.train.images.contiguous().numpy())
+    weights, split = training.model.state_dict(), training.data.train
+    shapes = [(name, tuple(p.shape)) for name, p in weights.items()]
+    images = zlib.crc32(split.images.contiguous().numpy())
     return {
-        "recipe": repr(recipe.but(name="", source="", changes=())),
-        "epochs": epochs,
-        "seed": seed,
+        "recipe": repr(training.recipe.but(name="", source="", changes=())),
+        "epochs": training.epochs,
+        "seed": training.seed,
         "network": zlib.crc32(repr(shapes).encode()),
-        "data": zlib.crc32(data.train.labels.contiguous().numpy(), images),
+        "data": zlib.crc32(split.labels.contiguous().numpy(), images),
     }

@@ -195,20 +195,16 @@ class Training:
         kept = {"model": self.model, "optimizer": self.optimizer, "scaler": self.scaler}
         return kept | ({"average": self.average} if self.average else {})
 
-    def identity(self):
-        """What must be the same for a training to be resumed."""
-        return identity_of(self.model, self.data, self.recipe, self.epochs, self.seed)
-
     def save(self, checkpoint):
         """Write everything that a checkpoint needs, as tensors and plain data."""
-        state = {"identity": self.identity(), "done": self.done, "parts": self.parts}
+        state = {"identity": identity_of(self), "done": self.done, "parts": self.parts}
         state |= {name: part.state_dict() for name, part in self.learned().items()}
         state["history"] = self.history.as_dict() | {"recipe": None}
         save_checkpoint(state, checkpoint)
 
     def resume(self, checkpoint):
         """Continue the training in the checkpoint, where there is one."""
-        state = load_checkpoint(checkpoint, self.identity())
+        state = load_checkpoint(checkpoint, identity_of(self))
         if state is None:
             return
         for name, part in self.learned().items():

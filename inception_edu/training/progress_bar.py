@@ -18,11 +18,8 @@ def progress_bar(total, name, wanted):
     from tqdm import tqdm
 
     if wanted and in_notebook():
-        try:
-            import ipywidgets  # noqa: F401 - tqdm's bar needs it
-            from tqdm.notebook import tqdm as notebook_tqdm
-        except ImportError:
-            return tqdm(disable=True)
+        from tqdm.notebook import tqdm as notebook_tqdm
+
         return notebook_tqdm(total=total, desc=name)
     silent = not (wanted and sys.stderr.isatty())
     return tqdm(total=total, desc=name, dynamic_ncols=True, disable=silent)
