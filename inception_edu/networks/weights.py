@@ -119,8 +119,9 @@ def differences(own, found):
     """Why `found` cannot be loaded into `own`, a line a kind of reason."""
     missing = [key for key in own.keys() - found.keys() if not is_counter(key)]
     problems = {"missing": missing, "unexpected": [k for k in found if k not in own]}
-    for key in own.keys() & found.keys():
-        if problem := difference(key, own[key], found[key]):
+    for key in own:
+        problem = key in found and difference(key, own[key], found[key])
+        if problem:
             reason, text = problem
             problems.setdefault(reason, []).append(text)
     lines = []
