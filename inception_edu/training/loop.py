@@ -134,6 +134,17 @@ def build(model, data, recipe, seed):
     )
 
 
+def batches(split, recipe):
+    """The images once, in random order: `(images, labels)` batch by batch.
+
+    A last batch of one is left out: batch normalization has no variance over it.
+    """
+    for indices in torch.randperm(len(split)).split(recipe.batch_size):
+        if len(indices) > 1:
+            indices = indices.to(split.images.device)
+            yield split.images[indices], split.labels[indices]
+
+
 class Tally:
     """Loss and accuracy over the part of an epoch that is done.
 
@@ -246,18 +257,12 @@ class Training:
             bar.close()
 
     def epoch(self, tally, bar):
-        """One pass over the training images, in random order.
-
-        A last batch of one is left out: batch normalization has no variance over it.
-        """
+        """One pass over the training images."""
         # A seed for each epoch, so that a resumed training draws the same.
         seed = (self.seed * 1_000_003 + self.done + 1) % 2**63
         seed_generators(seed, self.device)
         self.model.train()
-        order = torch.randperm(len(self.train)).split(self.recipe.batch_size)
-        for indices in order[: self.batches]:
-            indices = indices.to(self.train.images.device)
-            images, labels = self.train.images[indices], self.train.labels[indices]
+        for images, labels in batches(self.train, self.recipe):
             share = (self.done + tally.batches / self.batches) / self.epochs
             labels = labels.to(self.device, torch.int64)
             tally.add(*self.step(images, labels, share), len(labels))
