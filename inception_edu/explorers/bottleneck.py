@@ -104,12 +104,11 @@ def draw_curve(sheet, state, kernel, costs):
     plot.curve([(0, 0), (widest, reduced_macs(state, widest))], "1x1")
     # Names where neither line is: left of the crossing above the dashed line, or far
     # right of it; and below the slope, on the wider side of the crossing.
-    name, place = f"{kernel} direct", (plot.right - 4, "end")
-    if x > plot.x + 120:
-        place = (plot.x + 8, "start")
-    sheet.text(place[0], y - 8, name, NOTE, anchor=place[1], bold=True)
-    end = plot.right if x < plot.right - 130 else x
-    place, name = (end - 8, plot.bottom - 10), f"1x1, then {kernel}"
-    sheet.text(*place, name, NOTE, anchor="end", bold=True)
+    left, anchor = (plot.x + 8, "start")
+    if x <= plot.x + 120:
+        left, anchor = (plot.right - 4, "end")
+    sheet.text(left, y - 8, f"{kernel} direct", NOTE, anchor=anchor, bold=True)
+    end, low = plot.right if x < plot.right - 130 else x, plot.bottom - 10
+    sheet.text(end - 8, low, f"1x1, then {kernel}", NOTE, anchor="end", bold=True)
     plot.limit(min(pays, widest), f"saves up to {pays}")
     plot.mark(state["reduce"], reduced)
