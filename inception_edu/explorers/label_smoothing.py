@@ -59,17 +59,15 @@ def loss(classes, eps, gap):
     return log_total + (classes - 1) * target(classes, eps).other * gap
 
 
-def floor(classes, eps):
-    """The least that the loss can be, in nats: the entropy of the target."""
-    true, other = target(classes, eps)
-    entropy = -true * log(true)
-    return entropy - (classes - 1) * other * log(other) if other else entropy
-
-
 def best_gap(classes, eps):
     """The gap at which the loss is least: infinite without smoothing."""
     true, other = target(classes, eps)
     return log(true / other) if other else inf
+
+
+def floor(classes, eps):
+    """The least that the loss can be, in nats: the entropy of the target."""
+    return loss(classes, eps, best_gap(classes, eps)) if eps else 0.0
 
 
 def draw(state):
