@@ -1,7 +1,6 @@
 """Digits at every scale: no test digit in training, the same on every machine."""
 
 import hashlib
-import os
 import sys
 import types
 
@@ -129,15 +128,6 @@ def test_a_damaged_cache_is_drawn_again(damage):
     again = digits_at_scale(30, n_test=10)
     assert torch.equal(first.train.images, again.train.images)
     assert list(cache.cache_folder().iterdir()) == [path]
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_a_pipe_in_place_of_the_cache_does_not_block():
-    digits_at_scale(30, n_test=10)
-    (path,) = cache.cache_folder().iterdir()
-    path.unlink()
-    os.mkfifo(path)
-    assert len(digits_at_scale(30, n_test=10).train) == 30
 
 
 def test_the_data_is_there_without_a_cache_and_leaves_no_part_behind(

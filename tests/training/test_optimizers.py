@@ -59,12 +59,6 @@ def test_tensorflows_formula_by_hand_with_momentum_decay_and_a_changing_rate():
         assert weight.item() == pytest.approx(value, abs=1e-12)
 
 
-def test_a_weight_without_a_gradient_is_left_alone():
-    weight = nn.Parameter(torch.ones(2))
-    RMSpropTF([weight]).step()
-    assert torch.equal(weight, torch.ones(2))
-
-
 def test_weight_decay_spares_biases_and_batch_normalization():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
     recipe = Recipe(name="x", weight_decay=0.1)
