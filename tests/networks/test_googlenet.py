@@ -6,12 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import inception_edu as ie
-from inception_edu.networks.googlenet import (
-    TABLE_1,
-    AuxiliaryHead,
-    InceptionModule,
-    NaiveModule,
-)
+from inception_edu.networks.googlenet import TABLE_1, InceptionModule, NaiveModule
 from inception_edu.networks.layers import Branches, ConvUnit, chain
 
 
@@ -118,16 +113,6 @@ def test_the_two_words_of_layers():
     with pytest.raises(ValueError, match="odd kernel"):
         ConvUnit(3, 8, 2)
     assert list(chain({"x": unit, "y": [nn.ReLU()]})._modules) == ["x", "y"]
-
-
-def test_the_auxiliary_head_pools_five_by_five_every_three():
-    torch.manual_seed(2)
-    head = AuxiliaryHead(6, 5).eval()
-    x = torch.randn(1, 6, 14, 14)
-    pooled = F.avg_pool2d(x, 5, 3)
-    assert pooled.shape[2:] == (4, 4)
-    assert torch.equal(head.pool(x), pooled)
-    assert head(x).shape == (1, 5)
 
 
 def test_xavier_leaves_biases_as_caffe_has_them(network):
