@@ -50,6 +50,12 @@ SWEEP = {
 }
 
 
+def inactive(values):
+    """Without batch norm no head changes the loss; at weight 0 no gradient either."""
+    idle = not values["norm"] and not values["weight"]
+    return {"head_norm": "the head has weight 0"} if idle else {}
+
+
 class Gradient(NamedTuple):
     """At one stage: squared norms of both losses' gradients, and their product."""
 

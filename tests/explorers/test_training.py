@@ -166,7 +166,7 @@ mini_3x3,True,4,6000,0,0.80,0.8,0.8,0.8,0.8
 mini_3x3,True,4,6000,1,0.81,0.8,0.8,0.8,0.8
 mini_3x3,False,4,6000,0,0.99,0.9,0.9,0.9,0.9
 """
-    (tmp_path / "modules.csv").write_text(table)
+    (tmp_path / "modules.csv").write_text(table, encoding="utf-8")
     monkeypatch.setattr(explorer, "FOLDER", tmp_path)
     monkeypatch.setattr(explorer, "stored", explorer.stored.__wrapped__)
     shown = explorer.training(start={"beside": "modules"})
