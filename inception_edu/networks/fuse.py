@@ -112,12 +112,17 @@ def is_chain(module):
 
 
 def links(module):
-    """`(name, following)` of neighboring children, past what an `Identity` replaced.
-
-    The others keep their numbers, by which a forward may read them.
-    """
+    """`(name, following)` of neighboring children, past what an `Identity` replaced."""
     steps = [n for n, m in module._modules.items() if type(m) is not nn.Identity]
     return list(pairwise(steps))
+
+
+def take_out(module, name):
+    """Without this step; outside a `ConvUnit` the others keep their numbers."""
+    if type(module) is ConvUnit:
+        del module._modules[name]
+    else:
+        module._modules[name] = nn.Identity()
 
 
 # Step 1: fold.
@@ -130,10 +135,10 @@ def fold_norms(module):
     and a shift per channel: the scale goes into the weights, the shift is a bias.
     """
     for name, following in links(module) if is_chain(module) else ():
-        conv, norm = module._modules[name], module._modules[following]
+        conv, norm = map(module._modules.get, (name, following))
         if is_plain_conv(conv) and has_constants(norm):
             module._modules[name] = folded(conv, norm)
-            module._modules[following] = nn.Identity()
+            take_out(module, following)
 
 
 def is_plain_conv(module):
@@ -318,7 +323,7 @@ def pack_convolutions(module):
             module._modules[name] = PackedConv(child)
     if is_chain(module) and isinstance(module, ConvUnit | Steps):
         for name, following in links(module):
-            conv, relu = module._modules[name], module._modules[following]
+            conv, relu = map(module._modules.get, (name, following))
             if type(conv) is PackedConv and type(relu) is nn.ReLU and is_bare(relu):
                 conv.with_relu = True
-                module._modules[following] = nn.Identity()
+                take_out(module, following)
