@@ -24,7 +24,7 @@ import pytest
 
 import inception_edu as ie
 from inception_edu.explorers import NAMES
-from inception_edu.explorers.controls import Grid
+from tests.browser.on_page import ExplorerOnPage
 from tools.publish.bundle import CHROMIUM_NAMES
 
 CHROMIUM = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
@@ -41,7 +41,6 @@ CHROMIUM_FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 ROOT = Path(__file__).parents[2]
-ARTEFACTS = Path(__file__).parent / "artefacts"
 PATIENCE = 180_000  # milliseconds: a notebook may train for two minutes
 
 SETTINGS = {
@@ -85,23 +84,6 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture(scope="session")
-def artefacts():
-    """The folder for screenshots, which people look at."""
-    ARTEFACTS.mkdir(exist_ok=True)
-    return ARTEFACTS
-
-
-class Lab:
-    """A running server: `.folder` is what it serves, `.url(path)` opens a file."""
-
-    def __init__(self, folder, port, token):
-        self.folder, self.port, self.token = folder, port, token
-
-    def url(self, path):
-        return f"http://127.0.0.1:{self.port}/doc/tree/{path}?token={self.token}"
-
-
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -110,7 +92,10 @@ def free_port():
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory, chromium):
-    """JupyterLab on the loopback, with directories of its own and without news."""
+    """JupyterLab on the loopback, with directories of its own and without news.
+
+    `.folder` is what it serves, `.url(path)` opens a file.
+    """
     home = tmp_path_factory.mktemp("lab")
     folder = home / "notebooks"
     folder.mkdir()
@@ -163,7 +148,9 @@ def lab(tmp_path_factory, chromium):
                     said = (home / "server.log").read_text(encoding="utf-8")
                     pytest.fail(f"no JupyterLab: {said}")
                 time.sleep(0.2)
-        yield Lab(folder, port, token)
+        tree = f"http://127.0.0.1:{port}/doc/tree"
+        url = lambda path: f"{tree}/{path}?token={token}"  # noqa: E731
+        yield SimpleNamespace(folder=folder, url=url)
     finally:
         server.terminate()
         try:
@@ -194,117 +181,6 @@ OUTPUTS = f"""() => {{
   return [...panel.content.model.cells].filter((c) => c.type === "code")
     .map((c) => [c.sharedModel.id, c.outputs.toJSON()]);
 }}"""
-
-
-# What a reader sees of an explorer, in one look.
-LOOK = """root => ({
-  shown: [...root.querySelectorAll("input, select")].map((input) =>
-    input.type === "checkbox" ? input.checked : Number(input.value)),
-  picture: root.querySelector(".ie-picture-place").innerHTML,
-  summary: root.querySelector(".ie-summary").textContent,
-  problem: root.querySelector(".ie-problem").textContent,
-})"""
-
-
-class Control:
-    """One control of an explorer on the page, moved by keys."""
-
-    def __init__(self, explorer, row, control):
-        self.explorer, self.name, self.control = explorer, control.name, control
-        self.kind = control.face()["kind"]
-        self.input = row.locator("input, select")
-
-    def press(self, *keys):
-        """Press keys on it and wait for the answer of the last."""
-        self.input.focus()
-        for key in keys:
-            self.explorer.page.keyboard.press(key)
-        self.explorer.wait()
-
-    def meant(self, shown):
-        """The value that the number or tick in the page stands for."""
-        if self.kind == "check":
-            return shown
-        if self.kind == "range":
-            return self.control.check(shown)
-        return list(self.control.values)[int(shown)]
-
-    def moves(self):
-        """`(keys, value they ask for)`: both ends, the middle, a step each way."""
-        if self.kind == "check":
-            value = self.explorer.values[self.name]
-            yield ("Space",), not value
-            yield ("Space",), value
-            return
-        values = list(self.control.values)
-        last = len(values) - 1
-        yield ("End",), values[last]
-        yield ("Home",), values[0]
-        if self.kind == "choice":
-            yield ("ArrowDown",) * (last // 2), values[last // 2]
-            return
-        yield ("PageUp",) * 5, None  # its stride is the browser's own
-        place = values.index(self.explorer.values[self.name])
-        yield ("ArrowLeft",), values[max(place - 1, 0)]
-        yield ("ArrowUp",), values[place]
-
-
-class ExplorerOnPage:
-    """An explorer as its reader has it, and a twin in this process."""
-
-    def __init__(self, locator, twin):
-        self.locator, self.page, self.twin = locator, locator.page, twin
-        self.name = locator.get_attribute("data-name")
-        rows = locator.locator(".ie-control:not(.ie-grid)").all()
-        controls = [c for c in twin.controls.values() if not isinstance(c, Grid)]
-        self.controls = [
-            Control(self, *pair) for pair in zip(rows, controls, strict=True)
-        ]
-
-    def wait(self):
-        """Until the picture answers the newest state of the controls."""
-        answered = self.page.locator('[aria-busy="false"]')
-        self.locator.and_(answered).wait_for(timeout=60_000)
-
-    def look(self):
-        """`.values` of the controls, `.picture`, `.summary` and `.problem`."""
-        seen = SimpleNamespace(**self.locator.evaluate(LOOK))
-        pairs = zip(self.controls, seen.shown, strict=True)
-        seen.values = self.twin.values  # a drawing stays as it is
-        seen.values |= {control.name: control.meant(value) for control, value in pairs}
-        return seen
-
-    @property
-    def values(self):
-        return self.look().values
-
-    def ask_twin(self, values):
-        """Ask the twin what the page asks its kernel."""
-        serial = self.twin._asked[0] + 1
-        self.twin.set_state({"_asked": [serial, [list(values.items())]]})
-
-    def move(self, control, keys, asked):
-        """Press `keys` on a control; everything must answer as Python does.
-
-        The twin is put where the page is and asked for the same value: then all
-        controls, the summary and a refusal must agree, and the picture or its
-        summary must follow unless the state is the same.
-        """
-        before = self.look()
-        self.ask_twin(before.values)
-        control.press(*keys)
-        after = self.look()
-        asked = after.values[control.name] if asked is None else asked
-        where = f"{self.name}: {control.name}, {before.values[control.name]} to {asked}"
-        self.ask_twin({control.name: asked})
-        assert after.problem == self.twin.problem, where
-        assert after.values == self.twin.values, where
-        if after.problem:
-            return
-        assert after.summary == self.twin.summary, where
-        followed = after.values == before.values or after.picture != before.picture
-        followed = followed or before.problem  # then the picture was an older state's
-        assert followed, f"{where}: the picture stays the same and does not say why"
 
 
 class LabPage:
@@ -410,12 +286,6 @@ class LabPage:
             f'body[data-jp-theme-light="{light}"]', state="attached"
         )
 
-    def screenshot(self, locator, name):
-        """Keep a screenshot for people to look at."""
-        ARTEFACTS.mkdir(exist_ok=True)
-        locator.scroll_into_view_if_needed()
-        locator.screenshot(path=ARTEFACTS / f"{name}.png")
-
 
 @contextmanager
 def lab_page_open(lab, browser, name):
@@ -443,39 +313,28 @@ def lab_page_open(lab, browser, name):
         page.close()
 
 
-def notebook_open(lab, browser, path):
-    """`path`, copied and opened in JupyterLab."""
-    path = Path(path)
-    target = lab.folder / f"{secrets.token_hex(4)}_{path.name}"
-    shutil.copy(path, target)
-    return lab_page_open(lab, browser, target.name)
+def opener(lab, chromium):
+    """A function: a copy of a notebook file opened in JupyterLab, as its page.
 
-
-@pytest.fixture
-def open_notebook(lab, chromium):
-    """A function that opens a notebook file in JupyterLab and returns its page."""
-    with ExitStack() as stack:
-        yield lambda path: stack.enter_context(notebook_open(lab, chromium, path))
-
-
-@pytest.fixture
-def open_beside(lab, chromium):
-    """A function that opens what a page shows on a second page."""
-    path = f"() => {{ {PANEL} return panel.context.path; }}"
+    With `beside` a second page on the copy that this page shows.
+    """
     with ExitStack() as stack:
 
-        def opener(lab_page):
-            name = lab_page.page.evaluate(path)
+        def open_it(path=None, beside=None):
+            if beside is None:
+                name = f"{secrets.token_hex(4)}_{Path(path).name}"
+                shutil.copy(path, lab.folder / name)
+            else:
+                name = beside.page.evaluate(
+                    f"() => {{ {PANEL} return panel.context.path; }}"
+                )
             return stack.enter_context(lab_page_open(lab, chromium, name))
 
-        yield opener
+        yield open_it
 
 
-@pytest.fixture(scope="module")
-def share_notebook(lab, chromium):
-    """Like `open_notebook`, for a page that the tests of a file share."""
-    with ExitStack() as stack:
-        yield lambda path: stack.enter_context(notebook_open(lab, chromium, path))
+open_notebook = pytest.fixture(opener)
+share_notebook = pytest.fixture(scope="module")(opener)  # for all tests of a file
 
 
 @pytest.fixture(scope="session")
@@ -492,20 +351,3 @@ def write_notebook():
         return path
 
     return write
-
-
-@pytest.fixture(scope="module")
-def share_explorers(share_notebook, write_notebook, tmp_path_factory):
-    """A function: a shared page with a cell for each explorer, and more, all run."""
-
-    def opener(**more):
-        cells = {name.replace("_", "-"): f"ie.explore.{name}()" for name in NAMES}
-        sources = {"import": "import inception_edu as ie"} | cells | more
-        path = tmp_path_factory.mktemp("made") / "explorers.ipynb"
-        lab_page = share_notebook(write_notebook(path, sources))
-        lab_page.run_all()
-        assert lab_page.mistakes() == []
-        assert len(lab_page.explorers()) == len(NAMES)
-        return lab_page
-
-    return opener

@@ -1,5 +1,7 @@
 """Every explorer in a real JupyterLab, moved by keyboard to all its ends."""
 
+from itertools import pairwise
+from pathlib import Path
 from statistics import median
 
 import nbformat
@@ -13,6 +15,9 @@ LATENCY_GOAL = 40  # milliseconds from key to repaint, on an idle machine
 LATENCY_LIMIT = 400  # what a busy machine may make of it
 PRESSES = 12
 PAUSE = 120  # milliseconds between keys: eight a second are quick fingers
+LOOK = (Path(__file__).parent / "look.js").read_text(encoding="utf-8")
+SIZES = {"projector": (1280, 720), "zoomed": (640, 360)}
+FAINT = ("--ie-paper", "--ie-panel", "--ie-grid")  # grounds, and lines behind a curve
 
 # From the key to the frame after the picture changed, one entry a change.
 TIMER = """root => {
@@ -44,8 +49,16 @@ Explorer("slow", "How slow?", [Range("x", "x", 0, 100, 1, 0)], draw)
 
 
 @pytest.fixture(scope="module")
-def lab_page(share_explorers):
-    return share_explorers(slow=SLOW)
+def lab_page(share_notebook, write_notebook, tmp_path_factory):
+    """A page with a cell for each explorer, all run."""
+    cells = {name.replace("_", "-"): f"ie.explore.{name}()" for name in NAMES}
+    sources = {"import": "import inception_edu as ie", **cells, "slow": SLOW}
+    path = tmp_path_factory.mktemp("made") / "explorers.ipynb"
+    lab_page = share_notebook(write_notebook(path, sources))
+    lab_page.run_all()
+    assert lab_page.mistakes() == []
+    lab_page.page.evaluate(LOOK)
+    return lab_page
 
 
 @pytest.fixture
@@ -64,7 +77,6 @@ def test_every_control_answers_to_the_keyboard(lab_page, explorer, name):
     explorer.wait()
     first = explorer.values
     assert first == explorer.twin.values
-    lab_page.screenshot(explorer.locator, f"{name}_light")
     for control in explorer.controls:
         explorer.ask_twin(explorer.values)
         if control.input.is_disabled():
@@ -169,20 +181,78 @@ def test_the_live_view_is_shown_and_a_still_picture_is_stored(lab_page):
     assert lab_page.page.locator(".jp-RenderedSVG").count() == 0
 
 
-def test_a_theme_reaches_the_picture(lab_page):
-    roles = {"JupyterLab Dark": DARK, "JupyterLab Light": LIGHT}
-    for theme, colors in roles.items():
-        lab_page.theme(theme)
+@pytest.mark.parametrize(
+    ("theme", "colors"), [("JupyterLab Dark", DARK), ("JupyterLab Light", LIGHT)]
+)
+def test_a_theme_reaches_the_picture_and_all_stands_out(lab_page, theme, colors):
+    lab_page.theme(theme)
+    inks = [
+        f"rgb({', '.join(map(str, bytes.fromhex(c[1:])))})" for c in colors.values()
+    ]
+    faults = []
+    for explorer in lab_page.explorers():
+        text = explorer.locator.locator("svg text").first
+        assert text.evaluate("t => getComputedStyle(t).fill") in inks, explorer.name
+        found = explorer.locator.evaluate(
+            "(root, faint) => look.contrast(root, faint)", FAINT
+        )
+        faults += [f"{explorer.name}: {fault}" for fault in found]
+    assert not faults, "\n".join(faults)
+
+
+def longest(explorer):
+    """The longest number that each control can show beside it."""
+    texts = []
+    for control in explorer.controls:
+        face = control.control.face()
+        shown = face.get("labels") or map(str, getattr(control.control, "values", ()))
+        ranged = control.kind in ("range", "steps")
+        unit = face.get("unit", "")
+        texts.append(max((f"{t} {unit}".strip() for t in shown), key=len) * ranged)
+    return texts
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_nothing_is_cut_covered_or_too_small(lab_page, size):
+    width, height = SIZES[size]
+    lab_page.page.set_viewport_size({"width": width, "height": height})
+    faults = []
+    for explorer in lab_page.explorers():
+        found = explorer.locator.evaluate(
+            "(root, longest) => look.layout(root, longest)", longest(explorer)
+        )
+        faults += [f"{explorer.name}: {fault}" for fault in found]
+    lab_page.page.set_viewport_size({"width": 1280, "height": 720})
+    assert not faults, "\n".join(faults)
+
+
+def test_tab_goes_as_the_eye_does_and_back_out(lab_page):
+    page, focus = lab_page.page, "() => look.focus()"
+    for width, height in SIZES.values():
+        page.set_viewport_size({"width": width, "height": height})
         for explorer in lab_page.explorers():
-            text = explorer.locator.locator("svg text").first
-            ink = text.evaluate("t => getComputedStyle(t).fill")
-            inks = [
-                "rgb({}, {}, {})".format(*bytes.fromhex(color[1:]))
-                for color in colors.values()
-            ]
-            assert ink in inks, explorer.name
-            if theme == "JupyterLab Dark":
-                lab_page.screenshot(explorer.locator, f"{explorer.name}_dark")
+            first = explorer.controls[0].input
+            first.focus()
+            page.keyboard.press("Tab")
+            page.keyboard.press("Shift+Tab")  # now by keyboard
+            seen = [page.evaluate(focus)]
+            for _ in range(seen[0]["of"] - 1):
+                page.keyboard.press("Tab")
+                seen.append(page.evaluate(focus))
+            where = f"{explorer.name}, {width} wide"
+            assert [at["at"] for at in seen] == list(range(seen[0]["of"])), where
+            assert [at["faults"] for at in seen] == [[] for _ in seen], where
+            for one, two in pairwise(seen):  # on to the right, or below
+                onward = two["left"] >= one["right"] or two["top"] >= one["bottom"]
+                assert onward, f"{where}: {one} and {two}"
+            page.keyboard.press("Tab")
+            after = page.evaluate(focus)
+            assert after is None or after["name"] != explorer.name, where
+            first.focus()
+            page.keyboard.press("Shift+Tab")
+            before = page.evaluate(focus)
+            assert before is None or before["name"] != explorer.name, where
+    page.set_viewport_size({"width": 1280, "height": 720})
 
 
 def test_a_notebook_that_was_not_run_shows_the_picture(
@@ -198,24 +268,3 @@ def test_a_notebook_that_was_not_run_shows_the_picture(
     nbformat.write(book, path)
     page = open_notebook(path).page
     page.get_by_alt_text("5 wide").wait_for()
-
-
-def test_a_second_run_of_a_cell_gives_a_second_life(
-    open_notebook, write_notebook, tmp_path
-):
-    """After a restart the old view says so; running again brings a live one."""
-    sources = {"only": "import inception_edu as ie\nie.explore.module()"}
-    page = open_notebook(write_notebook(tmp_path / "again.ipynb", sources))
-    page.run_all()
-    (explorer,) = page.explorers()
-    page.restart()
-    text = explorer.locator.get_by_role("alert")
-    for control in (explorer.controls[-1], explorer.controls[2]):
-        control.input.press("ArrowLeft")
-        text.filter(has_text="run this cell").wait_for()
-    assert page.errors == []
-    page.run_all()
-    assert page.mistakes() == page.errors == []
-    (explorer,) = page.explorers()
-    control = explorer.controls[-1]
-    explorer.move(control, *next(control.moves()))

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from inception_edu.explorers import description
-from inception_edu.explorers.panel import Panel
+import inception_edu as ie
+from tests.browser.on_page import ExplorerOnPage
 from tools.notebooks import ROOT, tags
 from tools.publish import build, bundle, handout
 from tools.publish.exporters import PageExporter
@@ -67,74 +67,42 @@ def open_file(chromium):
     assert complaints == []
 
 
-class OnPage:
+class OnPage(ExplorerOnPage):
     """An explorer on a page without a kernel, and a twin of it in this process."""
 
-    def __init__(self, root, state):
-        self.root, self.page, self.face = root, root.page, state["_face"]
-        self.frames, self.live = state["_frames"], state["live"]
-        self.inputs = root.locator("input, select").all()
-        if self.live:
-            names = [control["name"] for control in self.face["controls"]]
-            start = dict(zip(names, self.face["start"], strict=True))
-            self.twin = Panel(**description(self.face["name"]), start=start)
+    def __init__(self, locator, state):
+        self.face, self.frames = state["_face"], state["_frames"]
+        self.live = state["live"]  # Python draws, in the page
+        names = [control["name"] for control in self.face["controls"]]
+        start = dict(zip(names, self.face["start"], strict=True))
+        super().__init__(locator, getattr(ie.explore, self.face["name"])(start=start))
 
-    def seen(self):
-        """Indices or numbers of all inputs, picture, summary, problem."""
-        return self.root.evaluate(
-            """root => [[...root.querySelectorAll("input, select")].map((input) =>
-              input.type === "checkbox" ? input.checked : Number(input.value)),
-              root.querySelector(".ie-picture-place").innerHTML,
-              root.querySelector(".ie-summary").textContent,
-              root.querySelector(".ie-problem").textContent]"""
-        )
-
-    def values(self, shown):
-        shown = iter(shown)  # a drawing is blank on a page
-        return [
-            "0" * face["side"] ** 2
-            if face["kind"] == "grid"
-            else face["values"][int(next(shown))]
-            if "values" in face
-            else next(shown)
-            for face in self.face["controls"]
-        ]
-
-    def rest(self):
-        """Wait for the answer to the newest question."""
-        starting = "Python is starting"
+    def wait(self):
+        """Until the newest question is answered."""
         self.page.wait_for_function(
             """([root, text]) => root.getAttribute("aria-busy") === "false" &&
               !root.querySelector(".ie-problem").textContent.startsWith(text)""",
-            arg=[self.root.element_handle(), starting],
+            arg=[self.locator.element_handle(), "Python is starting"],
             timeout=START,
         )
 
-    def agrees(self):
-        """That the page shows what Python, or else a stored picture, says."""
-        self.rest()
-        shown, _, summary, problem = self.seen()
-        values = self.values(shown)
-        if self.live:
-            self.twin.ask([list(zip(self.twin.controls, values, strict=True))])
-            assert [summary, problem] == [self.twin.summary, self.twin.problem]
-            return True
-        answers = [frame for frame in self.frames if frame[0] == values]
-        if not answers:
-            assert MORE in problem
-            return False
-        assert [summary, problem] == answers[0][2:4]
-        return True
+    def shows_a_stored_picture(self):
+        """Whether what stands there is a stored state's, or else says that it ends."""
+        seen = self.look()
+        values = list(seen.values.values())
+        told = [frame[2:4] for frame in self.frames if frame[0] == values]
+        assert told == [[seen.summary, seen.problem]] or MORE in seen.problem
+        return bool(told)
 
-    def press(self, index, keys):
-        """Whether pressing one of the keys led to another picture."""
-        moved = False
-        for key in keys:
-            before = self.seen()
-            self.inputs[index].focus()
-            self.page.keyboard.press(key)
-            moved |= self.agrees() and self.seen()[1:3] != before[1:3]
-        return moved
+    def sweep(self):
+        """Move the first stored control; at least one other picture is there."""
+        swept = self.controls[self.face["swept"][0]]
+        before, pictures = self.look().picture, set()
+        for key in ("ArrowRight", "ArrowLeft", "ArrowLeft"):
+            swept.press(key)
+            if self.shows_a_stored_picture():
+                pictures.add(self.look().picture)
+        assert pictures - {before}, self.name
 
 
 def states(path):
@@ -165,26 +133,26 @@ def moved():
 def test_a_page_from_disk_answers_like_python(site, open_file, lesson, moved):
     path = site / f"{lesson.stem}.html"
     for explorer in explorers(open_file(path), states(path)):
-        name = explorer.face["name"]
-        if name in moved:
+        if explorer.name in moved:
             continue
-        moved.add(name)
-        assert explorer.seen()[2], name
-        keys = "ArrowRight", "ArrowLeft", "ArrowLeft", "Space"
-        free = [i for i, one in enumerate(explorer.inputs) if one.is_enabled()]
-        chosen = free[:3] if explorer.live else explorer.face["swept"]
-        assert any(explorer.press(index, keys) for index in chosen), name
-        explorer.root.get_by_role("button", name="Reset").click()
-        assert explorer.agrees(), name
+        moved.add(explorer.name)
+        first = explorer.values
+        if explorer.live:
+            free = [c for c in explorer.controls if c.input.is_enabled()]
+            for control in free[:3]:
+                explorer.move(control, *next(control.moves()))
+        else:
+            explorer.sweep()
+        explorer.locator.get_by_role("button", name="Reset").click()
+        explorer.wait()
+        assert explorer.values == first
 
 
 def test_a_page_without_python_beside_it_keeps_its_pictures(site, open_file, tmp_path):
     path = shutil.copy(site / "02_v1_reduction.html", tmp_path / "alone.html")
     shutil.copy(site / "formulas.css", tmp_path)
     page = open_file(path, missing="python.js")
-    explorer = explorers(page, states(path))[0]
-    explorer.live = False
-    assert explorer.press(explorer.face["swept"][0], ("ArrowRight", "ArrowLeft"))
+    explorers(page, states(path))[0].sweep()
 
 
 # A rule that a page breaks: its name, and the first places.
@@ -199,24 +167,20 @@ AXE = """async () => {
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_axe_finds_nothing_worse_than_minor(site, open_file, width, scheme):
+def test_pages_fit_and_axe_finds_nothing_worse_than_minor(
+    site, open_file, width, scheme
+):
     rules = (bundle.MODULES / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
     found = {}
     for path in sorted(site.glob("*.html")):
-        view = {"width": width, "height": 720}
+        view = {"width": width, "height": 844}
         page = open_file(path, viewport=view, color_scheme=scheme)
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
         page.evaluate(rules)
         if broken := page.evaluate(AXE):
             found[path.stem] = broken
         page.context.close()
     assert found == {}
-
-
-def test_pages_fit_a_phone(site, open_file):
-    for path in sorted(site.glob("*.html")):
-        page = open_file(path, viewport={"width": 390, "height": 844})
-        assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
-        page.context.close()
 
 
 def test_dark_and_light_change_by_a_button_and_paper_is_light(site, open_file):
@@ -287,11 +251,10 @@ def deck_open(site, open_file, lesson):
 def test_every_slide_fits_and_keeps_the_notes(site, open_file, lesson):
     page = deck_open(site, open_file, lesson)
     slides = page.evaluate(MEASURE)
-    marks = ("slide", "subslide")
     cells = build.read(lesson).cells
+    marks = ("slide", "subslide")
     marked = [c for c in cells if c.metadata.slideshow.slide_type in marks]
-    marked = [c for c in marked if "solution" not in tags(c)]
-    assert len(slides) >= len(marked)
+    assert len(slides) >= len([c for c in marked if "solution" not in tags(c)])
     assert page.evaluate(LETTERS) <= 800
     for number, high, wide, inside, type_size in slides:
         where = f"{lesson.stem}, slide {number}"
@@ -302,28 +265,22 @@ def test_every_slide_fits_and_keeps_the_notes(site, open_file, lesson):
     notes = page.evaluate(
         "() => Reveal.getSlides().map((slide) => Reveal.getSlideNotes(slide) ?? '')"
     )
-    wanted = sum("lecturer" in tags(cell) for cell in cells)
-    assert len({note for note in notes if note}) >= min(wanted, 1)
-    missing = [
-        cell.id
-        for cell in cells
-        if "lecturer" in tags(cell) and f'id="{cell.id}"' not in "".join(notes)
-    ]
-    assert missing == []
+    lecturers = [cell.id for cell in cells if "lecturer" in tags(cell)]
+    assert [i for i in lecturers if f'id="{i}"' not in "".join(notes)] == []
 
 
 def test_arrows_go_on_unless_a_control_has_them(site, open_file):
     """On the slide of lesson 02 where the bottleneck explorer stands."""
-    lesson = next(path for path in LESSONS if path.stem.startswith("02"))
-    page = deck_open(site, open_file, lesson)
+    page = deck_open(site, open_file, LESSONS[2])
     place = page.locator(".explorer-place").first
     index = "() => Reveal.getSlides().indexOf(Reveal.getCurrentSlide())"
     at = "place => { const i = Reveal.getIndices(place.closest('section'));"
     place.evaluate(at + "Reveal.slide(i.h, i.v); }")
     here = page.evaluate(index)
-    (state, *_) = states(site / "slides" / f"{lesson.stem}.html")
+    (state, *_) = states(site / "slides" / f"{LESSONS[2].stem}.html")
     explorer = OnPage(page.locator(".ie-explorer").first, state)
-    assert explorer.press(state["_face"]["swept"][0], ("ArrowRight", "ArrowLeft"))
+    control = explorer.controls[state["_face"]["swept"][0]]
+    explorer.move(control, *next(control.moves()))
     page.locator(".ie-explorer select").first.press("ArrowDown")
     assert page.evaluate(index) == here
     page.locator(".ie-explorer input[type=range]").first.press("PageDown")
@@ -339,8 +296,7 @@ def test_arrows_go_on_unless_a_control_has_them(site, open_file):
 
 
 def test_a_deck_turns_dark_and_the_speakers_view_shows_the_notes(site, open_file):
-    lesson = next(path for path in LESSONS if path.stem.startswith("00"))
-    page = deck_open(site, open_file, lesson)
+    page = deck_open(site, open_file, LESSONS[0])
     page.emulate_media(color_scheme="dark")
     page.wait_for_function(
         "() => getComputedStyle(document.body).backgroundColor === 'rgb(17, 17, 17)'"

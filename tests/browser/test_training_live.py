@@ -43,12 +43,10 @@ def test_a_training_runs_beside_the_notebook(page):
     press("Pause")
     says.filter(has_text="paused").wait_for(timeout=PATIENCE)
     assert "press Train to continue" in explorer.look().picture
-    page.screenshot(place, "training_paused")
     press("Train")
     says.filter(has_text="done").wait_for(timeout=PATIENCE)
     press("Train")
     assert "choose another seed" in explorer.look().problem
-    page.screenshot(place, "training_done")
     press("Clear")
     assert explorer.look().summary == "No run yet."
     assert page.errors == []

@@ -1,96 +1,7 @@
-"""What readers do to an explorer: a kernel that restarts or stops, a cell run twice,
-a notebook open twice, large type, dark paper, and no mouse."""
-
-from itertools import pairwise
-from pathlib import Path
+"""What readers do to a kernel: it restarts or stops, a cell runs twice, a notebook
+is open twice."""
 
 import pytest
-
-LOOK = (Path(__file__).parent / "look.js").read_text(encoding="utf-8")
-SIZES = {"projector": (1280, 720), "zoomed": (640, 360)}
-FAINT = ("--ie-paper", "--ie-panel", "--ie-grid")  # grounds, and lines behind a curve
-
-
-# Looks and keys, of every explorer, on one page.
-
-
-@pytest.fixture(scope="module")
-def lab_page(share_explorers):
-    lab_page = share_explorers()
-    lab_page.page.evaluate(LOOK)
-    return lab_page
-
-
-def longest(explorer):
-    """The longest number that each control can show beside it."""
-    texts = []
-    for control in explorer.controls:
-        face = control.control.face()
-        shown = face.get("labels") or map(str, getattr(control.control, "values", ()))
-        ranged = control.kind in ("range", "steps")
-        unit = face.get("unit", "")
-        texts.append(max((f"{t} {unit}".strip() for t in shown), key=len) * ranged)
-    return texts
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_nothing_is_cut_covered_or_too_small(lab_page, size):
-    width, height = SIZES[size]
-    lab_page.page.set_viewport_size({"width": width, "height": height})
-    faults = []
-    for explorer in lab_page.explorers():
-        lab_page.screenshot(explorer.locator, f"{explorer.name}_lab_{size}")
-        found = explorer.locator.evaluate(
-            "(root, longest) => look.layout(root, longest)", longest(explorer)
-        )
-        faults += [f"{explorer.name}: {fault}" for fault in found]
-    lab_page.page.set_viewport_size({"width": 1280, "height": 720})
-    assert not faults, "\n".join(faults)
-
-
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
-def test_text_and_shapes_stand_out(lab_page, theme):
-    lab_page.theme(theme)
-    faults = []
-    for explorer in lab_page.explorers():
-        found = explorer.locator.evaluate(
-            "(root, faint) => look.contrast(root, faint)", FAINT
-        )
-        faults += [f"{explorer.name}: {fault}" for fault in found]
-    lab_page.theme("JupyterLab Light")
-    assert not faults, "\n".join(faults)
-
-
-def test_tab_goes_as_the_eye_does_and_back_out(lab_page):
-    page, focus = lab_page.page, "() => look.focus()"
-    for width, height in SIZES.values():
-        page.set_viewport_size({"width": width, "height": height})
-        for explorer in lab_page.explorers():
-            first = explorer.controls[0].input
-            first.focus()
-            page.keyboard.press("Tab")
-            page.keyboard.press("Shift+Tab")  # now by keyboard
-            seen = [page.evaluate(focus)]
-            for _ in range(seen[0]["of"] - 1):
-                page.keyboard.press("Tab")
-                seen.append(page.evaluate(focus))
-            where = f"{explorer.name}, {width} wide"
-            assert [at["at"] for at in seen] == list(range(seen[0]["of"])), where
-            assert [at["faults"] for at in seen] == [[] for _ in seen], where
-            for one, two in pairwise(seen):  # on to the right, or below
-                onward = two["left"] >= one["right"] or two["top"] >= one["bottom"]
-                assert onward, f"{where}: {one} and {two}"
-            page.keyboard.press("Tab")
-            after = page.evaluate(focus)
-            assert after is None or after["name"] != explorer.name, where
-            first.focus()
-            page.keyboard.press("Shift+Tab")
-            before = page.evaluate(focus)
-            assert before is None or before["name"] != explorer.name, where
-    page.set_viewport_size({"width": 1280, "height": 720})
-
-
-# Kernels and cells.
 
 # A training that ends by itself only where the file `{mark}` is there.
 TRAINING = """
@@ -205,14 +116,12 @@ def test_a_cell_that_runs_again_shows_one_explorer_that_listens(
     assert lab_page.mistakes() == lab_page.errors == []
 
 
-def test_two_pages_on_a_notebook_show_the_same(
-    open_notebook, open_beside, write_notebook, tmp_path
-):
+def test_two_pages_on_a_notebook_show_the_same(open_notebook, write_notebook, tmp_path):
     sources = {"only": "import inception_edu as ie\nie.explore.module()"}
     first = open_notebook(write_notebook(tmp_path / "shared.ipynb", sources))
     first.run_all()
     first.do("docmanager:save")
-    second = open_beside(first)
+    second = open_notebook(beside=first)
     pair = [page.explorers()[0] for page in (first, second)]
     for here, there in (pair, pair[::-1], pair):
         for control in here.controls[2:5]:
