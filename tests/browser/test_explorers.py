@@ -70,11 +70,15 @@ def explorer(lab_page, name):
 each_explorer = pytest.mark.parametrize("name", NAMES)
 
 
+def reset(explorer):
+    """Back to the start: another test may have moved it."""
+    explorer.locator.get_by_role("button", name="Reset").press("Enter")
+    explorer.wait()
+
+
 @each_explorer
 def test_every_control_answers_to_the_keyboard(lab_page, explorer, name):
-    reset = explorer.locator.get_by_role("button", name="Reset")
-    reset.press("Enter")  # another test may have moved it
-    explorer.wait()
+    reset(explorer)
     first = explorer.values
     assert first == explorer.twin.values
     for control in explorer.controls:
@@ -85,8 +89,7 @@ def test_every_control_answers_to_the_keyboard(lab_page, explorer, name):
         assert control.name not in explorer.twin.inactive
         for keys, asked in control.moves():
             explorer.move(control, keys, asked)
-    reset.press("Enter")
-    explorer.wait()
+    reset(explorer)
     assert explorer.values == first
     assert lab_page.errors == []
 
@@ -218,6 +221,7 @@ def test_nothing_is_cut_covered_or_too_small(lab_page, size):
     lab_page.page.set_viewport_size({"width": width, "height": height})
     faults = []
     for explorer in lab_page.explorers():
+        reset(explorer)
         found = explorer.locator.evaluate(
             "(root, longest) => look.layout(root, longest)", longest(explorer)
         )
