@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-import inception_edu as ie
-from tests.browser.on_page import ExplorerOnPage
+from inception_edu.explorers import description
+from inception_edu.explorers.panel import Panel
 from tools.notebooks import ROOT, tags
 from tools.publish import build, bundle, handout
 from tools.publish.exporters import PageExporter
@@ -67,42 +67,74 @@ def open_file(chromium):
     assert complaints == []
 
 
-class OnPage(ExplorerOnPage):
+class OnPage:
     """An explorer on a page without a kernel, and a twin of it in this process."""
 
-    def __init__(self, locator, state):
-        self.face, self.frames = state["_face"], state["_frames"]
-        self.live = state["live"]  # Python draws, in the page
-        names = [control["name"] for control in self.face["controls"]]
-        start = dict(zip(names, self.face["start"], strict=True))
-        super().__init__(locator, getattr(ie.explore, self.face["name"])(start=start))
+    def __init__(self, root, state):
+        self.root, self.page, self.face = root, root.page, state["_face"]
+        self.frames, self.live = state["_frames"], state["live"]
+        self.inputs = root.locator("input, select").all()
+        if self.live:
+            names = [control["name"] for control in self.face["controls"]]
+            start = dict(zip(names, self.face["start"], strict=True))
+            self.twin = Panel(**description(self.face["name"]), start=start)
 
-    def wait(self):
-        """Until the newest question is answered."""
+    def seen(self):
+        """Indices or numbers of all inputs, picture, summary, problem."""
+        return self.root.evaluate(
+            """root => [[...root.querySelectorAll("input, select")].map((input) =>
+              input.type === "checkbox" ? input.checked : Number(input.value)),
+              root.querySelector(".ie-picture-place").innerHTML,
+              root.querySelector(".ie-summary").textContent,
+              root.querySelector(".ie-problem").textContent]"""
+        )
+
+    def values(self, shown):
+        shown = iter(shown)  # a drawing is blank on a page
+        return [
+            "0" * face["side"] ** 2
+            if face["kind"] == "grid"
+            else face["values"][int(next(shown))]
+            if "values" in face
+            else next(shown)
+            for face in self.face["controls"]
+        ]
+
+    def rest(self):
+        """Wait for the answer to the newest question."""
+        starting = "Python is starting"
         self.page.wait_for_function(
             """([root, text]) => root.getAttribute("aria-busy") === "false" &&
               !root.querySelector(".ie-problem").textContent.startsWith(text)""",
-            arg=[self.locator.element_handle(), "Python is starting"],
+            arg=[self.root.element_handle(), starting],
             timeout=START,
         )
 
-    def shows_a_stored_picture(self):
-        """Whether what stands there is a stored state's, or else says that it ends."""
-        seen = self.look()
-        values = list(seen.values.values())
-        told = [frame[2:4] for frame in self.frames if frame[0] == values]
-        assert told == [[seen.summary, seen.problem]] or MORE in seen.problem
-        return bool(told)
+    def agrees(self):
+        """That the page shows what Python, or else a stored picture, says."""
+        self.rest()
+        shown, _, *told = self.seen()
+        values = self.values(shown)
+        if self.live:
+            self.twin.ask([list(zip(self.twin.controls, values, strict=True))])
+            assert told == [self.twin.summary, self.twin.problem]
+            return True
+        answers = [frame for frame in self.frames if frame[0] == values]
+        if answers:
+            assert told == answers[0][2:4]
+        else:
+            assert MORE in told[1]
+        return bool(answers)
 
-    def sweep(self):
-        """Move the first stored control; at least one other picture is there."""
-        swept = self.controls[self.face["swept"][0]]
-        before, pictures = self.look().picture, set()
-        for key in ("ArrowRight", "ArrowLeft", "ArrowLeft"):
-            swept.press(key)
-            if self.shows_a_stored_picture():
-                pictures.add(self.look().picture)
-        assert pictures - {before}, self.name
+    def press(self, index, keys):
+        """Whether pressing one of the keys led to another picture."""
+        moved = False
+        for key in keys:
+            before = self.seen()
+            self.inputs[index].focus()
+            self.page.keyboard.press(key)
+            moved |= self.agrees() and self.seen()[1:3] != before[1:3]
+        return moved
 
 
 def states(path):
@@ -133,26 +165,26 @@ def moved():
 def test_a_page_from_disk_answers_like_python(site, open_file, lesson, moved):
     path = site / f"{lesson.stem}.html"
     for explorer in explorers(open_file(path), states(path)):
-        if explorer.name in moved:
+        name = explorer.face["name"]
+        if name in moved:
             continue
-        moved.add(explorer.name)
-        first = explorer.values
-        if explorer.live:
-            free = [c for c in explorer.controls if c.input.is_enabled()]
-            for control in free[:3]:
-                explorer.move(control, *next(control.moves()))
-        else:
-            explorer.sweep()
-        explorer.locator.get_by_role("button", name="Reset").click()
-        explorer.wait()
-        assert explorer.values == first
+        moved.add(name)
+        assert explorer.seen()[2], name
+        keys = "ArrowRight", "ArrowLeft", "ArrowLeft", "Space"
+        free = [i for i, one in enumerate(explorer.inputs) if one.is_enabled()]
+        chosen = free[:3] if explorer.live else explorer.face["swept"]
+        assert any(explorer.press(index, keys) for index in chosen), name
+        explorer.root.get_by_role("button", name="Reset").click()
+        assert explorer.agrees(), name
 
 
 def test_a_page_without_python_beside_it_keeps_its_pictures(site, open_file, tmp_path):
     path = shutil.copy(site / "02_v1_reduction.html", tmp_path / "alone.html")
     shutil.copy(site / "formulas.css", tmp_path)
     page = open_file(path, missing="python.js")
-    explorers(page, states(path))[0].sweep()
+    explorer = explorers(page, states(path))[0]
+    explorer.live = False
+    assert explorer.press(explorer.face["swept"][0], ("ArrowRight", "ArrowLeft"))
 
 
 # A rule that a page breaks: its name, and the first places.
@@ -279,8 +311,7 @@ def test_arrows_go_on_unless_a_control_has_them(site, open_file):
     here = page.evaluate(index)
     (state, *_) = states(site / "slides" / f"{LESSONS[2].stem}.html")
     explorer = OnPage(page.locator(".ie-explorer").first, state)
-    control = explorer.controls[state["_face"]["swept"][0]]
-    explorer.move(control, *next(control.moves()))
+    assert explorer.press(state["_face"]["swept"][0], ("ArrowRight", "ArrowLeft"))
     page.locator(".ie-explorer select").first.press("ArrowDown")
     assert page.evaluate(index) == here
     page.locator(".ie-explorer input[type=range]").first.press("PageDown")
