@@ -223,6 +223,28 @@ def small_ones(rounds):
         yield row._replace(against="x as fast as plain", ratio=gain)
 
 
+def on_gpu(rounds):
+    """Inception v4 at batch 8 on a GPU, fused and in half precision."""
+    model = settle(ie.create_model("inception_v4")).cuda()
+    image = torch.randn(8, 3, 299, 299, device="cuda")
+    tail = image.to(**LAST)
+
+    def call(model, image):
+        model(image)
+        torch.cuda.synchronize()
+
+    calls = {
+        "plain": partial(call, model, image),
+        "fused": partial(call, ie.fuse(model), tail),
+        "fused, fp16": partial(call, ie.fuse(model).half(), tail.half()),
+    }
+    taken = interleaved(calls, rounds, warm_up=5)
+    for name in ("fused", "fused, fp16"):
+        row = milliseconds(f"GPU, batch 8: {name}", taken[name])
+        gain = ratio(taken, "plain", name)
+        yield row._replace(against="x as fast as plain", ratio=gain)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--threads", type=int, default=1)
@@ -241,6 +263,8 @@ def main():
             rows += measure(batch, options.threads, rounds, compile_too)
             store("inference", rows)
         rows += small_ones(options.rounds)
+        if torch.cuda.is_available():
+            rows += on_gpu(options.rounds)
     store("inference", rows)
 
 

@@ -68,4 +68,3 @@ class PackedConv(nn.Conv2d):
 
     def __getstate__(self):
         return vars(self) | {"packed": None}
-
