@@ -19,8 +19,11 @@ def run_sequence(tracer, module, x):
     home, paths = tracer.path, tracer.paths
     for child in module._modules.values():
         shortcut = tracer.shortcuts.get(getattr(type(child), "forward", None))
-        answer, plain = None, child in paths and not is_changed(child.__dict__)
-        if plain and shortcut not in (None, run_sequence):
+        if shortcut is run_sequence:
+            x = tracer.enter(child, (x,), {})
+            continue
+        answer = None
+        if shortcut and child in paths and not is_changed(child.__dict__):
             tracer.path = paths[child]  # an error names it; `enter` puts it back
             answer = shortcut(tracer, child, x)
         if answer is None:
