@@ -1,6 +1,7 @@
-"""Numbers and shapes as text, in one way for all rooms."""
+"""Numbers, shapes and close names as text, in one way for all rooms."""
 
 import re
+from difflib import get_close_matches
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _UNITS = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
@@ -53,6 +54,12 @@ def percent(share, digits=0):
 def dims(sizes):
     """A shape, grid or kernel: "192x28x28"."""
     return "x".join(map(str, sizes))
+
+
+def closest(name, names):
+    """ "did you mean width or height? " for a wrong name, "" where none is close."""
+    close = get_close_matches(str(name), map(str, names), n=2, cutoff=0.5)
+    return f"did you mean {' or '.join(close)}? " if close else ""
 
 
 def printable(text):

@@ -191,7 +191,7 @@ CASES = {
     "got NoneType": lambda f: load(None),
     "got Network; pass its state_dict()": lambda f: load(model()),
     "it comes first": lambda f: ie.load_weights(model().state_dict(), model()),
-    "did you mean inception_v3?": lambda f: ie.load_pretrained("inception_v33"),
+    "did you mean inception_v3": lambda f: ie.load_pretrained("inception_v33"),
     # ---- data
     "n=0 must be a whole number from 1": lambda f: ie.digits_at_scale(0),
     "n='6000'": lambda f: ie.digits_at_scale("6000"),
@@ -224,7 +224,7 @@ CASES = {
     "build it with num_classes=10": lambda f: fit(model(num_classes=9)),
     "the model returns a dict": lambda f: fit(Table()),
     "evaluate takes a module and data": lambda f: EVALUATE("mini_v3", data()),
-    "did you mean learning_rate?": lambda f: QUICK.but(learnig_rate=0.1),
+    "did you mean learning_rate": lambda f: QUICK.but(learnig_rate=0.1),
     "learning_rate=nan must lie": lambda f: QUICK.but(learning_rate=NAN),
     "learning_rate='0.1' must lie": lambda f: QUICK.but(learning_rate="0.1"),
     "clip='2' must be above 0": lambda f: QUICK.but(clip="2"),

@@ -7,11 +7,11 @@ start, sweep and frames. A file whose explorer has buttons has a function of its
 name, which calls `make` with what differs.
 """
 
-from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
 
 from inception_edu.explorers.controls import Picture, Range
+from inception_edu.text import closest
 
 NAMES = ("module", "bottleneck", "kernels", "grid_reduction", "label_smoothing")
 NAMES += ("optimizers", "auxiliary_head", "training", "network", "residual")
@@ -37,10 +37,9 @@ class Explore:
 
     def __getattr__(self, name):
         if name not in NAMES:
-            close = get_close_matches(name, NAMES, n=2, cutoff=0.4)
-            hint = f"did you mean {' or '.join(close)}? " if close else ""
             raise AttributeError(
-                f"no explorer is called {name!r}; {hint}there are: {', '.join(NAMES)}"
+                f"no explorer is called {name!r}; {closest(name, NAMES)}"
+                f"there are: {', '.join(NAMES)}"
             )
         file = import_module(f"{__name__}.{name}")
         builder = partial(make, name)

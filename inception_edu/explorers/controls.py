@@ -46,9 +46,10 @@ def draw(state):  # {"width": 64, "kernel": "3x3", ...}
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from numbers import Real
 from typing import NamedTuple
+
+from inception_edu.text import closest
 
 
 class Picture(NamedTuple):
@@ -126,10 +127,8 @@ class Steps(Control):
         for known in self.values:
             if known == value and isinstance(known, bool) == isinstance(value, bool):
                 return known
-        close = get_close_matches(str(value), [str(v) for v in self.values], n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
         raise ValueError(
-            f"{self.name} = {value!r} is not a choice{hint}; "
+            f"{self.name} = {value!r} is not a choice; {closest(value, self.values)}"
             f"take one of {', '.join(map(str, self.values))}"
         )
 

@@ -1,12 +1,12 @@
 """The state of an explorer: its values, its picture, its answers to a page."""
 
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from itertools import product
 from math import prod
 from threading import RLock
 
 from inception_edu.explorers.controls import Picture
+from inception_edu.text import closest
 
 MOST_FRAMES = 64
 
@@ -183,11 +183,9 @@ class Panel:
         checked = {}
         for name, value in wanted.items():
             if name not in self.controls:
-                close = get_close_matches(str(name), self.controls, n=2)
-                hint = f"did you mean {' or '.join(close)}? " if close else ""
                 raise ValueError(
-                    f"the {self.name} explorer has no control {name!r}; {hint}"
-                    f"it has: {', '.join(self.controls)}"
+                    f"the {self.name} explorer has no control {name!r}; "
+                    f"{closest(name, self.controls)}it has: {', '.join(self.controls)}"
                 )
             checked[name] = self.controls[name].check(value)
         changed = {name for name, value in checked.items() if values[name] != value}

@@ -9,7 +9,6 @@ import contextlib
 import importlib
 import textwrap
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from itertools import combinations
 
@@ -19,6 +18,7 @@ from inception_edu.lesson.compare import show
 from inception_edu.lesson.errors import NotAttempted, Problem, brief, is_stub
 from inception_edu.lesson.exercise import Case, Exercise, Mistake
 from inception_edu.lesson.guard import SECONDS, guarded
+from inception_edu.text import closest
 
 WIDTH = 78
 SHOWN = 3  # failed cases that are named
@@ -247,10 +247,9 @@ class Check:
             raise AttributeError(name)
         if name in library():
             return Checker(library()[name])
-        close = get_close_matches(name, library(), n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(close)}? " if close else ""
         raise AttributeError(
-            f"no exercise is called {name!r}; {hint}ie.check.exercises() lists all"
+            f"no exercise is called {name!r}; {closest(name, library())}"
+            "ie.check.exercises() lists all"
         )
 
     def __call__(self, *candidates):

@@ -5,9 +5,10 @@ import inspect
 import re
 import sysconfig
 import traceback
-from difflib import get_close_matches
 from pathlib import Path
 from types import FunctionType
+
+from inception_edu.text import closest
 
 # Where files are that no student wrote: the package, other packages, Python itself.
 NOT_OWN = (str(Path(__file__).parents[1]), sysconfig.get_path("stdlib"), "<frozen")
@@ -107,8 +108,7 @@ def remedy(error, args=()):
     """The hint for an error that students meet often, or ""."""
     if isinstance(error, KeyError) and error.args:
         keys = [key for arg in args if isinstance(arg, dict) for key in arg]
-        close = get_close_matches(str(error.args[0]), map(str, keys), 1)
-        return f"the dict has the key {close[0]!r}" if close else ""
+        return closest(error.args[0], keys).rstrip()
     text = brief(error, 2_000)
     return next((hint for key, hint in REMEDIES.items() if re.search(key, text)), "")
 

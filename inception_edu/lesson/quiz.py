@@ -5,11 +5,11 @@ show the answer to its own question.
 """
 
 import tomllib
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
 from inception_edu.cards import Card, show
+from inception_edu.text import closest
 
 LETTERS = "abcdefgh"
 
@@ -33,9 +33,8 @@ def quiz(key, answer=None):
     ValueError only for a key that does not exist.
     """
     if key not in questions():
-        close = get_close_matches(str(key), questions(), n=3, cutoff=0.3)
-        hint = f"did you mean {' or '.join(close)}?" if close else "no key is close."
-        raise ValueError(f"no quiz question is called {key!r}; {hint}")
+        hint = closest(key, questions())
+        raise ValueError(f"no quiz question is called {key!r}; {hint}".rstrip("; "))
     show(judged(key, answer))
 
 

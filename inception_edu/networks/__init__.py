@@ -1,6 +1,5 @@
 """What the papers built: every network of the family, by name."""
 
-from difflib import get_close_matches
 from inspect import signature
 from numbers import Integral
 
@@ -17,6 +16,7 @@ from inception_edu.networks.layers import Branches, ConvUnit, Network, Outputs
 from inception_edu.networks.minis import CLASSES, MINIS
 from inception_edu.networks.pretrained import load_pretrained, trained_minis
 from inception_edu.networks.weights import load_weights
+from inception_edu.text import closest
 
 MODELS = {
     "googlenet_naive": googlenet_naive,
@@ -60,10 +60,8 @@ def create_model(name, num_classes=None, aux=False, **options):
     names those there are.
     """
     if not isinstance(name, str) or name not in MODELS:
-        close = get_close_matches(str(name), MODELS, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(close)}?" if close else "no name is close."
         raise ValueError(
-            f"no model is called {name!r}; {hint} "
+            f"no model is called {name!r}; {closest(name, MODELS)}"
             f"list_models() gives all: {', '.join(MODELS)}"
         )
     if num_classes is None:
@@ -74,10 +72,8 @@ def create_model(name, num_classes=None, aux=False, **options):
         raise ValueError(f"num_classes={num_classes} must be at least 1")
     _, _, *known = signature(MODELS[name]).parameters  # after num_classes and aux
     for option in options.keys() - set(known):
-        close = get_close_matches(option, known, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
         raise TypeError(
-            f"{name} has no option {option!r}; {hint}it has: "
+            f"{name} has no option {option!r}; {closest(option, known)}it has: "
             f"{', '.join(known) or 'none'}"
         )
     return MODELS[name](num_classes, aux, **options)

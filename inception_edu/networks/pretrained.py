@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from http.client import HTTPException
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 
 from inception_edu.files import read_rows
 from inception_edu.networks.weights import load_weights, read_weights
+from inception_edu.text import closest
 
 
 @dataclass(frozen=True)
@@ -133,10 +133,9 @@ def load_pretrained(name, *, aux=False, cache=None, progress=True):
 
     minis = trained_minis()
     if not isinstance(name, str) or name not in PRETRAINED.keys() | minis.keys():
-        close = get_close_matches(str(name), [*PRETRAINED, *minis], n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
         raise ValueError(
-            f"no published weights for {name!r}; {hint}there are some for "
+            f"no published weights for {name!r}; "
+            f"{closest(name, [*PRETRAINED, *minis])}there are some for "
             f"{', '.join(PRETRAINED)}; and with this package come, trained on "
             f"digits, {', '.join(minis)}"
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from inception_edu.cards import Card
 from inception_edu.files import read_rows
+from inception_edu.text import closest
 
 HERE = Path(__file__).parent
 VERDICTS = {
@@ -143,9 +144,8 @@ def one(name, kind, key, what):
     rows = table(name, kind)
     if key in rows:
         return rows[key]
-    close = get_close_matches(str(key), rows, n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(close)}?" if close else "no id is close."
-    raise Unknown(f"no {what} has the id {key!r}; {hint}")
+    hint = closest(key, rows)
+    raise Unknown(f"no {what} has the id {key!r}; {hint}".rstrip("; "))
 
 
 class Unknown(KeyError):

@@ -8,12 +8,12 @@ otherwise than its paper.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from itertools import accumulate
 from numbers import Real
 from typing import NamedTuple
 
 from inception_edu.networks.options import choose
+from inception_edu.text import closest
 
 OPTIMIZERS = ("sgd", "adamw", "rmsprop", "rmsprop_tf")
 SCHEDULES = ("constant", "steps", "one-cycle")
@@ -98,11 +98,10 @@ class Recipe:
     def but(self, **switches):
         """A copy with some switches changed: `recipe.but(clip=2.0)`."""
         for name in switches.keys() - self.__dataclass_fields__.keys():
-            close = get_close_matches(name, self.__dataclass_fields__, n=1)
-            hint = f"did you mean {close[0]}? " if close else ""
+            known = self.__dataclass_fields__
             raise TypeError(
-                f"a recipe has no switch {name!r}; {hint}it has: "
-                f"{', '.join(self.__dataclass_fields__)}"
+                f"a recipe has no switch {name!r}; {closest(name, known)}it has: "
+                f"{', '.join(known)}"
             )
         return replace(self, **switches)
 

@@ -264,7 +264,7 @@ def test_a_hint_appears_only_if_it_explains_every_failed_case():
 
 def test_a_key_that_is_nearly_right_is_named_and_a_strange_one_is_not():
     near = feedback("naive_width", lambda i, w, n: w["3*3"])
-    assert near.hint == "the dict has the key '3x3'"
+    assert near.hint == "did you mean 3x3?"
     assert feedback("naive_width", lambda i, w, n: {}["mine"]).hint == ""
 
 
