@@ -378,18 +378,6 @@ def test_a_full_disk_ends_a_training_with_the_last_checkpoint_whole(
     assert [p.name for p in tmp_path.iterdir()] == ["run.pt"]
 
 
-def test_a_folder_that_takes_no_checkpoint_is_told_of_before_the_work(
-    tmp_path, monkeypatch
-):
-    """Root may write anywhere, so the refusal is played."""
-    monkeypatch.setattr(checkpoint.tempfile, "TemporaryFile", full)
-    network = model()
-    before = {key: value.clone() for key, value in network.state_dict().items()}
-    with pytest.raises(PermissionError, match="no file can be written to its folder"):
-        fit(network, checkpoint=tmp_path / "run.pt")
-    assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())
-
-
 @pytest.mark.skipif(os.name == "nt", reason="folders are read-only elsewhere")
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
     """Root may write anywhere, so the refusal is played."""

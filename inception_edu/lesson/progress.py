@@ -77,21 +77,21 @@ class Progress:
 
     def rows(self):
         """`(lesson, exercises, of, predictions, quiz answers, of)` of each lesson."""
-        homes = {one.name: one.lesson for one in check.exercises()}
-        homes |= {key: lesson_of(key) for key in questions()}
-        exercises = [one.name for one in check.exercises()]
+        exercises = {one.name: one.lesson for one in check.exercises()}
+        asked = {key: lesson_of(key) for key in questions()}
         done = self.records
-        passed = [k for k, r in done["exercises"].items() if r.get("passed")]
-        right = [k for k, r in done["quizzes"].items() if r.get("right")]
-        guessed = Counter(map(lesson_of, done["predictions"]))
-        counts = [
-            Counter(map(homes.get, keys))
-            for keys in (passed, exercises, right, questions())
-        ]
-        return [
-            (n, counts[0][n], counts[1][n], guessed[n], counts[2][n], counts[3][n])
-            for n in sorted({*homes.values()})
-        ]
+        passed = [k for k, one in done["exercises"].items() if one.get("passed")]
+        right = [k for k, one in done["quizzes"].items() if one.get("right")]
+        lessons = (
+            map(exercises.get, passed),
+            exercises.values(),
+            map(lesson_of, done["predictions"]),
+            map(asked.get, right),
+            asked.values(),
+        )
+        counts = [*map(Counter, lessons)]
+        every = sorted({*exercises.values(), *asked.values()})
+        return [(n, *(count[n] for count in counts)) for n in every]
 
     def where(self):
         """Where the record is kept, how to delete it and how to hand it in."""

@@ -1,10 +1,6 @@
 """The checkpoint: written after every epoch; training resumes from it."""
 
-import signal
-import tempfile
-import threading
 import zlib
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -12,53 +8,25 @@ import torch
 from inception_edu.files import atomic_write
 
 
-@contextmanager
-def delayed_interrupt():
-    """Hold Ctrl-C back until the end: torch.save would make it a RuntimeError."""
-    before = signal.getsignal(signal.SIGINT)
-    main = threading.current_thread() is threading.main_thread()
-    if not main or not callable(before):  # then no interrupt arrives here
-        yield
-        return
-    held = []
-    signal.signal(signal.SIGINT, lambda *arrived: held.append(arrived))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if held:
-            before(*held[0])
-
-
 def save_checkpoint(state, path):
     """Write a checkpoint, complete or not at all."""
-    with delayed_interrupt(), atomic_write(path) as part, open(part, "wb") as file:
-        torch.save(state, file)
-
-
-def check_writable(path):
-    """Refuse a path that no checkpoint can be written to, before the first epoch."""
-    if (path.exists() and not path.is_file()) or not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"checkpoint {path} must be a file in an existing folder; make the folder, "
-            "or name a file in another"
-        )
-    try:
-        tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError as error:
-        raise PermissionError(
-            f"checkpoint {path}: no file can be written to its folder "
-            f"({error.strerror}); name a file in another"
-        ) from None
+    with atomic_write(path) as part:
+        # Not into an open file: torch would make a RuntimeError of Ctrl-C.
+        torch.save(state, part)
 
 
 def load_checkpoint(path, identity):
     """The state in a checkpoint, or None where there is no file.
 
-    Raises ValueError when the file is damaged or belongs to another training.
+    Raises FileNotFoundError where no file can be, before the first epoch; ValueError
+    when the file is damaged or belongs to another training.
     """
     path = Path(path)
-    check_writable(path)
+    if (path.exists() and not path.is_file()) or not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"checkpoint {path} must be a file in an existing folder; make the folder, "
+            "or name a file in another"
+        )
     if not path.exists():
         return None
     advice = "delete the file to start again, or name another"

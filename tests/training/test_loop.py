@@ -1,6 +1,5 @@
 """The loop: stops when asked, goes on where it stopped, says what is wrong."""
 
-import io
 import signal
 
 import numpy as np
@@ -11,7 +10,7 @@ from torch.nn import functional as F
 
 import inception_edu as ie
 from inception_edu.networks import Outputs
-from inception_edu.training import checkpoint, compatibility, loop, progress_bar
+from inception_edu.training import compatibility, loop, progress_bar
 from inception_edu.training.data import Data, Split, as_input, digits_at_scale
 from inception_edu.training.evaluation import evaluate
 from inception_edu.training.loop import Diverged, fit
@@ -108,35 +107,6 @@ def test_a_resumed_training_ends_on_the_same_bits(data, network, tmp_path, optim
     assert again == resumed  # it trains no further
     with pytest.raises(ValueError, match="its seed is 0, this one's 1"):
         fit(network(), data, recipe, seed=1, progress=False, checkpoint=path)
-
-
-def test_an_interrupt_while_a_checkpoint_is_written_waits_for_its_end(
-    data, network, tmp_path, monkeypatch
-):
-    """torch's writer would make a RuntimeError of it, and the training be lost."""
-    path, save, pressed = tmp_path / "run.pt", torch.save, []
-
-    class Interrupted(io.BytesIO):
-        def write(self, content):
-            if self.tell() and not pressed:  # in the middle of it
-                pressed.append(True)
-                signal.raise_signal(signal.SIGINT)
-            return super().write(content)
-
-    def interrupted_save(state, file):
-        save(state, content := Interrupted())
-        file.write(content.getvalue())
-
-    monkeypatch.setattr(checkpoint.torch, "save", interrupted_save)
-    history = fit(network(), data, RECIPE, progress=False, checkpoint=path)
-    assert history.interrupted
-    assert len(history.loss) == 1
-    assert path.exists()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    monkeypatch.undo()
-    resumed = fit(network(), data, RECIPE, progress=False, checkpoint=path)
-    assert resumed.loss[0] == history.loss[0]
-    assert resumed.loss == fit(network(), data, RECIPE, progress=False).loss
 
 
 @pytest.mark.parametrize("kind", [bool, np.bool_])

@@ -1,1 +1,1 @@
-"""The exercises, one file a part of the series; each ends in a tuple EXERCISES."""
+"""The exercises, one file a part of the series."""
