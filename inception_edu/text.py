@@ -36,7 +36,7 @@ def short(value):
 
 def times(ratio):
     """A ratio in words: "2.37 times", "12 times"."""
-    return f"{ratio:.0f} times" if ratio >= 100 else f"{ratio:.3g} times"
+    return f"{ratio:,.0f} times" if ratio >= 100 else f"{ratio:.3g} times"
 
 
 def compared(cost, other):

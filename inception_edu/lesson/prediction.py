@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from inception_edu.cards import Card
 from inception_edu.cards import show as show_card
 from inception_edu.lesson.compare import show
+from inception_edu.text import times
 
 CLOSE = 0.1  # within 10 % counts as close
 PREFIXES = {"k": 1e3, "M": 1e6, "G": 1e9}
@@ -180,13 +181,8 @@ def describe(guess, measured):
     if guess == 0 or measured == 0:
         return "Not this time"
     if guess < measured:
-        return f"The answer is {times(measured / guess)} times as large"
-    return f"Your guess is {times(guess / measured)} times as large"
-
-
-def times(ratio):
-    """A ratio with three digits, without an exponent up to a million million."""
-    return f"{ratio:.3g}" if ratio < 1000 or ratio >= 1e12 else f"{ratio:,.0f}"
+        return f"The answer is {times(measured / guess)} as large"
+    return f"Your guess is {times(guess / measured)} as large"
 
 
 def shown(value):

@@ -31,7 +31,7 @@ def test_without_a_guess_it_asks_and_later_shows_the_answer(capsys):
         (100, "[x] The answer is 3.04 times as large."),
         (3035, "[x] Your guess is 10 times as large."),
         (3642e3, "[x] Your guess is 12,000 times as large."),
-        (303.5e15, "[x] Your guess is 1e+15 times as large."),
+        (303.5e15, "[x] Your guess is 1,000,000,000,000,000 times as large."),
         (0, "[x] Not this time."),
         (torch.tensor(303.5), "[ok] Exactly right."),
         (303_464_448, "[ok] Close, within 10 %. 303,464,448 is read as 303.5 M MACs."),
