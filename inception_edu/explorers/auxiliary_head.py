@@ -23,7 +23,7 @@ from statistics import fmean, geometric_mean
 from typing import NamedTuple
 
 from inception_edu.explorers.controls import Check, Choice, Picture, Range
-from inception_edu.figures.plot import NOTE, SHEET, Plot, legend
+from inception_edu.figures.plot import SHEET, Plot, legend
 from inception_edu.figures.svg import Drawing
 from inception_edu.files import read_rows
 from inception_edu.text import times
@@ -130,7 +130,7 @@ def draw(state):
         "Rethinking, section 4: no faster start; the heads regularize.",
     )
     for i, line in enumerate(lines):
-        sheet.fitted_text(0, 368 + 19 * i, line, SHEET, NOTE, fill="muted")
+        sheet.fitted_text(0, 368 + 19 * i, line, SHEET, fill="muted")
     title = f"Gradient by depth in mini_v3, head after {state['place']}: {summary}"
     return Picture(sheet.svg(title, " ".join(lines)), summary)
 
@@ -165,14 +165,14 @@ def draw_gradients(sheet, state):
         stroke = "accent" if i == place else "line"
         sheet.rect(x - wide / 2, y, wide, 24, "paper", stroke=stroke, radius=3)
         name, ratio = stage.replace("reduction", "red."), together / alone
-        sheet.fitted_text(x, y + 17, name, wide - 4, NOTE, anchor="middle")
+        sheet.fitted_text(x, y + 17, name, wide - 4, anchor="middle")
         bold = abs(ratio - 1) >= 0.005
         style = {"fill": "accent" if bold else "muted", "bold": bold}
-        sheet.text(x, y + 43, f"x {ratio:.2f}", NOTE, anchor="middle", **style)
+        sheet.text(x, y + 43, f"x {ratio:.2f}", anchor="middle", **style)
     ends = (edge, plot.y), (edge, plot.bottom)
     sheet.line(*ends, stroke="accent", width=2, key="head")
     sheet.rect(edge - 2, plot.y, 56, 24, "accent", radius=3, key="box")
-    sheet.text(edge + 26, plot.y + 17, "head", NOTE, anchor="middle", fill="paper")
+    sheet.text(edge + 26, plot.y + 17, "head", anchor="middle", fill="paper")
 
 
 def power(value):

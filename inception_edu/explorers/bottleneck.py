@@ -7,7 +7,7 @@ numbers, so the k x k reads at most r independent mixtures of the in channels.
 """
 
 from inception_edu.explorers.controls import Choice, Picture, Range, Steps
-from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, round_up
+from inception_edu.figures.plot import LABEL, SHEET, Plot, round_up
 from inception_edu.figures.svg import Drawing
 from inception_edu.text import compared, percent, short
 
@@ -63,7 +63,7 @@ def draw(state):
     sheet = Drawing(SHEET, 436)
     draw_ways(sheet, state, kernel, costs)
     draw_curve(sheet, state, kernel, costs)
-    sheet.text(0, 430, passing, NOTE)
+    sheet.text(0, 430, passing)
     return Picture(sheet.svg(summary, passing), summary)
 
 
@@ -87,7 +87,7 @@ def draw_ways(sheet, state, kernel, costs):
                 sheet.polygon(*upper, *lower, fill=fill, opacity=0.25)
             sheet.rect(x, middle - arm, 16, 2 * arm, fill)
             place = (x + 8, "middle") if i else (x, "start")
-            sheet.text(place[0], 126, f"{label}: {amount}", NOTE, anchor=place[1])
+            sheet.text(place[0], 126, f"{label}: {amount}", anchor=place[1])
             before = (x + 16, arm)
 
 
@@ -107,8 +107,8 @@ def draw_curve(sheet, state, kernel, costs):
     left, anchor = (plot.x + 8, "start")
     if x <= plot.x + 120:
         left, anchor = (plot.right - 4, "end")
-    sheet.text(left, y - 8, f"{kernel} direct", NOTE, anchor=anchor, bold=True)
+    sheet.text(left, y - 8, f"{kernel} direct", anchor=anchor, bold=True)
     end, low = plot.right if x < plot.right - 130 else x, plot.bottom - 10
-    sheet.text(end - 8, low, f"1x1, then {kernel}", NOTE, anchor="end", bold=True)
+    sheet.text(end - 8, low, f"1x1, then {kernel}", anchor="end", bold=True)
     plot.limit(min(pays, widest), f"saves up to {pays}")
     plot.mark(state["reduce"], reduced)

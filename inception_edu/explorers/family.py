@@ -22,7 +22,6 @@ from inception_edu.explorers.family_figures import (
 )
 from inception_edu.explorers.family_latency import Stopwatch
 from inception_edu.figures.plot import (
-    NOTE,
     SHEET,
     Plot,
     label,
@@ -31,7 +30,7 @@ from inception_edu.figures.plot import (
     short,
     ticks,
 )
-from inception_edu.figures.svg import Drawing, text_width
+from inception_edu.figures.svg import Drawing, cut, text_width
 
 QUESTION = "What does a cost buy?"
 COSTS = {
@@ -61,43 +60,38 @@ BOX = (52, 34, SHEET - 74, 290)  # x, y, width, height of the axes
 
 
 class Point(NamedTuple):
-    """One network in the picture: where it lies and how sure that is."""
+    """One network in the picture; a latency lies between `low` and `high`."""
 
     name: str
     label: str
+    is_ours: bool
     x: float
     y: float
-    x_spread: tuple
-    y_spread: tuple
-    is_ours: bool
+    low: tuple  # x, y
+    high: tuple
 
 
 def axis_value(figures, name, what, times):
-    """`(value, spread)` of a member on an axis; `(None, ())` where it has none."""
-    if what in COSTS:
-        return cost(figures, name, what), ()
-    if what in AGAINST:
-        return error_of(figures, name, what), ()
-    timed = times.get(key_of(figures, name))
-    if timed is None:
-        return None, ()
-    return 1e3 * timed.median, (1e3 * timed.low, 1e3 * timed.high)
+    """`(value, low, high)` of a member on an axis, None where it has none."""
+    if what == "latency":
+        timed = times.get(key_of(figures, name))
+        return timed and [1e3 * t for t in (timed.median, timed.low, timed.high)]
+    value = (cost if what in COSTS else error_of)(figures, name, what)
+    return value and [value] * 3
 
 
 def points(state, times):
     """Every member that has both values, and the names of those that have not."""
     figures, found, missing = state["figures"], [], []
     for name in SETS[figures]:
-        (x, x_spread), (y, y_spread) = (
-            axis_value(figures, name, state[axis], times)
-            for axis in ("cost", "against")
-        )
-        if None in (x, y):
+        axes = state["cost"], state["against"]
+        values = [axis_value(figures, name, what, times) for what in axes]
+        if None in values:
             missing.append(name)
             continue
+        middle, *ends = zip(*values, strict=True)
         is_ours = key_of(figures, name) is not None
-        shown = shown_name(name, figures)
-        found.append(Point(name, shown, x, y, x_spread, y_spread, is_ours))
+        found.append(Point(name, shown_name(name, figures), is_ours, *middle, *ends))
     return found, missing
 
 
@@ -126,6 +120,11 @@ def amount(value, what):
     return short(value) + ("B" if what == "activations" else f" {COSTS[what]}")
 
 
+def both(point, state):
+    """Both values of a network."""
+    return f"{amount(point.x, state['cost'])}, {amount(point.y, state['against'])}"
+
+
 def draw(state, watch=None):
     """The picture of a state, with what `watch` timed on this machine."""
     watch = watch or Stopwatch()
@@ -148,11 +147,8 @@ def draw(state, watch=None):
     if watch.progress:
         draw_progress(sheet, *watch.progress)
     title = f"{AXES[against]} against {AXES[cost]}, {SET_NAMES[state['figures']]}"
-    listed = "; ".join(
-        f"{p.name} {amount(p.x, cost)}, {amount(p.y, against)}"
-        for p in sorted(members, key=lambda p: p.x)
-    )
-    return Picture(sheet.svg(f"{title}: {summary}", listed), summary)
+    listed = [f"{p.name} {both(p, state)}" for p in sorted(members, key=lambda p: p.x)]
+    return Picture(sheet.svg(f"{title}: {summary}", "; ".join(listed)), summary)
 
 
 def sentence(state, members, limit):
@@ -171,8 +167,7 @@ def sentence(state, members, limit):
 
 def plot_of(sheet, members, log):
     """The `Plot` that holds every member and the spread of what was timed."""
-    xs = [x for p in members for x in (p.x, *p.x_spread)]
-    ys = [y for p in members for y in (p.y, *p.y_spread)]
+    xs, ys = zip(*(end for p in members for end in (p.low, p.high)), strict=True)
     x_range = (0, max(xs) * 1.06)
     if log:
         x_range = (min(xs) * 10**-0.08, max(xs) * 10**0.08)
@@ -199,30 +194,26 @@ def draw_points(sheet, state, members, limit):
     if stairs:
         sheet.line(*stairs, stroke="ink", width=2, dash="6 4", key="front")
     for point in members:
-        for ends in (
-            [(x, point.y) for x in point.x_spread],
-            [(point.x, y) for y in point.y_spread],
-        ):
-            if ends:
-                sheet.line(*(plot.at(*end) for end in ends), stroke="ink", width=2)
+        (left, down), (right, up) = point.low, point.high
+        if left < right:
+            plot.curve([(left, point.y), (right, point.y)], width=2)
+        if down < up:
+            plot.curve([(point.x, down), (point.x, up)], width=2)
         draw_mark(plot, state, point, point.x <= limit)
     label_points(plot, state, members, stairs)
 
 
 def label_points(plot, state, members, stairs):
     """Names beside the marks, on a ground that keeps lines off the letters."""
-    sheet, spots, bold = plot.drawing, {}, None
-    for point in members:
-        x, y = plot.at(point.x, point.y)
-        spots[point.label] = round(x, 1), round(y, 1)
-        bold = point.label if point.name == state["look"] else bold
+    sheet, bold = plot.drawing, shown_name(state["look"], state["figures"])
+    spots = {point.label: plot.at(point.x, point.y) for point in members}
     marks = tuple((name, *spot) for name, spot in spots.items())
     placed = place_labels(marks, BOX, tuple(pairwise(stairs)))
     for name, (_, _, end) in placed.items():
         if end:
             sheet.line(spots[name], end, stroke="muted", width=1)
     for name, (x, y, end) in placed.items():
-        wide = text_width(name, NOTE, name == bold)
+        wide = text_width(name, bold=name == bold)
         x = max(x, end[0] - wide) if end else x  # places are made for bold letters
         label(sheet, x, y, name, bold=name == bold)
 
@@ -235,7 +226,7 @@ def draw_budget(plot, limit, label):
         ends = (x, plot.y), (x, plot.bottom)
         plot.drawing.line(*ends, stroke="accent", width=3, key="budget")
     style = {"anchor": "end", "fill": "accent", "bold": True}
-    plot.drawing.text(SHEET, 16, label, NOTE, **style)
+    plot.drawing.text(SHEET, 16, label, **style)
 
 
 def draw_mark(plot, state, point, is_inside):
@@ -243,10 +234,7 @@ def draw_mark(plot, state, point, is_inside):
     sheet, (x, y) = plot.drawing, plot.at(point.x, point.y)
     role = "good" if point.is_ours else "line"
     fill, edge = (role, "paper") if is_inside else ("paper", role)
-    tip = (
-        f"{point.name}: {amount(point.x, state['cost'])}, "
-        f"{amount(point.y, state['against'])}"
-    )
+    tip = f"{point.name}: {both(point, state)}"
     style = {"stroke": edge, "stroke_width": 2, "tip": tip, "key": point.name}
     if point.name == state["look"]:
         sheet.circle(x, y, 11, "none", stroke="accent", stroke_width=3)
@@ -275,7 +263,7 @@ def draw_notes(sheet, state, members, missing, times):
         last = f"not shown, one of the two figures is missing: {', '.join(missing)}"
     lines = (costs_in_words(state, times), source_in_words(state), last)
     for y, line in zip((396, 414, 432), lines, strict=True):
-        sheet.fitted_text(0, y, line, SHEET, NOTE, smallest=NOTE, fill="muted")
+        sheet.text(0, y, cut(line, SHEET), fill="muted")
 
 
 def draw_progress(sheet, share, words):
@@ -283,7 +271,7 @@ def draw_progress(sheet, share, words):
     sheet.height = 462
     sheet.rect(0, 444, 160, 12, stroke="line")
     sheet.rect(0, 444, 160 * share, 12, "accent")
-    sheet.text(170, 455, words, NOTE)
+    sheet.text(170, 455, words)
 
 
 def costs_in_words(state, times):
@@ -293,9 +281,8 @@ def costs_in_words(state, times):
         return f"{name}: not among the {SET_NAMES[figures]}"
     parts = []
     for what in [*COSTS, "latency"]:
-        value, _ = axis_value(figures, name, what, times)
-        if value is not None:
-            text = amount(value, what).replace("parameters", "params")
+        if values := axis_value(figures, name, what, times):
+            text = amount(values[0], what).replace("parameters", "params")
             text = text.replace("pixels", "px")
             parts.append(f"receptive field {text}" if what == "field" else text)
     return f"{shown_name(name, figures)}: {', '.join(parts)}"

@@ -13,7 +13,6 @@ from typing import NamedTuple
 from inception_edu.explorers.controls import Choice, Picture, Range
 from inception_edu.figures.plot import (
     LABEL,
-    NOTE,
     SHEET,
     Plot,
     round_up,
@@ -95,7 +94,7 @@ def draw(state):
     sheet.line((0, 284), (WAY, 284), width=1, key=f"axis values 0 to {tick(most)}")
     for x in (0, WAY):
         sheet.line((x, 280), (x, 288), width=1)
-    sheet.text(WAY + 10, 289, f"{tick(most)} values (d x d x channels)", NOTE)
+    sheet.text(WAY + 10, 289, f"{tick(most)} values (d x d x channels)")
     draw_costs(sheet, three, f"{state['kernel']}x{state['kernel']}")
     remark = f"Pool first: {narrow:,} values stand between {before:,} and {after:,}."
     return Picture(sheet.svg(summary, remark), summary)
@@ -124,15 +123,15 @@ def draw_way(sheet, middle, scale, way):
             stride = "/2" if len(step) > 1 else ""  # in parallel both halve the grid
             what = "pool 3x3/2" if name == "pool" else f"conv {name}{stride}"
             y = below - 7 - 17 * line
-            sheet.text(middle, y, f"{what}: {channels}", NOTE, anchor="middle")
+            sheet.text(middle, y, f"{what}: {channels}", anchor="middle")
     for (depth, side), size, top in zip(way.maps, way.sizes, tops, strict=True):
         values = f"{side}x{side}x{depth}: {short(size)}"
-        sheet.fitted_text(middle, top + 28, values, WAY, NOTE, anchor="middle")
+        sheet.fitted_text(middle, top + 28, values, WAY, anchor="middle")
     if way.has_bottleneck:
         place = (middle - widths[1] / 2 - 3, tops[1] - 3, widths[1] + 6, HIGH + 6)
         sheet.rect(*place, stroke="bad", stroke_width=2)
         style = {"anchor": "middle", "fill": "bad", "bold": True}
-        sheet.text(middle, tops[1] + 45, "bottleneck", NOTE, **style)
+        sheet.text(middle, tops[1] + 45, "bottleneck", **style)
 
 
 def draw_costs(sheet, three, kernel):
@@ -146,6 +145,6 @@ def draw_costs(sheet, three, kernel):
         value = f"{short(way.macs)}, {compared}" if i else short(way.macs)
         parts = [(way.macs, kernel, f"{way.name}: {way.macs:,} MACs")]
         y = plot.y + 24 * i
-        sheet.text(0, y + 17, way.name, NOTE)
+        sheet.text(0, y + 17, way.name)
         stacked_bar(sheet, plot.x, y + 3, 18, plot.width / top, parts)
-        sheet.text(SHEET, y + 17, value, NOTE, anchor="end")
+        sheet.text(SHEET, y + 17, value, anchor="end")

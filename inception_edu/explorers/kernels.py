@@ -23,7 +23,7 @@ from inception_edu.explorers.kernel_paths import (
     paths,
     sums,
 )
-from inception_edu.figures.plot import NOTE, SHEET, Plot, round_up, stacked_bar
+from inception_edu.figures.plot import SHEET, Plot, round_up, stacked_bar
 from inception_edu.figures.svg import Drawing, Strokes, color
 from inception_edu.figures.theme import kernel_name
 from inception_edu.text import percent, short, times
@@ -57,7 +57,7 @@ def draw(state):
     draw_sum(sheet, state)
     draw_output(sheet, state)
     draw_window(sheet, state, seen, pulls, shades)
-    sheet.text(0, 436, remark, NOTE)
+    sheet.text(0, 436, remark)
     draw_costs(sheet, state)
     return Picture(sheet.svg(f"What {name} sees and costs: {summary}", remark), summary)
 
@@ -111,7 +111,7 @@ TOP = 22 + RING * CELL  # of both maps
 def draw_input(sheet, state, shades):
     """The input and its padding, with the window on it."""
     wide, x0 = MAP + 2 * RING * CELL, RING * CELL
-    sheet.text(0, 16, "input and its padding", NOTE, bold=True)
+    sheet.text(0, 16, "input and its padding", bold=True)
     sheet.rect(0, 22, wide, wide, "panel")
     sheet.rect(x0, TOP, MAP, MAP, "paper", stroke="ink")
     cells = product(range(GRID), range(GRID))
@@ -130,7 +130,7 @@ def draw_input(sheet, state, shades):
 def draw_output(sheet, state):
     """The output up to the chosen position: one map, or one for each branch."""
     left, maps = SHEET - MAP, sums(state["plan"])
-    sheet.text(left, 16, "output", NOTE, bold=True)
+    sheet.text(left, 16, "output", bold=True)
     place, cell = (state["row"] - 1) * GRID + state["column"] - 1, CELL / len(maps)
     for i, rows in enumerate(maps):
         top, most = TOP + i * MAP / len(maps), max(map(max, rows))
@@ -148,7 +148,7 @@ def draw_output(sheet, state):
     if len(maps) == 1:
         draw_picks(sheet, left)
     caption = f"position {place + 1} of {GRID**2}"
-    sheet.text(left, TOP + MAP + 18, caption, NOTE)
+    sheet.text(left, TOP + MAP + 18, caption)
 
 
 def draw_picks(sheet, left):
@@ -185,7 +185,7 @@ def draw_sum(sheet, state):
             sheet.line((x + 3, 80), (x + arrow - 3, 80), arrow=True)
             x += arrow + room / 2
             draw_kernel(sheet, x - wide / 2, 80 - high / 2, layer)
-            sheet.text(x, 80 + high / 2 + 18, layer.name, NOTE, anchor="middle")
+            sheet.text(x, 80 + high / 2 + 18, layer.name, anchor="middle")
             x += room / 2
         sheet.line((x + 3, 80), (right, 80), arrow=True)
     else:
@@ -193,15 +193,15 @@ def draw_sum(sheet, state):
             wide, high = kernel_size(layer)
             sheet.line((left, 80), (left + 48, y), arrow=True)
             draw_kernel(sheet, left + 54, y - high / 2, layer)
-            sheet.text(left + 62 + wide, y + 5, layer.name, NOTE)
+            sheet.text(left + 62 + wide, y + 5, layer.name)
             sheet.line((left + 98 + wide, y), (right, 62 + 1.6 * (y - 52)), arrow=True)
     if state["weights"] == "random":
         for text, y in (("random weights: no", 176), ("fixed sum", 202)):
-            sheet.text(middle, y, text, NOTE, anchor="middle")
+            sheet.text(middle, y, text, anchor="middle")
         return
     maps, row, column = sums(state["plan"]), state["row"] - 1, state["column"] - 1
     values = " and ".join(str(rows[row][column]) for rows in maps)
-    sheet.text(middle, 176, "sum with all weights 1", NOTE, anchor="middle")
+    sheet.text(middle, 176, "sum with all weights 1", anchor="middle")
     sheet.text(middle, 202, values, 24, anchor="middle", bold=True)
 
 
@@ -232,7 +232,7 @@ def draw_window(sheet, state, seen, pulls, shades):
         (counted, shades, counts, f"{seen.total()} paths"),
     )
     for x0, (name, shades, numbers, caption) in zip((0, wide + 24), views, strict=True):
-        sheet.text(x0, top - 6, name, NOTE, bold=True)
+        sheet.text(x0, top - 6, name, bold=True)
         steps = range(0, wide + 1, BIG)
         lines = [((x0 + step, top), (x0 + step, top + wide)) for step in steps]
         lines += [((x0, top + step), (x0 + wide, top + step)) for step in steps]
@@ -241,10 +241,10 @@ def draw_window(sheet, state, seen, pulls, shades):
         draw_pixels(sheet, x0, top, BIG, moved, "accent")
         for (y, x), number in numbers.items():
             place = (x0 + (x - column + 0.5) * BIG, top + (y - row + 0.75) * BIG)
-            sheet.text(*place, number, NOTE, anchor="middle")
+            sheet.text(*place, number, anchor="middle")
         middle = (x0 + 3 * BIG, top + 3 * BIG, BIG, BIG)
         sheet.rect(*middle, stroke="ink", stroke_width=2)
-        sheet.text(x0, top + wide + 15, caption, NOTE)
+        sheet.text(x0, top + wide + 15, caption)
 
 
 def draw_costs(sheet, state):
@@ -252,7 +252,7 @@ def draw_costs(sheet, state):
     channels, side = state["channels"], PLANS[state["plan"]].side
     rivals = [name for name, plan in PLANS.items() if plan.side == side]
     left, top, row = 330, 268, 30
-    sheet.text(left, top - 14, f"spanning {side}x{side}, {channels} channels", NOTE)
+    sheet.text(left, top - 14, f"spanning {side}x{side}, {channels} channels")
     most = round_up(side**2 * channels**2)
     box = (left, top, SHEET - left - 24, row * len(rivals))
     plot = Plot(sheet, box, (0, most), (len(rivals), 0))
@@ -265,7 +265,7 @@ def draw_costs(sheet, state):
             parts.append((weights, kernel_name(layer.name), tip))
         end = stacked_bar(sheet, left, y + 17, 10, plot.width / most, parts)
         if len(PLANS[name].branches) > 1:
-            sheet.text(end + 8, y + 27, f"{2 * channels} out", NOTE)
-        sheet.text(left, y + 13, name, NOTE, bold=bold)
+            sheet.text(end + 8, y + 27, f"{2 * channels} out")
+        sheet.text(left, y + 13, name, bold=bold)
         value = short(PLANS[name].weights * channels**2)
-        sheet.text(SHEET, y + 13, value, NOTE, anchor="end", bold=bold)
+        sheet.text(SHEET, y + 13, value, anchor="end", bold=bold)

@@ -16,7 +16,7 @@ from math import exp, inf, log
 from typing import NamedTuple
 
 from inception_edu.explorers.controls import Choice, Picture, Range
-from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, legend
+from inception_edu.figures.plot import LABEL, SHEET, Plot, legend
 from inception_edu.figures.svg import Drawing
 
 LEAST, MOST = -4.0, 16.0  # of the logit gap
@@ -112,19 +112,19 @@ def draw_shares(sheet, classes, wanted, said):
     ]
     for x, name in ((112, "target"), (252, "softmax"), (392, "gradient")):
         sheet.text(x, 16, name, LABEL, bold=True)
-    sheet.text(SHEET - 8, 16, "-1 to 1", NOTE, anchor="end", fill="muted")
+    sheet.text(SHEET - 8, 16, "-1 to 1", anchor="end", fill="muted")
     for i, (label, *shares) in enumerate(rows):
         y, pull = 30 + 44 * i, shares[1] - shares[0]
-        sheet.text(0, y + 15, label, NOTE)
+        sheet.text(0, y + 15, label)
         for x, fill, share in zip((112, 252), ("1x1", "3x3"), shares, strict=True):
             sheet.rect(x, y, 100, 16, "panel")
             sheet.rect(x, y, 100 * share, 16, fill, tip=f"{label}: {share:.6g}")
-            sheet.text(x, y + 32, share_text(share), NOTE)
+            sheet.text(x, y + 32, share_text(share))
         sheet.rect(392, y, 160, 16, "panel").line((472, y), (472, y + 16), width=1)
         fill, reach = "bad" if pull > 0 else "good", 80 * pull
         sheet.rect(min(472, 472 + reach), y, abs(reach), 16, fill)
         words = f"{share_text(pull)}: {step(pull) if pull else 'logit rests'}"
-        sheet.text(392, y + 32, words, NOTE)
+        sheet.text(392, y + 32, words)
 
 
 def draw_curve(sheet, classes, eps, gap):
@@ -144,5 +144,5 @@ def draw_curve(sheet, classes, eps, gap):
     if eps:
         text = f"minimum {least:.5f} at {best:.4f}"
         style = {"anchor": "end", "fill": "accent", "bold": True}
-        sheet.text(SHEET - 20, plot.at(LEAST, 0.8 * most)[1], text, NOTE, **style)
+        sheet.text(SHEET - 20, plot.at(LEAST, 0.8 * most)[1], text, **style)
     plot.mark(gap, loss(classes, eps, gap))

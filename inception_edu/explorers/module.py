@@ -9,7 +9,7 @@ compute them; a test holds them against a trace of the real modules.
 from typing import NamedTuple
 
 from inception_edu.explorers.controls import Choice, Picture, Range
-from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, round_up, stacked_bar
+from inception_edu.figures.plot import LABEL, SHEET, Plot, round_up, stacked_bar
 from inception_edu.figures.svg import Drawing
 from inception_edu.text import compared, percent, short
 
@@ -193,8 +193,8 @@ def draw_module(sheet, module, left, wide, high):
     sheet.text(left, 16, f"{module.version}{widths}", LABEL, bold=True)
     sheet.text(right, 16, macs, LABEL, bold=True, anchor="end")
     grid = f"{module.grid}x{module.grid}"
-    sheet.text(left, 38, f"{module.in_channels} in, {grid}", NOTE)
-    sheet.text(right, 38, f"{module.out_channels} out", NOTE, anchor="end")
+    sheet.text(left, 38, f"{module.in_channels} in, {grid}")
+    sheet.text(right, 38, f"{module.out_channels} out", anchor="end")
     tall = high * module.in_channels
     sheet.rect(left, middle - tall / 2, 10, tall, "ink")
     segment = middle - high * module.out_channels / 2
@@ -207,7 +207,7 @@ def draw_module(sheet, module, left, wide, high):
             length = max(1, wide * block.channels)
             tip = f"{block.name}: {block.weights:,} weights"
             sheet.rect(x, y + 20, length, 16, block.name, tip=tip)
-            sheet.text(x, y + 15, f"{block.name}: {block.channels}", NOTE)
+            sheet.text(x, y + 15, f"{block.name}: {block.channels}")
             before = (x + length + 2, y + 28)
             x += SLOT + 14
         part, start, turn = high * block.channels, before[0] - 2, left + 36 + 2 * SLOT
@@ -228,7 +228,7 @@ def draw_costs(sheet, state, pair):
     plot = Plot(sheet, box, (0, top), (len(names), 0)).axes(unit, grid="x")
     for i, name in enumerate(names):
         bold, y = name == "sum", plot.y + i * 34 + 3
-        sheet.text(0, y + 18, name, NOTE, bold=bold)
+        sheet.text(0, y + 18, name, bold=bold)
         for module in pair:
             each = module.grid**2 if amount == "macs" else 1
             parts = [
@@ -240,9 +240,9 @@ def draw_costs(sheet, state, pair):
             share = "" if bold else f" ({percent(cost / module.cost(amount))})"
             if state["beside"] in PRESETS:
                 tag = "own" if module.widths == OWN else module.widths
-            sheet.text(plot.right + 14, y + 12, tag, NOTE, fill="muted")
+            sheet.text(plot.right + 14, y + 12, tag, fill="muted")
             value = short(cost) + share
-            sheet.text(SHEET, y + 12, value, NOTE, anchor="end", bold=bold)
+            sheet.text(SHEET, y + 12, value, anchor="end", bold=bold)
             y += 15
     if budget:
         plot.limit(budget, f"budget {state['budget']} M")

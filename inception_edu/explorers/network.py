@@ -29,7 +29,7 @@ from inception_edu.explorers.network_picture import (
     draw_tables,
     words,
 )
-from inception_edu.figures.plot import NOTE, SHEET, round_up, times
+from inception_edu.figures.plot import SHEET, round_up, times
 from inception_edu.figures.svg import Drawing
 
 NOTHING, LARGEST = "nothing", "largest first"
@@ -187,7 +187,7 @@ def draw(state):
     line, tables = summary_of(pair), tables_of(state, pair)
     sheet = Drawing(SHEET, 0)
     note = "A block is as wide as its cost, as high as its grid (log), its side above."
-    sheet.fitted_text(0, 14, note, SHEET, NOTE, fill="muted")
+    sheet.fitted_text(0, 14, note, SHEET, fill="muted")
     ends = axis_ends(pair, amount)
     if state["same_scale"]:
         ends = [max(ends)] * len(pair)
@@ -225,7 +225,7 @@ def draw_open_module(sheet, top, network, state):
     entering = network.modules[place - 1].channels if place else 3
     each = words(module.each(amount), amount)
     title = f"one {module.name} of {module.times}: {each} {SHOWN[amount]}"
-    sheet.text(0, top, title, NOTE, bold=True)
+    sheet.text(0, top, title, bold=True)
     return draw_inside(sheet, top + 18, module, entering, amount)
 
 

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from inception_edu.explorers.network_modules import total
 from inception_edu.figures.plot import (
-    NOTE,
     SHEET,
     Plot,
     legend,
@@ -48,9 +47,9 @@ def by_kernel(modules, amount):
 
 def name_inside(sheet, x, y, width, kernel):
     """A kernel's name in the middle of its color, where that is wide enough."""
-    if width >= text_width(kernel, NOTE) + 4:
+    if width >= text_width(kernel) + 4:
         style = {"anchor": "middle", "fill": on_color(kernel)}
-        sheet.text(x + width / 2, y, kernel, NOTE, **style)
+        sheet.text(x + width / 2, y, kernel, **style)
 
 
 def pick(sheet, x, y, width, height, what, tip=""):
@@ -73,7 +72,7 @@ def draw_blocks(sheet, top, network, title, end, stage, amount, high):
     sheet.line((plot.x, plot.bottom), (plot.right, plot.bottom), width=1, key=key)
     cost = words(total(network.modules, amount), amount)
     title += f": {cost} {SHOWN[amount]}"
-    sheet.fitted_text(0, top + 14, title, SHEET - 2, NOTE, bold=True)
+    sheet.fitted_text(0, top + 14, title, SHEET - 2, bold=True)
     tallest = max(module.side for module in network.modules)
     marks, x = [], plot.x
     for number, run in enumerate(network.stages, 1):
@@ -113,13 +112,13 @@ def draw_block(sheet, left, bottom, width, tall, module, amount):
 
 def label_stages(sheet, y, marks, stage):
     """The sides of the grids above the blocks, each joined to its own."""
-    gap = max(text_width(side, NOTE, bold=True) for _, side, *_ in marks) + 4
+    gap = max(text_width(side, bold=True) for _, side, *_ in marks) + 4
     middles = [middle for _, _, middle, _ in marks]
     places = spread(middles, gap / 2, SHEET - gap / 2, gap)
     for (number, side, middle, top), x in zip(marks, places, strict=True):
         sheet.line((x, y + 3), (middle, top - 1), stroke="grid", width=2)
         style = {"bold": True, "fill": "accent"} if number == stage else {}
-        sheet.text(x, y, side, NOTE, anchor="middle", **style)
+        sheet.text(x, y, side, anchor="middle", **style)
         pick(sheet, x - gap / 2, y - 14, gap, 18, f"stage={number};module=0")
 
 
@@ -135,17 +134,17 @@ def draw_tables(sheet, y, pair, tables, amount, end):
     for number, (network, table) in enumerate(zip(pair, tables, strict=True)):
         left, base = number * (column + gap), y
         title = table.title if alone else network.name
-        sheet.fitted_text(left, base, title, column, NOTE, bold=True)
+        sheet.fitted_text(left, base, title, column, bold=True)
         for row in table.rows:
             base += ROW
             text = row.label if alone else row.brief
-            sheet.fitted_text(left, base, text, room - 8, NOTE)
+            sheet.fitted_text(left, base, text, room - 8)
             draw_bar(sheet, left + room, base - 15, scale, row.modules, amount)
             cost = total(row.modules, amount)
             value = words(cost, amount)
             if alone:
                 value += f" ({percent(cost / total(network.modules, amount), 1)})"
-            sheet.text(left + column, base, value, NOTE, anchor="end")
+            sheet.text(left + column, base, value, anchor="end")
             if row.pick:
                 pick(sheet, left, base - 15, column, ROW - 2, row.pick)
 
@@ -241,17 +240,17 @@ def draw_inside(sheet, top, module, entering, amount):
             sheet.rect(place.left, place.y - tall / 2, 10, tall, "ink", tip=tip)
             note = f"{'+' if layer.what == 'addition' else ''}{layer.channels}"
             x, y = place.left + 15, place.y - tall / 2 - 4
-            sheet.text(x, y, note, NOTE, anchor="middle")
+            sheet.text(x, y, note, anchor="middle")
         else:
             draw_layer(sheet, place, layer, amount)
             if layer.kernel != "pool" and place is not places[-1]:
                 rise = max(1.5, layer.channels * thick) / 2 + 3
                 x, y = place.right + 15, place.y - rise
-                sheet.text(x, y, str(layer.channels), NOTE, anchor="middle")
+                sheet.text(x, y, str(layer.channels), anchor="middle")
     tall = entering * thick
     left, _, y, _ = places[0]
     sheet.rect(left, y - tall / 2, 10, tall, "ink", tip="input")
-    sheet.text(0, y - tall / 2 - 6, f"{entering}", NOTE)
+    sheet.text(0, y - tall / 2 - 6, f"{entering}")
     return end
 
 
@@ -286,5 +285,5 @@ def draw_layer(sheet, place, layer, amount):
     below = brief(cost) + unit if cost else rest.removesuffix(" pool")
     style = {"anchor": "middle", "fill": on_color(layer.kernel)}
     x, room = place.left + width / 2, width - 2
-    sheet.fitted_text(x, top + 15, kernel, room, NOTE, bold=True, **style)
-    sheet.fitted_text(x, top + 30, below, room, NOTE, **style)
+    sheet.fitted_text(x, top + 15, kernel, room, bold=True, **style)
+    sheet.fitted_text(x, top + 30, below, room, **style)

@@ -15,7 +15,7 @@ RMSProp, decay 0.9, eps 1.0, at a rate of 0.045.
 from math import cos, pi, sin, sqrt
 
 from inception_edu.explorers.controls import Choice, Picture, Range, Steps
-from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, label
+from inception_edu.figures.plot import LABEL, SHEET, Plot, label
 from inception_edu.figures.svg import Drawing
 
 DECAY = 0.9  # of RMSProp's mean square, as in the paper
@@ -136,7 +136,7 @@ def draw_valley(sheet, state, paths, losses):
         *_, stroke, dash = OPTIMIZERS[name]
         x, (x_end, y_end) = keys[name], points[-1]
         sheet.line((x, 11), (x + 24, 11), stroke=stroke, width=3, dash=dash)
-        sheet.text(x + 30, 16, name, NOTE)
+        sheet.text(x + 30, 16, name)
         sheet.text(x + 30, 36, losses[name], LABEL, bold=True)
         plot.curve(points, stroke, 2, dash)
         if X_RANGE[0] <= x_end <= X_RANGE[1] and abs(y_end) <= Y_RANGE[1]:
@@ -155,15 +155,15 @@ def draw_table(sheet, state, names):
     y = 316
     columns = dict(zip(OPTIMIZERS, (190, 286, 430, SHEET), strict=True))
     for name, x in columns.items():
-        sheet.text(x, y, name, NOTE, anchor="end", bold=name in names)
+        sheet.text(x, y, name, anchor="end", bold=name in names)
     for gradient in (0.01, 1, 10):
         sheet.line((0, y + 7), (SHEET, y + 7), stroke="grid", width=1)
-        sheet.text(0, y + 19, f"g = {gradient}", NOTE)
+        sheet.text(0, y + 19, f"g = {gradient}")
         updates = [(optimizer(name, state), x) for name, x in columns.items()]
         sizes = {x: [update(gradient) for _ in range(MANY)] for update, x in updates}
         for step in (1, MANY):
             y += 19
-            sheet.text(66, y, f"step {step}", NOTE, fill="muted")
+            sheet.text(66, y, f"step {step}", fill="muted")
             for x, found in sizes.items():
-                sheet.text(x, y, f"{found[step - 1]:.4g}", NOTE, anchor="end")
+                sheet.text(x, y, f"{found[step - 1]:.4g}", anchor="end")
         y += 3

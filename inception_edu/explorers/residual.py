@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inception_edu.explorers.controls import Check, Picture, Range, Steps
-from inception_edu.figures.plot import NOTE, SHEET, Plot, label
+from inception_edu.figures.plot import SHEET, Plot, label
 from inception_edu.figures.svg import Drawing
 from inception_edu.files import read_rows
 from inception_edu.text import number, percent, times
@@ -142,7 +142,7 @@ def draw(state):
         f"Predicted: {predicted(scale, norm, depth):,.4g}, the {formula}. "
         f"{percent(now.zeros)} of the activations are 0."
     )
-    sheet.fitted_text(0, 412, words, SHEET - 2, NOTE)
+    sheet.fitted_text(0, 412, words, SHEET - 2)
     title = f"Residual scale, norm {'on' if norm else 'off'}: {summary}"
     return Picture(sheet.svg(title, words), f"{summary}.")
 

@@ -9,7 +9,7 @@ from functools import cache
 from inception_edu.explorers import make
 from inception_edu.explorers.controls import Button, Choice, Picture, Range, Steps
 from inception_edu.explorers.training_runs import RECIPES, SETTINGS, Trainer
-from inception_edu.figures.plot import LABEL, NOTE, SHEET, Plot, number, round_up
+from inception_edu.figures.plot import LABEL, SHEET, Plot, number, round_up
 from inception_edu.figures.svg import Drawing
 from inception_edu.files import read_rows
 from inception_edu.text import percent
@@ -140,7 +140,7 @@ def draw(state, runs=()):
     sheet.fitted_text(0, 16, headline(state, runs), SHEET - 2, LABEL, bold=True)
     draw_curves(sheet, state, runs)
     draw_scales(sheet, runs, groups)
-    sheet.fitted_text(0, 434, note, SHEET, NOTE, fill="muted")
+    sheet.fitted_text(0, 434, note, SHEET, fill="muted")
     summary = summarize(state, runs, groups)
     return Picture(sheet.svg(f"Training: {summary}", headline(state, runs)), summary)
 
@@ -168,7 +168,7 @@ def draw_curves(sheet, state, runs):
     plot.name_ends(ends)
     if not runs:
         middle = plot.x + plot.width / 2, plot.y + plot.height / 2
-        sheet.text(*middle, "no run yet", NOTE, anchor="middle", fill="muted")
+        sheet.text(*middle, "no run yet", anchor="middle", fill="muted")
 
 
 def draw_scales(sheet, runs, groups):

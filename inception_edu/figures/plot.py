@@ -132,7 +132,7 @@ class Plot:
             stroke = "grid" if grid == "x" else "line"
             drawing.line((x, top), (x, bottom + 5), stroke=stroke, width=1)
             # the last number stays on the sheet
-            middle = min(x, max(self.right, drawing.width - text_width(text, NOTE) / 2))
+            middle = min(x, max(self.right, drawing.width - text_width(text) / 2))
             drawing.text(middle, bottom + 20, text, anchor="middle", **muted)
         said = [
             f"{label} {form(low)} to {form(high)}"
@@ -145,9 +145,9 @@ class Plot:
         key = f"axis {', '.join(said)}"  # by which the page sees that it changed
         drawing.line((self.x, bottom), (self.right, bottom), width=1, key=key)
         if x_label:
-            drawing.text(self.right, bottom + 38, x_label, NOTE, anchor="end")
+            drawing.text(self.right, bottom + 38, x_label, anchor="end")
         if y_label:
-            drawing.text(0, self.y - 10, y_label, NOTE)
+            drawing.text(0, self.y - 10, y_label)
         return self
 
     def curve(self, points, stroke="ink", width=3, dash=None):
@@ -169,10 +169,10 @@ class Plot:
         self.drawing.line(
             (place, self.y - 4), (place, self.bottom), stroke="accent", width=3
         )
-        half = text_width(label, NOTE, bold=True) / 2
+        half = text_width(label, bold=True) / 2
         middle = min(max(place, half), self.drawing.width - half)
         style = {"anchor": "middle", "fill": "accent", "bold": True}
-        self.drawing.text(middle, self.y - 8, label, NOTE, **style)
+        self.drawing.text(middle, self.y - 8, label, **style)
         return self
 
     def name_ends(self, ends, gap=17):
@@ -186,7 +186,7 @@ class Plot:
         for (x, y), level, (*_, name, stroke) in zip(pixels, levels, ends, strict=True):
             self.drawing.line((x + 4, y), (left - 4, level), stroke="grid", width=1)
             room = self.drawing.width - left
-            self.drawing.fitted_text(left, level + 5, name, room, NOTE, fill=stroke)
+            self.drawing.fitted_text(left, level + 5, name, room, fill=stroke)
         return self
 
 
@@ -241,10 +241,10 @@ def clip(points, box):
 
 def label(drawing, x, y, text, *, anchor="start", bold=False, fill="ink"):
     """A text on a ground of paper, which keeps lines off its letters."""
-    wide = text_width(text, NOTE, bold)
+    wide = text_width(text, bold=bold)
     left = x - wide * {"start": 0, "middle": 0.5, "end": 1}[anchor]
     drawing.rect(left - 1, y - 11, wide + 2, 14, "paper", opacity=0.85)
-    drawing.text(x, y, text, NOTE, anchor=anchor, bold=bold, fill=fill)
+    drawing.text(x, y, text, anchor=anchor, bold=bold, fill=fill)
 
 
 def legend(drawing, x, y, entries):
@@ -256,7 +256,7 @@ def legend(drawing, x, y, entries):
     left = x
     for name, stroke, dash in entries:
         sample = 12 if dash == "box" else 24
-        width = sample + 6 + text_width(name, NOTE)
+        width = sample + 6 + text_width(name)
         if x > left and x + width > drawing.width:
             x, y = left, y + 20
         if dash == "box":
@@ -264,5 +264,5 @@ def legend(drawing, x, y, entries):
         else:
             ends = ((x, y - 5), (x + sample, y - 5))
             drawing.line(*ends, stroke=stroke, width=3, dash=dash)
-        drawing.text(x + sample + 6, y, name, NOTE)
+        drawing.text(x + sample + 6, y, name)
         x += width + 18

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from html import escape as html_escape
 
-from inception_edu.figures.theme import FONT, HATCH, LIGHT, PALETTE, on_color
+from inception_edu.figures.theme import FONT, HATCH, LIGHT, NOTE, PALETTE, on_color
 from inception_edu.text import printable
 
 # Advance widths of DejaVu Sans in hundredths of an em, space to tilde. It is
@@ -25,13 +25,13 @@ _ADVANCE = {chr(32 + i): int(w) / 100 for i, w in enumerate(_WIDTHS.split())}
 _BOLD = 1.17
 
 
-def text_width(text, size=16, bold=False):
+def text_width(text, size=NOTE, bold=False):
     """Width of `text` in pixels at `size` pixels, estimated from above."""
     width = sum(_ADVANCE.get(letter, 0.9) for letter in text) * size
     return width * _BOLD if bold else width
 
 
-def cut(text, width, size=16, bold=False):
+def cut(text, width, size=NOTE, bold=False):
     """The text, cut with "…" where it is wider than `width`."""
     # Python's own sum rounds differently since 3.12, so a hair more is allowed.
     while len(text) > 1 and text_width(text, size, bold) > width + 1e-6:
@@ -111,7 +111,7 @@ class Text:
     x: float
     y: float
     text: str
-    size: float = 16
+    size: float = NOTE
     fill: str = "ink"
     anchor: str = "start"
     bold: bool = False
@@ -183,16 +183,16 @@ class Drawing:
             self.items.append(Strokes(lines, on_color(fill), 0.45))
         return self
 
-    def text(self, x, y, text, size=16, **style):
+    def text(self, x, y, text, size=NOTE, **style):
         """A line of text."""
         return self.add(Text(x, y, printable(text), size, **style))
 
-    def fitted_text(self, x, y, text, width, size=16, smallest=12, **style):
-        """A text that shrinks to `smallest`, then is cut with "…", to fit `width`."""
+    def fitted_text(self, x, y, text, width, size=NOTE, **style):
+        """A text that shrinks to 12 pixels, then is cut with "…", to fit `width`."""
         text, bold = printable(text), style.get("bold", False)
         natural = text_width(text, size, bold)
         if natural > width:
-            size = max(smallest, size * width / natural)
+            size = max(12, size * width / natural)
         text = cut(text, width, size, bold)
         return self.text(x, y, text, round(size, 1), **style)
 
