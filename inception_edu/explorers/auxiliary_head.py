@@ -69,9 +69,6 @@ class Gradient(NamedTuple):
         return sqrt(max(square, 0.0))
 
 
-# The picture, from the table.
-
-
 @cache
 def measured():
     """`{(norm, place, head_norm, steps): [({stage: Gradient}, main loss), ...]}`.
@@ -83,8 +80,7 @@ def measured():
         key = (row["norm"] == "1", row["place"], row["head_norm"] == "1")
         seeds = found.setdefault((*key, int(row["steps"])), {})
         table, _ = seeds.setdefault(row["seed"], ({}, float(row["main_loss"])))
-        gradient = Gradient(*(float(row[name]) for name in Gradient._fields))
-        table[row["stage"]] = gradient
+        table[row["stage"]] = Gradient(*(float(row[x]) for x in Gradient._fields))
     return {key: list(seeds.values()) for key, seeds in found.items()}
 
 
@@ -108,13 +104,11 @@ def limits(norm):
 
 
 def draw(state):
-    """The picture of a state, with the stem's gradient in the summary."""
     weights, norm = (0, state["weight"]), state["norm"]
     alone, both = (geometric_mean(norms(state, "stem", weight)) for weight in weights)
     heads = (state["place"], state["head_norm"]), ("none", False)
-    ours, theirs = (
-        [loss for _, loss in measured()[norm, *head, STEPS]] for head in heads
-    )
+    runs = (measured()[norm, *head, STEPS] for head in heads)
+    ours, theirs = ([loss for _, loss in seeds] for seeds in runs)
     summary = (
         f"The gradient at the stem is {times(both / alone)} as large with the head as "
         f"without; the main loss after {STEPS} steps is {fmean(ours):.2f} with it, "
@@ -143,8 +137,9 @@ def draw_gradients(sheet, state):
     plot = Plot(sheet, box, ends, (low, high), log_y=True)
     edge, _ = plot.at(place + 0.5, low)
     sheet.rect(plot.x, plot.y, edge - plot.x, plot.height, "panel")
-    name = "norm of the gradient of a stage's weights"
-    plot.axes("", name, x_ticks={}, format_y=power)
+    plot.axes(
+        "", "norm of the gradient of a stage's weights", x_ticks={}, format_y=power
+    )
     both = f"main + {weight:g} x auxiliary"
     keys = (("main loss alone", "ink", "7 4"), (both, "accent", None))
     legend(sheet, 56, 20, keys)
@@ -169,8 +164,7 @@ def draw_gradients(sheet, state):
         bold = abs(ratio - 1) >= 0.005
         style = {"fill": "accent" if bold else "muted", "bold": bold}
         sheet.text(x, y + 43, f"x {ratio:.2f}", anchor="middle", **style)
-    ends = (edge, plot.y), (edge, plot.bottom)
-    sheet.line(*ends, stroke="accent", width=2, key="head")
+    plot.upright(edge, 2, "head")
     sheet.rect(edge - 2, plot.y, 56, 24, "accent", radius=3, key="box")
     sheet.text(edge + 26, plot.y + 17, "head", anchor="middle", fill="paper")
 

@@ -44,7 +44,6 @@ def widest_that_pays(state):
 
 
 def draw(state):
-    """The picture of a state, with both costs in the summary."""
     width, channels = state["reduce"], state["in_channels"]
     costs = direct, reduced = direct_macs(state), reduced_macs(state, width)
     kernel, pays = f"{state['kernel']}x{state['kernel']}", widest_that_pays(state)
@@ -104,9 +103,8 @@ def draw_curve(sheet, state, kernel, costs):
     plot.curve([(0, 0), (widest, reduced_macs(state, widest))], "1x1")
     # Names where neither line is: left of the crossing above the dashed line, or far
     # right of it; and below the slope, on the wider side of the crossing.
-    left, anchor = (plot.x + 8, "start")
-    if x <= plot.x + 120:
-        left, anchor = (plot.right - 4, "end")
+    is_left = x > plot.x + 120
+    left, anchor = (plot.x + 8, "start") if is_left else (plot.right - 4, "end")
     sheet.text(left, y - 8, f"{kernel} direct", anchor=anchor, bold=True)
     end, low = plot.right if x < plot.right - 130 else x, plot.bottom - 10
     sheet.text(end - 8, low, f"1x1, then {kernel}", anchor="end", bold=True)

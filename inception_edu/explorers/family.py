@@ -21,16 +21,9 @@ from inception_edu.explorers.family_figures import (
     published,
 )
 from inception_edu.explorers.family_latency import Stopwatch
-from inception_edu.figures.plot import (
-    SHEET,
-    Plot,
-    label,
-    number,
-    place_labels,
-    short,
-    ticks,
-)
+from inception_edu.figures.plot import SHEET, Plot, label, place_labels, ticks
 from inception_edu.figures.svg import Drawing, cut, text_width
+from inception_edu.text import number, short
 
 QUESTION = "What does a cost buy?"
 COSTS = {
@@ -126,7 +119,6 @@ def both(point, state):
 
 
 def draw(state, watch=None):
-    """The picture of a state, with what `watch` timed on this machine."""
     watch = watch or Stopwatch()
     cost, against = state["cost"], state["against"]
     if "latency" in (cost, against) and not watch.times:
@@ -180,7 +172,12 @@ def draw_points(sheet, state, members, limit):
     """Axes, the budget, the Pareto front, a mark and a label for each network."""
     plot = plot_of(sheet, members, state["log"])
     if state["budget"] < 100:
-        draw_budget(plot, limit, f"budget {amount(limit, state['cost'])}")
+        x, _ = plot.at(limit, plot.y_range[0])
+        if plot.x <= x <= plot.right:  # beyond it the ground is shaded
+            sheet.rect(x, plot.y, plot.right - x, plot.height, "panel")
+            plot.upright(x, key="budget")
+        text = f"budget {amount(limit, state['cost'])}"
+        sheet.text(SHEET, 16, text, anchor="end", fill="accent", bold=True)
     better = "down" if state["cost"] == "field" else "down and left"
     plot.axes(
         f"{AXES[state['cost']]}; {better} is better",
@@ -218,17 +215,6 @@ def label_points(plot, state, members, stairs):
         label(sheet, x, y, name, bold=name == bold)
 
 
-def draw_budget(plot, limit, label):
-    """What lies beyond the budget, shaded, behind a line."""
-    x, _ = plot.at(limit, plot.y_range[0])
-    if plot.x <= x <= plot.right:
-        plot.drawing.rect(x, plot.y, plot.right - x, plot.height, "panel")
-        ends = (x, plot.y), (x, plot.bottom)
-        plot.drawing.line(*ends, stroke="accent", width=3, key="budget")
-    style = {"anchor": "end", "fill": "accent", "bold": True}
-    plot.drawing.text(SHEET, 16, label, **style)
-
-
 def draw_mark(plot, state, point, is_inside):
     """A dot for the family, a square for a reference; hollow beyond the budget."""
     sheet, (x, y) = plot.drawing, plot.at(point.x, point.y)
@@ -242,9 +228,8 @@ def draw_mark(plot, state, point, is_inside):
         sheet.circle(x, y, 7, fill, **style)
     else:
         sheet.rect(x - 6, y - 6, 12, 12, fill, **style)
-    x, y = round(x), round(y)
-    pick = f'data-pick="look={point.name}"'
-    sheet.raw(f'<path d="M{x - 9} {y - 9}h18v18h-18z" fill-opacity="0" {pick}/>')
+    way = f"M{round(x) - 9} {round(y) - 9}h18v18h-18z"
+    sheet.raw(f'<path d="{way}" fill-opacity="0" data-pick="look={point.name}"/>')
 
 
 def staircase(plot, front):

@@ -47,21 +47,18 @@ class Stopwatch:
             key_of(figures, name): build_of(figures, name) for name in SETS[figures]
         }
         builds.pop(None, None)  # references
-        steps = len(builds) + ROUNDS
-        models, rounds = {}, []
+        models, found, steps = {}, {}, len(builds) + ROUNDS
         for key, (network, options) in builds.items():
             self.report(len(models) / steps, f"building {network}")
             models[key] = create_model(network, **options)
         for turn in range(ROUNDS):
             words = f"measuring latency, round {turn + 1} of {ROUNDS}"
             self.report((len(builds) + turn) / steps, words)
-            rounds.append(latency(models, rounds=1, warm_up=int(turn == 0), threads=1))
-        self.times |= {
-            key: replace(
-                first, times=tuple(t for one in rounds for t in one[key].times)
-            )
-            for key, first in rounds[0].items()
-        }
+            timed = latency(models, rounds=1, warm_up=int(turn == 0), threads=1)
+            for key, one in timed.items():
+                before = found[key].times if turn else ()
+                found[key] = replace(one, times=before + one.times)
+        self.times |= found
 
     def report(self, share, words):
         self.progress = share, words

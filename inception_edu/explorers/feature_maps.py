@@ -102,7 +102,6 @@ def look(pixels):
 
 
 def draw(state):
-    """The picture of a state, with prediction and strongest branch in the line."""
     photo, recording = look(feature_page.picture(state))
     name, branch, by = state["layer"], state["branch"], state["by"]
     layers = recording.layers

@@ -70,7 +70,6 @@ WAY, HIGH = 178, 12  # pixels for each way, and of a map
 
 
 def draw(state):
-    """The picture of a state, with the three costs in the summary."""
     channels, out = state["in_channels"], state["out_channels"]
     if out <= channels:
         raise ValueError(
@@ -117,8 +116,7 @@ def draw_way(sheet, middle, scale, way):
             corners = ((middle - wide / 2, upper), (middle + wide / 2, upper))
             corners += ((start + part, lower), (start, lower))
             sheet.polygon(*corners, fill=name, opacity=0.25)
-            stacked_bar(sheet, start, below, HIGH, 1, [(part, name, None)])
-            start += part
+            start = stacked_bar(sheet, start, below, HIGH, 1, [(part, name, None)])
         for line, (name, channels) in enumerate(reversed(step.items())):
             stride = "/2" if len(step) > 1 else ""  # in parallel both halve the grid
             what = "pool 3x3/2" if name == "pool" else f"conv {name}{stride}"
@@ -130,8 +128,8 @@ def draw_way(sheet, middle, scale, way):
     if way.has_bottleneck:
         place = (middle - widths[1] / 2 - 3, tops[1] - 3, widths[1] + 6, HIGH + 6)
         sheet.rect(*place, stroke="bad", stroke_width=2)
-        style = {"anchor": "middle", "fill": "bad", "bold": True}
-        sheet.text(middle, tops[1] + 45, "bottleneck", **style)
+        y = tops[1] + 45
+        sheet.text(middle, y, "bottleneck", anchor="middle", fill="bad", bold=True)
 
 
 def draw_costs(sheet, three, kernel):

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from functools import cache
-from math import sqrt
 from typing import NamedTuple
 
 GRID = 17  # the grid on which v3 has its 1x7 and 7x1
@@ -120,8 +119,3 @@ def sums(plan):
         [[output(layers, row, column) for column in places] for row in places]
         for layers in PLANS[plan].branches
     ]
-
-
-def influence(count, weights):
-    """The gradient of a pixel with `count` paths, that of a single path being 1."""
-    return sqrt(count) if weights == "random" else count

@@ -13,16 +13,10 @@ Computer Vision, arXiv 1512.00567, section 3, with as many channels in as out.
 """
 
 from itertools import chain, product
+from math import sqrt
 
 from inception_edu.explorers.controls import Choice, Picture, Range
-from inception_edu.explorers.kernel_paths import (
-    GRID,
-    PIXELS,
-    PLANS,
-    influence,
-    paths,
-    sums,
-)
+from inception_edu.explorers.kernel_paths import GRID, PIXELS, PLANS, paths, sums
 from inception_edu.figures.plot import SHEET, Plot, round_up, stacked_bar
 from inception_edu.figures.svg import Drawing, Strokes, color
 from inception_edu.figures.theme import kernel_name
@@ -41,8 +35,12 @@ CONTROLS = [
 SWEEP = {"plan": list(PLANS), "weights": ["equal", "random"]}
 
 
+def influence(count, weights):
+    """The gradient of a pixel with `count` paths, that of a single path being 1."""
+    return sqrt(count) if weights == "random" else count
+
+
 def draw(state):
-    """The picture of a state, with what it sees and costs in the summary."""
     name, row, column = state["plan"], state["row"] - 1, state["column"] - 1
     field = paths(name, row, column, clip=False)
     seen = paths(name, row, column)

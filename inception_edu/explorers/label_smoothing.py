@@ -71,7 +71,6 @@ def floor(classes, eps):
 
 
 def draw(state):
-    """The picture of a state: loss, floor and the pull on the logit in the summary."""
     classes, eps, gap = state["classes"], state["eps"], state["gap"]
     wanted, said = target(classes, eps), softmax(classes, gap)
     pull, least = said.true - wanted.true, "it falls towards 0 as the gap grows"

@@ -142,7 +142,6 @@ TOP, ROW, ROWS = 50, 40, 4  # of the branches
 
 
 def draw(state):
-    """The picture of a state; the summary says what its module costs."""
     pair, amount = modules(state), state["show"]
     sheet = Drawing(SHEET, 452)
     widest = max(block.channels for module in pair for block in module.blocks("sum"))

@@ -29,8 +29,9 @@ from inception_edu.explorers.network_picture import (
     draw_tables,
     words,
 )
-from inception_edu.figures.plot import SHEET, round_up, times
+from inception_edu.figures.plot import SHEET, round_up
 from inception_edu.figures.svg import Drawing
+from inception_edu.text import times
 
 NOTHING, LARGEST = "nothing", "largest first"
 STEPS = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)  # of an axis's end
@@ -133,19 +134,16 @@ def summary_of(pair):
     if any(first.counts):
         counts = zip(first.counts, LETTERS.upper(), strict=True)
         line += " with " + ", ".join(f"{count} {letter}" for count, letter in counts)
-    params, macs, memory = (
-        words(total(first.modules, x), x) for x in ("params", "macs", "memory")
-    )
+    macs, params, memory = (words(total(first.modules, x), x) for x in SHOWN)
     line += f": {params} parameters, {macs} MACs, {memory} of activations"
     if first.receptive_field:
         line += f", receptive field {first.receptive_field:,} pixels"
     for other in others:
-        ratios = [
-            f"{times(total(other.modules, amount) / total(first.modules, amount))} the "
-            f"{SHOWN[amount]}"
-            for amount in ("params", "macs")
-        ]
-        line += f"; {title_of(other)} has {' and '.join(ratios)}"
+        params, macs = (
+            times(total(other.modules, x) / total(first.modules, x))
+            for x in ("params", "macs")
+        )
+        line += f"; {title_of(other)} has {params} the parameters and {macs} the MACs"
     return f"{line}."
 
 
@@ -182,18 +180,15 @@ def axis_ends(pair, amount):
 
 
 def draw(state):
-    """The picture of a state, with its totals in the summary."""
     amount, pair = state["show"], networks(state)
     line, tables = summary_of(pair), tables_of(state, pair)
     sheet = Drawing(SHEET, 0)
     note = "A block is as wide as its cost, as high as its grid (log), its side above."
     sheet.fitted_text(0, 14, note, SHEET, fill="muted")
     ends = axis_ends(pair, amount)
-    if state["same_scale"]:
-        ends = [max(ends)] * len(pair)
     top, high = 22, 84 if len(pair) == 1 else 60
-    for network, end in zip(pair, ends, strict=True):
-        title = title_of(network)
+    for network, own in zip(pair, ends, strict=True):
+        title, end = title_of(network), max(ends) if state["same_scale"] else own
         draw_blocks(sheet, top, network, title, end, state["stage"], amount, high)
         top += high + 82
     if state["module"] and len(pair) == 1 and len(tables[0].rows) > 1:
@@ -255,8 +250,7 @@ def inactive(values):
     """The controls that change nothing in this state, each with the reason."""
     found = {}
     if values["network"] not in COUNTS:
-        reason = f"{values['network']} has no A, B, C"
-        found |= dict.fromkeys(LETTERS, reason)
+        found = dict.fromkeys(LETTERS, f"{values['network']} has no A, B, C")
     if not values["stage"]:
         found["module"] = "open a stage first"
     try:

@@ -10,20 +10,11 @@ from math import log2
 from typing import NamedTuple
 
 from inception_edu.explorers.network_modules import total
-from inception_edu.figures.plot import (
-    SHEET,
-    Plot,
-    legend,
-    short,
-    spread,
-    stacked_bar,
-    tick,
-    ticks,
-)
+from inception_edu.figures.plot import SHEET, Plot, legend, spread, stacked_bar, ticks
 from inception_edu.figures.svg import Strokes, text_width
 from inception_edu.figures.theme import PALETTE, on_color
 from inception_edu.text import number as brief
-from inception_edu.text import percent
+from inception_edu.text import percent, short, tick
 
 SHOWN = {"macs": "MACs", "params": "parameters", "memory": "activation memory"}
 ROW = 22  # pixels from row to row
@@ -48,13 +39,12 @@ def by_kernel(modules, amount):
 def name_inside(sheet, x, y, width, kernel):
     """A kernel's name in the middle of its color, where that is wide enough."""
     if width >= text_width(kernel) + 4:
-        style = {"anchor": "middle", "fill": on_color(kernel)}
-        sheet.text(x + width / 2, y, kernel, **style)
+        sheet.text(x + width / 2, y, kernel, anchor="middle", fill=on_color(kernel))
 
 
 def pick(sheet, x, y, width, height, what, tip=""):
     """An unseen rectangle that sets controls when it is clicked."""
-    title = f"<title>{escape(tip)}</title>" if tip else ""
+    title = tip and f"<title>{escape(tip)}</title>"
     sheet.raw(
         f'<rect x="{x:.1f}" y="{y:.0f}" width="{width:.1f}" height="{height:.0f}" '
         f'fill-opacity="0" data-pick="{what}">{title}</rect>'
@@ -70,8 +60,7 @@ def draw_blocks(sheet, top, network, title, end, stage, amount, high):
     plot.axes(x_ticks=ticks(0, end, 5), y_ticks=(), grid="x")
     key = f"axis {SHOWN[amount]} of {network.name} 0 to {tick(end)}"
     sheet.line((plot.x, plot.bottom), (plot.right, plot.bottom), width=1, key=key)
-    cost = words(total(network.modules, amount), amount)
-    title += f": {cost} {SHOWN[amount]}"
+    title += f": {words(total(network.modules, amount), amount)} {SHOWN[amount]}"
     sheet.fitted_text(0, top + 14, title, SHEET - 2, bold=True)
     tallest = max(module.side for module in network.modules)
     marks, x = [], plot.x
@@ -84,8 +73,8 @@ def draw_blocks(sheet, top, network, title, end, stage, amount, high):
             x += width
         wide = max(x - left, 2)
         if number == stage:
-            style = {"stroke": "accent", "stroke_width": 3}
-            sheet.rect(left, plot.bottom - tall, wide, tall, **style)
+            place = (left, plot.bottom - tall, wide, tall)
+            sheet.rect(*place, stroke="accent", stroke_width=3)
         names = ", ".join(module.label for module in run)
         tip = f"{side}x{side}: {names}, {words(total(run, amount), amount)}"
         pick(sheet, left, plot.y, wide, high, f"stage={number};module=0", tip)
@@ -234,19 +223,18 @@ def draw_inside(sheet, top, module, entering, amount):
                 gap = CURVE if layer.joins else GAP
                 draw_band(sheet, before, (place.left, level), gap, style)
     for layer, place in layers:
+        high, note = layer.channels * thick, str(layer.channels)
         if layer.joins:
-            tall = max(14, layer.channels * thick)
+            top = place.y - max(14, high) / 2
             tip = f"{layer.what}: {layer.channels}"
-            sheet.rect(place.left, place.y - tall / 2, 10, tall, "ink", tip=tip)
-            note = f"{'+' if layer.what == 'addition' else ''}{layer.channels}"
-            x, y = place.left + 15, place.y - tall / 2 - 4
-            sheet.text(x, y, note, anchor="middle")
+            sheet.rect(place.left, top, 10, max(14, high), "ink", tip=tip)
+            sign = "+" if layer.what == "addition" else ""
+            sheet.text(place.left + 15, top - 4, sign + note, anchor="middle")
         else:
             draw_layer(sheet, place, layer, amount)
             if layer.kernel != "pool" and place is not places[-1]:
-                rise = max(1.5, layer.channels * thick) / 2 + 3
-                x, y = place.right + 15, place.y - rise
-                sheet.text(x, y, str(layer.channels), anchor="middle")
+                y = place.y - max(1.5, high) / 2 - 3
+                sheet.text(place.right + 15, y, note, anchor="middle")
     tall = entering * thick
     left, _, y, _ = places[0]
     sheet.rect(left, y - tall / 2, 10, tall, "ink", tip="input")

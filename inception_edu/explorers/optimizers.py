@@ -102,7 +102,6 @@ def loss(point, condition):
 
 
 def draw(state):
-    """The picture of a state; the summary is the loss that each optimizer reached."""
     condition, steps = state["condition"], state["steps"]
     names = list(OPTIMIZERS) if state["show"] == ALL else [state["show"]]
     paths = {name: path(name, state) for name in names}

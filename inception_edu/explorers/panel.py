@@ -40,7 +40,8 @@ class Panel:
         every = {control.name: list(control.values) for control in controls}
         few = prod(map(len, every.values())) <= MOST_FRAMES
         self.sweep = sweep or (every if few else {})
-        self._draw, self._adjust, self._inactive = draw, adjust, inactive
+        self._draw, self._adjust = draw, adjust or (lambda values, *_: values)
+        self._inactive = inactive or (lambda values: {})
         self._lock = RLock()  # the page and a training's thread may both ask
         values = {control.name: control.check(control.value) for control in controls}
         self._start = self._moved(values, start or {})
@@ -75,7 +76,7 @@ class Panel:
     @property
     def inactive(self):
         """The controls that change nothing now, each with the reason."""
-        return self._inactive(self.values) if self._inactive else {}
+        return self._inactive(self.values)
 
     def reset(self):
         """Put every control back where it started."""
@@ -133,7 +134,7 @@ class Panel:
         return self._answer(self._values, self._picture, self.problem)
 
     def _answer(self, values, picture, problem):
-        inactive = self._inactive(dict(values)) if self._inactive else {}
+        inactive = self._inactive(dict(values))
         reasons = [inactive.get(name, "") for name in self.controls]
         return [list(values.values()), *picture, problem, reasons]
 
@@ -190,7 +191,7 @@ class Panel:
             checked[name] = self.controls[name].check(value)
         changed = {name for name, value in checked.items() if values[name] != value}
         moved = values | checked
-        if self._adjust and changed:
+        if changed:
             moved = self._adjust(moved, changed, set(checked))
             moved = {name: c.check(moved[name]) for name, c in self.controls.items()}
         return moved

@@ -100,9 +100,6 @@ def measure(blocks, seed=0, depths=None):
     return found
 
 
-# The picture, from the table.
-
-
 @cache
 def measured():
     """`{(norm, scale): [Measured, ...]}`, from depth 0 on."""
@@ -120,7 +117,6 @@ def predicted(scale, norm, depth):
 
 
 def draw(state):
-    """The picture of a state: both root mean squares at the chosen depth."""
     scale, depth, norm = state["scale"], state["depth"], state["norm"]
     now, unscaled = (measured()[norm, s][depth] for s in (scale, 1.0))
     beside = ""
@@ -134,9 +130,8 @@ def draw(state):
     )
     sheet = Drawing(SHEET, 420)
     draw_depths(sheet, 30, state, "activations", "RMS of the activations; input = 1")
-    draw_depths(
-        sheet, 212, state, "gradient", "RMS of the gradient at the input; end = 1"
-    )
+    name = "RMS of the gradient at the input; end = 1"
+    draw_depths(sheet, 212, state, "gradient", name)
     formula = "root of 1 + n scale²" if norm else "root of (1 + scale²) to the n"
     words = (
         f"Predicted: {predicted(scale, norm, depth):,.4g}, the {formula}. "

@@ -5,14 +5,15 @@ the runs, and after every epoch the picture is drawn again.
 """
 
 from functools import cache
+from statistics import fmean
 
 from inception_edu.explorers import make
 from inception_edu.explorers.controls import Button, Choice, Picture, Range, Steps
 from inception_edu.explorers.training_runs import RECIPES, SETTINGS, Trainer
-from inception_edu.figures.plot import LABEL, SHEET, Plot, number, round_up
+from inception_edu.figures.plot import LABEL, SHEET, Plot, round_up
 from inception_edu.figures.svg import Drawing
 from inception_edu.files import read_rows
-from inception_edu.text import percent
+from inception_edu.text import number, percent
 from inception_edu.training.stored import FOLDER
 
 MODELS = ("mini_naive", "mini_reduced", "mini_3x3", "mini_5x5", "mini_v2", "mini_v3")
@@ -74,19 +75,13 @@ def stored(experiment):
             accuracies = groups.setdefault(name, {scale: [] for scale in SCALES})
             for scale, column in SCALES.items():
                 accuracies[scale].append(float(row[column]))
-    best_last = sorted(groups.items(), key=lambda group: mean(group[1]["all"]))
+    best_last = sorted(groups.items(), key=lambda group: fmean(group[1]["all"]))
     note = (
         f"Stored, in gray: {row['epochs']} epochs of {int(row['images']):,} images; "
         f"mean and range of {len(accuracies['all'])} seeds."
     )
     return dict(best_last), note
 
-
-def mean(values):
-    return sum(values) / len(values)
-
-
-# The picture.
 
 # Roles of the theme, since the colors of kernels belong to kernels.
 STYLES = [(role, dash) for dash in (None, "7 4") for role in ("accent", "good", "ink")]
@@ -127,7 +122,7 @@ def summarize(state, runs, groups):
         kinds = {"ladder": "rungs"}.get(state["beside"], state["beside"])
         words += (
             f". Stored: {name} is the best of {len(groups)} {kinds} with "
-            f"{percent(mean(accuracies['all']), 1)}, the mean of "
+            f"{percent(fmean(accuracies['all']), 1)}, the mean of "
             f"{len(accuracies['all'])} seeds"
         )
     return f"{words}."
@@ -180,7 +175,7 @@ def draw_scales(sheet, runs, groups):
     lines = []
     for (name, accuracies), dash in zip(groups.items(), DASHES, strict=False):
         values = list(accuracies.values())
-        lines.append((name, list(map(mean, values)), values, ("muted", dash), 2))
+        lines.append((name, list(map(fmean, values)), values, ("muted", dash), 2))
     for run, style in zip(runs, STYLES, strict=False):
         if run.done:
             means = [*run.history.accuracy_by_scale.values(), run.history.accuracy[-1]]

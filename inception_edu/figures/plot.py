@@ -21,7 +21,7 @@ from math import ceil, floor, log10
 from inception_edu.figures.labels import place_labels, spread  # noqa: F401
 from inception_edu.figures.svg import text_width
 from inception_edu.figures.theme import LABEL, NOTE  # noqa: F401
-from inception_edu.text import number, short, tick, times  # noqa: F401
+from inception_edu.text import tick
 
 SHEET = 560
 
@@ -163,12 +163,15 @@ class Plot:
         self.drawing.circle(*self.at(x, y), radius, fill, **style)
         return self
 
+    def upright(self, x, width=3, key=None, above=0):
+        """A line from top to bottom at the pixel `x`."""
+        ends = (x, self.y - above), (x, self.bottom)
+        self.drawing.line(*ends, stroke="accent", width=width, key=key)
+
     def limit(self, x, label):
         """An upright line at `x` with its label above: a budget, a threshold."""
         place, _ = self.at(x, self.y_range[0])
-        self.drawing.line(
-            (place, self.y - 4), (place, self.bottom), stroke="accent", width=3
-        )
+        self.upright(place, above=4)
         half = text_width(label, bold=True) / 2
         middle = min(max(place, half), self.drawing.width - half)
         style = {"anchor": "middle", "fill": "accent", "bold": True}
