@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from inception_edu.networks import create_model
-from inception_edu.networks.copies import independent_copy, refuse_lazy
+from inception_edu.networks.copies import refuse_lazy
 from inception_edu.networks.memory_format import preferred_memory_format
 from inception_edu.text import percent
 from inception_edu.training import recipes
+from inception_edu.training.average import Average
 from inception_edu.training.checkpoint import (
     identity_of,
     load_checkpoint,
@@ -179,12 +179,7 @@ class Training:
         self.device, self.layout = device, layout
         self.train, self.test = map(self.on_device, (data.train, data.test))
         self.optimizer = make_optimizer(recipe, model)
-        self.average = None
-        if recipe.average:
-            running = get_ema_multi_avg_fn(recipe.average)
-            self.average = AveragedModel(
-                independent_copy(model), multi_avg_fn=running, use_buffers=True
-            )
+        self.average = Average(model, recipe.average) if recipe.average else None
         self.scaler = gradient_scaler(device)
         full, rest = divmod(len(data.train), recipe.batch_size)
         self.batches = full + (rest > 1)  # an epoch
@@ -293,7 +288,7 @@ class Training:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.average:
-            self.average.update_parameters(self.model)
+            self.average.update()
         return loss, right
 
     def gradients(self, images, labels):
@@ -346,7 +341,7 @@ class Training:
 
     def record(self, tally, start):
         """Evaluate, and append a row for the epoch or the part of it done."""
-        model = self.average.module if self.average else self.model
+        model = self.average.model if self.average else self.model
         right = correct(model.eval(), self.test, self.device, self.layout)
         loss, accuracy = tally.read()
         self.history.add(
@@ -361,7 +356,4 @@ class Training:
     def keep_average(self):
         """Give the model the averaged weights, which are the ones evaluated."""
         if self.average and self.history.epoch:
-            averaged = self.average.module.state_dict().values()
-            weights = self.model.state_dict().values()
-            for weight, mean in zip(weights, averaged, strict=True):
-                weight.copy_(mean)
+            self.average.copy_to_model()

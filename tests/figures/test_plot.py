@@ -33,7 +33,7 @@ from inception_edu.text import dims, number, short, tick, times
         (tick, 150_000_000, "150 M"),
         (short, 127_963_000, "128.0 M"),
         (short, 5_330_000_000, "5.33 G"),
-        (times, 2633.2, "2633 times"),
+        (times, 2633.2, "2,633 times"),
         (dims, (192, 28, 28), "192x28x28"),
     ],
 )
