@@ -7,6 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from inception_edu.explorers import NAMES
+
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CELLS, WORDS, LINES, COLUMNS = 45, 2_600, 20, 78
@@ -42,6 +44,11 @@ def core(path):
         if not CLOSED & set(cell.metadata.get("tags", [])):
             found.append(cell)
     return found
+
+
+def test_every_explorer_is_used_by_a_lesson():
+    code = "".join(c.source for path in NOTEBOOKS for c in cells_of(path))
+    assert set(NAMES) <= set(re.findall(r"ie\.explore\.(\w+)\(", code))
 
 
 @each_lesson

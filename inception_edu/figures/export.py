@@ -2,7 +2,7 @@
 
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch, Polygon
+from matplotlib.patches import Circle, FancyBboxPatch, Polygon
 from matplotlib.text import Text
 
 from inception_edu.figures import svg
@@ -62,11 +62,13 @@ def _artist(item):
             linestyles=_dashes(item) if is_line else "solid",
             alpha=1 if is_line else item.opacity,
         )
-    if not isinstance(item, svg.Rect | svg.Polygon):
+    if not isinstance(item, svg.Area):
         return None
     look = {"facecolor": _color(item.fill), "alpha": item.opacity}
     if isinstance(item, svg.Polygon):
         return Polygon(item.points, edgecolor="none", **look)
+    if isinstance(item, svg.Circle):
+        return Circle((item.x, item.y), item.radius, edgecolor="none", **look)
     return FancyBboxPatch(
         (item.x + item.radius, item.y + item.radius),
         item.width - 2 * item.radius,

@@ -2,8 +2,10 @@
 
 from xml.etree import ElementTree
 
+import matplotlib.pyplot as plt
 import pytest
 
+from inception_edu.figures.export import save
 from inception_edu.figures.svg import Drawing, text_width, without_variables
 from inception_edu.figures.theme import LIGHT
 
@@ -69,3 +71,13 @@ def test_a_hatch_stays_inside_its_rectangle():
         for line in drawing.items[1].lines:
             for x, y in line:
                 assert 10 <= x <= 43 and 20 <= y <= 37, pattern
+
+
+def test_a_saved_picture_shows_what_the_drawing_does(tmp_path):
+    drawing = Drawing(60, 20)
+    drawing.circle(10, 10, 6, "#ff0000").rect(20, 4, 12, 12, "#ff0000")
+    drawing.polygon((40, 4), (52, 4), (52, 16), (40, 16), fill="#ff0000")
+    save(drawing, tmp_path / "x.png")
+    pixels = plt.imread(tmp_path / "x.png")  # two a pixel of the drawing
+    for x in (10, 26, 46):
+        assert list(pixels[20, 2 * x][:3]) == [1, 0, 0]
