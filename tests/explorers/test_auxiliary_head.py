@@ -1,7 +1,5 @@
 """The auxiliary head explorer: its table against torch, its picture against it."""
 
-import csv
-
 import pytest
 from torch import nn
 from torch.nn import functional as F
@@ -53,29 +51,12 @@ def test_the_table_at_the_start_can_be_measured_again(batch, norm):
             assert stored.norm(weight) == pytest.approx(again, rel=0.02)
 
 
-def test_the_table_is_whole():
-    with open(explorer.TABLE, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == len(experiment.EXPERIMENT.runs()) * 2 * len(explorer.STAGES)
-    assert {int(row["steps"]) for row in rows} == {0, explorer.STEPS}
-
-
 def test_a_head_gives_nothing_to_the_stages_above_it():
     for (_, place, _, _), seeds in explorer.measured().items():
         above = explorer.STAGES.index(place) + 1 if place != "none" else 0
         for table, _ in seeds:
             for number, stage in enumerate(explorer.STAGES):
                 assert (table[stage].aux > 0) == (number < above)
-
-
-def test_the_two_norms_sit_where_the_paper_says():
-    """Rethinking, section 10: BN-aux adds one to the head's fully connected layer."""
-    for head_norm, expected in ((True, 2), (False, 1)):
-        head = experiment.build(True, "mixed_b", head_norm, 0).aux_heads["mixed_b"]
-        norms = [m for m in head.modules() if isinstance(m, nn.BatchNorm2d)]
-        assert len(norms) == expected
-    bare = experiment.build(False, "mixed_b", False, 0)
-    assert not any(isinstance(m, nn.BatchNorm2d) for m in bare.modules())
 
 
 def test_without_weight_the_head_changes_nothing():

@@ -8,7 +8,6 @@ import pytest
 
 import inception_edu as ie
 from experiments import family_costs
-from inception_edu import papers
 from inception_edu.cost import Latency
 from inception_edu.explorers import family, family_figures
 from inception_edu.figures.svg import Drawing, text_width
@@ -118,13 +117,6 @@ def test_costs_belong_to_the_network_that_the_figure_is_about(
 def test_the_stored_costs_are_what_the_tracer_finds():
     stored = [list(row.values()) for row in read_rows(family_figures.TABLE)]
     assert stored == [[str(cell) for cell in row] for row in family_costs.rows()]
-
-
-def test_receptive_fields_are_the_published_ones():
-    for name in ("inception-v3", "inception-v4", "inception-resnet-v2", "vgg-16"):
-        label = next(n for n in family.NAMES if n.lower() == name)
-        id = f"receptive-field/readme-md/{name}/receptive-field"
-        assert family.cost("released", label, "field") == papers.figure(id).value
 
 
 def test_the_pareto_front_is_beaten_by_nobody():

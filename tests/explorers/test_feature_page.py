@@ -96,24 +96,6 @@ def test_the_page_answers_as_torch_does_on_a_hundred_pictures(answers):
         assert np.allclose(outputs[-1], theirs.logits, atol=1e-4), state
 
 
-def test_what_the_page_keeps_of_each_branch_is_what_torch_keeps(answers):
-    for state, outputs in zip(STATES[:3], answers[:3], strict=True):
-        ours = recorded(outputs)
-        _, theirs = feature_maps.look(feature_page.picture(state))
-        assert np.allclose(ours.logits, theirs.logits, atol=1e-4)
-        assert list(ours.layers) == list(theirs.layers)
-        for path, layer in theirs.layers.items():
-            assert ours.layers[path].grid == layer.grid
-            assert list(ours.layers[path].branches) == list(layer.branches)
-            for name, branch in layer.branches.items():
-                found = ours.layers[path].branches[name]
-                assert found.kernel == branch.kernel
-                for part in ("mean", "peak", "where"):
-                    pair = getattr(found, part), getattr(branch, part)
-                    assert np.allclose(*pair, atol=1e-4), (path, name, part)
-                assert set(found.strongest(6)) == set(branch.strongest(6))
-
-
 def test_the_picture_from_the_page_is_that_of_the_notebook(answers, monkeypatch):
     start = Panel(**description("feature_maps")).values
     for state, outputs in zip(STATES[:3], answers[:3], strict=True):

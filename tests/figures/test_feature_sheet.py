@@ -2,7 +2,6 @@
 
 import base64
 from io import BytesIO
-from itertools import pairwise
 from xml.etree import ElementTree
 
 import numpy as np
@@ -18,7 +17,6 @@ from inception_edu.figures.feature_maps import (
 )
 from inception_edu.figures.png import gray_png, rgb_png, shade_png
 from inception_edu.figures.recording import Branch, Layer, Recording
-from inception_edu.figures.svg import text_width
 
 SVG = "{http://www.w3.org/2000/svg}"
 RANDOM = np.random.RandomState(0)
@@ -134,36 +132,6 @@ def test_each_channel_has_its_own_scale_or_all_share_one():
     assert len(bright) == 1 and bright[0].startswith(f"1x1 channel {strongest}:")
 
 
-@pytest.mark.parametrize("branch_name", [EVERY, "pool"])
-@pytest.mark.parametrize("count", [1, 12])
-def test_nothing_leaves_the_sheet_and_no_texts_meet(branch_name, count):
-    data = recording()
-    for branch in data.layers["mixed"].branches.values():  # faint: long numbers
-        branch.mean[:] = [value * 1e-9 for value in branch.mean]
-    remark = "a long remark " * 9
-    sheet = feature_sheet(PHOTO, data, "mixed", branch_name, count=count, remark=remark)
-    root = ElementTree.fromstring(sheet.svg("x"))
-    for element in root.iter(f"{SVG}image"):
-        if element.get("x") is None:  # the picture, defined once
-            continue
-        x, y, w, h = (float(element.get(k)) for k in ("x", "y", "width", "height"))
-        assert x >= 0 and x + w <= sheet.width + 0.1 and y + h <= sheet.height
-        assert w >= 20
-    lines = {}
-    for text in root.iter(f"{SVG}text"):
-        size, x = float(text.get("font-size")), float(text.get("x"))
-        wide = text_width(text.text, size, text.get("font-weight") is not None)
-        start = x - wide if text.get("text-anchor") == "end" else x
-        assert start >= -1 and start + wide <= sheet.width + 1, text.text
-        assert float(text.get("y")) <= sheet.height
-        assert size >= 12
-        lines.setdefault(text.get("y"), []).append((start, start + wide, text.text))
-    for spans in lines.values():
-        spans.sort()
-        for (_, end, first), (start, _, second) in pairwise(spans):
-            assert end <= start + 1, (first, second)
-
-
 @pytest.mark.parametrize("names", [("1x1", "3x3"), ("3x3",)])
 def test_one_branch_is_shown_alone_with_its_numbers(names):
     data = recording(names)
@@ -172,11 +140,6 @@ def test_one_branch_is_shown_alone_with_its_numbers(names):
     part = data.layers["mixed"].branches["3x3"]
     channel = part.strongest(1, "peak")[0]
     assert f"#{channel}: {part.peak[channel]:.3g}" in svg
-
-
-def test_the_sheet_is_small_enough_to_be_stored_by_the_dozen():
-    svg = feature_sheet(PHOTO, recording(side=24), "mixed", EVERY).svg("x")
-    assert len(svg) < 60_000  # noise, the worst of all pictures
 
 
 def test_the_twin_says_prediction_shares_and_channels():

@@ -15,7 +15,6 @@ from inception_edu.networks.fuse import (
     STEPS,
     MergedBranches,
     PackedConv,
-    exchange_obstacle,
     steps_on,
 )
 from inception_edu.networks.inception_v3 import AsymmetricModule
@@ -96,35 +95,6 @@ def test_sibling_convolutions_are_merged(name, before, after):
     for network, count in ((model, before), (fused, after)):
         trace = ie.trace(network, (1, 3, size, size))
         assert sum(op.kind == "conv" for op in trace.ops) == count
-
-
-def test_a_module_alone_is_fused_too():
-    fused = ie.fuse(live(nn.Sequential(AsymmetricModule(256, 8))))[0]
-    assert isinstance(fused, MergedBranches)
-    assert fused.conv.out_channels == 192 + 8 + 8 + 192
-
-
-def test_the_pool_moves_behind_the_convolution_only_where_that_is_exact():
-    unit = ie.fuse(live(ConvUnit(8, 4, 1)), "fold")
-    nn.init.uniform_(unit.conv.bias, 1, 2)
-    x = torch.randn(1, 8, 6, 6, dtype=torch.float64)
-    unit = unit.double()
-    for pool, why_not in (
-        (nn.AvgPool2d(3, 1, padding=1, count_include_pad=False), ""),
-        (nn.AvgPool2d(3, 1), ""),
-        (nn.AvgPool2d(3, 1, padding=1), "zeros of the padding"),
-        (nn.AvgPool2d(3, 1, divisor_override=5), "divisor_override"),
-        (nn.MaxPool2d(3, 1, padding=1), "not linear"),
-    ):
-        exchanged = torch.relu(pool(unit.conv(x)))
-        exact = torch.allclose(unit(pool(x)), exchanged, rtol=1e-12)
-        obstacle = exchange_obstacle(pool, unit)
-        assert exact == (obstacle == "")
-        assert why_not in obstacle
-    # Exact, and dearer that way.
-    assert "thins the grid" in exchange_obstacle(nn.AvgPool2d(2, stride=2), unit)
-    wide = ie.fuse(live(ConvUnit(4, 8, 1)), "fold")
-    assert "dearer" in exchange_obstacle(nn.AvgPool2d(3, 1), wide)
 
 
 def test_refused_pools_are_named_with_the_reason():

@@ -7,7 +7,7 @@ from torch import nn
 
 import inception_edu as ie
 from inception_edu.networks.googlenet import TABLE_1, InceptionModule, NaiveModule
-from inception_edu.networks.layers import Branches, ConvUnit, chain
+from inception_edu.networks.layers import ConvUnit, chain
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +55,6 @@ def test_the_module_is_its_branches_concatenated():
     assert torch.equal(naive(x)[:, -192:], F.max_pool2d(x, 3, 1, 1))
 
 
-def test_every_convolution_and_linear_layer_has_a_bias_and_none_a_norm(network):
-    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    assert all(layer.bias is not None for layer in layers)
-    assert not any(isinstance(m, nn.BatchNorm2d) for m in network.modules())
-
-
 def test_local_response_normalization_and_dropout_are_the_papers(network):
     names = list(network.stage_names)
     assert names.index("lrn1") == names.index("maxpool1") + 1
@@ -81,27 +75,11 @@ def test_the_torchvision_layout_differs_where_the_paper_says_otherwise():
     assert {norm.eps for norm in norms} == {1e-3}
 
 
-def test_a_wrong_choice_is_refused_in_words():
-    """More of them are in tests/test_hostile_input.py."""
-    with pytest.raises(ValueError, match="choose 'batch' or 'none'"):
-        ie.create_model("googlenet", norm="layer")
-    with pytest.raises(ValueError, match="layout='paper'"):
-        ie.create_model("googlenet", norm="none", layout="torchvision")
-    with pytest.raises(ValueError, match="no auxiliary head"):
-        ie.create_model("googlenet_naive", aux=True)
-
-
 def test_the_heads_refuse_another_grid_and_say_what_to_do(network):
     with pytest.raises(ValueError, match="224x224 images or aux=False"):
         network.train()(torch.zeros(2, 3, 256, 256))
     with torch.no_grad():  # without heads any size from 31 on will do
         assert network.eval()(torch.zeros(1, 3, 256, 200)).shape == (1, 7)
-
-
-def test_branches_on_different_grids_are_refused():
-    module = Branches({"a": nn.Conv2d(3, 4, 3), "b": nn.Conv2d(3, 4, 1)})
-    with pytest.raises(ValueError, match="a: 6x6, b: 8x8"):
-        module(torch.zeros(1, 3, 8, 8))
 
 
 def test_the_two_words_of_layers():

@@ -160,19 +160,6 @@ def test_evaluate_leaves_the_mode_and_counts_by_hand(data, network):
     assert found.by_scale["odd"] == pytest.approx(odd)
 
 
-def test_label_smoothing_is_the_papers_target():
-    """q' = 0.91 for the true class, 0.01 for the nine others (Rethinking, 7)."""
-    logits = torch.randn(6, 10, generator=torch.Generator().manual_seed(0))
-    labels = torch.arange(6)
-    target = torch.full((6, 10), 0.01)
-    target[torch.arange(6), labels] = 0.91
-    expected = -(target * F.log_softmax(logits, 1)).sum(1).mean()
-    recipe = Recipe(name="x", label_smoothing=0.1)
-    assert compatibility.loss_of(logits, labels, recipe)[0] == pytest.approx(
-        expected.item()
-    )
-
-
 def test_heads_add_their_share_of_a_smoothed_loss():
     random = torch.Generator().manual_seed(0)
     main, head = torch.randn(2, 4, 10, generator=random)
