@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 import tomllib
-import warnings
 from pathlib import Path
 
 import pytest
@@ -179,18 +178,6 @@ def test_only_the_public_build_is_published():
     rules = text("Makefile")
     assert re.findall(r"if \$\((\w+)\),--(?:solutions|notes)", rules)
     assert not re.search(r"^(NOTES|SOLUTIONS)\b", rules, re.MULTILINE)
-
-
-@pytest.mark.parametrize("kind", [DeprecationWarning, FutureWarning])
-def test_what_will_stop_to_work_is_an_error_in_our_own_code(kind):
-    def warn(module):
-        warnings.warn_explicit("old", kind, "x.py", 1, module=module)
-
-    for module in ("inception_edu.cost.tracer", "test_setup"):
-        with pytest.raises(kind, match="old"):
-            warn(module)
-    with pytest.warns(kind, match="old"):  # somebody else's
-        warn("numpy")
 
 
 def test_readme_and_workflow_name_only_commands_of_the_makefile():

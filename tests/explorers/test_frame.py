@@ -40,12 +40,9 @@ def ask(explorer, **moves):
     ("wanted", "words"),
     [
         ({"widht": 8}, "no control 'widht'; did you mean width? it has: width, rate"),
-        ({"channels": 8}, "no control 'channels'; it has:"),
         ({"width": 9}, "width = 9 lies between two steps; take 8 or 16"),
-        ({"width": 0}, "width = 0 is outside 8 to 256"),
         ({"width": "64"}, "width = '64' must be a number"),
         ({"width": float("nan")}, "width = nan is outside 8 to 256"),
-        ({"rate": 0.25}, "rate = 0.25 lies between two steps; take 0.2 or 0.3"),
         ({"kernel": 5}, "kernel = 5 is not a choice; take one of 1, 3"),
         ({"kernel": True}, "kernel = True is not a choice"),
         ({"eps": "1e-8"}, "eps = '1e-8' is not a choice; did you mean 1e-08? take one"),
@@ -75,20 +72,15 @@ def test_setting_some_values_redraws_and_keeps_the_others():
     assert explorer.values["width"] == explorer.state["width"] == 128
 
 
-def test_start_sets_the_first_picture_and_what_reset_goes_back_to():
-    explorer = toy(start={"width": 96})
-    explorer.values = {"width": 8}
-    explorer.reset()
-    assert explorer.values["width"] == 96
-
-
 def test_the_page_gets_one_answer_with_the_serial_of_its_question():
-    explorer = toy()
+    explorer = toy(start={"width": 96})
     answer = ask(explorer, width=8, eps=1)
     assert answer["serial"] == answer["asked"] == 1
     assert answer["values"] == [8, 0.3, 3, 1.0, False]
     assert answer["summary"] == explorer.summary == "8 wide, kernel 3, rate 0.3"
     assert answer["problem"] == ""
+    explorer.reset()
+    assert explorer.values["width"] == 96
 
 
 def test_a_refusal_is_shown_in_place_and_the_last_good_picture_stays():

@@ -10,8 +10,6 @@ import inception_edu as ie
 from inception_edu.explorers import grid_reduction
 from inception_edu.networks.layers import Branches
 
-START = {control.name: control.value for control in grid_reduction.CONTROLS}
-
 
 def conv(channels, out, kernel, stride):
     """A convolution that ends on the grid of a 3x3/2 pool, or keeps its own."""
@@ -57,17 +55,6 @@ def test_a_state_is_what_a_trace_says_or_is_refused(state):
         assert way.has_bottleneck == (way.name == "pool first")
     pool, convolve, parallel = ways
     assert parallel.macs < pool.macs < convolve.macs
-
-
-def test_320_to_640_from_35_to_17():
-    """Worked by hand: 17^2 x 9 x 320 x 640, 35^2 x 9 x 320 x 640, 17^2 x 9 x 320^2."""
-    macs = [way.macs for way in grid_reduction.ways(START)]
-    assert macs == [532_684_800, 2_257_920_000, 266_342_400]
-    assert grid_reduction.draw(START).summary == (
-        "Pooling first costs 532.7 M MACs and leaves 92,480 values to the "
-        "convolution; convolving first costs 2.26 G, 4.24 times as much; in parallel "
-        "it is 266.3 M, 50 % of pooling first."
-    )
 
 
 def test_the_parallel_way_needs_channels_to_add():

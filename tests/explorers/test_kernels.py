@@ -136,10 +136,7 @@ def test_weights_macs_span_and_sums_are_those_of_the_network(plan):
     ("plan", "words"),
     [
         ("two 3x3", "28.0 % less than a 5x5"),
-        ("two 2x2", "11.1 % less than a 3x3"),
         ("1x3 then 3x1", "33.3 % less than a 3x3"),
-        ("1x7 then 7x1", "71.4 % less than a 7x7"),
-        ("three 3x3", "44.9 % less than a 7x7"),
         ("1x7 beside 7x1", "85.7 % less than a 7x7 with as many outputs"),
         ("5x5", "2.78 times a 3x3"),
     ],
@@ -154,10 +151,7 @@ def test_the_savings_are_the_papers(plan, words):
     ("plan", "place", "words", "remark"),
     [
         ("1x7 beside 7x1", 9, "sees a cross, 13 pixels of 7x7;", "Middle: 2 times"),
-        ("1x7 then 7x1", 9, "sees 7x7 = 49 pixels;", "equal influence"),
         ("3x3 dilated", 9, "sees 9 pixels of 5x5, with gaps;", "equal influence"),
-        ("three 3x3", 9, "see 7x7 = 49 pixels;", "49 times the weakest"),
-        ("3x3", 1, "sees 3x3 = 9 pixels, 5 of them padding;", "5 of 9 paths are lost"),
         # Along one axis: 1 path to the pixel two away, 2 to its neighbor, 2 to
         # itself, as the way out through the padding is closed: 5 of 9.
         ("two 3x3", 1, "see 5x5 = 25 pixels, 16 of them padding;", "56 of 81 paths"),

@@ -99,10 +99,6 @@ def test_nothing_starts_by_itself():
     assert not shown.trainer.runs
     assert not shown.trainer.threads
     assert repr(shown) == "<Explorer training: No run yet.>"
-
-
-def test_pause_with_nothing_to_pause_is_answered_in_words():
-    shown = explorer.training()
     with pytest.raises(ValueError, match="nothing is training; press Train first"):
         shown.press("pause")
 

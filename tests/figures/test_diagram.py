@@ -190,11 +190,6 @@ AXES = {
         (1, 4, 20),
         ["a branch: 4 -> 3 -> 6 (20)", "concat: 6 + 8 = 14 (20)"],
     ),
-    "branches joined by hstack": (
-        Joined(nn.Conv2d, torch.hstack),
-        (1, 4, 9, 9),
-        ["concat: 6 + 8 = 14 (9x9)"],
-    ),
 }
 
 

@@ -21,14 +21,11 @@ from inception_edu.text import dims, number, short, tick, times
     ("write", "value", "text"),
     [
         (number, 0.83449, "0.834"),
-        (number, 999.6, "1 k"),  # rounded first
-        (number, 127_950_000, "128 M"),
         (number, 36_393_800_000, "36.4 G"),
         (number, 1.6e12, "1.6 T"),
         (number, -2_500, "-2.5 k"),
         (number, float("nan"), "nan"),
         (tick, 150_000_000, "150 M"),
-        (short, 127_963_000, "128.0 M"),
         (short, 5_330_000_000, "5.33 G"),
         (times, 2633.2, "2,633 times"),
         (dims, (192, 28, 28), "192x28x28"),

@@ -55,18 +55,12 @@ OPERATIONS = {
         (1, 8, 9, 9),
         ["3 x 3 x 1 x 8 x 5 x 5 = 1,800 MACs", "kernel 3x3, dilation 2, 8 groups"],
     ),
-    "asymmetric": (
-        nn.Conv2d(4, 4, (1, 7), padding=(0, 3)),
-        (1, 4, 9, 9),
-        ["1 x 7 x 4 x 4 x 9 x 9 = 9,072 MACs", "kernel 1x7, padding 0x3"],
-    ),
     "transposed": (
         nn.ConvTranspose2d(4, 6, 2, stride=2),
         (1, 4, 5, 5),
         ["2 x 2 x 4 x 6 x 5 x 5 = 2,400 MACs"],
     ),
     "linear": (nn.Linear(12, 5), (1, 12), ["12 x 5 = 60 MACs"]),
-    "pool": (nn.MaxPool2d(3, 2), (1, 4, 9, 9), ["kernel 3x3, stride 2"]),
 }
 
 

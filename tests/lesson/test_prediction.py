@@ -31,7 +31,6 @@ def test_without_a_guess_it_asks_and_later_shows_the_answer(capsys):
         (100, "[x] The answer is 3.04 times as large."),
         (3035, "[x] Your guess is 10 times as large."),
         (3642e3, "[x] Your guess is 12,000 times as large."),
-        (303.5e15, "[x] Your guess is 1,000,000,000,000,000 times as large."),
         (0, "[x] Not this time."),
         (torch.tensor(303.5), "[ok] Exactly right."),
         (303_464_448, "[ok] Close, within 10 %. 303,464,448 is read as 303.5 M MACs."),
@@ -84,7 +83,6 @@ def test_a_likely_misconception_is_explained(guess, known, hint, capsys):
         (-3, "-3 is negative"),
         ([1, 2], "several values; one number is wanted"),
         (True, "True is not a number"),
-        (2j, "is not a number"),
         (torch.ones(3), "is not a number"),
         (10**400, "too large"),
     ],
@@ -97,13 +95,6 @@ def test_an_odd_guess_gets_kind_words_and_counts_as_none(guess, complaint, capsy
     assert p.guess is None
     p.reveal(303.5)
     assert "You made no prediction" in capsys.readouterr().out
-
-
-def test_one_of_a_unit_is_singular(capsys):
-    ie.predict("count", "How many?", 2, "tenths").reveal(1)
-    assert "your prediction: 2 tenths; measured: 1 tenth" in printed(capsys)
-    ie.predict("ratio", "How often?", 1, "times").reveal(2)
-    assert "your prediction: 1 times" in printed(capsys)
 
 
 def test_a_choice(capsys):

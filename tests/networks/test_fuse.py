@@ -207,15 +207,10 @@ def with_norm(conv, **options):
 
 STRANGERS = {
     "a sequence that adds": lambda: Summed(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)),
-    "a branch that adds": lambda: siblings(Summed(nn.Conv2d(4, 4, 1))),
     "a unit in another order": lambda: siblings(NormLast(4, 4, 1)),
-    "such a unit behind a pool": lambda: nn.Sequential(
-        nn.AvgPool2d(3, 1), NormLast(4, 3, 1)
-    ),
     "a sequence read in pieces": Sliced,
     "a unit of another library": lambda: LibraryUnit(4, 4, 1),
     "hook on a convolution": lambda: hooked(unit(), "0"),
-    "hook on a norm": lambda: hooked(unit(), "1"),
     "hook on branches": lambda: hooked(siblings(ConvUnit(4, 2, 1)), ""),
     "hook on a pool": lambda: hooked(pooled(nn.ReLU()), "0"),
     "norm by the image": lambda: pooled(nn.InstanceNorm2d(3), nn.ReLU()),
@@ -235,7 +230,6 @@ STRANGERS = {
         nn.BatchNorm2d(4),
     ),
     "a branch that reads strides": lambda: siblings(nn.Conv2d(4, 4, 1), Rows()),
-    "no scale": lambda: with_norm(nn.Conv2d(4, 4, 3), affine=False),
     "odd convolutions": lambda: Branches(
         {
             "a": ConvUnit(4, 2, 1, stride=2),

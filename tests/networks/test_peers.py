@@ -85,14 +85,6 @@ def test_torchvision_main_and_auxiliary(torchvision, name, size):
         assert relative_error(a, b) < BOUND
 
 
-@torch.no_grad()
-def test_torchvision_v3_in_the_released_layout_differs_at_the_borders(torchvision):
-    options = {"weights": None, "aux_logits": False, "init_weights": False}
-    theirs = live(torchvision.models.inception_v3(**options)).eval()
-    ours, _ = load("inception_v3", theirs)
-    assert relative_error(ours.eval()(image(299)), theirs(image(299))) > 1e-4
-
-
 @pytest.mark.parametrize(
     ("name", "layout"),
     [
@@ -109,15 +101,6 @@ def test_timm(timm, name, layout):
     x = image(299)
     assert relative_error(ours.eval()(x), theirs(x)) < BOUND
     assert relative_error(ie.fuse(ours)(x), theirs(x)) < BOUND
-
-
-@torch.no_grad()
-def test_timms_head_of_v3(timm):
-    theirs = live(timm.create_model("inception_v3", aux_logits=True)).eval()
-    ours, _ = load("inception_v3", theirs, layout="torchvision", aux=True)
-    x = image(299)
-    out, reference = without_dropout(ours)(x), theirs(x)
-    assert relative_error(out.aux[0], reference[1]) < BOUND
 
 
 def test_preprocessing_is_torchvisions(torchvision):
