@@ -17,11 +17,13 @@ from torch import nn
 
 import inception_edu as ie
 from experiments.runner import add_rows, missing_runs
-from inception_edu.files import atomic_write
-from inception_edu.training import checkpoint, results
+from inception_edu import figures, papers
+from inception_edu.networks.layers import ConvUnit
+from inception_edu.training import RMSpropTF, checkpoint, results
 from inception_edu.training.contest import Contest
-from inception_edu.training.data import Data, Split, as_input
+from inception_edu.training.data import Data, Split, as_input, plain_digits
 from inception_edu.training.downloads import load_data
+from inception_edu.training.optimizers import make_optimizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -126,6 +128,21 @@ CASES = {
     "scale=nan must be one number": lambda f: model("inception_resnet_v2", scale=NAN),
     "norm='layer'": lambda f: model("googlenet", norm="layer"),
     "layout='paper'": lambda f: model("googlenet", norm="none", layout="torchvision"),
+    # ---- options of models
+    "96 or 128": lambda f: model("bn_inception", pool_proj_4cd=100),
+    "'released' or '7x7'": lambda f: model("inception_v3", stem="5x5"),
+    "'7x7' or 'table1'": lambda f: model("inception_v3", layout="table1", stem="b"),
+    "bn_inception has no auxiliary head": lambda f: model("bn_inception", aux=True),
+    "aux=False": lambda f: model("inception_resnet_v2", layout="paper", aux=True),
+    "b=-1 must be a whole number": lambda f: model("inception_v4", b=-1),
+    "b=True must be a whole number": lambda f: model("inception_resnet_v1", b=True),
+    "stem='7x7'": lambda f: model("mini_v3", stem="7x7"),
+    "scale=-1": lambda f: model("mini_resnet", scale=-1),
+    "top=76": lambda f: model("mini_resnet", top=76),
+    "top=96.0": lambda f: model("mini_resnet", top=96.0),
+    "odd kernel": lambda f: ConvUnit(3, 8, 2),
+    "no published weights for 'mini_naive'": lambda f: ie.load_pretrained("mini_naive"),
+    "mini_v3 has no auxiliary head": lambda f: ie.load_pretrained("mini_v3", aux=True),
     # ---- inputs of a network
     "takes a batch of color images": lambda f: model()(torch.zeros(1, 1, 48, 48)),
     "input of shape (3, 48, 48)": lambda f: model()(torch.zeros(3, 48, 48)),
@@ -158,6 +175,17 @@ CASES = {
     "No such file": lambda f: ie.diagram(model()).save(f / "no" / "x.svg"),
     "not str": lambda f: ie.fuse("googlenet"),
     "latency takes a module, or a dict": lambda f: ie.latency("googlenet"),
+    # ---- figures
+    "diagram takes an nn.Module or": lambda f: ie.diagram("googlenet"),
+    "needs the input shape of a Conv2d": lambda f: ie.diagram(nn.Conv2d(3, 4, 1)),
+    "leave input_shape out": lambda f: ie.diagram(
+        ie.trace(model(), (1, 3, 48, 48)), (1, 3, 48, 48)
+    ),
+    "choose 3, 5 or 7": lambda f: figures.asymmetric_pair(4),
+    "3 values": lambda f: figures.Table([(1, 2, 3)], ["a", "b"]),
+    "nothing to show": lambda f: figures.accuracy_by_scale({}),
+    "no losses to show": lambda f: figures.learning_curve({"naive": []}),
+    "2 labels, 1 scales": lambda f: figures.sample_sheet(black(), [1, 2], [3]),
     # ---- weights
     "Download it again": lambda f: load(written(f, "w.pth", b"<html>404</html>")),
     "cut short": lambda f: load(harmed(f, lambda content: content[:-99])),
@@ -181,6 +209,7 @@ CASES = {
     "n=0 must be a whole number from 1": lambda f: ie.digits_at_scale(0),
     "size=39 must be a whole number": lambda f: ie.digits_at_scale(9, size=39),
     "seed=1099511627776 must be": lambda f: ie.digits_at_scale(9, seed=2**40),
+    "n=1400 must be a whole number from 2": lambda f: plain_digits(1400),
     "choose from digits_at_scale, cifar10": lambda f: load_data("mnist"),
     "expected uint8": lambda f: Split(torch.zeros(8, 3, 9, 9), torch.zeros(8)),
     "labels of shape (7,) for 8 images": lambda f: Split(black(), torch.zeros(7)),
@@ -210,6 +239,9 @@ CASES = {
     "did you mean learning_rate": lambda f: QUICK.but(learnig_rate=0.1),
     "learning_rate=nan must lie": lambda f: QUICK.but(learning_rate=NAN),
     "clip='2' must be above 0": lambda f: QUICK.but(clip="2"),
+    "schedule='cosine' is unknown": lambda f: QUICK.but(schedule="cosine"),
+    "decay=1.5": lambda f: RMSpropTF([nn.Parameter(torch.ones(1))], decay=1.5),
+    "no weight to train": lambda f: make_optimizer(QUICK, nn.Flatten()),
     "needs more than one image": lambda f: QUICK.but(batch_size=1),
     "choose 'sgd' or 'adamw'": lambda f: QUICK.but(optimizer="adm"),
     "build is a Network": lambda f: Contest(folder=f).enter("mine", model()),
@@ -230,13 +262,30 @@ CASES = {
         add_rows(f / "x.csv", [{"b": 1}]),
     ),
     "stored: ": lambda f: results("laddr"),
+    # ---- papers and lessons
+    "1-model-1-crop": lambda f: papers.figure("going-deeper/table-3/1-model-1crop"),
+    "did you mean blog/choose-best": lambda f: papers.claim("blog/chose-best"),
+    "did you mean rethinking": lambda f: papers.source("rethinkin"),
+    "verdict='false' is nowhere": lambda f: papers.claims(verdict="false"),
+    "did you mean naive_module": lambda f: ie.check.naive_modul,
+    "ie.check.exercises() lists all": lambda f: ie.check.zzz,
     # ---- explorers
     "no control 'kernal'": lambda f: ie.explore.module(
         sweep={"kernal": [3]}, frames=True
     ),
+    "did you mean module": lambda f: ie.explore.modul,
+    "cannot halve the grids of 299x299": lambda f: ie.explore.network(
+        start={"network": "bn_inception", "size": 299}
+    ),
+    "64x64 is too small for inception_v4": lambda f: ie.explore.network(
+        start={"size": 64}
+    ),
+    "googlenet has no A, B and C": lambda f: ie.explore.network(
+        start={"network": "googlenet", "a": 1}
+    ),
     "sweep=3 must be a dict": lambda f: ie.explore.module(sweep=3, frames=True),
 }
-REFUSALS = (ValueError, TypeError, AttributeError, RuntimeError, OSError)
+REFUSALS = (ValueError, TypeError, AttributeError, KeyError, RuntimeError, OSError)
 
 
 def contents(folder):
@@ -286,82 +335,3 @@ def test_an_image_that_is_no_number_spoils_its_own_answer_alone():
     answer = network(batch)
     assert not answer[1].isfinite().any()
     assert torch.allclose(answer[[0, 2]], clean[[0, 2]], atol=1e-5)
-
-
-# --- a disk that is full, a folder that cannot be written ----------------------------
-
-
-def write(path, text):
-    with atomic_write(path) as part:
-        part.write_text(text, encoding="utf-8")
-
-
-def full(*args, **options):
-    raise OSError(28, "No space left on device")
-
-
-@pytest.mark.parametrize(
-    ("name", "save"),
-    [
-        ("run.pt", lambda path: checkpoint.save_checkpoint({"a": 1}, path)),
-        ("x.svg", lambda path: ie.diagram(model()).save(path)),
-        ("x.png", lambda path: ie.diagram(model()).save(path)),
-    ],
-)
-def test_a_full_disk_leaves_the_old_file_whole(tmp_path, monkeypatch, name, save):
-    path = tmp_path / name
-    save(path)
-    before = contents(tmp_path)
-    monkeypatch.setattr(os, "fsync", full)  # as late as can be
-    with pytest.raises(OSError, match="No space left"):
-        save(path)
-    assert contents(tmp_path) == before
-
-
-@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
-def test_a_link_stays_a_link_and_a_private_file_private(tmp_path):
-    path, link = tmp_path / "run.json", tmp_path / "mine.json"
-    write(path, "old")
-    path.chmod(0o600)
-    link.symlink_to(path)
-    write(link, "new")
-    assert link.is_symlink() and path.read_text(encoding="utf-8") == "new"
-    assert path.stat().st_mode & 0o777 == 0o600
-
-
-def test_a_file_that_is_read_only_is_not_replaced(tmp_path, monkeypatch):
-    """Root may write anywhere, so the refusal is played."""
-    path = tmp_path / "run.json"
-    write(path, "old")
-    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
-    with pytest.raises(PermissionError, match=r"run\.json is read-only"):
-        write(path, "new")
-    assert path.read_text(encoding="utf-8") == "old"
-    assert [one.name for one in tmp_path.iterdir()] == ["run.json"]
-
-
-def test_a_full_disk_ends_a_training_with_the_last_checkpoint_whole(
-    tmp_path, monkeypatch
-):
-    path, recipe = tmp_path / "run.pt", QUICK.but(batch_size=4)
-    straight = fit(recipe=recipe, epochs=2)
-    sync, calls = os.fsync, []
-
-    def fills_up(handle):
-        calls.append(handle)
-        return sync(handle) if len(calls) == 1 else full()
-
-    monkeypatch.setattr(os, "fsync", fills_up)
-    with pytest.raises(OSError, match="No space left"):
-        fit(recipe=recipe, epochs=2, checkpoint=path)
-    monkeypatch.undo()
-    assert fit(recipe=recipe, epochs=2, checkpoint=path).loss == straight.loss
-    assert [p.name for p in tmp_path.iterdir()] == ["run.pt"]
-
-
-@pytest.mark.skipif(os.name == "nt", reason="folders are read-only elsewhere")
-def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
-    """Root may write anywhere, so the refusal is played."""
-    monkeypatch.setenv("INCEPTION_EDU_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(Path, "mkdir", full)
-    assert len(ie.digits_at_scale(30, n_test=10).train) == 30

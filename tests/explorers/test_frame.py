@@ -240,9 +240,3 @@ def test_a_control_whose_own_start_is_illegal_is_refused():
     for control in (Range("x", "x", 8, 256, 8, 65), Choice("x", "x", [1, 3], 5)):
         with pytest.raises(ValueError, match="x = "):
             Explorer("toy", "?", [control], draw)
-
-
-def test_an_unknown_explorer_is_answered_with_the_close_names():
-    with pytest.raises(AttributeError, match="did you mean module"):
-        ie.explore.modul
-    assert "bottleneck" in dir(ie.explore)

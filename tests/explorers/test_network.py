@@ -136,19 +136,6 @@ def test_the_stored_networks_are_what_the_tracer_finds():
 
 
 @pytest.mark.parametrize(
-    ("moves", "words"),
-    [
-        ({"network": "bn_inception", "size": 299}, "cannot halve the grids of 299x299"),
-        ({"size": 64}, "64x64 is too small for inception_v4.*at least 75x75"),
-        ({"network": "googlenet", "a": 1}, "googlenet has no A, B and C to count"),
-    ],
-)
-def test_what_cannot_be_is_refused_in_words(moves, words):
-    with pytest.raises(ValueError, match=words):
-        ie.explore.network().values = moves
-
-
-@pytest.mark.parametrize(
     ("moves", "controls"),
     [
         ({}, {"module", "same_scale"}),

@@ -85,16 +85,3 @@ def test_a_line_that_diverged_has_its_name_where_it_ended():
     figure.canvas.draw()
     names = {text.get_text(): text.xy for text in figure.axes[0].texts}
     assert names == {"fast": (1, 2.0), "slow": (3, 0.5)}
-
-
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        (lambda: charts.accuracy_by_scale({}), "nothing to show"),
-        (lambda: charts.learning_curve({"naive": []}), "no losses to show"),
-        (lambda: charts.sample_sheet(IMAGES, [1, 2], [3]), "2 labels, 1 scales"),
-    ],
-)
-def test_what_cannot_be_drawn_is_refused_in_words(call, words):
-    with pytest.raises(ValueError, match=words):
-        call()

@@ -264,25 +264,6 @@ def test_bars_are_to_scale_and_in_the_kernels_colors():
         assert width / unit == pytest.approx(channels)
 
 
-@pytest.mark.parametrize(
-    ("call", "error", "words"),
-    [
-        (lambda: diagram(toy()), ValueError, "needs the input shape of a Branches"),
-        (lambda: diagram(toy(), (1, 8, 0, 4)), ValueError, "at least 1"),
-        (lambda: diagram(nn.Conv2d, (1, 3, 4, 4)), TypeError, "nn.Module or a trace"),
-        (
-            lambda: diagram(ie.trace(toy(), (1, 8, 9, 9)), (1, 8, 9, 9)),
-            ValueError,
-            "leave input_shape out",
-        ),
-        (lambda: diagram(Stub(), (1, 7, 9, 9)), NotImplementedError, "write it"),
-    ],
-)
-def test_what_cannot_be_drawn_is_refused_in_words(call, error, words):
-    with pytest.raises(error, match=words.replace("(", r"\(")):
-        call()
-
-
 class Stub(nn.Module):
     """Lines that stop at once, or after a first layer."""
 

@@ -54,8 +54,3 @@ def test_the_asymmetric_pair_sees_as_much_with_two_n_weights(n, saved):
     rects = list(ElementTree.fromstring(picture.svg).iter(f"{SVG}rect"))
     rows = [r for r in rects if r.get("rx")]
     assert len(rows) == n
-
-
-def test_another_n_is_refused():
-    with pytest.raises(ValueError, match="choose 3, 5 or 7"):
-        asymmetric_pair(4)

@@ -1,7 +1,5 @@
 """Tables: the same cells as HTML and as aligned text."""
 
-import pytest
-
 from inception_edu.figures import Table
 
 ROWS = [
@@ -29,8 +27,3 @@ def test_html_has_the_same_cells_escaped():
 def test_digits_may_differ_by_column():
     table = Table([(1.0, 2.0)], ["a", "b"], digits={"a": 0})
     assert table.cells == [["1", "2.00"]]
-
-
-def test_a_row_of_another_length_is_refused():
-    with pytest.raises(ValueError, match="3 values"):
-        Table([(1, 2, 3)], ["a", "b"])

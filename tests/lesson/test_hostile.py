@@ -298,13 +298,6 @@ def test_check_called_wrongly_answers_in_words(capsys):
     assert "name the exercise: `ie.check.naive_module(NaiveModule)`" in printed
 
 
-def test_an_unknown_exercise_names_the_close_ones():
-    with pytest.raises(AttributeError, match="did you mean naive_module"):
-        ie.check.naive_modul
-    with pytest.raises(AttributeError, match=r"ie.check.exercises\(\) lists all"):
-        ie.check.zzz
-
-
 def test_exercises_list_themselves():
     listing = repr(ie.check.exercises())
     assert "naive_module(in_channels, widths)" in listing

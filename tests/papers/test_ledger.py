@@ -110,23 +110,7 @@ def test_a_figure_prints_with_its_source():
     )
 
 
-@pytest.mark.parametrize(
-    ("read", "wrong", "right"),
-    [
-        (papers.figure, "going-deeper/table-3/1-model-1crop", "1-model-1-crop"),
-        (papers.claim, "blog/chose-best", "blog/choose-best"),
-        (papers.source, "rethinkin", "rethinking"),
-    ],
-)
-def test_an_unknown_id_names_the_close_ones(read, wrong, right):
-    with pytest.raises(KeyError, match="did you mean") as error:
-        read(wrong)
-    assert right in str(error.value)
-
-
 def test_claims_are_found_by_lesson_and_verdict():
     lesson = papers.claims(lesson=1)
     assert set(lesson["lesson"]) == {1}
     assert set(papers.claims(verdict="wrong")["verdict"]) == {"wrong"}
-    with pytest.raises(ValueError, match="verdict='false' is nowhere"):
-        papers.claims(verdict="false")

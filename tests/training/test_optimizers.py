@@ -66,10 +66,3 @@ def test_weight_decay_spares_biases_and_batch_normalization():
     assert [p.ndim for p in decayed["params"]] == [4]
     assert decayed["weight_decay"] == 0.1 and spared["weight_decay"] == 0
     assert len(spared["params"]) == 3
-
-
-def test_nonsense_is_refused_in_words():
-    with pytest.raises(ValueError, match=r"decay=1\.5"):
-        RMSpropTF([nn.Parameter(torch.ones(1))], decay=1.5)
-    with pytest.raises(ValueError, match="no weight to train"):
-        make_optimizer(Recipe(name="x"), nn.Flatten())
