@@ -9,44 +9,31 @@ HEAVY = ("matplotlib", "sklearn", "pandas", "ipywidgets", "anywidget", "nbclient
 HEAVY += ("torchinfo", "torchvision", "PIL", "safetensors", "sympy", "torch._dynamo")
 
 
-def loaded(code, names):
-    """Which of the modules are there after `code` ran in a new interpreter."""
-    code += f"\nimport sys\nprint(*[n for n in {names!r} if n in sys.modules])"
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True
-    )
-    return run.stdout.split()
-
-
-WITHOUT_TORCH = {
-    "the package": "import inception_edu as ie; dir(ie)",
-    "the explorers' names": (
-        "import inception_edu as ie; dir(ie.explore); repr(ie.explore)"
+WITH_TORCH = ("torch", "numpy", *HEAVY)
+ABSENT = {  # code: modules that it leaves out
+    "import inception_edu as ie; dir(ie); dir(ie.explore); repr(ie.explore)": (
+        WITH_TORCH
     ),
-    "the papers": (
-        "import inception_edu as ie\n"
-        "ie.papers.figure('going-deeper/table-1/conv1/params')"
+    "import inception_edu as ie\n"
+    "ie.papers.figure('going-deeper/table-1/conv1/params')": WITH_TORCH,
+    "from inception_edu.figures import svg, theme\n"
+    "svg.Drawing(9, 9).rect(0, 0, 5, 5, '1x1').svg('a square')": WITH_TORCH,
+    "import inception_edu as ie; ie.predict('k', 'q?')": ("torch",),
+    "import inception_edu.explorers.widget, inception_edu.figures.plot": (
+        *("torch", "matplotlib", "sklearn", "pandas"),
     ),
-    "SVG drawing": (
-        "from inception_edu.figures import svg, theme\n"
-        "svg.Drawing(9, 9).rect(0, 0, 5, 5, '1x1').svg('a square')"
-    ),
+    "import inception_edu as ie\nmodel = ie.create_model('mini_v4')\n"
+    "repr(ie.trace(model, (1, 3, 48, 48)).by_module())": HEAVY,
 }
 
 
-@pytest.mark.parametrize("what", WITHOUT_TORCH)
-def test_what_needs_no_torch_imports_none(what):
-    assert loaded(WITHOUT_TORCH[what], ("torch", "numpy", *HEAVY)) == []
-
-
-def test_frames_are_drawn_by_ipywidgets_alone():
-    code = "import inception_edu.explorers.widget, inception_edu.figures.plot"
-    assert loaded(code, ("torch", "matplotlib", "sklearn", "pandas")) == []
-
-
-def test_networks_and_costs_bring_torch_and_nothing_else():
-    code = (
-        "import inception_edu as ie\nmodel = ie.create_model('mini_v4')\n"
-        "repr(ie.trace(model, (1, 3, 48, 48)).by_module())"
+@pytest.mark.parametrize("code", ABSENT)
+def test_only_what_is_needed_is_imported(code):
+    asked = f"import sys\nprint([n for n in {ABSENT[code]} if n in sys.modules])"
+    run = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{asked}"],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     )
-    assert loaded(code, ("torch", *HEAVY)) == ["torch"]
+    assert run.stdout.splitlines()[-1] == "[]"

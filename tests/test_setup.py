@@ -241,36 +241,28 @@ def test_citation_names_this_version():
 # --- what conftest.py promises: plain `pytest --nbval` from any folder ------------
 
 
-@pytest.fixture(scope="module")
-def small_series(tmp_path_factory):
-    """A project with one stored notebook and this project's conftest.py."""
+def test_plain_nbval_runs_and_compares_from_the_notebooks_folder(tmp_path):
+    """A project with one stored notebook, one changed, and this project's conftest."""
     from nbformat import v4
 
     from tools.publish import execute
 
-    folder = tmp_path_factory.mktemp("series")
-    (folder / "tests" / "no_network").mkdir(parents=True)
-    (folder / "notebooks").mkdir()
+    (tmp_path / "tests" / "no_network").mkdir(parents=True)
+    (tmp_path / "notebooks").mkdir()
     guard = "tests/no_network/sitecustomize.py"
     for name in ("conftest.py", "tests/sanitize.cfg", guard):
-        (folder / name).write_text(text(name), encoding="utf-8")
-    (folder / "pyproject.toml").write_text(
-        "[tool.pytest.ini_options]\n", encoding="utf-8"
-    )
+        (tmp_path / name).write_text(text(name), encoding="utf-8")
+    settings = tmp_path / "pyproject.toml"
+    settings.write_text("[tool.pytest.ini_options]\n", encoding="utf-8")
     cells = [
         "import inception_edu, os, sys\nprint(inception_edu.__version__)",
         "print(os.environ['PYTHONHASHSEED'], repr(os.environ['CUDA_VISIBLE_DEVICES']))",
         "object()",
     ]
     notebook = v4.new_notebook(cells=[v4.new_code_cell(cell) for cell in cells])
-    path = folder / "notebooks" / "lesson.ipynb"
-    path.write_text(v4.writes(notebook), encoding="utf-8")
-    assert execute(path) == ([], True)
-    return folder
-
-
-def test_plain_nbval_runs_and_compares_from_the_notebooks_folder(small_series):
-    lesson = small_series / "notebooks" / "lesson.ipynb"
+    lesson = tmp_path / "notebooks" / "lesson.ipynb"
+    lesson.write_text(v4.writes(notebook), encoding="utf-8")
+    assert execute(lesson) == ([], True)
     stored = lesson.read_text(encoding="utf-8")
     other = stored.replace(inception_edu.__version__, "9.9")
     lesson.with_name("other.ipynb").write_text(other, encoding="utf-8")

@@ -193,12 +193,6 @@ def test_a_measurement_that_fails_says_so(monkeypatch):
         explorer.values = {"cost": "latency"}
 
 
-def test_both_inception_resnet_v2_say_which_they_are():
-    assert "Inception-ResNet-v2 (release)" in ie.explore.family().summary
-    paper = ie.explore.family(start={"figures": "ten crops"})
-    assert "Inception-ResNet-v2 (paper)" in paper.summary
-
-
 def test_the_text_twin_lists_every_network_with_both_numbers():
     svg = ie.explore.family().svg
     told = ElementTree.fromstring(svg).find(f"{SVG}desc").text

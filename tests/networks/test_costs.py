@@ -5,7 +5,6 @@ counts in the papers and in tf-slim's sources (the `source` column), and checked
 there against torchvision, timm and tf-slim's own parameter counts.
 """
 
-import csv
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ import pytest
 import torch
 
 import inception_edu as ie
+from inception_edu.files import read_rows
 
 DATA = Path(__file__).parents[1] / "data" / "module_costs.csv"
 FREE = ("lrn1", "lrn2", "flatten", "dropout")  # stages the table does not list
@@ -28,17 +28,16 @@ class Golden(NamedTuple):
 def golden(network):
     """The rows of `network`: modules in order, auxiliary heads, the two totals."""
     modules, heads, totals = [], [], []
-    with open(DATA, newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            if row["network"] != network:
-                continue
-            costs = int(row["params"]), int(row["macs"])
-            if row["module"].startswith("TOTAL"):
-                totals.append(costs)
-                continue
-            shape = tuple(int(row[key]) for key in ("out_channels", "out_h", "out_w"))
-            kind = heads if row["is_aux"] == "1" else modules
-            kind.append(Golden(row["module"], shape, *costs))
+    for row in read_rows(DATA):
+        if row["network"] != network:
+            continue
+        costs = int(row["params"]), int(row["macs"])
+        if row["module"].startswith("TOTAL"):
+            totals.append(costs)
+            continue
+        shape = tuple(int(row[key]) for key in ("out_channels", "out_h", "out_w"))
+        kind = heads if row["is_aux"] == "1" else modules
+        kind.append(Golden(row["module"], shape, *costs))
     assert modules, f"no network {network!r} in module_costs.csv"
     return modules, heads, totals
 

@@ -31,18 +31,17 @@ def test_matched_widths_cost_the_same_within_two_per_cent(name):
     assert abs(macs(model) / target - 1) < 0.02
 
 
-def test_as_drawn_the_single_kernels_are_as_wide_as_the_modules():
-    widths = {}
-    for name in ("mini_reduced", "mini_v2", "mini_3x3", "mini_5x5"):
-        model, widths[name] = ie.create_model(name), []
-        for stage in ("inception_a", "inception_b", "inception_c"):
-            getattr(model, stage).register_forward_hook(
-                lambda *seen, to=widths[name]: to.append(tuple(seen[-1].shape[1:]))
-            )
-        model(torch.zeros(2, 3, 48, 48))
-    # Sums of the rows of WIDTHS, by hand.
-    expected = [(30, 24, 24), (68, 12, 12), (112, 6, 6)]
-    assert all(shapes == expected for shapes in widths.values())
+def shapes(model, *stages):
+    """The output shapes of these stages, by the trace."""
+    rows = {row.path: row for row in ie.trace(model, (1, 3, 48, 48)).by_module()}
+    return [rows[stage].out_shape[1:] for stage in stages]
+
+
+@pytest.mark.parametrize("name", ["mini_reduced", "mini_v2", "mini_3x3", "mini_5x5"])
+def test_as_drawn_the_single_kernels_are_as_wide_as_the_modules(name):
+    """Sums of the rows of WIDTHS, by hand."""
+    found = shapes(ie.create_model(name), "inception_a", "inception_b", "inception_c")
+    assert found == [(30, 24, 24), (68, 12, 12), (112, 6, 6)]
 
 
 def test_the_costs_by_hand():
@@ -96,20 +95,13 @@ def test_a_head_is_refused_by_all_but_one():
             ie.create_model(name, aux=True)
 
 
-def test_a_wide_top_changes_the_last_grid_alone():
-    grids = {}
-    for top in (96, 1056):
-        model = ie.create_model("mini_resnet", top=top, c=2)
-        grids[top] = shapes = []
-        for name in ("b2", "reduction_b", "c2"):
-            model.get_submodule(name).register_forward_hook(
-                lambda *seen, to=shapes: to.append(tuple(seen[-1].shape[1:]))
-            )
-        assert model(torch.zeros(2, 3, 48, 48)).shape == (2, 10)
-        widths = {m.branches["1x1"].conv.out_channels for m in (model.c1, model.c2)}
-        assert widths == {32}
-    assert grids[96] == [(56, 11, 11), (96, 5, 5), (96, 5, 5)]
-    assert grids[1056] == [(56, 11, 11), (1056, 5, 5), (1056, 5, 5)]
+@pytest.mark.parametrize("top", [96, 1056])
+def test_a_wide_top_changes_the_last_grid_alone(top):
+    model = ie.create_model("mini_resnet", top=top, c=2)
+    found = shapes(model, "b2", "reduction_b", "c2")
+    assert found == [(56, 11, 11), (top, 5, 5), (top, 5, 5)]
+    widths = {m.branches["1x1"].conv.out_channels for m in (model.c1, model.c2)}
+    assert widths == {32}
 
 
 def test_a_block_adds_its_scaled_branches_or_is_these_alone():

@@ -185,11 +185,6 @@ def wrapped(key):
     [
         (lambda: torch.nn.DataParallel(small(seed=1)).state_dict(), "module."),
         (lambda: wrapped("_orig_mod.module"), "_orig_mod.module."),
-        (lambda: wrapped("trainer.ema_model.module"), "trainer.ema_model."),
-        (
-            lambda: torch.optim.swa_utils.AveragedModel(small(seed=1)).state_dict(),
-            "module.",
-        ),
         (
             lambda: {
                 key.replace("mixed.", "mixed._orig_mod."): value

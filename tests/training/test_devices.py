@@ -175,7 +175,7 @@ def test_the_model_returns_home_whatever_happens(data, network, monkeypatch):
     assert not model.training
 
 
-def test_the_loss_is_read_every_ten_batches_on_an_accelerator(data, network):
+def test_the_loss_is_read_every_ten_batches_on_an_accelerator():
     """A bar asks for nothing more often, and the numbers are the same."""
     tally = loop.Tally()
     for value in range(25):
