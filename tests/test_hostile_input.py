@@ -217,10 +217,6 @@ CASES = {
     "labels of type torch.float32": lambda f: fit(data_=data(label=0.5)),
     "images of shape (3, 4, 4)": lambda f: fit(data_=data(test_size=4)),
     "not (3, 48, 48)": lambda f: as_input(black()[0]),
-    "expected Split(images, labels)": lambda f: Data(black(), data().test, "x"),
-    "classes=10: expected their names": lambda f: Data(
-        data().test, data().test, "x", classes=10
-    ),
     "scales of type list": lambda f: Split(black(), torch.zeros(8).long(), [1, 2]),
     # ---- trainings
     "model=<class 'torch.nn.modules": lambda f: fit(nn.Linear),

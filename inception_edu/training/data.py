@@ -72,18 +72,6 @@ class Data:
     classes: tuple[str, ...] = tuple("0123456789")
     bins: dict = field(default_factory=dict)
 
-    def __post_init__(self):
-        for name, split in (("train", self.train), ("test", self.test)):
-            if not isinstance(split, Split):
-                raise TypeError(
-                    f"{name} is {type(split).__name__}: expected Split(images, labels)"
-                )
-        if not hasattr(self.classes, "__len__"):
-            raise TypeError(
-                f"classes={self.classes!r}: expected their names, such as "
-                "('cat', 'dog')"
-            )
-
     def __repr__(self):
         shape = dims(self.train.images.shape[1:])
         return (

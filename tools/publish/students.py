@@ -30,9 +30,9 @@ ALONGSIDE = (
 OWN = ("README.md", "Makefile")  # the students' own, from the templates
 
 
-def without(notebook, tags=LEFT_OUT):
-    """The notebook without the cells that carry one of `tags`, counted anew."""
-    remove = TagRemovePreprocessor(remove_cell_tags=set(tags), enabled=True)
+def without(notebook):
+    """The notebook without solutions and lecturer notes, counted anew."""
+    remove = TagRemovePreprocessor(remove_cell_tags=LEFT_OUT, enabled=True)
     return recounted(remove(notebook, {})[0])
 
 
