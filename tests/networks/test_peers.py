@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import inception_edu as ie
+from tests.networks.live import live
 
 BOUND = 1e-8  # relative error in float64
 
@@ -22,23 +23,6 @@ def torchvision():
 @pytest.fixture
 def timm():
     return pytest.importorskip("timm")
-
-
-def live(model):
-    """Weights, statistics and scales that keep the signal's size, all different."""
-    generator = torch.Generator().manual_seed(0)
-    for layer in model.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.running_mean.normal_(0, 0.3, generator=generator)
-            layer.running_var.uniform_(0.5, 2, generator=generator)
-            layer.weight.data.uniform_(0.5, 1.5, generator=generator)
-            layer.bias.data.normal_(0, 0.3, generator=generator)
-        elif isinstance(layer, nn.Conv2d | nn.Linear):
-            inputs = layer.weight[0].numel()
-            layer.weight.data.normal_(0, (2 / inputs) ** 0.5, generator=generator)
-            if layer.bias is not None:
-                layer.bias.data.normal_(0, 0.3, generator=generator)
-    return model.double()
 
 
 def relative_error(ours, theirs):
@@ -73,7 +57,7 @@ def load(name, theirs, **options):
 @torch.no_grad()
 def test_torchvision_main_and_auxiliary(torchvision, name, size):
     options = {"weights": None, "aux_logits": True, "init_weights": False}
-    theirs = live(getattr(torchvision.models, name)(**options))
+    theirs = live(getattr(torchvision.models, name)(**options)).double()
     ours, report = load(name, theirs, layout="torchvision", aux=True)
     assert report.left_out == ()
     x = image(size)
@@ -95,7 +79,7 @@ def test_torchvision_main_and_auxiliary(torchvision, name, size):
 )
 @torch.no_grad()
 def test_timm(timm, name, layout):
-    theirs = live(timm.create_model(name, pretrained=False)).eval()
+    theirs = live(timm.create_model(name, pretrained=False)).double()
     ours, report = load(name, theirs, **layout)
     assert "timm" in report.source
     x = image(299)

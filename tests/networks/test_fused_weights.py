@@ -1,0 +1,111 @@
+"""A fused network after its first image: changed, trained, copied, exported."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrizations, prune
+
+import inception_edu as ie
+from inception_edu.networks.layers import ConvUnit
+from tests.networks.live import live
+
+
+def small():
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 40, 1)]
+    layers += [nn.Identity(), nn.ReLU(), nn.Conv2d(40, 99, 3)]  # 35,640 weights
+    return live(nn.Sequential(*layers))
+
+
+IMAGES = torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(1))
+
+
+def by_hand(fused):
+    y = F.relu(F.conv2d(IMAGES, fused[0].weight, fused[0].bias))
+    y = F.relu(F.conv2d(y, fused[3].weight, fused[3].bias))
+    return F.conv2d(y, fused[6].weight, fused[6].bias)
+
+
+def train(fused):
+    fused.requires_grad_(True)
+    optimizer = torch.optim.SGD(fused.parameters(), 0.1)
+    with torch.enable_grad():
+        fused(IMAGES).square().mean().backward()
+    assert all(weight.grad.abs().sum() > 0 for weight in fused.parameters())
+    optimizer.step()
+
+
+def pruned(fused):
+    prune.l1_unstructured(fused[0], "weight", 0.5)
+    prune.remove(fused[0], "weight")
+
+
+CHANGES = {
+    "in place": lambda fused: fused[0].weight[2].zero_(),
+    "through .data": lambda fused: fused[0].weight.data[2].zero_(),
+    "through numpy": lambda fused: fused[0].weight.numpy()[2].fill(0),
+    "one filter of many": lambda fused: fused[6].weight.data[77].zero_(),
+    "one kernel position": lambda fused: fused[6].weight.data[..., 1, 2].zero_(),
+    "one input of many": lambda fused: fused[6].weight.data[:, 39].zero_(),
+    "a new parameter": lambda fused: setattr(
+        fused[0], "weight", nn.Parameter(torch.randn(8, 3, 3, 3))
+    ),
+    "a bias": lambda fused: fused[0].bias.data.add_(1),
+    "loaded": lambda fused: fused.load_state_dict(
+        {key: 2 * value for key, value in fused.state_dict().items()}
+    ),
+    "masked": lambda fused: prune.l1_unstructured(fused[0], "weight", 0.5),
+    "pruned": pruned,
+    "normed": lambda fused: parametrizations.spectral_norm(fused[0]),
+    "trained": train,
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@torch.no_grad()
+def test_a_changed_weight_is_used(name):
+    fused = ie.fuse(small())
+    before = fused(IMAGES)
+    CHANGES[name](fused)
+    after = fused(IMAGES)
+    assert not torch.equal(before, after)
+    assert torch.allclose(after, by_hand(fused), atol=1e-4)
+
+
+EXPORTS = {
+    "a copy": lambda fused: copy.deepcopy(fused),
+    "a pickle": lambda fused: pickle.loads(pickle.dumps(fused)),
+    "torch.export": lambda fused: torch.export.export(fused, (IMAGES,)).module(),
+    "torch.jit.trace": lambda fused: torch.jit.trace(fused, IMAGES),
+    "torch.jit.script": torch.jit.script,
+    "torch.fx": torch.fx.symbolic_trace,
+    "torch.compile": lambda f: torch.compile(f, backend="eager", fullgraph=True),
+    "fused again": ie.fuse,
+}
+
+
+@pytest.mark.parametrize("way", EXPORTS)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@torch.no_grad()
+def test_a_fused_network_can_be_exported_after_its_first_image(way):
+    fused = ie.fuse(small())
+    expected = fused(IMAGES)
+    assert torch.allclose(EXPORTS[way](fused)(IMAGES), expected, atol=1e-5)
+
+
+def test_in_inference_mode_it_is_made_and_run():
+    with torch.inference_mode():
+        fused = ie.fuse(small())
+        assert torch.allclose(fused(IMAGES), by_hand(fused), atol=1e-5)
+
+
+def test_every_type_stays_what_it_is():
+    half = ie.fuse(live(ConvUnit(3, 4, 1)).bfloat16())
+    assert half.conv.weight.dtype == torch.bfloat16
+    norm = small().double()
+    norm[1].running_mean.add_(1e-9)  # lost in float32
+    assert (ie.fuse(norm)(IMAGES.double()) - norm(IMAGES.double())).abs().max() < 1e-12
