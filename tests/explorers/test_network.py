@@ -25,8 +25,7 @@ def shown(**values):
     """The network of a state with its own counts and input, and what else is asked."""
     name = values.get("network", START["network"])
     counts = dict(zip("abc", counts_of(name), strict=True))
-    size = SIZES[name]
-    return networks(START | counts | {"size": size} | values)[0]
+    return networks(START | counts | {"size": SIZES[name]} | values)[0]
 
 
 @FEW
