@@ -18,7 +18,7 @@ from math import sqrt
 from inception_edu.explorers.controls import Choice, Picture, Range
 from inception_edu.explorers.kernel_paths import GRID, PIXELS, PLANS, paths, sums
 from inception_edu.figures.plot import SHEET, Plot, round_up, stacked_bar
-from inception_edu.figures.svg import Drawing, Strokes, color
+from inception_edu.figures.svg import Drawing, Strokes, color, grid_lines
 from inception_edu.figures.theme import kernel_name
 from inception_edu.text import percent, short, times
 
@@ -134,19 +134,14 @@ def draw_output(sheet, state):
         top, most = TOP + i * MAP / len(maps), max(map(max, rows))
         sheet.rect(left, top, GRID * cell, GRID * cell, "paper", stroke="ink")
         if state["weights"] == "equal":
-            made = enumerate(chain(*rows[: state["row"]]))
-            shades = {
-                divmod(at, GRID): round(0.8 * v / most, 1)
-                for at, v in made
-                if at <= place
-            }
-            draw_pixels(sheet, left, top, cell, {p: s for p, s in shades.items() if s})
+            made = [round(0.8 * v / most, 1) for v in chain(*rows)][: place + 1]
+            shades = {divmod(at, GRID): shade for at, shade in enumerate(made) if shade}
+            draw_pixels(sheet, left, top, cell, shades)
         x, y = left + (place % GRID) * cell, top + (place // GRID) * cell
         sheet.rect(x, y, cell, cell, stroke="accent", stroke_width=2)
     if len(maps) == 1:
         draw_picks(sheet, left)
-    caption = f"position {place + 1} of {GRID**2}"
-    sheet.text(left, TOP + MAP + 18, caption)
+    sheet.text(left, TOP + MAP + 18, f"position {place + 1} of {GRID**2}")
 
 
 def draw_picks(sheet, left):
@@ -231,10 +226,7 @@ def draw_window(sheet, state, seen, pulls, shades):
     )
     for x0, (name, shades, numbers, caption) in zip((0, wide + 24), views, strict=True):
         sheet.text(x0, top - 6, name, bold=True)
-        steps = range(0, wide + 1, BIG)
-        lines = [((x0 + step, top), (x0 + step, top + wide)) for step in steps]
-        lines += [((x0, top + step), (x0 + wide, top + step)) for step in steps]
-        sheet.add(Strokes(tuple(lines), "grid"))
+        sheet.add(Strokes(grid_lines(x0, top, 7, BIG), "grid"))
         moved = {(y - row, x - column): shade for (y, x), shade in shades.items()}
         draw_pixels(sheet, x0, top, BIG, moved, "accent")
         for (y, x), number in numbers.items():
@@ -256,11 +248,9 @@ def draw_costs(sheet, state):
     plot = Plot(sheet, box, (0, most), (len(rivals), 0))
     plot.axes("weights", grid="x", x_ticks=[0, most / 2, most])
     for i, name in enumerate(rivals):
-        y, bold, parts = top + i * row, name == state["plan"], []
-        for layer in PLANS[name].layers:
-            weights = layer.weights * channels**2
-            tip = f"{layer.name}: {weights:,} weights"
-            parts.append((weights, kernel_name(layer.name), tip))
+        y, bold = top + i * row, name == state["plan"]
+        layers = [(la.name, la.weights * channels**2) for la in PLANS[name].layers]
+        parts = [(n, kernel_name(k), f"{k}: {n:,} weights") for k, n in layers]
         end = stacked_bar(sheet, left, y + 17, 10, plot.width / most, parts)
         if len(PLANS[name].branches) > 1:
             sheet.text(end + 8, y + 27, f"{2 * channels} out")

@@ -191,8 +191,7 @@ def draw_module(sheet, module, left, wide, high):
     macs = f"{short(module.cost('macs'))} MACs"
     sheet.text(left, 16, f"{module.version}{widths}", LABEL, bold=True)
     sheet.text(right, 16, macs, LABEL, bold=True, anchor="end")
-    grid = f"{module.grid}x{module.grid}"
-    sheet.text(left, 38, f"{module.in_channels} in, {grid}")
+    sheet.text(left, 38, f"{module.in_channels} in, {module.grid}x{module.grid}")
     sheet.text(right, 38, f"{module.out_channels} out", anchor="end")
     tall = high * module.in_channels
     sheet.rect(left, middle - tall / 2, 10, tall, "ink")
@@ -230,18 +229,15 @@ def draw_costs(sheet, state, pair):
         sheet.text(0, y + 18, name, bold=bold)
         for module in pair:
             each = module.grid**2 if amount == "macs" else 1
-            parts = [
-                (b.weights * each, b.name, f"{b.name}: {b.weights * each:,} {unit}")
-                for b in module.blocks(name)
-            ]
+            costs = [(b.name, b.weights * each) for b in module.blocks(name)]
+            parts = [(n, kernel, f"{kernel}: {n:,} {unit}") for kernel, n in costs]
             stacked_bar(sheet, plot.x, y, 13, plot.width / top, parts)
             cost, tag = module.cost(amount, name), module.version
             share = "" if bold else f" ({percent(cost / module.cost(amount))})"
             if state["beside"] in PRESETS:
                 tag = "own" if module.widths == OWN else module.widths
             sheet.text(plot.right + 14, y + 12, tag, fill="muted")
-            value = short(cost) + share
-            sheet.text(SHEET, y + 12, value, anchor="end", bold=bold)
+            sheet.text(SHEET, y + 12, short(cost) + share, anchor="end", bold=bold)
             y += 15
     if budget:
         plot.limit(budget, f"budget {state['budget']} M")

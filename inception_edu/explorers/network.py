@@ -5,7 +5,6 @@ down to a convolution. `network_modules.py` has the numbers, `network_picture.py
 draws them.
 """
 
-from contextlib import suppress
 from typing import NamedTuple
 
 from inception_edu.explorers.controls import Check, Choice, Picture, Range, Steps
@@ -89,11 +88,9 @@ def opened(network, stage, number):
         return Table("by grid: pick one to open it", 76, rows)
     run = network.stages[stage - 1]
     if not number:
-        rows = [
-            Row(module.label, module.label, [module], f"module={place}")
-            for place, module in enumerate(run, 1)
-        ]
-        side = run[0].side
+        side, rows = run[0].side, []
+        for place, module in enumerate(run, 1):
+            rows.append(Row(module.label, module.label, [module], f"module={place}"))
         return Table(f"on {side}x{side}, by module: pick one", 150, rows)
     module = run[number - 1]
     rows = [
@@ -194,22 +191,17 @@ def draw(state):
     if state["module"] and len(pair) == 1 and len(tables[0].rows) > 1:
         foot = draw_open_module(sheet, top, pair[0], state)
     else:
-        rows = [row.modules for table in tables for row in table.rows]
-        with suppress(IndexError):  # it has no such stage
-            usual = opened(as_published(pair[0]), state["stage"], state["module"])
-            rows += [row.modules for row in usual.rows]
+        usual = tables_of(state, [as_published(pair[0])])
+        rows = [row.modules for table in tables + usual for row in table.rows]
         draw_tables(sheet, top, pair, tables, amount, axis_end(rows, amount))
         foot = top + 14 + ROW * max(len(table.rows) for table in tables)
     sheet.height = max(400, draw_legend(sheet, foot + 16, pair, amount))
-    listed = "; ".join(
-        f"{network.name}, {SHOWN[amount]} {table.title}: "
-        + ", ".join(
-            f"{row.label} {words(total(row.modules, amount), amount)}"
-            for row in table.rows
-        )
-        for network, table in zip(pair, tables, strict=True)
-    )
-    return Picture(sheet.svg(f"Network to scale: {line}", listed), line)
+    listed = []
+    for network, table in zip(pair, tables, strict=True):
+        costs = [(r.label, words(total(r.modules, amount), amount)) for r in table.rows]
+        rows = ", ".join(map(" ".join, costs))
+        listed.append(f"{network.name}, {SHOWN[amount]} {table.title}: {rows}")
+    return Picture(sheet.svg(f"Network to scale: {line}", "; ".join(listed)), line)
 
 
 def draw_open_module(sheet, top, network, state):
@@ -218,9 +210,8 @@ def draw_open_module(sheet, top, network, state):
     module = network.stages[state["stage"] - 1][state["module"] - 1]
     place = network.modules.index(module)
     entering = network.modules[place - 1].channels if place else 3
-    each = words(module.each(amount), amount)
-    title = f"one {module.name} of {module.times}: {each} {SHOWN[amount]}"
-    sheet.text(0, top, title, bold=True)
+    cost = f"{words(module.each(amount), amount)} {SHOWN[amount]}"
+    sheet.text(0, top, f"one {module.name} of {module.times}: {cost}", bold=True)
     return draw_inside(sheet, top + 18, module, entering, amount)
 
 

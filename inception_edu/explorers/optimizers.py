@@ -141,7 +141,7 @@ def draw_valley(sheet, state, paths, losses):
         if X_RANGE[0] <= x_end <= X_RANGE[1] and abs(y_end) <= Y_RANGE[1]:
             plot.mark(x_end, y_end, stroke, 6)
     x, y = plot.at(*START)
-    sheet.circle(x, y, 4, "ink")
+    sheet.circle(x, y, 4)
     label(sheet, x - 10, y - 4, "start", anchor="end")
     x, y = plot.at(0, 0)
     sheet.line((x, plot.bottom - 22), (x, y + 8), stroke="accent", width=1)
@@ -151,8 +151,7 @@ def draw_valley(sheet, state, paths, losses):
 def draw_table(sheet, state, names):
     """How long the first and the 200th step are, gradient by gradient."""
     sheet.text(0, 294, "step size under a constant gradient g", LABEL, bold=True)
-    y = 316
-    columns = dict(zip(OPTIMIZERS, (190, 286, 430, SHEET), strict=True))
+    y, columns = 316, dict(zip(OPTIMIZERS, (190, 286, 430, SHEET), strict=True))
     for name, x in columns.items():
         sheet.text(x, y, name, anchor="end", bold=name in names)
     for gradient in (0.01, 1, 10):

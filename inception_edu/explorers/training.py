@@ -111,14 +111,13 @@ def summarize(state, runs, groups):
     """One line: the runs so far, or else that there is none; the best stored ones."""
     live = []
     for run in runs:
-        words = f"{run.name} is {run.status}"
+        live.append(f"{run.name} is {run.status}")
         if run.done:
             accuracy = percent(run.history.accuracy[-1], 1)
-            words += f" with {accuracy} after {run.done} epochs"
-        live.append(words)
+            live[-1] += f" with {accuracy} after {run.done} epochs"
     words = "; ".join(live) or "No run yet"
     if groups:
-        name, accuracies = list(groups.items())[-1]
+        *_, (name, accuracies) = groups.items()
         kinds = {"ladder": "rungs"}.get(state["beside"], state["beside"])
         words += (
             f". Stored: {name} is the best of {len(groups)} {kinds} with "

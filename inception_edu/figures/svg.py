@@ -270,6 +270,13 @@ def _dash(item):
     return f' stroke-dasharray="{item.dash}"' if item.dash else ""
 
 
+def grid_lines(x, y, count, cell):
+    """The lines of `count` x `count` cells, for `Strokes`."""
+    side, steps = count * cell, [i * cell for i in range(count + 1)]
+    upright = [((x + step, y), (x + step, y + side)) for step in steps]
+    return (*upright, *(((x, y + step), (x + side, y + step)) for step in steps))
+
+
 def _hatch_lines(kind, x, y, width, height, spacing=7):
     """The lines of a hatch character, clipped to the rectangle."""
     across = [x + spacing * (i + 0.5) for i in range(int(width / spacing))]
