@@ -137,9 +137,8 @@ def draw_gradients(sheet, state):
     plot = Plot(sheet, box, ends, (low, high), log_y=True)
     edge, _ = plot.at(place + 0.5, low)
     sheet.rect(plot.x, plot.y, edge - plot.x, plot.height, "panel")
-    plot.axes(
-        "", "norm of the gradient of a stage's weights", x_ticks={}, format_y=power
-    )
+    name = "norm of the gradient of a stage's weights"
+    plot.axes("", name, x_ticks={}, format_y=power)
     both = f"main + {weight:g} x auxiliary"
     keys = (("main loss alone", "ink", "7 4"), (both, "accent", None))
     legend(sheet, 56, 20, keys)

@@ -103,8 +103,8 @@ def draw_curve(sheet, state, kernel, costs):
     plot.curve([(0, 0), (widest, reduced_macs(state, widest))], "1x1")
     # Names where neither line is: left of the crossing above the dashed line, or far
     # right of it; and below the slope, on the wider side of the crossing.
-    is_left = x > plot.x + 120
-    left, anchor = (plot.x + 8, "start") if is_left else (plot.right - 4, "end")
+    has_room = x > plot.x + 120
+    left, anchor = (plot.x + 8, "start") if has_room else (plot.right - 4, "end")
     sheet.text(left, y - 8, f"{kernel} direct", anchor=anchor, bold=True)
     end, low = plot.right if x < plot.right - 130 else x, plot.bottom - 10
     sheet.text(end - 8, low, f"1x1, then {kernel}", anchor="end", bold=True)

@@ -44,6 +44,7 @@ def draw(state):  # {"width": 64, "kernel": "3x3", ...}
   more states than that sweeps them all.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from numbers import Real
@@ -178,11 +179,8 @@ class Grid(Control):
     def check(self, value):
         """`value` if it is such a text; ValueError if not."""
         cells = self.side**2
-        if (
-            not isinstance(value, str)
-            or len(value) != cells
-            or not set(value) <= set("012345678")
-        ):
+        digits = f"[0-{self.full}]{{{cells}}}"
+        if not isinstance(value, str) or not re.fullmatch(digits, value):
             raise ValueError(
                 f"{self.name} = {value!r} must be a text of {cells} digits from 0 to "
                 f"{self.full}, one for each cell, row by row"

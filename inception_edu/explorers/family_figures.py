@@ -87,16 +87,15 @@ def traced():
 @cache
 def cost(figures, name, what):
     """A cost of a member, None where neither code nor a published figure has it."""
-    key, slug = key_of(figures, name), name.lower()
-    if key:
+    if key := key_of(figures, name):
         return traced()[key][what]
-    ids = {
-        "macs": f"torchvision/torchvision-models/{slug}/macs-counted",
-        "params": f"torchvision/torchvision-models/{slug}/parameters-counted",
-    }
-    if name == "VGG-16":
-        ids["field"] = f"receptive-field/readme-md/{slug}/receptive-field"
-    return figure(ids[what]).value if what in ids else None
+    counted = {"macs": "macs-counted", "params": "parameters-counted"}
+    if what in counted:
+        id = f"torchvision/torchvision-models/{name.lower()}/{counted[what]}"
+        return figure(id).value
+    if (name, what) == ("VGG-16", "field"):
+        return figure("receptive-field/readme-md/vgg-16/receptive-field").value
+    return None
 
 
 def published(figures, name, top):
@@ -112,5 +111,4 @@ def error_of(figures, name, top):
     found = published(figures, name, top)
     if found is None:
         return None
-    value = 100 - found.value if "accuracy" in found.what else found.value
-    return round(value, 3)
+    return round(100 - found.value if "accuracy" in found.what else found.value, 3)

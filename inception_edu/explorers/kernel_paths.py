@@ -67,10 +67,10 @@ PLANS |= {
     "two 3x3": in_turn(5, Layer(3, 3), Layer(3, 3)),
     "three 3x3": in_turn(7, Layer(3, 3), Layer(3, 3), Layer(3, 3)),
 }
-for _n in (3, 5, 7):
-    PLANS[f"1x{_n} then {_n}x1"] = in_turn(_n, Layer(1, _n), Layer(_n, 1))
-for _n in (3, 5, 7):
-    PLANS[f"1x{_n} beside {_n}x1"] = Plan(_n, ((Layer(1, _n),), (Layer(_n, 1),)))
+PLANS |= {f"1x{n} then {n}x1": in_turn(n, Layer(1, n), Layer(n, 1)) for n in (3, 5, 7)}
+PLANS |= {
+    f"1x{n} beside {n}x1": Plan(n, ((Layer(1, n),), (Layer(n, 1),))) for n in (3, 5, 7)
+}
 PLANS["3x3 dilated"] = in_turn(5, Layer(3, 3, dilation=2))
 
 

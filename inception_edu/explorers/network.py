@@ -136,10 +136,8 @@ def summary_of(pair):
     if first.receptive_field:
         line += f", receptive field {first.receptive_field:,} pixels"
     for other in others:
-        params, macs = (
-            times(total(other.modules, x) / total(first.modules, x))
-            for x in ("params", "macs")
-        )
+        more = (total(other.modules, x) / total(first.modules, x) for x in SHOWN)
+        macs, params, _ = map(times, more)
         line += f"; {title_of(other)} has {params} the parameters and {macs} the MACs"
     return f"{line}."
 
@@ -170,10 +168,8 @@ def axis_end(groups, amount):
 
 def axis_ends(pair, amount):
     """Where the axis of each network ends."""
-    return [
-        axis_end([network.modules, as_published(network).modules], amount)
-        for network in pair
-    ]
+    both = [[network.modules, as_published(network).modules] for network in pair]
+    return [axis_end(groups, amount) for groups in both]
 
 
 def draw(state):

@@ -170,7 +170,7 @@ class Panel:
             except ValueError as refused:
                 picture, problem = self._picture, str(refused)
             stored.append(self._answer(values, picture, problem))
-        if not any(values == list(self._start.values()) for values, *_ in stored):
+        if list(self._start.values()) not in [values for values, *_ in stored]:
             stored.insert(0, self.answer())  # Reset leads there
         return stored
 

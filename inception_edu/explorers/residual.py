@@ -119,10 +119,8 @@ def predicted(scale, norm, depth):
 def draw(state):
     scale, depth, norm = state["scale"], state["depth"], state["norm"]
     now, unscaled = (measured()[norm, s][depth] for s in (scale, 1.0))
-    beside = ""
-    if scale != 1:
-        both = f"{times(unscaled.activations)} and {times(unscaled.gradient)}"
-        beside = f"; at scale 1, {both}"
+    both = f"{times(unscaled.activations)} and {times(unscaled.gradient)}"
+    beside = f"; at scale 1, {both}" if scale != 1 else ""
     summary = (
         f"After {depth} block{'s' * (depth > 1)} at scale {scale:g} the activations "
         f"are {times(now.activations)} as large as the input, the gradient "
