@@ -61,7 +61,7 @@ def test_scale_zero_is_an_identity_whose_gradient_stops_at_zeros():
 def test_the_picture_says_what_the_table_says():
     shown = ie.explore.residual(start={"scale": 1.0, "depth": 20, "norm": False})
     row = stored(False, 1.0, 20)
-    assert f"the activations are {row.activations:.0f} times as large" in shown.summary
+    assert f"the activations are {row.activations:,.0f} times as large" in shown.summary
     assert "Predicted: 1,024, the root of (1 + scale²) to the n." in shown.svg
     shown.values = {"scale": 0.1}
     assert (
