@@ -24,6 +24,10 @@ SPOKEN = (
 )
 SECTIONS = ("Discussion 1", "Discussion 2", "Discussion 3", "Exam 1", "Exam 2")
 
+# The lesson that introduces a file of networks/.
+FIRST = {"layers": 1, "googlenet": 0, "bn_inception": 3, "inception_v3": 3}
+FIRST |= {"inception_v4": 5, "inception_resnet": 7}
+
 each_lesson = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -49,6 +53,13 @@ def core(path):
 def test_every_explorer_is_used_by_a_lesson():
     code = "".join(c.source for path in NOTEBOOKS for c in cells_of(path))
     assert set(NAMES) <= set(re.findall(r"ie\.explore\.(\w+)\(", code))
+
+
+@each_lesson
+def test_a_lesson_imports_only_networks_that_it_has_come_to(path):
+    code = "".join(c.source for c in cells_of(path) if c.cell_type == "code")
+    for name in re.findall(r"inception_edu\.networks\.(\w+) import", code):
+        assert FIRST[name] <= int(path.stem[:2]), name
 
 
 @each_lesson
