@@ -107,6 +107,21 @@ def test_the_naive_network_has_not_learned_its_training_images():
     assert spread == pytest.approx(1.7, abs=0.05)
 
 
+def test_what_five_seeds_leave_open():
+    runs = results("modules").query("matched")
+    gap = compare(runs, "model", "mini_reduced", "mini_v2")
+    assert [round(100 * end, 1) for end in (gap.low, gap.high)] == [-3.1, 4.1]
+    spread = [100 * matched(m).std() for m in ("mini_naive", "mini_3x3", "mini_5x5")]
+    assert spread == pytest.approx([10.5, 1.2, 1.7], abs=0.05)
+
+
+def test_the_largest_digits_are_not_the_easiest():
+    sizes = ["10-15", "16-23", "24-31", "32-40"]
+    for model in ("mini_naive", "mini_3x3", "mini_5x5"):
+        means = [matched(model, size).mean() for size in sizes]
+        assert max(means) == means[2]
+
+
 LADDER = ("baseline", "rmsprop", "label_smoothing", "factorized_stem", "bn_aux")
 
 
