@@ -15,8 +15,8 @@ def ask(place, name, start, moves):
 ask
 `;
 const unpack = async (text) => {
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const { body } = await fetch(`data:application/gzip;base64,${text}`);
+  const stream = body.pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 };
 const load = (text) => import(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
