@@ -2,10 +2,15 @@
 lecturer finds what a lecture needs, with the exams in the guide alone."""
 
 import re
+from base64 import b64decode
+from io import BytesIO
+from itertools import combinations
+from math import prod
 from pathlib import Path
 
 import nbformat
 import pytest
+from matplotlib.image import imread
 
 from inception_edu.explorers import NAMES
 
@@ -144,3 +149,55 @@ def test_the_guide_has_discussions_and_exams_with_solutions(path):
     for name, text in parts.items():
         assert len(text) > 150, name
         assert ("*Solution:*" in text) == name.startswith("Exam"), name
+
+
+# Numbers of the prose, as "387,072", stand in an output, which nbval compares, in code
+# or in a table, or are worked out beside them. These are not: what they count.
+ELSEWHERE = {
+    "1,583": "M MACs of GoogLeNet with its stem and classifier, 1.58 G in lesson 02",
+    "5,857,280": "weights of the naive 5b, shown by the explorer",
+    "3,345,408": "weights of the naive 4e, shown by the explorer",
+    "6,144": "192 x 32 weights of 3a's pool projection",
+    "15,872": "192 x 16 + 25 x 16 x 32",
+    "19,200": "768 x 5 x 5 inputs",
+    "3,478": "growth of the activations, shown by the explorer at scale 1",
+    "1,597": "digits of 1,797 that are left for the test",
+    "1,537,000": "1,536 x 1,000 + 1,000 parameters of v4's classifier",
+    "1,344": "pixels, 7 x 192",
+    "3,359,464": "parameters of the auxiliary head in the release of v4",
+    "1,190": "growth of the gradient, shown by the explorer at scale 1",
+}
+LARGE = re.compile(r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?![\w,])")
+PRODUCT = re.compile(r"\d+(?: [a-wyz]+)?(?: x \d+(?: [a-wyz]+)?)+")
+
+
+def worked_out(text):
+    """The products and sums of products that a text writes down, and powers of two."""
+    products = [
+        prod(map(int, re.findall(r"\d+", found))) for found in PRODUCT.findall(text)
+    ]
+    sums = {sum(pair) for pair in combinations(products, 2)}
+    powers = {2 ** int(n) for n in re.findall(r"2\^\{(\d+)\}", text)}
+    return {f"{number:,}" for number in {*products, *sums, *powers}}
+
+
+def test_large_numbers_of_the_prose_are_computed_somewhere():
+    cells = [cell for path in NOTEBOOKS for cell in cells_of(path)]
+    tables = [*(ROOT / "inception_edu").rglob("*.csv"), *ROOT.glob("tests/data/*.csv")]
+    known = " ".join(path.read_text(encoding="utf-8") for path in tables)
+    known += " ".join(str(c.outputs) + c.source for c in cells if "outputs" in c)
+    numbers = {number.replace(",", "") for number in re.findall(r"\d[\d,]*", known)}
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            here = worked_out(cell.source) | set(ELSEWHERE)
+            for found in LARGE.findall(cell.source):
+                assert found in here or found.replace(",", "") in numbers, cell.id
+
+
+def test_stored_pictures_open():
+    outputs = [str(c.outputs) for p in NOTEBOOKS for c in cells_of(p) if "outputs" in c]
+    stored = re.findall(r"data:image/png;base64,([\w+/=]+)", "".join(outputs))
+    assert stored
+    for picture in stored:
+        width, height, *_ = imread(BytesIO(b64decode(picture))).shape
+        assert min(width, height) > 20
