@@ -16,14 +16,16 @@ from tools.notebooks import ROOT
 from tools.publish.bundle import npm_bytes, own_file, package_files, zipped
 
 DATA = (".py", ".js", ".csv", ".json", ".gz", ".toml")
+ROOMS = {"lesson", "cost"}  # what no explorer draws with
 # Parts of Python's library that no explorer imports, by how their names begin.
 LEFT_OUT = (
-    *("_pyio", "_pyrepl", "ctypes", "curses", "doctest", "ensurepip", "ftplib"),
-    *("encodings/cp1", "encodings/cp8", "encodings/iso", "encodings/mac"),
+    *("_pydatetime", "_pydecimal", "_pyio", "_pyrepl", "ctypes", "curses", "doctest"),
+    *("ensurepip", "ftplib", "modulefinder", "plistlib", "pstats", "webbrowser"),
     *("idlelib", "imaplib", "mailbox", "multiprocessing", "optparse", "pdb"),
     *("pickletools", "poplib", "pydoc", "smtplib", "sqlite3", "tkinter"),
     *("turtle", "unittest", "venv", "wsgiref", "xml"),
 )
+ENCODINGS = {"__init__", "aliases", "ascii", "cp437", "idna", "latin_1", "utf_8"}
 
 
 def packed(content):
@@ -38,14 +40,21 @@ def packed_json(value):
 def library():
     """A zip of Python's own library, without what no explorer imports."""
     with ZipFile(BytesIO(npm_bytes("pyodide/python_stdlib.zip"))) as archive:
-        names = [n for n in archive.namelist() if not n.startswith(LEFT_OUT)]
+        names = [n for n in archive.namelist() if is_used(n)]
         return zipped({name: archive.read(name) for name in names})
+
+
+def is_used(name):
+    folder, _, file = name.removesuffix(".py").rpartition("/")
+    left_out = folder == "encodings" and file not in ENCODINGS
+    return not name.startswith(LEFT_OUT) and not left_out
 
 
 def series():
     """A zip of the code and the tables of the package."""
     files = [path for path in package_files() if path.suffix in DATA]
-    return zipped({p.relative_to(ROOT).as_posix(): p.read_bytes() for p in files})
+    used = [path for path in files if not ROOMS & set(path.parts)]
+    return zipped({p.relative_to(ROOT).as_posix(): p.read_bytes() for p in used})
 
 
 def python_script():

@@ -24,7 +24,7 @@ from tools.publish.stage import on_slides
 
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MOST_BYTES = 700_000
-MOST_BYTES_OF_THE_SITE = 15_000_000
+MOST_BYTES_OF_THE_SITE = 14_000_000
 LOADING = {"href", "src", "srcset", "data", "poster", "background", "action"}
 BESIDE = {
     "<link href=formulas.css>",
