@@ -72,23 +72,23 @@ class ModuleExercise(Exercise):
                 hint = "create an instance: call the class"
             what = f"your function returned {show(module)}, not an nn.Module"
             raise Problem(what, hint)
-        recorder = Recorder()
+        first = Recorder()
         try:
-            with torch.no_grad(), recorder:  # lazy layers get their weights
+            with torch.no_grad(), first:  # lazy layers get their weights
                 forward(module.eval(), noise_image(case))
         except Problem as problem:
             shapes = self.on_shapes(case).shapes
-            problem.hint = near_misses(shapes, recorder.layers) or problem.hint
+            problem.hint = near_misses(shapes, first.layers) or problem.hint
             raise
         if not unchanged(case.args, args):
             raise Problem(
                 "the inputs were changed",
                 "your code writes into the widths it is given: copy them first",
             )
-        randomize(recorder)
-        passed = run_once(module.eval(), noise_image(case))
-        check_learning(passed)
-        return passed
+        randomize(first)
+        recorder = run_once(module.eval(), noise_image(case))
+        check_learning(recorder)
+        return recorder
 
     # ---- what it should do
 
@@ -112,28 +112,28 @@ class ModuleExercise(Exercise):
                 right=True,
             )
 
-    def compare(self, case, passed):
+    def compare(self, case, recorder):
         """Raise the Problem with a pass, unless some fused arrangement fits."""
         problems, shapes = [], self.on_shapes(case).shapes
-        for fused in arrangements(passed.layers, shapes):
+        for fused in arrangements(recorder.layers, shapes):
             try:
-                return self.compare_with(case, passed, Net(passed, shapes, fused))
+                return self.compare_with(case, recorder, Net(recorder, shapes, fused))
             except Problem as problem:
                 problems.append(problem)
         raise problems[0]
 
-    def compare_with(self, case, passed, net):
+    def compare_with(self, case, recorder, net):
         image = noise_image(case).requires_grad_()
         with torch.enable_grad():
             expected = self.right(image, net, *case.args)
-        if problem := self.gap(expected, passed.output):
-            self.locate(problem, net.branches, expected, passed)
+        if problem := self.gap(expected, recorder.output):
+            self.locate(problem, net.branches, expected, recorder)
             raise problem
-        if left := [i for i in range(len(passed.layers)) if i not in net.labels]:
-            raise Problem(f"one layer too many: {passed.layers[left[0]]}")
+        if left := [i for i in range(len(recorder.layers)) if i not in net.labels]:
+            raise Problem(f"one layer too many: {recorder.layers[left[0]]}")
         loss = (expected * noise(8, *expected.shape)).sum()
         (wanted,) = torch.autograd.grad(loss, image)
-        found, *weights = passed.gradients
+        found, *weights = recorder.gradients
         lost = [name for i, name in net.labels.items() if weights[i] is None]
         if lost:
             what = f"the weights of `{lost[0]}` is missing"
@@ -148,10 +148,10 @@ class ModuleExercise(Exercise):
             right=True,
         )
 
-    def locate(self, problem, branches, expected, passed):
+    def locate(self, problem, branches, expected, recorder):
         """Set the hint of a wrong output: which branches it concerns, or why."""
-        got = passed.output
-        if passed.displaced:
+        got = recorder.output
+        if recorder.displaced:
             problem.hint = (
                 "batch norm follows its convolution directly, before the ReLU"
             )
@@ -173,15 +173,15 @@ class ModuleExercise(Exercise):
         answers = self.answers(mistake, result.case, result.got)
         return not all(self.gap(answer, result.got.output) for answer in answers)
 
-    def answers(self, mistake, case, passed):
+    def answers(self, mistake, case, recorder):
         """What a mistake gives with the candidate's layers, read in up to six ways."""
         try:
             function = self.wrong(mistake)
             shapes = self.on_shapes(case, function).shapes
         except NOT_HERE:
             return
-        for fused in islice(arrangements(passed.layers, shapes), 6):
-            net = Net(passed, shapes, fused, **mistake.net)
+        for fused in islice(arrangements(recorder.layers, shapes), 6):
+            net = Net(recorder, shapes, fused, **mistake.net)
             with suppress(*NOT_HERE), torch.no_grad():
                 yield function(noise_image(case), net, *case.args)
 
@@ -237,11 +237,11 @@ def run_once(module, image):
     return recorder
 
 
-def check_learning(passed):
+def check_learning(recorder):
     """Raise a Problem for a layer that an optimizer could not train."""
-    own = {id(parameter) for parameter in passed.module.parameters()}
+    own = {id(parameter) for parameter in recorder.module.parameters()}
     seen = set()
-    for layer in passed.layers:
+    for layer in recorder.layers:
         if not any(id(origin) in own for origin in leaves(layer.weight)):
             raise Problem(
                 f"the {layer} layer is not registered in your module",
