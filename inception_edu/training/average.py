@@ -21,17 +21,18 @@ class Average:
             for network in (self.model, model)
         )
         self.pairs = list(zip(mine, theirs, strict=True))
+        floats = [pair for pair in self.pairs if pair[0].is_floating_point()]
+        self.floats = [list(tensors) for tensors in zip(*floats, strict=True)]
+        self.counters = [p for p in self.pairs if not p[0].is_floating_point()]
 
     @torch.no_grad()
     def update(self):
         """Take one step of the model into account."""
         self.steps += 1
         share = 1 - self.decay if self.steps > 1 else 1.0
-        floats = [pair for pair in self.pairs if pair[0].is_floating_point()]
-        torch._foreach_lerp_(*map(list, zip(*floats, strict=True)), share)
-        for mine, theirs in self.pairs:
-            if not mine.is_floating_point():
-                mine.copy_(theirs)
+        torch._foreach_lerp_(*self.floats, share)
+        for mine, theirs in self.counters:
+            mine.copy_(theirs)
 
     @torch.no_grad()
     def copy_to_model(self):
