@@ -78,7 +78,7 @@ def site_index(paths, folder):
         entry["links"] = [(t, h) for t, h in links.items() if (folder / h).is_file()]
         lessons.append(entry)
     panel, resources = Panel(**description("kernels")), assets("", "page")
-    face = panel.face() | {"swept": [], "compact": False}
+    face = panel.face() | {"swept": []}
     state = {"_face": face, "_shown": [0, *panel.answer()], "_frames": []}
     page = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=False)
     page = page.get_template("lesson/index.html.j2").render(
