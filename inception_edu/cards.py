@@ -92,10 +92,14 @@ class Card:
         return {"text/plain": str(self), "text/html": self._repr_html_()}
 
 
+def ipython_shell():
+    """The IPython shell that this code runs in, or None; imports nothing."""
+    return getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+
+
 def show(card):
     """Display the card in a notebook, print its text twin elsewhere."""
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    if hasattr(shell, "kernel"):
+    if hasattr(ipython_shell(), "kernel"):
         from IPython.display import display
 
         display(card)

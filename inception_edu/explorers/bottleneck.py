@@ -7,8 +7,9 @@ numbers, so the k x k reads at most r independent mixtures of the in channels.
 """
 
 from inception_edu.explorers.controls import Choice, Picture, Range, Steps
-from inception_edu.figures.plot import LABEL, SHEET, Plot, round_up
+from inception_edu.figures.plot import SHEET, Plot, round_up
 from inception_edu.figures.svg import Drawing
+from inception_edu.figures.theme import LABEL
 from inception_edu.text import compared, percent, short
 
 # Close together where the question is decided, and neighbors on the slider.

@@ -21,7 +21,8 @@ from inception_edu.explorers.family_figures import (
     published,
 )
 from inception_edu.explorers.family_latency import Stopwatch
-from inception_edu.figures.plot import SHEET, Plot, label, place_labels, ticks
+from inception_edu.figures.labels import place_labels
+from inception_edu.figures.plot import SHEET, Plot, label, ticks
 from inception_edu.figures.svg import Drawing, cut, text_width
 from inception_edu.text import number, short
 

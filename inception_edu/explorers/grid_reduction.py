@@ -11,14 +11,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from inception_edu.explorers.controls import Choice, Picture, Range
-from inception_edu.figures.plot import (
-    LABEL,
-    SHEET,
-    Plot,
-    round_up,
-    stacked_bar,
-)
+from inception_edu.figures.plot import SHEET, Plot, round_up, stacked_bar
 from inception_edu.figures.svg import Drawing
+from inception_edu.figures.theme import LABEL
 from inception_edu.text import short, tick, times
 
 QUESTION = "Pool first, convolve first, or both in parallel?"

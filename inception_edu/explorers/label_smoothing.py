@@ -16,8 +16,9 @@ from math import exp, inf, log
 from typing import NamedTuple
 
 from inception_edu.explorers.controls import Choice, Picture, Range
-from inception_edu.figures.plot import LABEL, SHEET, Plot, legend
+from inception_edu.figures.plot import SHEET, Plot, legend
 from inception_edu.figures.svg import Drawing
+from inception_edu.figures.theme import LABEL
 
 LEAST, MOST = -4.0, 16.0  # of the logit gap
 

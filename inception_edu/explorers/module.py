@@ -9,8 +9,9 @@ compute them; a test holds them against a trace of the real modules.
 from typing import NamedTuple
 
 from inception_edu.explorers.controls import Choice, Picture, Range
-from inception_edu.figures.plot import LABEL, SHEET, Plot, round_up, stacked_bar
+from inception_edu.figures.plot import SHEET, Plot, round_up, stacked_bar
 from inception_edu.figures.svg import Drawing
+from inception_edu.figures.theme import LABEL
 from inception_edu.text import compared, percent, short
 
 VERSIONS = ("naive", "reduced")

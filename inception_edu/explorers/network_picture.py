@@ -10,7 +10,8 @@ from math import log2
 from typing import NamedTuple
 
 from inception_edu.explorers.network_modules import total
-from inception_edu.figures.plot import SHEET, Plot, legend, spread, stacked_bar, ticks
+from inception_edu.figures.labels import spread
+from inception_edu.figures.plot import SHEET, Plot, legend, stacked_bar, ticks
 from inception_edu.figures.svg import Strokes, text_width
 from inception_edu.figures.theme import PALETTE, on_color
 from inception_edu.text import number as brief

@@ -15,8 +15,9 @@ RMSProp, decay 0.9, eps 1.0, at a rate of 0.045.
 from math import cos, pi, sin, sqrt
 
 from inception_edu.explorers.controls import Choice, Picture, Range, Steps
-from inception_edu.figures.plot import LABEL, SHEET, Plot, label
+from inception_edu.figures.plot import SHEET, Plot, label
 from inception_edu.figures.svg import Drawing
+from inception_edu.figures.theme import LABEL
 
 DECAY = 0.9  # of RMSProp's mean square, as in the paper
 START = (-9.0, 3.0)

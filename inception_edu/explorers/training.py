@@ -10,8 +10,9 @@ from statistics import fmean
 from inception_edu.explorers import make
 from inception_edu.explorers.controls import Button, Choice, Picture, Range, Steps
 from inception_edu.explorers.training_runs import RECIPES, SETTINGS, Trainer
-from inception_edu.figures.plot import LABEL, SHEET, Plot, round_up
+from inception_edu.figures.plot import SHEET, Plot, round_up
 from inception_edu.figures.svg import Drawing
+from inception_edu.figures.theme import LABEL
 from inception_edu.files import read_rows
 from inception_edu.text import number, percent
 from inception_edu.training.stored import FOLDER

@@ -5,9 +5,9 @@ notebook compares it, while pixels stay free.
 """
 
 import base64
-import sys
 from io import BytesIO
 
+from inception_edu.cards import ipython_shell
 from inception_edu.figures.svg import escape, without_variables
 from inception_edu.text import dims, number
 
@@ -41,7 +41,7 @@ def setup_notebook():
 
     Costs nothing and imports no matplotlib; call it as often as you like.
     """
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    shell = ipython_shell()
     if not hasattr(shell, "display_formatter"):
         return False
 

@@ -18,9 +18,9 @@ from bisect import bisect_left
 from itertools import pairwise
 from math import ceil, floor, log10
 
-from inception_edu.figures.labels import place_labels, spread  # noqa: F401
+from inception_edu.figures.labels import spread
 from inception_edu.figures.svg import text_width
-from inception_edu.figures.theme import LABEL, NOTE  # noqa: F401
+from inception_edu.figures.theme import NOTE
 from inception_edu.text import tick
 
 SHEET = 560

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
 
-from inception_edu.cards import Card
+from inception_edu.cards import WIDTH, Card
 from inception_edu.cards import show as show_card
 from inception_edu.lesson.compare import show
 from inception_edu.lesson.errors import NotAttempted, Problem, brief, is_stub
@@ -20,7 +20,6 @@ from inception_edu.lesson.exercise import Case, Exercise, Mistake
 from inception_edu.lesson.guard import SECONDS, guarded
 from inception_edu.text import closest
 
-WIDTH = 78
 SHOWN = 3  # failed cases that are named
 PRINTED = 8  # lines of the candidate's own printing that are shown
 LIBRARY = ("naive", "reduced", "factorized", "optimizers", "smoothing", "v4", "fusion")

@@ -13,6 +13,8 @@ import threading
 import time
 from dataclasses import dataclass
 
+from inception_edu.cards import ipython_shell
+
 SECONDS = 5.0  # of computing, for all cases of one exercise together
 WAITING = 4  # times as long by the clock: a busy machine, or a candidate that sleeps
 GRACE = 1.0  # seconds in which a thread that is told to stop has to end
@@ -134,8 +136,7 @@ def restored():
         torch.set_num_threads(1)  # faster for small tensors
     if numpy := sys.modules.get("numpy"):
         states.append((numpy.random.set_state, numpy.random.get_state()))
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
+    shell = ipython_shell()
     if shell:
         shell.ask_exit = sys.exit  # in IPython, `exit()` ends the kernel
     ask, builtins.input = builtins.input, no_keyboard

@@ -2,11 +2,12 @@
 
 import sys
 
+from inception_edu.cards import ipython_shell
+
 
 def in_notebook():
     """Whether this runs in a kernel with a front end, where a widget can show."""
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    return hasattr(shell, "kernel")
+    return hasattr(ipython_shell(), "kernel")
 
 
 def progress_bar(total, name, wanted):

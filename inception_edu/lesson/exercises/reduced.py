@@ -11,8 +11,7 @@ from inception_edu.lesson.compare_modules import module_exercise
 from inception_edu.lesson.exercise import Case, exercise
 from inception_edu.lesson.exercises.naive import NO_NORM
 from inception_edu.lesson.recorder import noise
-
-COLUMNS = ("1x1", "3x3 reduce", "3x3", "5x5 reduce", "5x5", "pool proj")
+from inception_edu.networks.googlenet import COLUMNS
 
 
 def row(*widths):
