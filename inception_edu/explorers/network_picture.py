@@ -12,7 +12,7 @@ from typing import NamedTuple
 from inception_edu.explorers.network_modules import total
 from inception_edu.figures.labels import spread
 from inception_edu.figures.plot import SHEET, Plot, legend, stacked_bar, ticks
-from inception_edu.figures.svg import Strokes, text_width
+from inception_edu.figures.svg import text_width
 from inception_edu.figures.theme import PALETTE, on_color
 from inception_edu.text import number as brief
 from inception_edu.text import percent, short, tick
@@ -96,7 +96,7 @@ def draw_block(sheet, left, bottom, width, tall, module, amount):
     if cost and module.times * 3 < width:
         places = [left + width / module.times * i for i in range(1, module.times)]
         lines = tuple(((x, bottom - tall), (x, bottom)) for x in places)
-        sheet.add(Strokes(lines, "paper", 0.8))
+        sheet.strokes(lines, "paper", 0.8)
     sheet.line((left, bottom - tall), (left, bottom), stroke="paper", width=1)
 
 
@@ -154,7 +154,7 @@ def draw_legend(sheet, y, pair, amount):
     modules = [module for network in pair for module in network.modules]
     kernels = by_kernel(modules, amount)
     legend(sheet, 0, y, [(kernel, kernel, "box") for kernel in kernels])
-    return sheet.items[-1].y + 8
+    return sheet.items[-1].look["y"] + 8
 
 
 # ---- one module, open --------------------------------------------------------
@@ -250,17 +250,17 @@ def draw_band(sheet, before, end, gap, style):
         sheet.line(start, (x - gap, start[1]), **style)
         start = x - gap, start[1]
     bend = (start[0] + x) / 2
-    sheet.curve(start, (bend, start[1]), (bend, y), end, **style)
+    sheet.line(start, (bend, start[1]), (bend, y), end, curve=True, **style)
 
 
 def draw_shortcut(sheet, before, place, lane, style):
     """What flows past the branches, on the lowest lane."""
     x, end = before.right, place.left
     turns = (x + 20, lane), (x + 10, lane), (x + 40, lane)
-    sheet.curve((x, before.y), *turns, **style)
+    sheet.line((x, before.y), *turns, curve=True, **style)
     sheet.line((x + 40, lane), (end - 30, lane), **style)
     turns = (end - 8, lane), (end - 16, place.y), (end, place.y)
-    sheet.curve((end - 30, lane), *turns, **style)
+    sheet.line((end - 30, lane), *turns, curve=True, **style)
 
 
 def draw_layer(sheet, place, layer, amount):

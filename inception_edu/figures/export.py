@@ -5,7 +5,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch, Polygon
 from matplotlib.text import Text
 
-from inception_edu.figures import svg
 from inception_edu.figures.theme import LIGHT, PALETTE
 
 DPI = 96  # one pixel of a drawing is one CSS pixel
@@ -39,47 +38,42 @@ def _color(name):
 
 
 def _artist(item):
-    """What matplotlib draws of a primitive; None for raw markup."""
-    if isinstance(item, svg.Text):
+    """What matplotlib draws of an element; None for raw markup."""
+    if isinstance(item, str):
+        return None
+    look = {name: value for name, value in item.look.items() if value is not None}
+    dashes = [float(dash) for dash in look.get("stroke-dasharray", "").split()]
+    style = {
+        "linestyle": (0, dashes) if dashes else "solid",
+        "linewidth": POINT * look.get("stroke-width", 1),
+        "alpha": look.get("opacity", 1),
+    }
+    if item.tag == "text":
         return Text(
-            item.x,
-            item.y,
+            look["x"],
+            look["y"],
             item.text,
-            fontsize=item.size * POINT,
-            color=_color(item.fill),
-            horizontalalignment=ANCHORS[item.anchor],
+            fontsize=look["font-size"] * POINT,
+            color=_color(look["fill"]),
+            horizontalalignment=ANCHORS[look.get("text-anchor", "start")],
             verticalalignment="baseline",
-            fontweight="bold" if item.bold else "normal",
+            fontweight="bold" if "font-weight" in look else "normal",
             fontfamily="DejaVu Sans",  # the font that the widths were taken from
             parse_math=False,
         )
-    if isinstance(item, svg.Line | svg.Strokes):
-        is_line = isinstance(item, svg.Line)
-        return LineCollection(
-            [item.points] if is_line else item.lines,
-            colors=_color(item.stroke),
-            linewidths=POINT * (item.width if is_line else 1),
-            linestyles=_dashes(item) if is_line else "solid",
-            alpha=1 if is_line else item.opacity,
-        )
-    if not isinstance(item, svg.Area):
-        return None
-    look = {"facecolor": _color(item.fill), "alpha": item.opacity}
-    if isinstance(item, svg.Polygon):
-        return Polygon(item.points, edgecolor="none", **look)
-    if isinstance(item, svg.Circle):
-        return Circle((item.x, item.y), item.radius, edgecolor="none", **look)
+    if item.tag == "path":
+        return LineCollection(item.lines, colors=_color(look["stroke"]), **style)
+    style["facecolor"] = _color(look["fill"])
+    style["edgecolor"] = _color(look.get("stroke", "none"))
+    if item.tag == "polygon":
+        return Polygon(*item.lines, **style)
+    if item.tag == "circle":
+        return Circle((look["cx"], look["cy"]), look["r"], **style)
+    radius = look.get("rx", 0)
     return FancyBboxPatch(
-        (item.x + item.radius, item.y + item.radius),
-        item.width - 2 * item.radius,
-        item.height - 2 * item.radius,
-        boxstyle=f"round,pad={item.radius}",
-        edgecolor=_color(item.stroke),
-        linewidth=item.stroke_width * POINT,
-        linestyle=_dashes(item),
-        **look,
+        (look["x"] + radius, look["y"] + radius),
+        look["width"] - 2 * radius,
+        look["height"] - 2 * radius,
+        boxstyle=f"round,pad={radius}",
+        **style,
     )
-
-
-def _dashes(item):
-    return (0, [float(d) for d in item.dash.split()]) if item.dash else "solid"

@@ -45,117 +45,29 @@ def color(name):
     return f"var(--ie-{name}, {value})" if value else PALETTE.get(name, name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Area:
-    """How an area is painted; `key` names what it stands for in every picture."""
+@dataclass(slots=True)
+class Element:
+    """One SVG element. `look` holds its attributes in order; None is left out."""
 
-    fill: str = "none"
-    stroke: str = "none"
-    stroke_width: float = 1
-    opacity: float = 1
+    tag: str
+    look: dict
+    text: str = ""
     tip: str | None = None
-    key: str | None = None
+    lines: tuple = ()  # of a path or polygon: lists of points
 
-    def element(self, start, more=""):
-        out = f'<{start} fill="{color(self.fill)}"'
-        if self.stroke != "none":
-            out += f' stroke="{color(self.stroke)}"'
-            if self.stroke_width != 1:
-                out += f' stroke-width="{_n(self.stroke_width)}"'
-        if self.opacity != 1:
-            out += f' opacity="{self.opacity}"'
+    def markup(self):
+        out = f"<{self.tag}"
+        for name, value in self.look.items():
+            if name in ("fill", "stroke"):
+                value = color(value)
+            elif name != "opacity" and type(value) is not str:
+                value = value if value is None else _n(value)
+            if value is not None:
+                out += f' {name}="{value}"'
+        inside = escape(self.text)
         if self.tip:
-            tip = f"<title>{escape(self.tip)}</title>"
-            return f"{out}{more}>{tip}</{start.split()[0]}>"
-        return f"{out}{more}/>"
-
-
-@dataclass(frozen=True, slots=True)
-class Rect(Area):
-    x: float
-    y: float
-    width: float
-    height: float
-    radius: float = 0
-    dash: str | None = None
-
-    def markup(self):
-        place = f'x="{_n(self.x)}" y="{_n(self.y)}" width="{_n(self.width)}"'
-        radius = f' rx="{_n(self.radius)}"' if self.radius else ""
-        start = f'rect {place} height="{_n(self.height)}"'
-        return self.element(start, radius + _dash(self))
-
-
-@dataclass(frozen=True, slots=True)
-class Polygon(Area):
-    points: tuple
-
-    def markup(self):
-        points = " ".join(f"{_n(x)},{_n(y)}" for x, y in self.points)
-        return self.element(f'polygon points="{points}"')
-
-
-@dataclass(frozen=True, slots=True)
-class Circle(Area):
-    x: float
-    y: float
-    radius: float
-
-    def markup(self):
-        place = f'cx="{_n(self.x)}" cy="{_n(self.y)}" r="{_n(self.radius)}"'
-        return self.element(f"circle {place}")
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    x: float
-    y: float
-    text: str
-    size: float = NOTE
-    fill: str = "ink"
-    anchor: str = "start"
-    bold: bool = False
-
-    def markup(self):
-        out = f'x="{_n(self.x)}" y="{_n(self.y)}" font-size="{_n(self.size)}"'
-        out += f' fill="{color(self.fill)}"'
-        if self.anchor != "start":
-            out += f' text-anchor="{self.anchor}"'
-        if self.bold:
-            out += ' font-weight="600"'
-        return f"<text {out}>{escape(self.text)}</text>"
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    points: tuple
-    stroke: str = "line"
-    width: float = 2
-    dash: str | None = None
-    curve: bool = False  # a start, two control points, an end
-    key: str | None = None
-
-    def markup(self):
-        start, *points = [f"{_n(x)} {_n(y)}" for x, y in self.points]
-        way = f" C {', '.join(points)}" if self.curve else f" L {' L '.join(points)}"
-        out = f'd="M {start}{way}" fill="none" stroke="{color(self.stroke)}"'
-        return f'<path {out} stroke-width="{_n(self.width)}"{_dash(self)}/>'
-
-
-@dataclass(frozen=True, slots=True)
-class Strokes:
-    """Many short lines in one element, such as a hatch."""
-
-    lines: tuple
-    stroke: str = "ink"
-    opacity: float = 1
-
-    def markup(self):
-        way = "".join(
-            f"M{_n(a)} {_n(b)}L{_n(c)} {_n(d)}" for (a, b), (c, d) in self.lines
-        )
-        stroke = color(self.stroke)
-        return f'<path d="{way}" stroke="{stroke}" opacity="{self.opacity}"/>'
+            inside = f"<title>{escape(self.tip)}</title>"
+        return f"{out}>{inside}</{self.tag}>" if inside else f"{out}/>"
 
 
 class Drawing:
@@ -174,18 +86,51 @@ class Drawing:
         self.items += items
         return self
 
+    def area(
+        self,
+        tag,
+        place,
+        fill,
+        *,
+        stroke="none",
+        stroke_width=1,
+        opacity=1,
+        radius=0,
+        dash=None,
+        tip=None,
+        key=None,
+        lines=(),
+    ):
+        """An element with an inside; `key` names what it stands for in each picture."""
+        look = {"data-key": key and escape(key), **place, "fill": fill}
+        if stroke != "none":
+            look["stroke"] = stroke
+            look["stroke-width"] = stroke_width if stroke_width != 1 else None
+        look["opacity"] = opacity if opacity != 1 else None
+        look |= {"rx": radius or None, "stroke-dasharray": dash}
+        return self.add(Element(tag, look, tip=tip, lines=lines))
+
     def rect(self, x, y, width, height, fill="none", *, hatch=None, **style):
         """A rectangle. `hatch` is one of the theme's, or a kernel's name."""
-        self.items.append(Rect(x, y, width, height, fill=fill, **style))
+        place = {"x": x, "y": y, "width": width, "height": height}
+        self.area("rect", place, fill, **style)
         kind = HATCH.get(hatch, hatch)
         lines = tuple(_hatch_lines(kind, x, y, width, height)) if kind else ()
-        if lines:
-            self.items.append(Strokes(lines, on_color(fill), 0.45))
-        return self
+        return self.strokes(lines, on_color(fill), 0.45) if lines else self
 
-    def text(self, x, y, text, size=NOTE, **style):
+    def circle(self, x, y, radius, fill="ink", **style):
+        return self.area("circle", {"cx": x, "cy": y, "r": radius}, fill, **style)
+
+    def polygon(self, *points, fill="ink", **style):
+        place = {"points": " ".join(f"{_n(x)},{_n(y)}" for x, y in points)}
+        return self.area("polygon", place, fill, lines=(points,), **style)
+
+    def text(self, x, y, text, size=NOTE, *, fill="ink", anchor="start", bold=False):
         """A line of text."""
-        return self.add(Text(x, y, printable(text), size, **style))
+        look = {"x": x, "y": y, "font-size": size, "fill": fill}
+        look["text-anchor"] = anchor if anchor != "start" else None
+        look["font-weight"] = "600" if bold else None
+        return self.add(Element("text", look, printable(text)))
 
     def fitted_text(self, x, y, text, width, size=NOTE, **style):
         """A text that shrinks to 12 pixels, then is cut with "…", to fit `width`."""
@@ -196,28 +141,41 @@ class Drawing:
         text = cut(text, width, size, bold)
         return self.text(x, y, text, round(size, 1), **style)
 
-    def line(self, *points, arrow=False, head=8, **style):
-        """A line through `(x, y)` points, with an arrowhead at its end if asked."""
-        line = Line(tuple(points), **style)
-        self.items.append(line)
+    def line(
+        self,
+        *points,
+        stroke="line",
+        width=2,
+        dash=None,
+        key=None,
+        arrow=False,
+        head=8,
+        curve=False,
+    ):
+        """A line through `(x, y)` points, with an arrowhead at its end if asked.
+
+        With `curve` they are a start, two control points and an end.
+        """
+        start, *rest = [f"{_n(x)} {_n(y)}" for x, y in points]
+        way = f" C {', '.join(rest)}" if curve else f" L {' L '.join(rest)}"
+        look = {"data-key": key and escape(key), "d": f"M {start}{way}"}
+        look |= {"fill": "none", "stroke": stroke, "stroke-width": width}
+        look["stroke-dasharray"] = dash
+        self.add(Element("path", look, lines=(points,)))
         if arrow:
             (x0, y0), (x1, y1) = points[-2:]
             length = ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5 or 1.0
             ux, uy = (x1 - x0) / length * head, (y1 - y0) / length * head
             left = (x1 - ux - uy / 2, y1 - uy + ux / 2)
             right = (x1 - ux + uy / 2, y1 - uy - ux / 2)
-            self.polygon((x1, y1), left, right, fill=line.stroke)
+            self.polygon((x1, y1), left, right, fill=stroke)
         return self
 
-    def curve(self, start, first, second, end, **style):
-        """A cubic curve with its two control points."""
-        return self.add(Line((start, first, second, end), curve=True, **style))
-
-    def polygon(self, *points, fill="ink", **style):
-        return self.add(Polygon(tuple(points), fill=fill, **style))
-
-    def circle(self, x, y, radius, fill="ink", **style):
-        return self.add(Circle(x, y, radius, fill=fill, **style))
+    def strokes(self, lines, stroke="ink", opacity=1):
+        """Many short lines in one element, such as a hatch."""
+        way = "".join(f"M{_n(a)} {_n(b)}L{_n(c)} {_n(d)}" for (a, b), (c, d) in lines)
+        look = {"d": way, "stroke": stroke, "opacity": opacity}
+        return self.add(Element("path", look, lines=lines))
 
     def raw(self, markup):
         """SVG markup as it is, e.g. an `<image>`; it is not escaped."""
@@ -240,11 +198,7 @@ class Drawing:
         if desc:
             parts.append(f"<desc>{escape(desc)}</desc>")
         for item in self.items:
-            markup = item if isinstance(item, str) else item.markup()
-            key = getattr(item, "key", None)
-            if key:
-                markup = markup.replace(" ", f' data-key="{escape(key)}" ', 1)
-            parts.append(markup)
+            parts.append(item if isinstance(item, str) else item.markup())
         parts.append("</svg>")
         return "\n".join(parts)
 
@@ -266,12 +220,8 @@ def _n(value):
     )
 
 
-def _dash(item):
-    return f' stroke-dasharray="{item.dash}"' if item.dash else ""
-
-
 def grid_lines(x, y, count, cell):
-    """The lines of `count` x `count` cells, for `Strokes`."""
+    """The lines of `count` x `count` cells, for `strokes`."""
     side, steps = count * cell, [i * cell for i in range(count + 1)]
     upright = [((x + step, y), (x + step, y + side)) for step in steps]
     return (*upright, *(((x, y + step), (x + side, y + step)) for step in steps))

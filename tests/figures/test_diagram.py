@@ -76,7 +76,7 @@ def meets(a, b):
 def test_nothing_overlaps_leaves_the_sheet_or_is_too_small(case):
     picture = picture_of(case)
     shrink = min(1, 1100 / picture.width)
-    sizes = [item.size for item in picture.drawing.items if hasattr(item, "anchor")]
+    sizes = [i.look["font-size"] for i in picture.drawing.items if i.tag == "text"]
     assert min(sizes) * shrink >= 13
     rectangles = picture.boxes + picture.labels
     assert len(picture.boxes) >= 1
@@ -256,8 +256,9 @@ def test_a_network_is_drawn_one_box_a_module_and_equal_ones_once():
 
 def test_bars_are_to_scale_and_in_the_kernels_colors():
     picture = diagram(NaiveModule(192, TABLE_1["3a"]), (1, 192, 28, 28))
-    bars = [i for i in picture.drawing.items if getattr(i, "height", 0) == 14]
-    joined = [(bar.fill, bar.width) for bar in bars[-4:]]
+    looks = [item.look for item in picture.drawing.items]
+    bars = [look for look in looks if look.get("height") == 14]
+    joined = [(bar["fill"], bar["width"]) for bar in bars[-4:]]
     assert [fill for fill, _ in joined] == ["1x1", "3x3", "5x5", "pool"]
     unit = joined[0][1] / 64
     for (_, width), channels in zip(joined, (64, 128, 32, 192), strict=True):

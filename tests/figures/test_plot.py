@@ -13,7 +13,7 @@ from inception_edu.figures.plot import (
     stacked_bar,
     ticks,
 )
-from inception_edu.figures.svg import Drawing, Line
+from inception_edu.figures.svg import Drawing
 from inception_edu.text import dims, number, short, tick, times
 
 
@@ -74,7 +74,7 @@ def test_data_are_placed_linearly_or_by_their_logarithm():
 def test_a_curve_is_cut_where_it_leaves_the_box():
     drawing, axes = plot()
     axes.curve([(1, 5), (50, 30), (99, 5)])
-    pieces = [item.points for item in drawing.items if isinstance(item, Line)]
+    pieces = [points for item in drawing.items for points in item.lines]
     assert len(pieces) == 2
     assert all(20 <= y <= 220 for piece in pieces for _, y in piece)
     assert clip([(0, 0), (10, 0)], (2, -1, 8, 1)) == [[(2, 0), (8, 0)]]
@@ -84,8 +84,9 @@ def test_a_bar_is_as_long_as_its_parts():
     drawing = Drawing(560, 200)
     end = stacked_bar(drawing, 60, 0, 18, 0.4, [(200, "1x1", ""), (300, "3x3", "")])
     first, second = drawing.items
-    assert first.width == pytest.approx(80)
-    assert second.x + second.width == pytest.approx(60 + 200) == end
+    assert first.look["width"] == pytest.approx(80)
+    right = second.look["x"] + second.look["width"]
+    assert right == pytest.approx(60 + 200) == end
 
 
 def test_spread_places_keep_order_and_distance_and_move_as_little_as_needed():

@@ -17,7 +17,7 @@ def full_drawing():
     drawing.rect(0, 0, 50, 20, "3x3", hatch="3x3", radius=3, tip="3 < 5 & more")
     drawing.text(10, 40, 'a < b & "c"')
     drawing.line((0, 0), (10, 10), (20, 10), arrow=True, dash="4 2")
-    drawing.curve((0, 0), (0, 10), (20, 10), (20, 20))
+    drawing.line((0, 0), (0, 10), (20, 10), (20, 20), curve=True)
     drawing.circle(50, 50, 4, "accent", tip="here").polygon((0, 0), (1, 1), (0, 1))
     return drawing
 
@@ -61,8 +61,9 @@ def test_texts_are_never_wider_than_their_estimate(text, bold):
 def test_a_fitted_text_fits():
     drawing = Drawing(100, 20).fitted_text(0, 10, "far too long a text for this", 60)
     (text,) = drawing.items
-    assert text_width(text.text, text.size) <= 60
-    assert text.text.endswith("…") and text.size >= 12
+    size = text.look["font-size"]
+    assert text_width(text.text, size) <= 60
+    assert text.text.endswith("…") and size >= 12
 
 
 def test_a_hatch_stays_inside_its_rectangle():
