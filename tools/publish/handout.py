@@ -6,11 +6,13 @@ run before they are printed, so a key that no longer passes its checks is never
 handed out.
 """
 
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from nbformat import v4
 
+from inception_edu.lesson.quiz import questions
 from tools.dependencies import required
 from tools.notebooks import heading, read, tags, title
 from tools.publish.build import exported
@@ -85,16 +87,24 @@ def weeks(paths):
 
 
 def for_paper(notebook):
-    """The notebook with every fold open, and the hints behind all else."""
+    """The notebook with every fold open; behind all else the hints and the quiz."""
     hints, name = [text_cell("## Hints", "hints")], ""
+    right = ["## Answers to the quiz"]
     for cell in notebook.cells:
         name = found[1] if (found := heading(cell)) else name
         if cell.cell_type == "markdown":
             cell.source = cell.source.replace("<details>", "<details open>")
         if "hint" in tags(cell):
             hints += [text_cell(f"### {name}", f"{cell.id}-of"), cell]
+        for key in re.findall(r'ie\.quiz\("([\w-]+)"', cell.source):
+            one = questions()[key]
+            right.append(
+                f"{one['question']} **{one['right']})** {one['why'][one['right']]}"
+            )
     notebook.cells = [cell for cell in notebook.cells if "hint" not in tags(cell)]
     notebook.cells += hints if len(hints) > 1 else []
+    if len(right) > 1:
+        notebook.cells.append(text_cell("\n\n".join(right), "quiz-answers"))
     return notebook
 
 
@@ -109,7 +119,7 @@ def print_page(html, target):
         file = Path(folder) / "page.html"
         file.write_text(html, encoding="utf-8")
         browser = playwright.chromium.launch(executable_path=chromium())
-        page = browser.new_page()
+        page = browser.new_page(reduced_motion="reduce")
         page.goto(file.as_uri())
         drawn = "() => !document.querySelector('.explorer-place > script')"
         page.wait_for_function(drawn)
@@ -143,4 +153,7 @@ def handout(paths, folder):
             if problems:
                 raise ValueError(f"{path} does not run: {'; '.join(problems)}")
             exporter = PageExporter(("lecturer",), unfolded=answers)
-            print_page(exported(exporter, path), path.with_suffix(".pdf"))
+            print_page(
+                exported(exporter, path, notebook=for_paper(read(path))),
+                path.with_suffix(".pdf"),
+            )

@@ -13,7 +13,7 @@ import pytest
 from tools.dependencies import names
 from tools.notebooks import ROOT, read, tags
 from tools.publish import violations
-from tools.publish.handout import exercises, homework, weeks
+from tools.publish.handout import exercises, for_paper, homework, weeks
 from tools.publish.students import NAME, students, without
 
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -162,6 +162,13 @@ def test_two_weeks_of_homework_hold_every_exercise(answers):
 
 
 @each_lesson
+def test_paper_opens_folds_and_answers_the_quiz_at_its_end():
+    made = for_paper(read(LESSONS[1]))
+    text = "".join(cell.source for cell in made.cells if cell.cell_type == "markdown")
+    assert "<details open>" in text and "<details>" not in text
+    assert made.cells[-1].source.count("**") == 2 * 5, "five letters"
+
+
 def test_homework_needs_no_cell_that_it_does_not_hold(lesson):
     assert undefined(c for c, _ in exercises(read(lesson), answers=True)) == {}
 
