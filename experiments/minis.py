@@ -6,20 +6,21 @@ the accuracy of the weights as stored. An interrupted training continues after i
 last epoch. Take a row out of the table to train that network anew.
 """
 
+import hashlib
+
 import torch
 from safetensors.torch import save
 
 from experiments.runner import Experiment, settings
 from inception_edu.files import atomic_write
 from inception_edu.networks import create_model
-from inception_edu.networks.pretrained import TRAINED, digest
+from inception_edu.networks.pretrained import MINIS, TRAINED
 from inception_edu.training import recipes
 from inception_edu.training.cache import cache_folder
 from inception_edu.training.data import digits_at_scale
 from inception_edu.training.evaluation import evaluate
 from inception_edu.training.loop import fit
 
-MODELS = ("mini_reduced", "mini_v3", "mini_v4", "mini_resnet")
 RECIPE = recipes.quick
 
 
@@ -72,14 +73,14 @@ def store(rows, folder):
         part.write_bytes(content)
         part.chmod(0o644)  # for every reader of a shared installation
     seconds, version = row.pop("seconds"), row.pop("torch")
-    row |= {"bytes": len(content), "sha256": digest(path)}
+    row |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     return [row | {"seconds": seconds, "torch": version}]
 
 
 EXPERIMENT = Experiment(
     table=TRAINED / "minis.csv",
     key=("model", "seed", "epochs", "images"),
-    settings=settings(model=MODELS),
+    settings=settings(model=MINIS),
     measure=measure,
     store=store,
     seeds=(0,),

@@ -11,9 +11,9 @@ there too is the work of windows and widths, not of learning.
 import numpy as np
 import torch
 
-from experiments.minis import MODELS
 from experiments.runner import Experiment, settings, table_path
 from inception_edu.networks import Branches, create_model, load_pretrained
+from inception_edu.networks.pretrained import MINIS
 from inception_edu.training.data import (
     BINS,
     as_input,
@@ -102,7 +102,7 @@ def measure(run):
 EXPERIMENT = Experiment(
     table=table_path("responses"),
     key=("model", "trained"),
-    settings=settings(model=MODELS, trained=(True, False)),
+    settings=settings(model=MINIS, trained=(True, False)),
     measure=measure,
     seeds=(SEED,),
     images=IMAGES,

@@ -14,7 +14,7 @@ from inception_edu.networks.inception_v3 import inception_v3
 from inception_edu.networks.inception_v4 import inception_v4
 from inception_edu.networks.layers import Branches, ConvUnit, Network, Outputs
 from inception_edu.networks.minis import CLASSES, MINIS
-from inception_edu.networks.pretrained import load_pretrained, trained_minis
+from inception_edu.networks.pretrained import load_pretrained
 from inception_edu.networks.weights import load_weights
 from inception_edu.text import closest
 
@@ -40,7 +40,6 @@ __all__ = [
     "list_models",
     "load_pretrained",
     "load_weights",
-    "trained_minis",
 ]
 
 

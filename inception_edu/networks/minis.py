@@ -34,15 +34,6 @@ WIDTHS = {
     }.items()
 }
 
-# The width at which each mini has the MACs of mini_reduced (2,571,232), within 2 %.
-MATCHED_WIDTH = {
-    "mini_naive": 0.43,
-    "mini_reduced": 1.0,
-    "mini_3x3": 0.52,
-    "mini_5x5": 0.265,
-    "mini_v2": 0.965,
-}
-
 
 def three_modules(name, build):
     """The builder of a stem, the rows of `WIDTHS` as `build` makes them, a classifier.

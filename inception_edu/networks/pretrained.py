@@ -1,6 +1,5 @@
 """Networks with trained weights, and how their images are prepared."""
 
-import hashlib
 from dataclasses import dataclass
 from functools import cache
 from http.client import HTTPException
@@ -8,7 +7,6 @@ from pathlib import Path
 
 import torch
 
-from inception_edu.files import read_rows
 from inception_edu.networks.weights import load_weights, read_weights
 from inception_edu.text import closest
 
@@ -74,7 +72,8 @@ class Published:
         return self.url.rsplit("/", 1)[-1]
 
 
-TRAINED = Path(__file__).parent / "trained"  # the minis that came along
+TRAINED = Path(__file__).parent / "trained"  # the minis that come along
+MINIS = ("mini_reduced", "mini_v3", "mini_v4", "mini_resnet")
 TIMM = "https://github.com/rwightman/pytorch-image-models/releases/download"
 PRETRAINED = {
     "googlenet": Published(
@@ -105,16 +104,6 @@ PRETRAINED = {
 DIGITS = Preprocessing(48, 48, std=0.25, interpolation="bilinear")
 
 
-def trained_minis():
-    """`{name: row}` of the minis that come with the package, trained here.
-
-    A row is text: the command and seed that made the file, its SHA-256, and the
-    accuracy of its weights on the 2,000 test images of `digits_at_scale()`, over all
-    and by the digit's size, shares from 0 to 1.
-    """
-    return {row["model"]: row for row in read_rows(TRAINED / "minis.csv")}
-
-
 def load_pretrained(name, *, aux=False, cache=None, progress=True):
     """The network `name` with trained weights, in eval mode.
 
@@ -131,17 +120,21 @@ def load_pretrained(name, *, aux=False, cache=None, progress=True):
     """
     from inception_edu.networks import create_model
 
-    minis = trained_minis()
-    if not isinstance(name, str) or name not in PRETRAINED.keys() | minis.keys():
+    if not isinstance(name, str) or name not in (*PRETRAINED, *MINIS):
         raise ValueError(
             f"no published weights for {name!r}; "
-            f"{closest(name, [*PRETRAINED, *minis])}there are some for "
+            f"{closest(name, [*PRETRAINED, *MINIS])}there are some for "
             f"{', '.join(PRETRAINED)}; and with this package come, trained on "
-            f"digits, {', '.join(minis)}"
+            f"digits, {', '.join(MINIS)}"
         )
-    if name in minis:
+    if name in MINIS:
+        if aux:
+            raise ValueError(
+                f"the trained {name} has no auxiliary head; use aux=False, or "
+                f"create_model({name!r}) and train it yourself"
+            )
         model = create_model(name)
-        load_weights(model, mini_file(name, minis[name]["sha256"], aux))
+        load_weights(model, TRAINED / f"{name}.safetensors")
         model.preprocessing, model.classes = DIGITS, tuple("0123456789")
         return model.eval()
     published = PRETRAINED[name]
@@ -164,23 +157,6 @@ def imagenet_classes():
     """The 1,000 names of ImageNet's classes, in the order of the outputs."""
     text = (Path(__file__).parent / "imagenet_classes.txt").read_text(encoding="utf-8")
     return tuple(line for line in text.splitlines() if not line.startswith("#"))
-
-
-def mini_file(name, sha256, aux):
-    """The path of a mini's file in the package, which must have this hash."""
-    if aux:
-        raise ValueError(
-            f"the trained {name} has no auxiliary head; use aux=False, or "
-            f"create_model({name!r}) and train it yourself"
-        )
-    path = TRAINED / f"{name}.safetensors"
-    if not path.is_file() or digest(path) != sha256:
-        raise ValueError(
-            f"{path} is missing or not the file that was shipped; install "
-            f"inception_edu again, or train it: python -m "
-            f"experiments minis --only model={name}"
-        )
-    return path
 
 
 def fetch(published, folder, progress=True):
@@ -209,9 +185,3 @@ def fetch(published, folder, progress=True):
             "such as load_pretrained('mini_v4')"
         ) from None
     return path
-
-
-def digest(path):
-    """The SHA-256 of a file, as hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -80,7 +80,7 @@ def test_the_stored_table_is_what_the_command_measures(trained):
 def test_shares_of_a_layer_add_up_and_every_network_is_there():
     sums = TABLE.groupby(["model", "trained", "layer", "scale"])["share"].sum()
     assert np.allclose(sums, 1, atol=0.001)
-    assert set(TABLE["model"]) == set(responses.MODELS)
+    assert set(TABLE["model"]) == set(responses.MINIS)
     assert set(TABLE["trained"]) == {True, False}
 
 

@@ -1,16 +1,19 @@
 """The minis that come with the package: trained by the command, as good as it says."""
 
+import hashlib
+
 import pytest
 import torch
 from safetensors.torch import load_file
 
 import inception_edu as ie
 from experiments import minis, runner
-from inception_edu.networks import pretrained as weights
+from inception_edu.files import read_rows
+from inception_edu.networks.pretrained import MINIS, TRAINED
 from inception_edu.training.data import BINS, digits_at_scale
 from inception_edu.training.evaluation import evaluate
 
-ROWS = weights.trained_minis()
+ROWS = {row["model"]: row for row in read_rows(TRAINED / "minis.csv")}
 MARGIN = 0.01  # 20 of 2,000 images: processors round differently
 
 
@@ -19,8 +22,14 @@ def digits():
     return digits_at_scale()
 
 
+def assert_is_the_file(row, path):
+    content = path.read_bytes()
+    assert row["sha256"] == hashlib.sha256(content).hexdigest()
+    assert int(row["bytes"]) == len(content)
+
+
 def test_every_mini_of_the_plan_is_there_with_its_command():
-    assert set(ROWS) == set(minis.MODELS)
+    assert set(ROWS) == set(MINIS)
     for run in minis.EXPERIMENT.runs():
         row = ROWS[run["model"]]
         assert {key: row[key] for key in run} == {k: str(v) for k, v in run.items()}
@@ -30,7 +39,7 @@ def test_every_mini_of_the_plan_is_there_with_its_command():
         )
 
 
-@pytest.mark.parametrize("name", minis.MODELS)
+@pytest.mark.parametrize("name", MINIS)
 def test_the_stored_accuracy_is_that_of_the_stored_weights(name, digits):
     model, row = ie.load_pretrained(name), ROWS[name]
     accuracy, by_scale = evaluate(model, digits)
@@ -40,6 +49,7 @@ def test_the_stored_accuracy_is_that_of_the_stored_weights(name, digits):
         assert share == pytest.approx(float(row[scale]), abs=3 * MARGIN)
     assert accuracy > 0.85
     assert sum(p.numel() for p in model.parameters()) == int(row["params"])
+    assert_is_the_file(row, TRAINED / f"{name}.safetensors")
 
 
 def test_small_digits_are_the_hard_ones_for_every_mini():
@@ -62,8 +72,7 @@ def test_the_command_stores_what_it_measured(tmp_path, few_images, capsys):
     assert runner.main(given)
     path = tmp_path / "mini_reduced.safetensors"
     _, (row,) = runner.read_table(tmp_path / "minis.csv")
-    assert row["sha256"] == weights.digest(path)
-    assert int(row["bytes"]) == path.stat().st_size
+    assert_is_the_file(row, path)
     stored = load_file(path)
     floats = [v for v in stored.values() if v.is_floating_point()]
     assert {v.dtype for v in floats} == {torch.float16}
