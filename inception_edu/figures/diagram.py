@@ -4,11 +4,38 @@ Every box is an operation with its kernel's color and name; the bar below it
 is its output, as wide as it has channels; the shape stands on the wire.
 """
 
-from inception_edu.figures.boxes import Diagram, draw, one_line
-from inception_edu.figures.graph import nodes_of, shape_text
-from inception_edu.figures.theme import TITLE
+from inception_edu.figures.branches import structure
+from inception_edu.figures.diagram_text import twin_lines
+from inception_edu.figures.figure import Figure
+from inception_edu.figures.graph import nodes_of, shape_text, views
+from inception_edu.figures.layout import WIDEST, Layout
+from inception_edu.figures.svg import Drawing, cut, text_width
+from inception_edu.figures.theme import LABEL, NOTE, PALETTE, TITLE, on_color
+from inception_edu.text import printable
 
-__all__ = ["Diagram", "diagram"]
+HEADER, NARROW_HEADER, BAR, PAD = 44, 30, 22, 20
+
+
+class Diagram(Figure):
+    """A `Figure` of a network or module that a reader can walk into.
+
+    `.boxes` and `.labels` are the rectangles `(x, y, width, height)` that may not
+    overlap, `.wires` lists of points; `.nodes` has what each box shows, `.edges`
+    for each wire the places of its two boxes.
+    """
+
+    nodes = boxes = labels = edges = wires = ()
+
+    @property
+    def svg(self):
+        zoom = min(1.25, 1000 / self.width, 660 / self.height)
+        return self.drawing.svg(self.title, self.text, zoom=max(zoom, 1.0))
+
+    @property
+    def html(self):
+        from inception_edu.figures.walk import walkable
+
+        return walkable(self, super().html)
 
 
 def diagram(model_or_trace, input_shape=None, *, title=None):
@@ -66,3 +93,136 @@ def _totals(trace, nodes):
     first, last = nodes[0], trace.ops[[*trace.outputs, -1][0]]
     axis = next((n.axis for n in nodes if n.out_shape == last.out_shape), 1)
     return f"{first.shape} -> {shape_text(last.out_shape, axis)}, {cost}"
+
+
+# ---- the drawing ----
+
+
+def draw(nodes, title="", totals=""):
+    """A `Diagram` of nodes, as detailed as fits.
+
+    Without a title it has neither heading nor legend.
+    """
+    for view in views(nodes):
+        series = structure(view)
+        picture = _draw_view(view, series, title, totals)
+        if picture.width <= WIDEST + 2 * PAD:
+            break
+    lines = [f"{title}: {totals}", *twin_lines(view, series)]
+    picture.text = "\n".join(" ".join(printable(line).splitlines()) for line in lines)
+    return picture
+
+
+def _draw_view(nodes, series, title, totals):
+    names = _short_names(nodes)
+    header = HEADER if any(node.note for node in nodes) else NARROW_HEADER
+    sheet = _arranged(nodes, series, names, header + BAR, 86 if title else 12)
+    heading = _heading(nodes, title, totals) if title else []
+    words = max((text_width(*writing[1:4]) for writing in heading), default=0)
+    width = max(sheet.width, words) + 2 * PAD
+    dx = (width - sheet.width) / 2
+    for box in sheet.boxes:
+        box.x += dx
+    drawing = Drawing(round(width), round(sheet.height + (40 if title else 12)))
+    drawing.rect(0, 0, drawing.width, drawing.height, "paper")
+    picture = Diagram(drawing, title, "")
+    picture.labels = []
+    for base, words, size, bold, fill in heading:
+        y = base if base > 0 else drawing.height + base
+        drawing.text(PAD, y, words, size, bold=bold, fill=fill)
+        picture.labels.append((PAD, y - size, text_width(words, size, bold), size + 3))
+
+    picture.wires = [[(x + dx, y) for x, y in points] for *_, points in sheet.wires]
+    for points in picture.wires:
+        drawing.line(*points, arrow=True)
+    scale = min((box.width - 12) / max(box.node.channels, 1) for box in sheet.boxes)
+    for box in sheet.boxes:
+        _draw_box(drawing, box, names[box.node], header, scale)
+        size, y = text_width(box.node.shape, NOTE), box.bottom + 20
+        # A ground the color of the paper, so that the wire passes behind.
+        drawing.rect(box.x - size / 2 - 3, y - 14, size + 6, 18, "paper")
+        drawing.text(box.x, y, box.node.shape, NOTE, anchor="middle", fill="ink")
+        picture.labels.append((box.x - size / 2, y - 13, size, 16))
+    picture.boxes = [(box.left, box.y, box.width, box.height) for box in sheet.boxes]
+    picture.nodes = [box.node for box in sheet.boxes]
+    place = {node: number for number, node in enumerate(picture.nodes)}
+    picture.edges = [
+        (place[source], place[target]) for source, target, _ in sheet.wires
+    ]
+    return picture
+
+
+def _arranged(nodes, series, names, height, top):
+    """The sheet with the widest boxes that fits, or the narrowest one."""
+    wishes = [112.0]
+    for node in nodes:
+        wishes.append(text_width(names[node], LABEL, bold=True) + 16)
+        wishes.append(text_width(node.note, NOTE) + 16)
+        wishes.append(text_width(node.shape, NOTE) + 12)
+    wish = min(max(wishes), 200)
+    tries = {max(170.0, wish), max(145.0, wish), wish, min(wish, 145.0)}
+    sheets = []
+    for width in sorted(tries, reverse=True):
+        sheets.append(Layout(nodes, width, height).sheet(series, top))
+        if sheets[-1].width <= WIDEST:
+            break
+    return min(sheets, key=lambda sheet: sheet.width)
+
+
+def one_line(text, size, bold=False):
+    """A text without line breaks, cut where it would widen the sheet."""
+    return cut(" ".join(printable(text).split())[:300], WIDEST, size, bold)
+
+
+def _heading(nodes, title, totals):
+    """`(baseline, words, size, bold, fill)`; below 0 it counts from the lower edge."""
+    legend, fill = "Bar: output channels, to scale", "muted"
+    if any(len(node.parts) > 1 for node in nodes):
+        legend += "; colored and hatched by the kernel that made them"
+    legend += "."
+    if nodes[-1].kind == "error":
+        legend, fill = one_line(f"Stops here: {nodes[-1].step}", NOTE), "bad"
+    return [
+        (34, title, TITLE, True, "ink"),
+        (58, totals, NOTE, False, "muted"),
+        (-14, legend, NOTE, False, fill),
+    ]
+
+
+def _short_names(nodes):
+    """What each box is called: a folded module by the end of its path."""
+    ends = [n.path.split(".")[-1] for n in nodes if n.kind == "module"]
+    names = {}
+    for node in nodes:
+        names[node] = node.label
+        if node.kind == "module":
+            parts = node.path.split(".")
+            names[node] = ".".join(parts[-2 if ends.count(parts[-1]) > 1 else -1 :])
+    return names
+
+
+def _draw_box(drawing, box, name, header, scale):
+    node, left, width = box.node, box.left, box.width
+    plain = node.kernel == "none"
+    fill, edge = ("panel", "line") if plain else (node.kernel, node.kernel)
+    style = {"anchor": "middle", "fill": on_color(node.kernel)}
+    if node.kind == "error":
+        fill = edge = "bad"
+        style["fill"] = "paper"
+    tip = f"{node.path or name}: {node.shape}"
+    tip += f", {node.params:,} parameters, {node.macs:,} MACs"
+    room = width - 10
+    drawing.rect(left, box.y, width, box.height, "paper", radius=4, tip=tip)
+    drawing.rect(left, box.y, width, header, fill, radius=4)
+    base = box.y + (19 if node.note and header == HEADER else header / 2 + 6)
+    drawing.fitted_text(box.x, base, name, room, LABEL, bold=True, **style)
+    if node.note:
+        drawing.fitted_text(box.x, box.y + 38, node.note, room, NOTE, **style)
+    x = box.x - node.channels * scale / 2
+    for channels, kernel in node.parts:
+        part, known = max(channels * scale, 1.5), kernel in PALETTE
+        color, hatch = (kernel, kernel) if known else ("muted", None)
+        hatch = hatch if part > 6 else None
+        drawing.rect(x, box.y + header + 4, part, BAR - 8, color, hatch=hatch)
+        x += channels * scale
+    drawing.rect(left, box.y, width, box.height, stroke=edge, stroke_width=2, radius=4)

@@ -5,12 +5,12 @@ returns a `Drawing`; it needs neither torch nor an imaging library. Maps are PNG
 grays; where a branch answers is the picture under a shade.
 """
 
+import zlib
 from html import escape
+from struct import pack
 from typing import NamedTuple
-from zlib import crc32
 
 from inception_edu.figures.notebook import data_uri
-from inception_edu.figures.png import gray_png, rgb_png, shade_png
 from inception_edu.figures.svg import Drawing
 from inception_edu.figures.theme import LABEL, NOTE, kernel_name
 from inception_edu.text import dims, percent
@@ -19,6 +19,8 @@ WIDTH = 560
 SIDE = 152  # of the picture, and the width of the prediction below it
 LEFT = 176  # where the maps begin
 EVERY, EVERY_LAYER = "every branch", "every layer"
+GRAYS = 16
+_RAMP = [step * 255 // (GRAYS - 1) for step in range(GRAYS)]
 
 
 class Photo(NamedTuple):
@@ -36,7 +38,7 @@ class Photo(NamedTuple):
     @property
     def name(self):
         """Its id in the page: the same for the same picture, whoever draws it."""
-        return f"ie-photo-{crc32(self.uri.encode()):08x}"
+        return f"ie-photo-{zlib.crc32(self.uri.encode()):08x}"
 
 
 class View(NamedTuple):
@@ -245,3 +247,45 @@ def in_words(recording, layer, by="mean"):
             words += f"; {name}: {percent(share)} of the response of {path}, strongest "
             words += f"channels {channels}"
     return words
+
+
+# ---- PNGs from plain numbers: a page has no imaging library -------------------
+
+
+def gray_png(rows):
+    """The PNG of rows of numbers from 0, black, to 1, white, in 16 grays."""
+    return _indexed(rows, bytes(v for v in _RAMP for _ in "rgb"), b"")
+
+
+def shade_png(rows):
+    """The PNG of a black shade: 0 hides what lies below it, 1 leaves it alone."""
+    opacity = bytes(round(0.88 * (255 - value)) for value in _RAMP)
+    return _indexed(rows, bytes(3 * GRAYS), opacity)
+
+
+def rgb_png(width, height, pixels):
+    """The PNG of `width * height * 3` bytes, row by row."""
+    lines = [b"\0" + pixels[3 * width * y : 3 * width * (y + 1)] for y in range(height)]
+    return _png(width, height, 8, 2, b"", lines)
+
+
+def _indexed(rows, palette, opacity):
+    """A PNG with four bits a pixel."""
+    lines = []
+    for row in rows:
+        levels = [round(min(max(value, 0), 1) * (GRAYS - 1)) for value in row]
+        pairs = zip(levels[::2], [*levels[1::2], 0], strict=False)
+        lines.append(b"\0" + bytes(16 * left + right for left, right in pairs))
+    extra = _chunk(b"PLTE", palette) + (_chunk(b"tRNS", opacity) if opacity else b"")
+    return _png(len(rows[0]), len(rows), 4, 3, extra, lines)
+
+
+def _png(width, height, bits, color, extra, lines):
+    head = pack(">IIBBBBB", width, height, bits, color, 0, 0, 0)
+    body = _chunk(b"IDAT", zlib.compress(b"".join(lines), 9))
+    start = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head)
+    return start + extra + body + _chunk(b"IEND", b"")
+
+
+def _chunk(kind, data):
+    return pack(">I", len(data)) + kind + data + pack(">I", zlib.crc32(kind + data))

@@ -13,9 +13,11 @@ from inception_edu.figures.feature_maps import (
     EVERY_LAYER,
     Photo,
     feature_sheet,
+    gray_png,
     in_words,
+    rgb_png,
+    shade_png,
 )
-from inception_edu.figures.png import gray_png, rgb_png, shade_png
 from inception_edu.figures.recording import Branch, Layer, Recording
 
 SVG = "{http://www.w3.org/2000/svg}"
