@@ -75,21 +75,24 @@ def outputs_and_gradients(device, layout):
 
 
 def accepts_channels_last(model, images):
-    """Whether `model` gives the same for a batch in both layouts: one run of each.
+    """Whether `model` gives the same for a batch in both layouts: a run of each.
 
     Code that reads strides fails in channels last (`x.view(len(x), -1)` behind a
     convolution) or gives something else. `images` are `(N, C, H, W)` on the model's
-    device, two or more. Copies of `model` run, in the mode that it is in: it stays as
+    device, two or more. Copies of `model` run, in eval and in train mode: it stays as
     it was. False too where it does not run, or cannot be copied.
     """
     if images.dim() != 4:
         return False
     try:
-        last = independent_copy(model)
-        lay_out(last, torch.channels_last)
+        plain, last = independent_copy(model), independent_copy(model)
     except Exception:  # a model that cannot be copied
         return False
-    return same_outputs(model, last, images, torch.channels_last)
+    lay_out(last, torch.channels_last)
+    return all(
+        same_outputs(plain.train(mode), last.train(mode), images, torch.channels_last)
+        for mode in (False, True)
+    )
 
 
 @torch.no_grad()

@@ -3,10 +3,9 @@
 import torch
 from torch.nn import functional as F
 
-from inception_edu.networks.memory_format import lay_out
 from inception_edu.training.data import as_input
 from inception_edu.training.devices import OutOfMemoryError, autocast
-from inception_edu.training.evaluation import choose_layout, split_outputs
+from inception_edu.training.evaluation import split_outputs
 
 
 def check_data(data):
@@ -31,17 +30,6 @@ def check_data(data):
                 f"labels from {low} to {high}: expected 0 to {classes - 1}, since "
                 f"the data names {classes} classes"
             )
-
-
-def training_layout(model, data, device):
-    """The memory format that the model takes in eval mode and in train mode."""
-    evaluating, training = (
-        choose_layout(model.train(mode), data.train.images, device)
-        for mode in (False, True)
-    )
-    layout = training if training == evaluating else torch.contiguous_format
-    lay_out(model, layout)
-    return layout
 
 
 def check_outputs(model, data, recipe, device, layout):

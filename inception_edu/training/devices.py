@@ -13,17 +13,6 @@ SMALL = 64  # pixels a side: at most this, one CPU thread is as fast as two
 OutOfMemoryError = getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)
 
 
-def half_precision(kind, native_bfloat16):
-    """The dtype of autocast on a kind of device, or None for float32.
-
-    Tensor cores pay on CUDA (ROCm included) and XPU; on a CPU bfloat16 is slower than
-    float32 at these sizes, and on MPS autocast gains nothing.
-    """
-    if kind not in ("cuda", "xpu"):
-        return None
-    return torch.bfloat16 if native_bfloat16 else torch.float16
-
-
 def thread_count(kind, height, width, threads):
     """How many CPU threads to use, or None to leave them: one for small images."""
     if threads is not None or kind != "cpu":
@@ -66,12 +55,16 @@ def choose_device(device="auto"):
 
 
 def precision(device):
-    """The half precision of this device; older ones only emulate bfloat16."""
-    native = True
+    """The dtype of autocast on this device, or None for float32.
+
+    Tensor cores pay on CUDA (ROCm included) and XPU; on a CPU bfloat16 is slower than
+    float32 at these sizes, and on MPS autocast gains nothing.
+    """
     if device.type == "cuda":
-        with torch.cuda.device(device):
+        with torch.cuda.device(device):  # a T4 only emulates bfloat16
             native = torch.cuda.is_bf16_supported(including_emulation=False)
-    return half_precision(device.type, native)
+        return torch.bfloat16 if native else torch.float16
+    return torch.bfloat16 if device.type == "xpu" else None
 
 
 def autocast(device):

@@ -1,6 +1,7 @@
 """The one training loop: `fit`."""
 
 import math
+import sys
 import time
 from collections.abc import Callable
 
@@ -8,9 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from inception_edu.cards import ipython_shell
 from inception_edu.networks import create_model
 from inception_edu.networks.copies import refuse_lazy
-from inception_edu.networks.memory_format import preferred_memory_format
+from inception_edu.networks.memory_format import lay_out, preferred_memory_format
 from inception_edu.text import percent
 from inception_edu.training import recipes
 from inception_edu.training.average import Average
@@ -23,7 +25,6 @@ from inception_edu.training.compatibility import (
     check_data,
     check_outputs,
     loss_of,
-    training_layout,
 )
 from inception_edu.training.data import Data, Split, as_input, check_whole_numbers
 from inception_edu.training.devices import (
@@ -40,10 +41,14 @@ from inception_edu.training.devices import (
     thread_count,
 )
 from inception_edu.training.downloads import load_data
-from inception_edu.training.evaluation import by_scale, correct, home_of
+from inception_edu.training.evaluation import (
+    by_scale,
+    choose_layout,
+    correct,
+    home_of,
+)
 from inception_edu.training.history import History
 from inception_edu.training.optimizers import make_optimizer
-from inception_edu.training.progress_bar import progress_bar
 
 READ_EVERY = 10  # batches; reading a loss makes an accelerator wait
 
@@ -110,7 +115,8 @@ def fit(
         home, was_training, training = home_of(model), model.training, None
         try:
             model.to(device)
-            layout = training_layout(model, data, device)
+            layout = choose_layout(model, data.train.images, device)
+            lay_out(model, layout)
             check_outputs(model, data, recipe, device, layout)
             training = Training(model, data, recipe, epochs, seed, device, layout)
             if checkpoint is not None:
@@ -132,6 +138,22 @@ def build(model, data, recipe, seed):
         aux=recipe.aux_weight > 0,
         **dict(recipe.model_options),
     )
+
+
+def progress_bar(total, name, wanted):
+    """A tqdm bar: a widget in a notebook, text in a terminal, else silent.
+
+    Nothing is ever written where it would be stored: a log or a notebook's
+    standard error.
+    """
+    from tqdm import tqdm
+
+    if wanted and hasattr(ipython_shell(), "kernel"):
+        from tqdm.notebook import tqdm as notebook_tqdm
+
+        return notebook_tqdm(total=total, desc=name)
+    silent = not (wanted and sys.stderr.isatty())
+    return tqdm(total=total, desc=name, dynamic_ncols=True, disable=silent)
 
 
 def batches(split, recipe):

@@ -1,11 +1,13 @@
 """What a device decides, as tables; and a training on a device that runs out."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import nn
 
 from inception_edu.training import devices, evaluation, loop
-from inception_edu.training.devices import fits, half_precision, thread_count
+from inception_edu.training.devices import fits, thread_count
 from inception_edu.training.evaluation import evaluate
 from inception_edu.training.loop import fit
 from inception_edu.training.recipes import Recipe
@@ -15,33 +17,21 @@ RECIPE = Recipe(name="test", learning_rate=0.05, batch_size=16, epochs=2)
 
 
 @pytest.mark.parametrize(
-    ("kind", "native_bfloat16", "expected"),
+    ("kind", "native", "expected"),
     [
         ("cuda", True, torch.bfloat16),  # Ampere and later; ROCm
-        ("cuda", False, torch.float16),  # T4, V100: bfloat16 is emulated there
+        ("cuda", False, torch.float16),  # T4, V100: emulated there, and slow
         ("mps", True, None),
         ("cpu", True, None),
     ],
 )
-def test_half_precision_is_used_where_it_pays(kind, native_bfloat16, expected):
-    assert half_precision(kind, native_bfloat16) is expected
-
-
-def test_bfloat16_is_asked_for_without_emulation(monkeypatch):
-    """A T4 says True with emulation, and is several times slower with it."""
-
+def test_half_precision_is_used_where_it_pays(monkeypatch, kind, native, expected):
     def supported(including_emulation=True):
-        return including_emulation
-
-    class NoDevice:
-        def __init__(self, device):
-            pass
-
-        __enter__ = __exit__ = lambda *_: None
+        return including_emulation or native
 
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
-    monkeypatch.setattr(torch.cuda, "device", NoDevice)
-    assert devices.precision(torch.device("cuda")) is torch.float16
+    monkeypatch.setattr(torch.cuda, "device", nullcontext)
+    assert devices.precision(torch.device(kind)) is expected
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The loop: stops when asked, goes on where it stopped, says what is wrong."""
 
 import signal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 
 import inception_edu as ie
 from inception_edu.networks import Outputs
-from inception_edu.training import compatibility, loop, progress_bar
+from inception_edu.training import compatibility, loop
 from inception_edu.training.data import Data, Split, as_input, digits_at_scale
 from inception_edu.training.evaluation import evaluate
 from inception_edu.training.loop import Diverged, fit
@@ -222,10 +223,11 @@ def test_no_bar_is_written_where_nobody_looks(data, network, capsys):
 
 
 def test_the_bar_in_a_notebook_starts_with_constant_text(monkeypatch):
-    monkeypatch.setattr(progress_bar, "in_notebook", lambda: True)
+    shell = SimpleNamespace(kernel=None)
+    monkeypatch.setattr(loop, "ipython_shell", lambda: shell)
     texts = []
     for _ in range(2):
-        bar = progress_bar.progress_bar(8, "mini_reduced", True)
+        bar = loop.progress_bar(8, "mini_reduced", True)
         texts.append(repr(bar.container) if hasattr(bar, "container") else "")
         bar.close()
     assert texts[0] == texts[1] != ""
