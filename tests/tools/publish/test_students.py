@@ -161,7 +161,6 @@ def test_two_weeks_of_homework_hold_every_exercise(answers):
                     assert inside, cell.id
 
 
-@each_lesson
 def test_paper_opens_folds_and_answers_the_quiz_at_its_end():
     made = for_paper(read(LESSONS[1]))
     text = "".join(cell.source for cell in made.cells if cell.cell_type == "markdown")
@@ -169,6 +168,7 @@ def test_paper_opens_folds_and_answers_the_quiz_at_its_end():
     assert made.cells[-1].source.count("**") == 2 * 5, "five letters"
 
 
+@each_lesson
 def test_homework_needs_no_cell_that_it_does_not_hold(lesson):
     assert undefined(c for c, _ in exercises(read(lesson), answers=True)) == {}
 
