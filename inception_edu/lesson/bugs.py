@@ -30,7 +30,7 @@ class FramedConcatenation(nn.Module):
         return torch.cat(framed, dim=1)
 
 
-def stride_in_the_pool():
+def face_network_module():
     """Lesson 01: a naive module 3a whose pool has stride 2 and no padding.
 
     After OpenFace's nn4.small2 (cmusatyalab/openface, issue 351), without its
