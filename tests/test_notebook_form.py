@@ -72,12 +72,13 @@ def picture(kilobytes):
     return shown(page, text_plain="Map\n  two roads")
 
 
-def solution(collapsed=True, heading_tags=("solution",), hidden=True):
+def solution(collapsed=True, heading_tags=("solution",), **opened):
     folded = {"jp-MarkdownHeadingCollapsed": collapsed}
+    hidden = {"source_hidden": True, "outputs_hidden": True} | opened
     return notebook(
         text("### Build", "build"),
         text("#### Solution", "build-answer", heading_tags, **folded),
-        code("1 + 1", "build-code", tags=["solution"], source_hidden=hidden),
+        code("1 + 1", "build-code", tags=["solution"], **hidden),
         text("<details>\nSolution: 2\n</details>", "why-solution", ["solution"]),
         text("### Measure", "measure"),
     )
@@ -140,7 +141,8 @@ BAD = {
         notebook(text("a", "one", ["lecturer"])),
         "slide_type must be 'notes'",
     ),
-    "solution code open": (solution(hidden=False), "hide its source"),
+    "solution code open": (solution(source_hidden=False), "hide its source"),
+    "solution output open": (solution(outputs_hidden=False), "and its output"),
     "solution heading untagged": (solution(heading_tags=()), "tag it 'solution'"),
     "solution text open": (
         notebook(text("It is 2.", "one", ["solution"])),

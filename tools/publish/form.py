@@ -203,15 +203,19 @@ def compared(cell):
 
 
 def solution(cell):
-    """Shift+Enter from the first cell to the last shows no solution."""
+    """Shift+Enter from the first cell to the last shows no solution.
+
+    It opens a collapsed heading, so code and output are closed on their own.
+    """
     found = heading(cell)
     is_heading = bool(found and found[1].lower().startswith("solution"))
     if "solution" not in tags(cell):
         if is_heading or "solution" in cell.get("id", ""):
             yield "part of a solution, so tag it 'solution'"
     elif cell.cell_type == "code":
-        if not cell.metadata.get("jupyter", {}).get("source_hidden"):
-            yield "solution is open; hide its source"
+        closed = cell.metadata.get("jupyter", {})
+        if not (closed.get("source_hidden") and closed.get("outputs_hidden")):
+            yield "solution is open; hide its source and its output"
     elif is_heading:
         if not cell.metadata.get("jp-MarkdownHeadingCollapsed"):
             yield (
