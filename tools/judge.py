@@ -11,6 +11,7 @@ import os
 import sys
 import types
 from contextlib import suppress
+from dataclasses import fields
 from unittest.mock import MagicMock
 
 from IPython import get_ipython
@@ -97,7 +98,8 @@ def package_parts():
                 if callable(one) or isinstance(one, staticmethod | property):
                     note(f"{home}.{name}.{key}", one)
     for exercise in checking.check.exercises():
-        found[f"exercise {exercise.name}"] = tuple(map(id, vars(exercise).values()))
+        given = [getattr(exercise, field.name) for field in fields(exercise)]
+        found[f"exercise {exercise.name}"] = tuple(map(id, given))
     return found
 
 

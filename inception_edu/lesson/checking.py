@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
 
-from inception_edu.cards import WIDTH, Card
-from inception_edu.cards import show as show_card
-from inception_edu.lesson.compare import show
+from inception_edu.cards import WIDTH, Card, show
+from inception_edu.lesson.compare import in_words
 from inception_edu.lesson.errors import NotAttempted, Problem, brief, is_stub
 from inception_edu.lesson.exercise import Case, Exercise, Mistake
 from inception_edu.lesson.guard import SECONDS, guarded
@@ -45,7 +44,7 @@ def attempt(exercise, candidate, results):
         try:
             if not callable(candidate):
                 raise Problem(
-                    f"this is {show(candidate)}, not a function or a class",
+                    f"this is {in_words(candidate)}, not a function or a class",
                     f"pass your code itself, without calling it: "
                     f"`ie.check.{exercise.name}({exercise.name})`",
                 )
@@ -193,10 +192,10 @@ class Checker:
         name = self.exercise.name
         if len(candidates) != 1 or others:
             text = f"{name}: give it your own code, and only that"
-            show_card(Card("open", text, (f"ie.check.{name}({name})",)))
+            show(Card("open", text, (f"ie.check.{name}({name})",)))
             return
         card = judge(self.exercise, candidates[0])
-        show_card(card)
+        show(card)
         self.remember(card, candidates[0])
 
     def remember(self, card, candidate):
@@ -253,7 +252,7 @@ class Check:
 
     def __call__(self, *candidates):
         text = "name the exercise: `ie.check.naive_module(NaiveModule)`, for example"
-        show_card(Card("open", text, ("`ie.check.exercises()` lists all.",)))
+        show(Card("open", text, ("`ie.check.exercises()` lists all.",)))
 
     def __dir__(self):
         return ["exercises", *library()]

@@ -9,15 +9,15 @@ must agree, so any way of writing the module is right.
 import copy
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cached_property, partial
 from itertools import islice
 
 import torch
 from torch import nn
 
-from inception_edu.lesson.compare import show, unchanged
+from inception_edu.lesson.compare import in_words, unchanged
 from inception_edu.lesson.errors import Problem
-from inception_edu.lesson.exercise import Exercise, exercise, known_mistakes, run
+from inception_edu.lesson.exercise import Exercise, exercise, run
 from inception_edu.lesson.module_mistakes import common_mistakes
 from inception_edu.lesson.recorder import Recorder, leaves, noise, randomize
 from inception_edu.lesson.reference import Net, arrangements, near_misses
@@ -40,9 +40,11 @@ class ModuleExercise(Exercise):
 
     OWN = 2
 
-    @property
+    @cached_property
     def mistakes(self):
-        return all_mistakes(self)
+        """The exercise's own mistakes and those that every module allows."""
+        net = self.on_shapes(self.cases[0])
+        return super().mistakes | common_mistakes(net.shapes, net.branches)
 
     def on_shapes(self, case, function=None):
         """The `Net` that notes the shapes of the layers and the names of branches."""
@@ -58,7 +60,7 @@ class ModuleExercise(Exercise):
         """The `Recorder` of the candidate's module in eval mode."""
         if isinstance(candidate, nn.Module):
             raise Problem(
-                f"this is {show(candidate)}",
+                f"this is {in_words(candidate)}",
                 "pass the class or the function that builds it: "
                 f"`ie.check.{self.name}({type(candidate).__name__})`",
             )
@@ -70,7 +72,7 @@ class ModuleExercise(Exercise):
                 hint = "add a `return`"
             if isinstance(module, type):
                 hint = "create an instance: call the class"
-            what = f"your function returned {show(module)}, not an nn.Module"
+            what = f"your function returned {in_words(module)}, not an nn.Module"
             raise Problem(what, hint)
         first = Recorder()
         try:
@@ -190,13 +192,6 @@ class ModuleExercise(Exercise):
         return self.note_on_norms if has_norm else ""
 
 
-@cache
-def all_mistakes(exercise):
-    """The exercise's own mistakes and those that every module allows."""
-    net = exercise.on_shapes(exercise.cases[0])
-    return known_mistakes(exercise) | common_mistakes(net.shapes, net.branches)
-
-
 def forward(module, image):
     """What the module returns for an image, which it may not change."""
     before = image.detach().clone()
@@ -211,7 +206,7 @@ def forward(module, image):
     if not torch.is_tensor(output):
         hint = "return one tensor: `torch.cat(outputs, dim=1)` joins several"
         hint = "add a `return` to `forward`" if output is None else hint
-        raise Problem(f"forward returned {show(output)}, not a tensor", hint)
+        raise Problem(f"forward returned {in_words(output)}, not a tensor", hint)
     if output.dtype != image.dtype:
         hint = f"compute in the type of the input, {image.dtype}"
         raise Problem(f"forward returned {output.dtype}", hint)

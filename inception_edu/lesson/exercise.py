@@ -4,15 +4,14 @@ import copy
 import inspect
 import tomllib
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 
 from inception_edu.lesson.compare import (
     difference,
     first_difference,
+    in_words,
     is_tensor,
-    named,
-    show,
     unchanged,
 )
 from inception_edu.lesson.errors import NotAttempted, Problem, brief, translate
@@ -32,7 +31,7 @@ class Case:
 
     def named(self, name):
         """The call as a reader would write it: `conv_params(3, 64, 7)`."""
-        return f"{name}({self.label or ', '.join(named(arg) for arg in self.args)})"
+        return f"{name}({self.label or ', '.join(map(repr, self.args))})"
 
 
 @dataclass(frozen=True)
@@ -81,10 +80,21 @@ class Exercise:
     def task(self):
         return " ".join(self.right.__doc__.split())
 
-    @property
+    @cached_property
     def mistakes(self):
-        """The known mistakes: hint -> variants, each a `Mistake`."""
-        return known_mistakes(self)
+        """Hint -> variants of the mistake that it mends, each a `Mistake`."""
+        names = self.right.__globals__ | {"right": self.right}
+
+        def make(text):
+            if " => " in text:
+                return Mistake(tuple(one.split(" => ") for one in text.split(" && ")))
+            made = eval(text, names)
+            return Mistake(**{"net" if isinstance(made, dict) else "function": made})
+
+        return {
+            hint: [make(text)] if isinstance(text, str) else [*map(make, text)]
+            for hint, text in read_mistakes()[self.name].items()
+        }
 
     def observe(self, candidate, case):
         """What the candidate returns for a case; raises Problem."""
@@ -114,7 +124,7 @@ class Exercise:
             raise Problem(
                 f"{len(self.parts)} values are expected",
                 f"return them together: `return {', '.join(self.parts)}`",
-                found=show(value),
+                found=in_words(value),
             )
         return tuple(value)
 
@@ -184,23 +194,6 @@ def run(function, args, call):
     if value is Ellipsis:
         raise NotAttempted
     return value
-
-
-@cache
-def known_mistakes(exercise):
-    """Hint -> variants of the mistake that it mends, from mistakes.toml."""
-    names = exercise.right.__globals__ | {"right": exercise.right}
-
-    def make(text):
-        if " => " in text:
-            return Mistake(tuple(one.split(" => ") for one in text.split(" && ")))
-        made = eval(text, names)
-        return Mistake(net=made) if isinstance(made, dict) else Mistake(function=made)
-
-    return {
-        hint: [make(text) for text in ([texts] if isinstance(texts, str) else texts)]
-        for hint, texts in read_mistakes()[exercise.name].items()
-    }
 
 
 @cache

@@ -8,9 +8,8 @@ import math
 import numbers
 from collections.abc import Mapping
 
-from inception_edu.cards import Card
-from inception_edu.cards import show as show_card
-from inception_edu.lesson.compare import show
+from inception_edu.cards import Card, show
+from inception_edu.lesson.compare import in_words
 from inception_edu.text import times
 
 CLOSE = 0.1  # within 10 % counts as close
@@ -60,7 +59,7 @@ class Prediction:
         self.measured = measured
         value = self.amount(measured)
         if self.guess is None:
-            show_card(Card("info", f"{label}: {value}. You made no prediction."))
+            show(Card("info", f"{label}: {value}. You made no prediction."))
             return
         read_as, note = self.reading(measured)
         if self.options is not None:
@@ -71,7 +70,7 @@ class Prediction:
             verdict = describe(read_as, float(measured))
         known = misconceptions or {}
         exactly = read_as in known and read_as != measured
-        show_card(
+        show(
             Card(
                 "right" if right else "wrong",
                 f"{verdict}.",
@@ -94,7 +93,7 @@ class Prediction:
         others += [self.guess / prefix] if prefix else []
         for other in others:
             if nearness(other, float(measured)) <= CLOSE:
-                return other, f"{show(self.guess)} is read as {self.amount(other)}."
+                return other, f"{in_words(self.guess)} is read as {self.amount(other)}."
         return self.guess, ""
 
     def why(self, guess, known):
@@ -106,7 +105,7 @@ class Prediction:
         return known[best] if best is not None and near[best] <= CLOSE else ""
 
     def amount(self, value):
-        text = str(value) if isinstance(value, str) else show(value)
+        text = str(value) if isinstance(value, str) else in_words(value)
         one = text == "1" and self.unit.isalpha() and self.unit != "times"
         unit = self.unit.removesuffix("s") if one else self.unit
         return f"{text} {unit}".rstrip()
@@ -142,7 +141,7 @@ def predict(key, question, guess=None, unit="", options=None):
     prediction = Prediction(key, question, guess, unit, options)
     if prediction.guess is not None:
         record("predictions", prediction.key, guess=prediction.guess)
-    show_card(prediction.card())
+    show(prediction.card())
     return prediction
 
 
@@ -159,9 +158,9 @@ def read_number(guess):
     except Exception:
         number = math.nan
     if not math.isfinite(number):
-        return None, f"{show(guess)} is not a number"
+        return None, f"{in_words(guess)} is not a number"
     if number < 0:
-        return None, f"{show(number)} is negative; nothing measured here can be"
+        return None, f"{in_words(number)} is negative; nothing measured here can be"
     return (int(guess) if isinstance(guess, numbers.Integral) else number), ""
 
 
@@ -186,4 +185,4 @@ def describe(guess, measured):
 
 
 def shown(value):
-    return repr(value)[:60] if isinstance(value, str) else show(value)
+    return repr(value)[:60] if isinstance(value, str) else in_words(value)

@@ -1,4 +1,4 @@
-"""Lesson 2: 1x1 convolutions, the reduced module, GoogLeNet, receptive fields.
+"""Lesson 2: 1x1 convolutions, the reduced module, GoogLeNet; 3: receptive fields.
 
 Going deeper with convolutions, arXiv 1409.4842: figure 2(b), table 1, section 5.
 Widths are rows of table 1: {"1x1": 64, "3x3 reduce": 96, "3x3": 128, ...}.
