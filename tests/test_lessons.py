@@ -2,21 +2,18 @@
 lecturer finds what a lecture needs, with the exams in the guide alone."""
 
 import re
-from base64 import b64decode
-from io import BytesIO
 from itertools import combinations
 from math import prod
 from pathlib import Path
 
 import nbformat
 import pytest
-from matplotlib.image import imread
 
 from inception_edu.explorers import NAMES
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-CELLS, WORDS, LINES, COLUMNS = 45, 2_600, 20, 78
+CELLS, WORDS, LINES = 45, 2_600, 20
 CLOSED = {"solution", "lecturer"}  # not on a student's way through the lesson
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
 TERMS = dict(re.findall(r"^### (.+?)\n(.+?)(?=^### |\Z)", GLOSSARY, re.M | re.S))
@@ -68,19 +65,13 @@ def test_a_lesson_imports_only_networks_that_it_has_come_to(path):
 
 
 @each_lesson
-def test_the_core_is_short(path):
+def test_the_core_is_short_and_a_code_cell_holds_one_idea(path):
     cells = core(path)
     assert len(cells) <= CELLS
     assert len(re.sub(r"<[^>]+>", " ", text_of(cells)).split()) <= WORDS
-
-
-@each_lesson
-def test_code_cells_hold_one_idea(path):
-    for cell in core(path):
-        hidden = cell.metadata.get("jupyter", {}).get("source_hidden")
-        if cell.cell_type == "code" and not hidden:
+    for cell in cells:
+        if cell.cell_type == "code" and "jupyter" not in cell.metadata:
             assert len(cell.source.splitlines()) <= LINES, cell.id
-            assert max(map(len, cell.source.splitlines())) <= COLUMNS, cell.id
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS[1:], ids=lambda path: path.stem)
@@ -192,12 +183,3 @@ def test_large_numbers_of_the_prose_are_computed_somewhere():
             here = worked_out(cell.source) | set(ELSEWHERE)
             for found in LARGE.findall(cell.source):
                 assert found in here or found.replace(",", "") in numbers, cell.id
-
-
-def test_stored_pictures_open():
-    outputs = [str(c.outputs) for p in NOTEBOOKS for c in cells_of(p) if "outputs" in c]
-    stored = re.findall(r"data:image/png;base64,([\w+/=]+)", "".join(outputs))
-    assert stored
-    for picture in stored:
-        width, height, *_ = imread(BytesIO(b64decode(picture))).shape
-        assert min(width, height) > 20

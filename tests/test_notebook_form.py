@@ -3,6 +3,7 @@
 import json
 import re
 from base64 import b64encode
+from io import BytesIO
 from pathlib import Path
 
 import nbformat
@@ -14,6 +15,7 @@ from nbformat.v4 import (
     new_notebook,
     new_output,
 )
+from PIL import Image
 
 from tools.publish import check, execute, violations
 from tools.publish.__main__ import main
@@ -67,7 +69,8 @@ def shown(text_html, **data):
 
 
 def picture(kilobytes):
-    data = b64encode(b"x" * kilobytes * 1000).decode()
+    Image.new("RGB", (1, 1)).save(content := BytesIO(), "png")
+    data = b64encode(content.getvalue().ljust(kilobytes * 1000)).decode()
     page = f'<img alt="a map" src="data:image/png;base64,{data}">'
     return shown(page, text_plain="Map\n  two roads")
 
@@ -116,6 +119,10 @@ BAD = {
     "path in output": (printed("saved /home/me/x"), "absolute path '/home/me/x'"),
     "path in code": (notebook(code(r"'C:\Users\me\x'", "one")), "absolute path"),
     "big picture": (picture(61), "picture of 61 KB"),
+    "broken picture": (
+        shown('<img alt="a map" src="data:image/png;base64,iVBORw0KGgo=">'),
+        "picture that does not open",
+    ),
     "no alt text": (notebook(text("![](map.png)", "map")), "without alt text"),
     "no text twin": (
         shown('<img alt="a map">', text_plain="<Figure>"),

@@ -24,12 +24,10 @@ SERIES = ROOT / "notebooks" / "*.ipynb"
 
 def notebooks(patterns):
     """The paths meant by the arguments; not every shell expands `*.ipynb`."""
-    names = [sorted(glob.glob(p)) if "*" in p else [p] for p in patterns]
-    paths = [Path(name) for found in names for name in found]
-    missing = [str(path) for path in paths if not path.is_file()]
-    if missing or not paths:
-        sys.exit(f"no notebook at {', '.join(missing or patterns)}")
-    return paths
+    found = {pattern: sorted(glob.glob(pattern)) for pattern in patterns}
+    if missing := [pattern for pattern, names in found.items() if not names]:
+        sys.exit(f"no notebook at {', '.join(missing)}")
+    return [Path(name) for names in found.values() for name in names]
 
 
 def run(path, timeout):
@@ -89,7 +87,7 @@ def main(arguments=None):
             print(f"{path}: {outcome}", *problems, sep="\n  ", flush=True)
             failed |= bool(problems)
         return int(failed)
-    except (Unreadable, FileExistsError, Missing) as refused:
+    except (Unreadable, Missing) as refused:
         sys.exit(str(refused))
 
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from nbconvert.preprocessors import CoalesceStreamsPreprocessor
+from nbconvert.preprocessors import ClearOutputPreprocessor, CoalesceStreamsPreprocessor
 
 from inception_edu.files import atomic_write
 from tools.notebooks import faults, kernel_environment, own_kernel, read
@@ -40,9 +40,7 @@ def execute(path, timeout=120):
     """
     path = Path(path)
     notebook = read(path)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.update(execution_count=None, outputs=[])
+    ClearOutputPreprocessor().preprocess(notebook, {})
     try:
         run(notebook, path.parent.resolve(), timeout)
     except CellTimeoutError:

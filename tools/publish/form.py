@@ -8,7 +8,11 @@ names the cell, what is wrong, and the mend.
 import re
 from base64 import b64decode
 from collections import Counter
+from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
+
+from PIL import Image
 
 from tools.notebooks import faults, heading, read, stored_json, tags
 from tools.publish.execute import CELL_METADATA
@@ -134,28 +138,17 @@ def executed(cell, number):
             yield f"timestamp {found[0]!r}; do not print it"
 
 
-def picture_sizes(cell):
-    """Bytes of every picture in the cell: outputs, attachments, data URLs."""
-    bundles = [output.get("data", {}) for output in cell.get("outputs", [])]
-    for bundle in [*bundles, *cell.get("attachments", {}).values()]:
-        for kind, value in bundle.items():
-            if kind == "image/svg+xml":
-                yield len(value.encode())
-            elif kind.startswith("image/"):
-                yield len(b64decode(value))
-    for text in [cell.source, *texts(cell)]:
-        yield from (len(coded) * 3 // 4 for coded in INLINE_PICTURE.findall(text))
-        yield from (len(svg.encode()) for svg in INLINE_SVG.findall(text))
-
-
 def pictures(cell):
     """Small, with alt text, and shown together with what they say in words."""
-    for size in picture_sizes(cell):
-        if size > MAX_PICTURE_KB * 1000:
-            yield (
-                f"picture of {size / 1000:.0f} KB, at most {MAX_PICTURE_KB}; "
-                "lower its dpi or draw less"
-            )
+    for text in [cell.source, *texts(cell)]:
+        svgs = map(str.encode, INLINE_SVG.findall(text))
+        for picture in [*map(b64decode, INLINE_PICTURE.findall(text)), *svgs]:
+            kilobytes = len(picture) / 1000
+            if kilobytes > MAX_PICTURE_KB:
+                most = f"at most {MAX_PICTURE_KB}; lower its dpi or draw less"
+                yield f"picture of {kilobytes:.0f} KB, {most}"
+            if not picture.startswith(b"<") and not opens(picture):
+                yield "picture that does not open; run `make notebooks`"
     markdown = [cell.source] if cell.cell_type == "markdown" else []
     if any(map(NO_ALT.search, [*markdown, *texts(cell)])):
         yield "picture without alt text; say what is to be seen"
@@ -167,6 +160,12 @@ def pictures(cell):
                 "picture without a text twin; show it by `inception_edu.figures`, "
                 "which writes one"
             )
+
+
+def opens(picture):
+    with suppress(OSError, SyntaxError):  # what Pillow raises for a broken PNG
+        Image.open(BytesIO(picture)).verify()
+        return True
 
 
 def twin(output):

@@ -5,7 +5,6 @@ A copy is complete: it holds the package and the two files that `make lab` and
 """
 
 import shutil
-from pathlib import Path
 
 from nbconvert.preprocessors import TagRemovePreprocessor
 
@@ -56,28 +55,14 @@ def contents(paths):
     return held | {name: own_file(f"students/{name}").encode() for name in OWN}
 
 
-def refuse_others(target, held):
-    """Raise FileExistsError when the folder to be made anew holds anything else."""
-    for file in sorted(target.rglob("*")):
-        name = file.relative_to(target).as_posix()
-        known = name in held or name.startswith("inception_edu/")
-        if file.is_file() and not known and "__pycache__" not in file.parts:
-            raise FileExistsError(
-                f"{target} holds {name}, which making the folder anew would delete; "
-                "move it away, or name another folder"
-            )
-
-
 def students(paths, folder):
-    """The folder and the zip `inception_edu_students` in `folder`."""
-    target = Path(folder) / NAME
-    held = contents(paths)  # before the old go
-    refuse_others(target, held)
-    shutil.rmtree(target, ignore_errors=True)
-    for name, content in held.items():
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        (target / name).write_bytes(content)
-    archive = target.with_suffix(".zip")
-    named = {f"{NAME}/{name}": content for name, content in sorted(held.items())}
+    """The zip `inception_edu_students` in `folder`, and beside it what it holds.
+
+    What else the folder of that name held before stays there.
+    """
+    named = {f"{NAME}/{name}": it for name, it in sorted(contents(paths).items())}
+    folder.mkdir(parents=True, exist_ok=True)
+    archive = folder / f"{NAME}.zip"
     archive.write_bytes(zipped(named, compress=True))
-    print(f"{target}/ and {archive}: {archive.stat().st_size / 1e6:.1f} MB")
+    shutil.unpack_archive(archive, folder)
+    print(f"{folder / NAME}/ and {archive}: {archive.stat().st_size / 1e6:.1f} MB")

@@ -173,11 +173,11 @@ def test_homework_needs_no_cell_that_it_does_not_hold(lesson):
     assert undefined(c for c, _ in exercises(read(lesson), answers=True)) == {}
 
 
-def test_what_others_put_into_the_folder_is_not_deleted(tmp_path):
+def test_a_copy_is_made_anew_beside_what_others_put_there(tmp_path):
     students(LESSONS[:1], tmp_path)
-    students(LESSONS[:1], tmp_path)  # its own files are made anew
     grades = tmp_path / NAME / "grades.txt"
     grades.write_text("anna 1", encoding="utf-8")
-    with pytest.raises(FileExistsError, match=r"holds grades\.txt"):
-        students(LESSONS[:1], tmp_path)
+    (tmp_path / NAME / "README.md").write_text("changed", encoding="utf-8")
+    students(LESSONS[:1], tmp_path)
     assert grades.read_text(encoding="utf-8") == "anna 1"
+    assert "make lab" in (tmp_path / NAME / "README.md").read_text(encoding="utf-8")
