@@ -27,11 +27,12 @@ def rows():
                 model = create_model(build[0], **build[1])
             run = trace(model, (1, 3, model.input_size, model.input_size))
             field, _ = run.receptive_field
-            found[key] = [*key, run.params, run.macs, run.activation_bytes, field]
+            costs = run.params, run.macs, run.activation_bytes, field
+            columns = ("network", "options", *COLUMNS)
+            found[key] = dict(zip(columns, (*key, *costs), strict=True))
     return list(found.values())
 
 
 def main():
     """Trace every network and write the file."""
-    columns = ("network", "options", *COLUMNS)
-    write_table(TABLE, [dict(zip(columns, row, strict=True)) for row in rows()])
+    write_table(TABLE, rows())

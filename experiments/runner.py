@@ -9,7 +9,6 @@ cluster with `--backend dask --scheduler ADDRESS` (docs/experiments.md).
 import argparse
 import csv
 import gzip
-import io
 import json
 import sys
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from pathlib import Path
 
 from joblib import Parallel, delayed, parallel_config
 
-from inception_edu.files import atomic_write
+from inception_edu.files import atomic_write, read_rows
 from inception_edu.training.stored import FOLDER
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -83,10 +82,8 @@ def names():
 
 
 def read_table(path):
-    """`(columns, rows)` of a CSV, rows as dicts of strings."""
-    text = path.read_text("utf-8") if path.exists() else ""
-    table = csv.DictReader(io.StringIO(text))
-    return table.fieldnames or [], list(table)
+    """The rows of a CSV, dicts of text; none where there is no file."""
+    return read_rows(path) if path.exists() else []
 
 
 def write_table(path, rows):
@@ -110,10 +107,10 @@ def write_packed(path, content):
 
 def add_rows(path, rows):
     """Append rows to a table; ValueError when the columns differ."""
-    columns, known = read_table(path)
-    if columns and columns != list(rows[0]):
+    known = read_table(path)
+    if known and list(known[0]) != list(rows[0]):
         raise ValueError(
-            f"{path} has the columns {', '.join(columns)}, this run has "
+            f"{path} has the columns {', '.join(known[0])}, this run has "
             f"{', '.join(rows[0])}; name another file with --out"
         )
     write_table(path, [*known, *rows])
@@ -122,23 +119,17 @@ def add_rows(path, rows):
 def missing_runs(runs, path, key):
     """The runs whose key is in no row of the table; ValueError for another table."""
     try:
-        columns, rows = read_table(path)
-    except (OSError, UnicodeDecodeError, csv.Error):
-        columns, rows = ["not a table"], []
-    if columns and not set(key) <= set(columns):
+        done = {tuple(row[column] for column in key) for row in read_table(path)}
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError):
         raise ValueError(
             f"{path} is not a table of these runs, with the columns "
             f"{', '.join(key)}; name another file with --out"
-        )
-    done = {tuple(row[column] for column in key) for row in rows}
+        ) from None
     return [run for run in runs if tuple(str(run[c]) for c in key) not in done]
 
 
 def run_all(experiment, runs, path, jobs=1):
-    """Measure the runs that the table at `path` lacks and append their rows.
-
-    Returns False when interrupted: the finished runs are in the table.
-    """
+    """Measure the runs that the table at `path` lacks: False when interrupted."""
     missing = missing_runs(runs, path, experiment.key)
     print(f"{len(runs) - len(missing)} of {len(runs)} runs are in {path.name}")
     results = Parallel(jobs, batch_size=1, return_as="generator_unordered")(
@@ -151,13 +142,10 @@ def run_all(experiment, runs, path, jobs=1):
             if experiment.store:
                 rows = experiment.store(rows, path.parent)
             add_rows(path, rows)
-            name = ", ".join(f"{column} {run[column]}" for column in experiment.key)
-            found = [
-                f", {column} {rows[0][column]}"
-                for column in ("accuracy", "seconds")
-                if column in rows[0]
-            ]
-            print(f"{number} of {len(missing)}: {name}{''.join(found)}", flush=True)
+            told = {column: run[column] for column in experiment.key}
+            told |= {k: rows[0][k] for k in ("accuracy", "seconds") if k in rows[0]}
+            words = ", ".join(f"{column} {value}" for column, value in told.items())
+            print(f"{number} of {len(missing)}: {words}", flush=True)
     except KeyboardInterrupt:
         print("interrupted; the same command continues from here", file=sys.stderr)
         return False
@@ -190,8 +178,8 @@ def training_row(run, history, input_shape=(1, 3, 48, 48)):
     }
 
 
-def parsed(argv):
-    """The command's options."""
+def main(argv=None):
+    """The command: True when every run is in its table."""
     parser = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
@@ -205,12 +193,7 @@ def parsed(argv):
     add("--jobs", type=int, help="runs at a time; -1: one a core")
     add("--backend", default="loky", help="joblib's: loky, dask, ray")
     add("--scheduler", help="address of the Dask scheduler")
-    return parser, parser.parse_args(argv)
-
-
-def main(argv=None):
-    """The command: True when every run is in its table."""
-    parser, given = parsed(argv)
+    given = parser.parse_args(argv)
     module = import_module(f"experiments.{given.name}")
     if hasattr(module, "main"):  # a table made at once
         module.main()

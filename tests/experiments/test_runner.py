@@ -7,7 +7,7 @@ import torch
 
 import inception_edu as ie
 from experiments import ladder, modules, residual_scaling, runner
-from experiments.runner import Experiment, missing_runs, run_all
+from experiments.runner import Experiment, missing_runs, read_table, run_all
 from inception_edu.training import dead_channels, recipes, results
 from inception_edu.training.data import plain_digits
 
@@ -28,10 +28,6 @@ def experiment(path, measure=row, **options):
     )
 
 
-def read(path):
-    return runner.read_table(path)[1]
-
-
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "x.csv"
@@ -41,7 +37,7 @@ def path(tmp_path):
 def test_runs_in_the_table_are_skipped(path, capsys, jobs):
     assert run_all(experiment(path), PLAN[:3], path, jobs)
     assert run_all(experiment(path), PLAN, path, jobs)
-    rows = read(path)
+    rows = read_table(path)
     assert sorted((r["model"], int(r["seed"])) for r in rows) == sorted(
         tuple(run.values()) for run in PLAN
     )
@@ -55,12 +51,12 @@ def test_an_interrupt_loses_no_finished_run(path, capsys):
         return row(run)
 
     assert not run_all(experiment(path, interrupted), PLAN, path)
-    assert len(read(path)) == 2
+    assert len(read_table(path)) == 2
     assert "the same command continues from here" in capsys.readouterr().err
     # fit caught the Ctrl-C
     assert not run_all(experiment(path, lambda run: None), PLAN, path)
     assert run_all(experiment(path), PLAN, path)
-    assert len(read(path)) == 4
+    assert len(read_table(path)) == 4
 
 
 def test_a_run_may_have_several_rows_and_files_of_its_own(path):
@@ -69,7 +65,7 @@ def test_a_run_may_have_several_rows_and_files_of_its_own(path):
         return rows
 
     assert run_all(experiment(path, two_rows, store=store), PLAN[:1], path)
-    assert [r["layer"] for r in read(path)] == ["first", "second"]
+    assert [r["layer"] for r in read_table(path)] == ["first", "second"]
     assert (path.parent / "beside.txt").read_text(encoding="utf-8") == "a"
     assert missing_runs(PLAN, path, ("model", "seed")) == PLAN[1:]
 
@@ -101,7 +97,7 @@ def test_the_command_trains_and_continues(tmp_path, argv, only, seeds):
     given = [*argv, "--images", "64", "--epochs", "1", "--only", only]
     for some in (seeds[:1], seeds):
         assert runner.main([*given, "--out", str(path), "--seeds", *some])
-    rows = read(path)
+    rows = read_table(path)
     assert {r["seed"] for r in rows} == set(seeds)
     assert {r["torch"] for r in rows} == {torch.__version__}
     column, _, value = only.partition("=")

@@ -71,7 +71,7 @@ def test_the_command_stores_what_it_measured(tmp_path, few_images, capsys):
     given = [*TINY, "--out", str(tmp_path / "minis.csv")]
     assert runner.main(given)
     path = tmp_path / "mini_reduced.safetensors"
-    _, (row,) = runner.read_table(tmp_path / "minis.csv")
+    (row,) = runner.read_table(tmp_path / "minis.csv")
     assert_is_the_file(row, path)
     stored = load_file(path)
     floats = [v for v in stored.values() if v.is_floating_point()]

@@ -115,8 +115,8 @@ def test_costs_belong_to_the_network_that_the_figure_is_about(
 
 
 def test_the_stored_costs_are_what_the_tracer_finds():
-    stored = [list(row.values()) for row in read_rows(family_figures.TABLE)]
-    assert stored == [[str(cell) for cell in row] for row in family_costs.rows()]
+    found = [{k: str(v) for k, v in row.items()} for row in family_costs.rows()]
+    assert found == read_rows(family_figures.TABLE)
 
 
 def test_the_pareto_front_is_beaten_by_nobody():
