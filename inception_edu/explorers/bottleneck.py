@@ -1,9 +1,9 @@
-"""The bottleneck explorer: how narrow may the 1x1 be, and where does it stop paying?
+"""The bottleneck explorer: up to which width does a 1x1 bottleneck save computation?
 
 A k x k convolution from `in` to `out` channels costs k^2 in out multiply-adds a
-pixel; behind a 1x1 of width r it costs r (in + k^2 out). The second is smaller
-while r < k^2 in out / (in + k^2 out). The price: behind the 1x1 a pixel is r
-numbers, so the k x k reads at most r independent mixtures of the in channels.
+pixel; with a 1x1 of width r before it, the pair costs r (in + k^2 out). This is less
+while r < k^2 in out / (in + k^2 out). The price: after the 1x1 a pixel is r numbers,
+so the k x k reads at most r independent mixtures of the in channels.
 """
 
 from inception_edu.explorers.controls import Choice, Picture, Range, Steps
@@ -16,7 +16,7 @@ from inception_edu.text import compared, percent, short
 WIDTHS = [1, 2, 4, 8, 12, 16, 24, 32, 40, 48, 64, 80, 96, 112, 128, 144, 152, 160]
 WIDTHS += [176, 192, 224, 256, 320, 384, 448, 512]
 
-QUESTION = "How narrow may the 1x1 be, and where does it stop paying?"
+QUESTION = "Up to which width does a 1x1 bottleneck save computation?"
 CONTROLS = [
     Steps("reduce", "1x1 width", WIDTHS, 16),
     Range("in_channels", "input channels", 16, 1024, 16, 192),
@@ -50,9 +50,9 @@ def draw(state):
     kernel, pays = f"{state['kernel']}x{state['kernel']}", widest_that_pays(state)
     verdict = compared(reduced, direct)
     summary = (
-        f"Behind a 1x1 of width {width} the {kernel} costs {short(reduced)} MACs, "
+        f"A 1x1 of width {width} and the {kernel} after it cost {short(reduced)} MACs, "
         f"{verdict} {'than' if verdict.endswith('less') else 'as'} the "
-        f"{short(direct)} without it; it saves MACs up to width {pays}."
+        f"{short(direct)} of the {kernel} alone; a 1x1 saves MACs up to width {pays}."
     )
     passing = f"All {channels} directions of the input can pass: nothing is lost."
     if width < channels:

@@ -290,8 +290,8 @@ def test_the_five_by_five_of_module_3a():
     """192 x 32 x 25 x 28^2 direct; 16 x (192 + 25 x 32) x 28^2 behind the 1x1."""
     explorer = ie.explore.bottleneck()
     assert explorer.summary == (
-        "Behind a 1x1 of width 16 the 5x5 costs 12.4 M MACs, 9.68 times less than "
-        "the 120.4 M without it; it saves MACs up to width 154."
+        "A 1x1 of width 16 and the 5x5 after it cost 12.4 M MACs, 9.68 times less than "
+        "the 120.4 M of the 5x5 alone; a 1x1 saves MACs up to width 154."
     )
     assert "At most 16 of 192 independent directions" in explorer.svg
     explorer.values = {"reduce": 160}
