@@ -232,20 +232,30 @@ def test_dark_and_light_change_by_a_button_and_paper_is_light(site, open_file):
 
 # Every slide with all its fragments and folds open: how far it overflows, and the
 # smallest type of its code and output.
-MEASURE = """() => Reveal.getSlides().map((slide, i) => {
-  const { h, v } = Reveal.getIndices(slide);
-  Reveal.slide(h, v, 99);
-  const folds = [...slide.querySelectorAll("details")];
-  folds.forEach((fold) => { fold.open = true; });
-  const wide = [...slide.querySelectorAll("pre, table, img, svg, p, .explorer-place")]
-    .map((part) => part.scrollWidth - part.clientWidth);
-  const type = [...slide.querySelectorAll("pre, p, li, td")]
-    .map((part) => parseFloat(getComputedStyle(part).fontSize));
-  const measured = [i + 1, slide.scrollHeight - 720, slide.scrollWidth - 1280,
-    Math.max(0, ...wide), Math.min(...type)];
-  folds.forEach((fold) => { fold.open = false; });
+MEASURE = """async () => {
+  const measured = [], frame = () => new Promise(requestAnimationFrame);
+  for (const [i, slide] of Reveal.getSlides().entries()) {
+    const { h, v } = Reveal.getIndices(slide);
+    Reveal.slide(h, v, 99);
+    if (slide.querySelector(".ie-sheet")) await frame().then(frame); // takes its size
+    const folds = [...slide.querySelectorAll("details")];
+    folds.forEach((fold) => { fold.open = true; });
+    const wide = [...slide.querySelectorAll("pre, table, img, svg, p, .explorer-place")]
+      .map((part) => part.scrollWidth - part.clientWidth);
+    const type = [...slide.querySelectorAll("pre, p, li, td")]
+      .map((part) => parseFloat(getComputedStyle(part).fontSize));
+    for (const svg of slide.querySelectorAll(".ie-sheet > svg:first-child")) {
+      const scale = svg.getScreenCTM().a / Reveal.getScale(), sheet = svg.parentNode;
+      wide.push(sheet.clientWidth - scale * svg.viewBox.baseVal.width); // its buttons
+      type.push(...[...svg.querySelectorAll("text")]
+        .map((text) => Math.round(scale * text.getAttribute("font-size"))));
+    }
+    measured.push([i + 1, slide.scrollHeight - 720, slide.scrollWidth - 1280,
+      Math.max(0, ...wide), Math.min(...type)]);
+    folds.forEach((fold) => { fold.open = false; });
+  }
   return measured;
-})"""
+}"""
 
 
 # Slides that begin with an answer whose question stands on the one before.
@@ -276,6 +286,7 @@ LETTERS = """() => Math.max(...Reveal.getSlides().map((slide) => {
 def deck_open(site, open_file, lesson):
     page = open_file(site / "slides" / f"{lesson.stem}.html")
     page.wait_for_function("() => window.Reveal?.isReady()")
+    page.wait_for_function("() => !document.querySelector('.ie-diagram:not(.ie-live)')")
     return page
 
 
