@@ -5,29 +5,24 @@ import numpy as np
 from inception_edu.training.cache import cache_folder, cached
 from inception_edu.training.data import VERSION, as_data, digits_at_scale
 
-SIDES = {"cifar10": 48, "imagenette": 96}  # pixels, unless told otherwise
+SIDES = {"cifar10": 48, "imagenette": 96}  # pixels
 
 
-def load_data(name="digits_at_scale", n=None, seed=0, size=None, *, n_test=None):
+def load_data(name):
     """`Data` by name: "digits_at_scale", "cifar10" or "imagenette".
 
-    cifar10 is 50,000 and 10,000 images of 32x32, enlarged to `size=48`; imagenette
-    9,469 and 3,925 photographs, at `size=96`. Both are downloaded once through
-    torchvision: `pip install "inception_edu[data]"`. `n` and `n_test` keep so many of
-    them, chosen by `seed`. Raises ModuleNotFoundError without torchvision,
-    ConnectionError without a network.
+    cifar10 is 50,000 and 10,000 images of 32x32, enlarged to 48x48; imagenette 9,469
+    and 3,925 photographs, at 96x96. Both are downloaded once through torchvision:
+    `pip install "inception_edu[data]"`. Raises ModuleNotFoundError without
+    torchvision, ConnectionError without a network.
     """
     if name == "digits_at_scale":
-        return digits_at_scale(n or 6000, seed, size or 48, n_test=n_test or 2000)
+        return digits_at_scale()
     if name not in SIDES:
         names = ", ".join(("digits_at_scale", *SIDES))
         raise ValueError(f"no data set is called {name!r}; choose from {names}")
-    size = size or SIDES[name]
+    size = SIDES[name]
     arrays = cached(f"{name}-v{VERSION}-{size}.npz", lambda: fetch(name, size))
-    for part, count in (("train", n), ("test", n_test)):
-        order = np.random.RandomState(seed).permutation(len(arrays[f"{part}_labels"]))
-        for what in ("images", "labels"):
-            arrays[f"{part}_{what}"] = arrays[f"{part}_{what}"][order[:count]]
     return as_data(arrays, name, classes=tuple(arrays["classes"].tolist()))
 
 

@@ -201,8 +201,8 @@ def test_cifar_and_imagenette_have_the_shape_of_the_digits(monkeypatch):
         return Downloaded((32, 32), 20 if train else 10, ["airplane"] * 10)
 
     fake_torchvision(monkeypatch, cifar)
-    data = load_data("cifar10", n=8)
-    assert data.train.images.shape == (8, 3, 48, 48)
+    data = load_data("cifar10")
+    assert data.train.images.shape == (20, 3, 48, 48)
     assert data.classes[0] == "airplane" and data.train.scales is None
     assert (data.train.images[:, 0, 5, 5] % 10 == data.train.labels).all()
     other = load_data("imagenette")
