@@ -158,7 +158,7 @@ CASES = {
     "input_shape names 'b', the networks are 'a'": lambda f: ie.latency(
         {"a": model()}, {"b": (1, 3, 48, 48)}
     ),
-    "whole numbers above 0": lambda f: ie.latency(model(), (1, 3, -48, 48)),
+    "-48, 48) must hold whole numbers": lambda f: ie.latency(model(), (1, 3, -48, 48)),
     "whole numbers of at least 1": lambda f: ie.trace(model(), (0, 3, 48, 48)),
     "input_shape='1x3x48x48' must": lambda f: ie.trace(model(), "1x3x48x48"),
     "input_shape is a tensor": lambda f: ie.trace(model(), torch.zeros(1, 3, 48, 48)),
@@ -177,7 +177,7 @@ CASES = {
     "latency takes a module, or a dict": lambda f: ie.latency("googlenet"),
     # ---- figures
     "diagram takes an nn.Module or": lambda f: ie.diagram("googlenet"),
-    "needs the input shape of a Conv2d": lambda f: ie.diagram(nn.Conv2d(3, 4, 1)),
+    "a Conv2d does not say its input": lambda f: ie.diagram(nn.Conv2d(3, 4, 1)),
     "leave input_shape out": lambda f: ie.diagram(
         ie.trace(model(), (1, 3, 48, 48)), (1, 3, 48, 48)
     ),

@@ -71,6 +71,17 @@ def checked(shape):
     return sizes
 
 
+def own_shape(model):
+    """One image of the size that a network says is its own, or a ValueError."""
+    size = getattr(model, "input_size", None)
+    if size is None:
+        raise ValueError(
+            f"a {type(model).__name__} does not say its input shape; pass something "
+            "like input_shape=(1, 192, 28, 28)"
+        )
+    return (1, 3, size, size)
+
+
 def trace(model, input_shape, *more_shapes, aux=False, dtype=torch.float32):
     """A `Trace` of `model` on inputs of these shapes, computed on shapes alone.
 

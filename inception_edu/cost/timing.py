@@ -6,13 +6,14 @@ run, round by round.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral
 from statistics import median
 from time import perf_counter
 
 import numpy as np
 import torch
 from torch import nn
+
+from inception_edu.cost.run import checked, own_shape
 
 
 @dataclass(frozen=True)
@@ -140,18 +141,7 @@ def images(model, name, shape):
     """One random batch of this shape, of the weights' type, where they are."""
     if isinstance(shape, Mapping):
         shape = shape.get(name)
-    if shape is None:
-        size = getattr(model, "input_size", None)
-        if size is None:
-            raise ValueError(
-                f"{name} does not say its image size; give input_shape=(1, 3, H, W)"
-            )
-        shape = (1, 3, size, size)
-    if not all(isinstance(n, Integral) and n > 0 for n in shape):
-        raise ValueError(
-            f"input_shape={shape!r} must hold whole numbers above 0: "
-            "(images, channels, height, width)"
-        )
+    shape = checked(own_shape(model) if shape is None else shape)
     weight = next(model.parameters(), torch.empty(0))
     batch = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     return batch.to(weight.device, weight.dtype)

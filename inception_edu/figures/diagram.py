@@ -62,19 +62,14 @@ def _traced(model_or_trace, input_shape):
             )
         return model_or_trace, None
     from inception_edu.cost import ShapeError, trace
+    from inception_edu.cost.run import own_shape
 
     if not hasattr(model_or_trace, "named_modules") or isinstance(model_or_trace, type):
         raise TypeError(
             f"diagram takes an nn.Module or a trace of one, got {model_or_trace!r}"
         )
     if input_shape is None:
-        size = getattr(model_or_trace, "input_size", None)
-        if size is None:
-            raise ValueError(
-                f"diagram needs the input shape of a {type(model_or_trace).__name__}; "
-                "pass something like input_shape=(1, 192, 28, 28)"
-            )
-        input_shape = (1, 3, size, size)
+        input_shape = own_shape(model_or_trace)
     try:
         return trace(model_or_trace, input_shape), None
     except Exception as error:

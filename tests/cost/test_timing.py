@@ -84,7 +84,7 @@ def test_a_network_is_timed_at_its_own_size():
 @pytest.mark.parametrize(
     ("models", "options", "error", "words"),
     [
-        (nn.Linear(3, 3), {}, ValueError, "give input_shape"),
+        (nn.Linear(3, 3), {}, ValueError, "pass something like input_shape"),
         ({"a": "net"}, {}, TypeError, "a is a str"),
         (nn.Linear(3, 3), {"rounds": 0}, ValueError, "rounds=0"),
         (nn.Linear(3, 3), {"warm_up": True}, ValueError, "warm_up=True"),
