@@ -22,7 +22,8 @@ class Sleeper(nn.Module):
 
     def forward(self, x):
         self.log.append(self.name)
-        self.modes.append((self.training, torch.is_inference_mode_enabled()))
+        inference, threads = torch.is_inference_mode_enabled(), torch.get_num_threads()
+        self.modes.append((self.training, inference, threads))
         time.sleep(self.seconds)
         return x
 
@@ -45,24 +46,15 @@ def test_rounds_are_interleaved_and_turn_after_the_warm_up():
     assert "".join(log) == "abc" + "abc" + "bca" + "cab"
 
 
-def test_it_runs_in_eval_mode_without_gradients_and_puts_the_mode_back():
-    sleeper = Sleeper("one", 0, []).train()
-    one = ie.latency(sleeper, (2, 3, 2, 2), rounds=2)
+def test_it_runs_in_eval_mode_without_gradients_and_leaves_no_trace():
+    sleeper, before = Sleeper("one", 0, []), torch.get_num_threads()
+    model = nn.Sequential(sleeper, nn.Dropout()).train()
+    model[1].eval()
+    one = ie.latency(model, (2, 3, 2, 2), rounds=2, threads=before + 1)
     assert isinstance(one, Latency)
-    assert len(one.times) == 2
-    assert set(sleeper.modes) == {(False, True)}
-    assert sleeper.training
-
-
-def test_threads_are_set_for_the_while():
-    class Counter(nn.Module):
-        def forward(self, x):
-            self.threads = torch.get_num_threads()
-            return x
-
-    before, counter = torch.get_num_threads(), Counter()
-    found = ie.latency(counter, (1, 3, 2, 2), rounds=1, threads=before + 1)
-    assert (counter.threads, found.threads) == (before + 1, before + 1)
+    assert (len(one.times), one.threads) == (2, before + 1)
+    assert set(sleeper.modes) == {(False, True, before + 1)}
+    assert [m.training for m in model.modules()] == [True, True, False]
     assert torch.get_num_threads() == before
 
 
@@ -110,10 +102,3 @@ def test_every_accelerator_is_waited_for(kind, monkeypatch):
     wait_for(torch.device(kind))
     wait_for(torch.device("cpu"))
     assert waited == [kind]
-
-
-def test_modes_of_parts_are_put_back():
-    model = nn.Sequential(nn.Dropout(), nn.Linear(3, 3)).train()
-    model[0].eval()
-    ie.latency(model, (1, 3), rounds=1)
-    assert [m.training for m in model.modules()] == [True, False, True]

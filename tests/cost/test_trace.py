@@ -182,27 +182,14 @@ def test_recurrent_layers_count_every_step(layer, both):
     assert seen.output_shapes == [tuple(t.shape) for t in (output, *state)]
 
 
-def test_totals_of_googlenet_and_of_its_rows():
-    # Going deeper, table 1: weights from the channel counts, biases added.
+def test_the_rows_of_every_depth_have_the_totals():
     seen = trace(ie.create_model("googlenet"), (1, 3, 224, 224))
-    assert (seen.params, seen.macs) == (6_998_552, 1_582_671_872)
     assert seen.flops == 2 * seen.macs
     for depth in (1, 2, 3):
         rows = seen.by_module(depth)
         assert sum(row.macs for row in rows) == seen.macs
         assert sum(row.params for row in rows) == seen.params
         assert sum(row.activation_bytes for row in rows) == seen.activation_bytes
-
-
-def test_auxiliary_heads_count_only_when_asked():
-    model = ie.create_model("googlenet", aux=True)
-    plain, training = (trace(model, (1, 3, 224, 224), aux=aux) for aux in (False, True))
-    assert (plain.params, plain.params_built) == (6_998_552, 13_378_280)
-    assert training.params == 13_378_280
-    # heads: 1x1 512 -> 128 and 528 -> 128 on 4x4, two linears each (table 1, 3186688
-    # and 3188736 weights; 4x4 grids)
-    heads = (512 + 528) * 128 * 16 + 2 * (2048 * 1024 + 1024 * 1000)
-    assert training.macs - plain.macs == heads
 
 
 def test_a_reused_layer_counts_its_weights_once_and_its_work_twice():
@@ -230,25 +217,11 @@ def test_edges_name_the_operations_read():
 # ---- receptive fields ------------------------------------------------------------
 
 
-FIELDS = {
-    "1x7 then 7x1": ([nn.Conv2d(1, 2, (1, 7)), nn.Conv2d(2, 1, (7, 1))], (7, 7)),
-    "strides": (
-        [
-            nn.Conv2d(1, 2, 3, stride=2),
-            nn.MaxPool2d(3, 2, ceil_mode=True),
-            nn.Conv2d(2, 1, 5, dilation=2),
-        ],
-        (39, 39),
-    ),
-    "same": ([nn.Conv2d(1, 1, (2, 5), padding="same"), nn.ZeroPad2d(3)], (2, 5)),
-}
-
-
-@pytest.mark.parametrize("name", FIELDS)
-def test_receptive_fields_by_hand(name):
-    """`test_random_networks.py` follows the gradient; these can be checked by eye."""
-    layers, by_hand = FIELDS[name]
-    assert trace(nn.Sequential(*layers), (1, 1, 64, 64)).receptive_field == by_hand
+def test_padding_by_name_or_by_a_layer_of_its_own_keeps_the_field():
+    """`test_random_networks.py` follows the gradient for all other windows."""
+    layers = [nn.Conv2d(1, 1, (2, 5), padding="same"), nn.ZeroPad2d(3)]
+    seen = trace(nn.Sequential(*layers), (1, 1, 64, 64))
+    assert seen.receptive_field == (2, 5)
 
 
 def test_receptive_fields_of_published_networks():
@@ -343,9 +316,7 @@ def test_the_models_own_error_comes_through_with_the_path():
 @pytest.mark.parametrize(
     ("model", "shape", "error", "words"),
     [
-        (nn.Conv2d(3, 4, 3), (1, 3, 8.0, 8), ValueError, "whole numbers"),
         (nn.Conv2d(3, 4, 3), 224, ValueError, "whole numbers"),
-        (nn.Conv2d(3, 4, 3), (), ValueError, "at least 1"),
         (nn.Linear(5, 4), (1, 4), ShapeError, "expects 5 input features"),
         (nn.BatchNorm2d(5), (1, 4, 2, 2), ShapeError, "expects 5 channels"),
         (nn.LazyConv2d(4, 3), (1, 3, 8, 8), ValueError, "lazy"),

@@ -45,7 +45,18 @@ def counted(run, at=None, act=None):
         sys.setprofile(None)
 
 
-def in_a_fork(run, at):
+def interrupted(run, at):
+    """`run()` with Ctrl-C at its `at`-th call: whole rows, whatever comes back."""
+    try:
+        broken, _ = counted(run, at, lambda: signal.raise_signal(signal.SIGINT))
+    except KeyboardInterrupt:  # before the first step, or after the last
+        return
+    rows = {len(getattr(broken, column)) for column in COLUMNS}
+    assert rows == {len(broken.epoch)}
+    assert broken.epoch == sorted(set(broken.epoch))
+
+
+def killed(run, at):
     """`run()` in a child that dies at its `at`-th call, if it comes so far."""
     child = os.fork()
     if not child:
@@ -70,31 +81,16 @@ def ended(history):
     return numbers, b"".join(tensor.numpy().tobytes() for tensor in weights)
 
 
-def test_a_training_interrupted_anywhere_ends_as_without_the_break(train, tmp_path):
+@pytest.mark.parametrize("stop", [interrupted, killed])
+def test_a_training_stopped_anywhere_ends_as_without_the_break(train, tmp_path, stop):
+    if stop is killed and not sys.platform.startswith("linux"):
+        pytest.skip("needs a safe fork")
     path = tmp_path / "run.pt"
     straight = ended(train())
     path.unlink()
     for at in points(train):
         path.unlink(missing_ok=True)
-        try:
-            broken, _ = counted(train, at, lambda: signal.raise_signal(signal.SIGINT))
-        except KeyboardInterrupt:  # before the first step, or after the last
-            pass
-        else:
-            rows = {len(getattr(broken, column)) for column in COLUMNS}
-            assert rows == {len(broken.epoch)}, at
-            assert broken.epoch == sorted(set(broken.epoch)), at
+        stop(train, at)
+        stop(train, at // 2)  # and once more on the way
         assert ended(train()) == straight, at
         assert [p.name for p in tmp_path.iterdir()] == ["run.pt"], at
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a safe fork")
-def test_a_training_killed_again_and_again_ends_as_without_the_break(train, tmp_path):
-    path = tmp_path / "run.pt"
-    straight = ended(train())
-    path.unlink()
-    for at in points(train):
-        path.unlink(missing_ok=True)
-        in_a_fork(train, at)
-        in_a_fork(train, at // 2)  # and once more on the way
-        assert ended(train()) == straight, at
