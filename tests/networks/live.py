@@ -1,4 +1,4 @@
-"""Networks as training leaves them, so that a swapped branch cannot hide."""
+"""Networks as training leaves them, and one that people write."""
 
 import torch
 from torch import nn
@@ -20,3 +20,19 @@ def live(model):
             if layer.bias is not None:
                 nn.init.normal_(layer.bias, 0, 0.3)
     return model.eval()
+
+
+class Flattening(nn.Module):
+    """A network whose forward may read strides; keeps what it saw, has 5-d weights."""
+
+    def __init__(self, flatten, size=8):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4)
+        self.scale = nn.Parameter(torch.ones(1, 1, 1, 1, 2))
+        self.linear = nn.Linear(4 * size * size, 3)
+        self.flatten, self.kept = flatten, []
+
+    def forward(self, x):
+        self.kept.append(self.norm(self.conv(x)))
+        logits = self.linear(self.flatten(self.kept[-1])) * self.scale.sum()
+        return {"logits": logits}

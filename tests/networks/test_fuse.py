@@ -16,7 +16,7 @@ from inception_edu.networks.fuse import (
 )
 from inception_edu.networks.inception_v3 import AsymmetricModule
 from inception_edu.networks.layers import Branches, ConvUnit
-from tests.networks.live import live
+from tests.networks.live import Flattening, live
 
 FEW = {"a": 1, "b": 1, "c": 1}
 FAMILY = [
@@ -288,20 +288,6 @@ def test_gradients_still_reach_the_input():
 # --- models of every kind ----------------------------------------------------------
 
 
-class Flattening(nn.Module):
-    """A network whose forward may read strides; keeps what it saw."""
-
-    def __init__(self, flatten, size=8):
-        super().__init__()
-        self.conv, self.flatten, self.kept = nn.Conv2d(3, 4, 3, padding=1), flatten, []
-        self.scale = nn.Parameter(torch.ones(1, 1, 1, 1, 2))
-        self.linear = nn.Linear(4 * size * size, 3)
-
-    def forward(self, x):
-        self.kept.append(self.conv(x))
-        return self.linear(self.flatten(self.kept[-1])) * self.scale.sum()
-
-
 @pytest.mark.parametrize(
     ("flatten", "size"),
     [
@@ -313,8 +299,8 @@ class Flattening(nn.Module):
 )
 def test_a_network_that_reads_strides_and_has_run_is_fused(flatten, size):
     model, images = Flattening(flatten, size).eval(), torch.randn(2, 3, size, size)
-    expected = model(images)
-    assert torch.allclose(ie.fuse(model)(images), expected, atol=1e-5)
+    expected = model(images)["logits"]
+    assert torch.allclose(ie.fuse(model)(images)["logits"], expected, atol=1e-5)
     assert len(model.kept) == 1 and not model.kept[0].is_leaf
 
 
