@@ -8,54 +8,35 @@ beside it, and charts add a hatch.
 
 import re
 
-PALETTE = {
-    "1x1": "#0068cb",
-    "3x3": "#e66c00",
-    "5x5": "#2f9f68",
-    "7x7": "#b97dc4",
-    "1xn": "#8d3cf0",
-    "nx1": "#b5480e",
-    "pool": "#636e75",
-    "linear": "#7d6a4f",
-    "other": "#6164a1",
+# Color and hatch, in matplotlib's letters; a 1xn kernel lies flat, an nx1 stands.
+KERNELS = {
+    "1x1": ("#0068cb", ""),
+    "3x3": ("#e66c00", "/"),
+    "5x5": ("#2f9f68", "x"),
+    "7x7": ("#b97dc4", "+"),
+    "1xn": ("#8d3cf0", "-"),
+    "nx1": ("#b5480e", "|"),
+    "pool": ("#636e75", "."),
+    "linear": ("#7d6a4f", "\\"),
+    "other": ("#6164a1", ""),
 }
-
-# In matplotlib's letters; a 1xn kernel lies flat, an nx1 kernel stands.
-HATCH = {
-    "1x1": "",
-    "3x3": "/",
-    "5x5": "x",
-    "7x7": "+",
-    "1xn": "-",
-    "nx1": "|",
-    "pool": ".",
-    "linear": "\\",
-    "other": "",
-}
+PALETTE = {name: color for name, (color, _) in KERNELS.items()}
+HATCH = {name: hatch for name, (_, hatch) in KERNELS.items()}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "h")
 
-LIGHT = {
-    "ink": "#1b1b1b",  # text and outlines
-    "muted": "#565b60",  # second-rank text
-    "line": "#6b7075",  # edges and axes
-    "paper": "#ffffff",
-    "panel": "#f1f3f5",  # the ground of a group
-    "grid": "#d5d9dd",
-    "accent": "#a3006d",  # a chosen pixel, a budget line
-    "good": "#1a7a45",
-    "bad": "#b3261e",
+ROLES = {  # on a light page and on a dark one
+    "ink": ("#1b1b1b", "#f2f2f2"),  # text and outlines
+    "muted": ("#565b60", "#b9bec3"),  # second-rank text
+    "line": ("#6b7075", "#9aa0a6"),  # edges and axes
+    "paper": ("#ffffff", "#111111"),
+    "panel": ("#f1f3f5", "#1b1e20"),  # the ground of a group
+    "grid": ("#d5d9dd", "#3c4146"),
+    "accent": ("#a3006d", "#ff7ac8"),  # a chosen pixel, a budget line
+    "good": ("#1a7a45", "#5fce8f"),
+    "bad": ("#b3261e", "#ff8a80"),
 }
-DARK = {
-    "ink": "#f2f2f2",
-    "muted": "#b9bec3",
-    "line": "#9aa0a6",
-    "paper": "#111111",
-    "panel": "#1b1e20",
-    "grid": "#3c4146",
-    "accent": "#ff7ac8",
-    "good": "#5fce8f",
-    "bad": "#ff8a80",
-}
+LIGHT = {name: light for name, (light, _) in ROLES.items()}
+DARK = {name: dark for name, (_, dark) in ROLES.items()}
 
 FONT = "system-ui,'Segoe UI','Helvetica Neue',Arial,'DejaVu Sans',sans-serif"
 TITLE, LABEL, NOTE = 22, 16, 14  # pixels at a width of 900 to 1100
