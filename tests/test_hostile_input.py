@@ -21,8 +21,7 @@ from inception_edu import figures, papers
 from inception_edu.networks.layers import ConvUnit
 from inception_edu.training import RMSpropTF, checkpoint, results
 from inception_edu.training.contest import Contest
-from inception_edu.training.data import Data, Split, as_input, plain_digits
-from inception_edu.training.downloads import load_data
+from inception_edu.training.data import Data, Split, as_input, load_data, plain_digits
 from inception_edu.training.optimizers import make_optimizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -7,7 +7,7 @@ _HOMES = {
     "Split": "data",
     "as_input": "data",
     "digits_at_scale": "data",
-    "load_data": "downloads",
+    "load_data": "data",
     "plain_digits": "data",
     "Diverged": "loop",
     "dead_channels": "evaluation",

@@ -1,4 +1,4 @@
-"""The images that are made here: digits at every scale.
+"""The images: digits at every scale, made here, and two sets that are downloaded.
 
 A `Data` holds a train and a test `Split` as tensors in memory: no workers, no
 files while training. `as_input` makes of them what a network takes.
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from inception_edu.text import dims
-from inception_edu.training.cache import cached
+from inception_edu.training.cache import cache_folder, cached
 
 SMALLEST, LARGEST = 10, 40  # pixels, the side of the square a digit is drawn in
 BINS = {"10-15": (10, 15), "16-23": (16, 23), "24-31": (24, 31), "32-40": (32, 40)}
@@ -267,3 +267,63 @@ def digits_at_scale(n=6000, seed=0, size=48, *, n_test=2000):
     name = f"digits-v{VERSION}-{n}-{n_test}-{size}-{seed}.npz"
     arrays = cached(name, lambda: draw_digits(n, n_test, seed, size))
     return as_data(arrays, "digits_at_scale", bins=dict(BINS))
+
+
+# ---- data sets by name ---------------------------------------------------------
+
+SIDES = {"cifar10": 48, "imagenette": 96}  # pixels
+
+
+def load_data(name):
+    """`Data` by name: "digits_at_scale", "cifar10" or "imagenette".
+
+    cifar10 is 50,000 and 10,000 images of 32x32, enlarged to 48x48; imagenette 9,469
+    and 3,925 photographs, at 96x96. Both are downloaded once through torchvision:
+    `pip install "inception_edu[data]"`. Raises ModuleNotFoundError without
+    torchvision, ConnectionError without a network.
+    """
+    if name == "digits_at_scale":
+        return digits_at_scale()
+    if name not in SIDES:
+        names = ", ".join(("digits_at_scale", *SIDES))
+        raise ValueError(f"no data set is called {name!r}; choose from {names}")
+    size = SIDES[name]
+    arrays = cached(f"{name}-v{VERSION}-{size}.npz", lambda: fetch(name, size))
+    return as_data(arrays, name, classes=tuple(arrays["classes"].tolist()))
+
+
+def fetch(name, size):
+    """The arrays of a data set that torchvision downloads, at `size` pixels."""
+    try:
+        from torchvision.datasets import CIFAR10, Imagenette
+    except ImportError:
+        raise ModuleNotFoundError(
+            f"{name} needs torchvision: pip install 'inception_edu[data]', or use "
+            "digits_at_scale(), which needs no network"
+        ) from None
+    folder, arrays = cache_folder() / name, {}
+    try:
+        for part, train, split in (("train", True, "train"), ("test", False, "val")):
+            if name == "cifar10":
+                found = CIFAR10(folder, train, download=True)
+            else:
+                found = Imagenette(folder, split, "160px", download=True)
+            images, labels = zip(*found, strict=True)
+            arrays[f"{part}_images"] = np.stack([square(i, size) for i in images])
+            arrays[f"{part}_labels"] = np.array(labels, np.int64)
+    except (OSError, RuntimeError) as error:
+        raise ConnectionError(
+            f"{name} could not be downloaded ({error}); connect to a network once, "
+            "or use digits_at_scale(), which needs none"
+        ) from None
+    # Imagenette's are tuples of synonyms.
+    names = [c if isinstance(c, str) else c[0] for c in found.classes]
+    return arrays | {"classes": np.array(names)}
+
+
+def square(image, size):
+    """A PIL image's middle square at `size` pixels: uint8 `(3, size, size)`."""
+    from PIL import Image, ImageOps
+
+    image = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR)
+    return np.asarray(image).transpose(2, 0, 1)

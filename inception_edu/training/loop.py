@@ -15,18 +15,18 @@ from inception_edu.networks.copies import refuse_lazy
 from inception_edu.networks.memory_format import lay_out, preferred_memory_format
 from inception_edu.text import percent
 from inception_edu.training import recipes
-from inception_edu.training.average import Average
 from inception_edu.training.checkpoint import (
     identity_of,
     load_checkpoint,
     save_checkpoint,
 )
-from inception_edu.training.compatibility import (
-    check_data,
-    check_outputs,
-    loss_of,
+from inception_edu.training.data import (
+    Data,
+    Split,
+    as_input,
+    check_whole_numbers,
+    load_data,
 )
-from inception_edu.training.data import Data, Split, as_input, check_whole_numbers
 from inception_edu.training.devices import (
     OutOfMemoryError,
     autocast,
@@ -40,15 +40,17 @@ from inception_edu.training.devices import (
     seed_generators,
     thread_count,
 )
-from inception_edu.training.downloads import load_data
 from inception_edu.training.evaluation import (
     by_scale,
+    check_data,
+    check_outputs,
     choose_layout,
     correct,
     home_of,
+    loss_of,
 )
 from inception_edu.training.history import History
-from inception_edu.training.optimizers import make_optimizer
+from inception_edu.training.optimizers import Average, make_optimizer
 
 READ_EVERY = 10  # batches; reading a loss makes an accelerator wait
 

@@ -13,8 +13,7 @@ from safetensors.torch import save_file
 
 import inception_edu as ie
 from inception_edu.networks.layers import Branches, ConvUnit, Network
-from inception_edu.networks.state_dicts import recognize
-from inception_edu.networks.weights import load_weights, read_weights
+from inception_edu.networks.weights import load_weights, read_weights, recognize
 
 # Key and shape of every entry, in order, of torchvision 0.29.1's and timm 1.0.31's
 # state dicts, as those libraries build them.

@@ -16,9 +16,9 @@ from inception_edu.training.data import (
     as_input,
     digits_at_scale,
     handwritten_digits,
+    load_data,
     plain_digits,
 )
-from inception_edu.training.downloads import load_data
 
 # scikit-learn's two photographs as Pillow's usual decoder gives them.
 PHOTOGRAPHS = "99310b92a8963a4b9118f3a93695bf9d2f7c20a03361f1962972901ccd5560da"

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 import inception_edu as ie
 from inception_edu.networks import Outputs
-from inception_edu.training import compatibility, loop
+from inception_edu.training import evaluation, loop
 from inception_edu.training.data import Data, Split, as_input, digits_at_scale
 from inception_edu.training.evaluation import evaluate
 from inception_edu.training.loop import Diverged, fit
@@ -171,7 +171,7 @@ def test_heads_add_their_share_of_a_smoothed_loss():
         return F.cross_entropy(logits, labels, label_smoothing=0.1)
 
     for outputs in (Outputs(main, (head,)), (main, head), (main, [head], None)):
-        loss, logits = compatibility.loss_of(outputs, labels, recipe)
+        loss, logits = evaluation.loss_of(outputs, labels, recipe)
         assert loss == pytest.approx((smoothed(main) + 0.4 * smoothed(head)).item())
         assert logits is main
 
