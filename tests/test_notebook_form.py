@@ -151,6 +151,10 @@ BAD = {
     "solution code open": (solution(source_hidden=False), "hide its source"),
     "solution output open": (solution(outputs_hidden=False), "and its output"),
     "solution heading untagged": (solution(heading_tags=()), "tag it 'solution'"),
+    "task folded into a solution": (
+        notebook(*solution().cells[:-1], text("Measure.", "measure")),
+        "'measure' is folded into a solution",
+    ),
     "solution text open": (
         notebook(text("It is 2.", "one", ["solution"])),
         "put it into <details>",

@@ -72,7 +72,7 @@ def violations(notebook):
 
 
 def of_notebook(notebook):
-    """Metadata, ids used twice, how many cells are ignored."""
+    """Metadata, ids used twice, what a solution folds, how many cells are ignored."""
     for key in notebook.metadata:
         if key not in NOTEBOOK_METADATA:
             kind = "stored widget state" if key == "widgets" else "unknown metadata"
@@ -82,6 +82,12 @@ def of_notebook(notebook):
     for ident, count in Counter(cell.get("id", "") for cell in notebook.cells).items():
         if count > 1:
             yield f"cell id {ident!r} is used twice; ids name one cell"
+    folded = False
+    for cell in notebook.cells:
+        if heading(cell):
+            folded = "solution" in tags(cell)
+        elif folded and "solution" not in tags(cell):
+            yield f"cell {cell.id!r} is folded into a solution; put a heading before it"
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     ignored = [cell for cell in code if IGNORED & set(tags(cell))]
     if len(ignored) * IGNORED_ONE_IN > len(code):
