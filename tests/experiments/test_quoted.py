@@ -6,119 +6,70 @@ import pytest
 
 from inception_edu.training import compare, results
 
-CRITICAL_T = 2.776  # two-sided, 5 %, four degrees of freedom
+MODULES = results("modules").assign(run=lambda table: table.model)
+EQUAL, DRAWN = MODULES.query("matched"), MODULES.query("width == 1")
+RESIDUAL = results("residual_scaling")
+RESIDUAL["run"] = RESIDUAL.network + RESIDUAL.scale.map(" {}".format)
+RESIDUAL["first"] = RESIDUAL.by_epoch.str.split().str[0].astype(float)
+SLOW, MEDIUM, FAST = (
+    RESIDUAL.query(f"learning_rate == {r}") for r in (0.01, 0.02, 0.3)
+)
 
 
-def matched(model, column="accuracy", full_width=False):
-    """A column of the runs at equal MACs, or as drawn, by their seeds."""
-    runs = results("modules")
-    chosen = runs.width == 1 if full_width else runs.matched
-    return runs[(runs.model == model) & chosen].set_index("seed")[column]
+@pytest.mark.parametrize(
+    ("table", "one", "other", "value", "points", "t", "seeds"),
+    [
+        # no kernel size is better on small digits, nor on large ones
+        (EQUAL, "mini_5x5", "mini_3x3", "10-15", 3.7, 2.05, 5),
+        (EQUAL, "mini_5x5", "mini_3x3", "32-40", -2.4, -2.50, 5),
+        # reductions beat the naive module, as drawn and at equal MACs
+        (DRAWN, "mini_naive", "mini_reduced", "accuracy", 10.5, 3.68, 5),
+        (EQUAL, "mini_naive", "mini_reduced", "accuracy", 29.2, 5.48, 5),
+        # the naive network has not learned
+        (EQUAL, "mini_naive", "mini_3x3", "accuracy", 22.1, 4.45, 5),
+        # two 3x3 and one 5x5 cannot be told apart
+        (EQUAL, "mini_reduced", "mini_v2", "accuracy", 0.5, 0.42, 5),
+        # the residual mini starts faster than v4, and ends as well
+        (SLOW, "v4 1.0", "residual 0.2", "first", 32.4, 3.71, 5),
+        (SLOW, "v4 1.0", "residual 0.2", "accuracy", 0.3, 0.98, 5),
+        # the additions make it start faster, and end better
+        (SLOW, "no addition 1.0", "residual 0.2", "first", 41.0, 4.50, 5),
+        (SLOW, "no addition 1.0", "residual 0.2", "accuracy", 3.6, 4.66, 5),
+        # scaling stabilizes, not the addition, which helps at a small rate
+        (FAST, "wide 1.0", "wide 0.1", "accuracy", 67.6, 11.04, 4),
+        (FAST, "wide, no addition 1.0", "wide 1.0", "accuracy", 9.4, 1.09, 4),
+        (MEDIUM, "wide, no addition 1.0", "wide 1.0", "accuracy", 7.0, 5.98, 4),
+    ],
+)
+def test_a_difference_and_its_t_are_those_that_a_lesson_quotes(
+    table, one, other, value, points, t, seeds
+):
+    found = compare(table, "run", one, other, value)
+    assert found.seeds == seeds
+    assert 100 * found.mean == pytest.approx(points, abs=0.05)
+    assert found.t == pytest.approx(t, abs=0.01)
+    assert round(found.limit, 2) == {5: 2.78, 4: 3.18}[seeds]
 
 
-def stored(network, scale=1.0, rate=0.01, epoch=-1):
-    """The accuracy of the runs of lesson 7 after an epoch, by their seeds."""
-    runs = results("residual_scaling")
-    same = (runs.network == network) & (runs.scale == scale)
-    runs = runs[same & (runs.learning_rate == rate)].set_index("seed")
-    return runs.by_epoch.str.split().str[epoch].astype(float)
-
-
-def paired_t(differences):
-    n = len(differences)
-    return differences.mean() / (differences.std() / n**0.5)
-
-
-QUOTED = {
-    "no kernel size is better on small digits": (
-        lambda: matched("mini_3x3", "10-15") - matched("mini_5x5", "10-15"),
-        *(3.7, 2.05),
-    ),
-    "nor on large ones": (
-        lambda: matched("mini_3x3", "32-40") - matched("mini_5x5", "32-40"),
-        *(-2.4, -2.50),
-    ),
-    "reductions beat the naive module as drawn": (
-        lambda: (
-            matched("mini_reduced", full_width=True)
-            - matched("mini_naive", full_width=True)
-        ),
-        *(10.5, 3.68),
-    ),
-    "and at equal MACs": (
-        lambda: matched("mini_reduced", full_width=True) - matched("mini_naive"),
-        *(29.2, 5.48),
-    ),
-    "two 3x3 and one 5x5 cannot be told apart": (
-        lambda: matched("mini_v2") - matched("mini_reduced"),
-        *(0.5, 0.42),
-    ),
-    "the residual mini starts faster than v4": (
-        lambda: stored("residual", 0.2, epoch=0) - stored("v4", epoch=0),
-        *(32.4, 3.71),
-    ),
-    "and ends as well": (
-        lambda: stored("residual", 0.2) - stored("v4"),
-        *(0.3, 0.98),
-    ),
-    "the additions make it start faster": (
-        lambda: stored("residual", 0.2, epoch=0) - stored("no addition", epoch=0),
-        *(41.0, 4.50),
-    ),
-    "and end better": (
-        lambda: stored("residual", 0.2) - stored("no addition"),
-        *(3.6, 4.66),
-    ),
-}
-WIDE = {  # four seeds; the limit of |t| is 3.18
-    "scaling stabilizes": (
-        lambda: stored("wide", 0.1, 0.3) - stored("wide", 1.0, 0.3),
-        *(67.6, 11.04),
-    ),
-    "the addition is not what collapses": (
-        lambda: stored("wide", 1.0, 0.3) - stored("wide, no addition", 1.0, 0.3),
-        *(9.4, 1.09),
-    ),
-    "at a small rate it helps": (
-        lambda: stored("wide", 1.0, 0.02) - stored("wide, no addition", 1.0, 0.02),
-        *(7.0, 5.98),
-    ),
-}
-
-
-@pytest.mark.parametrize("what", [*QUOTED, *WIDE])
-def test_a_difference_and_its_t_are_those_that_a_lesson_quotes(what):
-    difference, points, t = (QUOTED | WIDE)[what]
-    found = difference()
-    seeds, limit = (5, CRITICAL_T) if what in QUOTED else (4, 3.18)
-    assert len(found.dropna()) == seeds
-    assert 100 * found.mean() == pytest.approx(points, abs=0.05)
-    assert paired_t(found) == pytest.approx(t, abs=0.01)
-    assert (abs(t) > limit) == (abs(paired_t(found)) > limit)
-
-
-def test_the_naive_network_has_not_learned_its_training_images():
-    differences = matched("mini_3x3") - matched("mini_naive")
-    assert round(100 * differences.mean()) == 22
-    assert paired_t(differences) > CRITICAL_T
-    learned = [matched(m, "train_accuracy").mean() for m in ("mini_naive", "mini_3x3")]
-    assert learned[0] < 0.6 < learned[1]
-    spread = 100 * matched("mini_reduced").std()  # by seeds: below two points
-    assert spread == pytest.approx(1.7, abs=0.05)
+def equal(model, column="accuracy"):
+    """A column of the runs at equal MACs."""
+    return EQUAL[EQUAL.model == model][column]
 
 
 def test_what_five_seeds_leave_open():
-    runs = results("modules").query("matched")
-    gap = compare(runs, "model", "mini_reduced", "mini_v2")
+    learned = [equal(m, "train_accuracy").mean() for m in ("mini_naive", "mini_3x3")]
+    assert learned[0] < 0.6 < learned[1]
+    gap = compare(EQUAL, "model", "mini_reduced", "mini_v2")
     assert [round(100 * end, 1) for end in (gap.low, gap.high)] == [-3.1, 4.1]
-    spread = [100 * matched(m).std() for m in ("mini_naive", "mini_3x3", "mini_5x5")]
-    assert spread == pytest.approx([10.5, 1.2, 1.7], abs=0.05)
+    spread = {"mini_naive": 10.5, "mini_3x3": 1.2, "mini_5x5": 1.7, "mini_reduced": 1.7}
+    for model, points in spread.items():
+        assert 100 * equal(model).std() == pytest.approx(points, abs=0.05)
 
 
 def test_the_largest_digits_are_not_the_easiest():
     sizes = ["10-15", "16-23", "24-31", "32-40"]
     for model in ("mini_naive", "mini_3x3", "mini_5x5"):
-        means = [matched(model, size).mean() for size in sizes]
+        means = [equal(model, size).mean() for size in sizes]
         assert max(means) == means[2]
 
 
