@@ -14,6 +14,11 @@ LOOK = """root => ({
 })"""
 
 
+def look(locator):
+    """`.shown` in the inputs, `.picture`, `.summary` and `.problem`."""
+    return SimpleNamespace(**locator.evaluate(LOOK))
+
+
 class Control:
     """One control of an explorer on the page, moved by keys."""
 
@@ -76,7 +81,7 @@ class ExplorerOnPage:
 
     def look(self):
         """`.values` of the controls, `.picture`, `.summary` and `.problem`."""
-        seen = SimpleNamespace(**self.locator.evaluate(LOOK))
+        seen = look(self.locator)
         pairs = zip(self.controls, seen.shown, strict=True)
         seen.values = self.twin.values  # a drawing stays as it is
         seen.values |= {control.name: control.meant(value) for control, value in pairs}

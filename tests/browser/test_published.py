@@ -11,6 +11,7 @@ import pytest
 
 from inception_edu.explorers import description
 from inception_edu.explorers.panel import Panel
+from tests.browser.on_page import look
 from tools.notebooks import ROOT, tags
 from tools.publish import build, bundle, handout
 from tools.publish.exporters import PageExporter
@@ -79,16 +80,6 @@ class OnPage:
             start = dict(zip(names, self.face["start"], strict=True))
             self.twin = Panel(**description(self.face["name"]), start=start)
 
-    def seen(self):
-        """Indices or numbers of all inputs, picture, summary, problem."""
-        return self.root.evaluate(
-            """root => [[...root.querySelectorAll("input, select")].map((input) =>
-              input.type === "checkbox" ? input.checked : Number(input.value)),
-              root.querySelector(".ie-picture-place").innerHTML,
-              root.querySelector(".ie-summary").textContent,
-              root.querySelector(".ie-problem").textContent]"""
-        )
-
     def values(self, shown):
         shown = iter(shown)  # a drawing is blank on a page
         return [
@@ -100,21 +91,13 @@ class OnPage:
             for face in self.face["controls"]
         ]
 
-    def rest(self):
-        """Wait for the answer to the newest question."""
-        starting = "Python is starting"
-        self.page.wait_for_function(
-            """([root, text]) => root.getAttribute("aria-busy") === "false" &&
-              !root.querySelector(".ie-problem").textContent.startsWith(text)""",
-            arg=[self.root.element_handle(), starting],
-            timeout=START,
-        )
-
     def agrees(self):
         """That the page shows what Python, or else a stored picture, says."""
-        self.rest()
-        shown, _, *told = self.seen()
-        values = self.values(shown)
+        answered = self.page.locator('[aria-busy="false"]')
+        answered = answered.filter(has_not_text="Python is starting")
+        self.root.and_(answered).wait_for(timeout=START)
+        seen = look(self.root)
+        values, told = self.values(seen.shown), [seen.summary, seen.problem]
         if self.live:
             self.twin.ask([list(zip(self.twin.controls, values, strict=True))])
             assert told == [self.twin.summary, self.twin.problem]
@@ -123,17 +106,17 @@ class OnPage:
         if answers:
             assert told == answers[0][2:4]
         else:
-            assert MORE in told[1]
+            assert MORE in seen.problem
         return bool(answers)
 
     def press(self, index, keys):
         """Whether pressing one of the keys led to another picture."""
         moved = False
         for key in keys:
-            before = self.seen()
+            before = look(self.root).picture
             self.inputs[index].focus()
             self.page.keyboard.press(key)
-            moved |= self.agrees() and self.seen()[1:3] != before[1:3]
+            moved |= self.agrees() and look(self.root).picture != before
         return moved
 
 
@@ -169,7 +152,7 @@ def test_a_page_from_disk_answers_like_python(site, open_file, lesson, moved):
         if name in moved:
             continue
         moved.add(name)
-        assert explorer.seen()[2], name
+        assert look(explorer.root).summary, name
         keys = "ArrowRight", "ArrowLeft", "ArrowLeft", "Space"
         free = [i for i, one in enumerate(explorer.inputs) if one.is_enabled()]
         chosen = free[:3] if explorer.live else explorer.face["swept"]
