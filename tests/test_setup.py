@@ -151,21 +151,14 @@ def commands(job):
 
 
 def test_workflow_tests_the_oldest_and_newest_versions_and_every_system():
-    jobs, starts = workflow("test")
+    jobs, _ = workflow("test")
     matrix = jobs["test"]["strategy"]["matrix"]
     assert matrix["python"] == [PYTHONS[0], PYTHONS[-1]]
     assert PROJECT["requires-python"] == f">={PYTHONS[0]}"
     systems = [name.split("-")[0] for name in matrix["os"]]
     assert systems == ["ubuntu", "macos", "windows"]
-    assert starts["schedule"][0]["cron"].endswith("* * 1")  # every week
     assert commands(jobs["lowest"])[0].startswith("make test-lowest ")
-    install, *_, run = commands(jobs["newest"])
-    assert install.startswith('pip install -U -e ".[test]" ')
-    assert run == "pytest --nbval -n 2 --dist loadfile"
-    assert "'schedule'" in jobs["newest"]["if"]
-    # another runner of notebooks, which may fail
-    assert [n for n in jobs if jobs[n].get("continue-on-error")] == ["nbmake"]
-    assert "-p no:nbval --nbmake " in commands(jobs["nbmake"])[-1]
+    assert commands(jobs["newest"])[-1] == "pytest --nbval -n 2 --dist loadfile"
 
 
 def test_only_the_public_build_is_published():

@@ -25,37 +25,31 @@ def test_without_a_guess_it_asks_and_later_shows_the_answer(capsys):
 
 
 @pytest.mark.parametrize(
-    ("guess", "verdict"),
+    ("guess", "unit", "measured", "verdict"),
     [
-        (303.5, "[ok] Exactly right."),
-        (100, "[x] The answer is 3.04 times as large."),
-        (3035, "[x] Your guess is 10 times as large."),
-        (3642e3, "[x] Your guess is 12,000 times as large."),
-        (0, "[x] Not this time."),
-        (torch.tensor(303.5), "[ok] Exactly right."),
-        (303_464_448, "[ok] Close, within 10 %. 303,464,448 is read as 303.5 M MACs."),
+        (303.5, "M MACs", 303.5, "[ok] Exactly right. your prediction: "),
+        (100, "M MACs", 303.5, "[x] The answer is 3.04 times as large. your "),
+        (3035, "M MACs", 303.5, "[x] Your guess is 10 times as large. your "),
+        (3642e3, "M MACs", 303.5, "[x] Your guess is 12,000 times as large."),
+        (0, "M MACs", 303.5, "[x] Not this time. your prediction: 0 M MACs;"),
+        (3, "M MACs", 0, "[x] Not this time."),
+        (0, "M MACs", 0, "[ok] Exactly right."),
+        (torch.tensor(303.5), "M MACs", 303.5, "[ok] Exactly right."),
+        (
+            *(303_464_448, "M MACs", 303.5),
+            "[ok] Close, within 10 %. 303,464,448 is read as 303.5 M MACs.",
+        ),
+        (0.71, "%", 71, "[ok] Exactly right. 0.71 is read as 71 %. your"),
+        (0.3, "%", 71, "[x] The answer is 237 times as large. your prediction: 0.3 %"),
     ],
 )
-def test_a_guess_is_set_beside_the_measurement(guess, verdict, capsys):
-    p = ask(guess)
+def test_a_guess_is_set_beside_the_measurement(guess, unit, measured, verdict, capsys):
+    p = ie.predict("naive", "How many?", guess, unit)
     assert "Your prediction: " in printed(capsys)
-    p.reveal(303.5, label="published")
+    p.reveal(measured, label="published")
     text = printed(capsys)
     assert text.startswith(verdict)
-    assert "your prediction: " in text
-    assert text.endswith("published: 303.5 M MACs")
-
-
-@pytest.mark.parametrize(
-    ("guess", "kind", "read_as"),
-    [(0.71, "[ok]", "0.71 is read as 71 %"), (71, "[ok]", None), (0.3, "[x]", None)],
-)
-def test_a_share_is_understood_as_per_cent(guess, kind, read_as, capsys):
-    ie.predict("share", "What share?", guess, "%").reveal(71)
-    text = printed(capsys)
-    assert kind in text
-    assert ("read as" in text) == bool(read_as)
-    assert (read_as or "") in text
+    assert text.endswith(f"published: {measured} {unit}")
 
 
 @pytest.mark.parametrize(
@@ -125,10 +119,3 @@ def test_a_prediction_describes_itself():
     p.reveal(303.5)
     assert repr(p) == "<Prediction naive: 250 M MACs, 303.5 M MACs>"
     assert repr(ask()) == "<Prediction naive: no guess>"
-
-
-def test_a_measured_zero_does_not_divide(capsys):
-    ask(3).reveal(0)
-    assert "Not this time" in capsys.readouterr().out
-    ask(0).reveal(0)
-    assert "Exactly right" in capsys.readouterr().out
