@@ -21,7 +21,7 @@ from inception_edu import figures, papers
 from inception_edu.networks.layers import ConvUnit
 from inception_edu.training import RMSpropTF, checkpoint, results
 from inception_edu.training.contest import Contest
-from inception_edu.training.data import Data, Split, as_input, load_data, plain_digits
+from inception_edu.training.data import Data, Split, as_input, load_data
 from inception_edu.training.optimizers import make_optimizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -125,20 +125,15 @@ CASES = {
     "choose 'paper' or 'torchvision'": lambda f: model("googlenet", layout="tv"),
     "width=-1 must lie between 0.1 and 8": lambda f: model(width=-1),
     "scale=nan must be one number": lambda f: model("inception_resnet_v2", scale=NAN),
-    "norm='layer'": lambda f: model("googlenet", norm="layer"),
     "layout='paper'": lambda f: model("googlenet", norm="none", layout="torchvision"),
     # ---- options of models
     "96 or 128": lambda f: model("bn_inception", pool_proj_4cd=100),
-    "'released' or '7x7'": lambda f: model("inception_v3", stem="5x5"),
     "'7x7' or 'table1'": lambda f: model("inception_v3", layout="table1", stem="b"),
     "bn_inception has no auxiliary head": lambda f: model("bn_inception", aux=True),
     "aux=False": lambda f: model("inception_resnet_v2", layout="paper", aux=True),
     "b=-1 must be a whole number": lambda f: model("inception_v4", b=-1),
-    "b=True must be a whole number": lambda f: model("inception_resnet_v1", b=True),
-    "stem='7x7'": lambda f: model("mini_v3", stem="7x7"),
     "scale=-1": lambda f: model("mini_resnet", scale=-1),
     "top=76": lambda f: model("mini_resnet", top=76),
-    "top=96.0": lambda f: model("mini_resnet", top=96.0),
     "odd kernel": lambda f: ConvUnit(3, 8, 2),
     "no published weights for 'mini_naive'": lambda f: ie.load_pretrained("mini_naive"),
     "mini_v3 has no auxiliary head": lambda f: ie.load_pretrained("mini_v3", aux=True),
@@ -149,17 +144,12 @@ CASES = {
     "input of type ndarray": lambda f: model()(np.zeros((1, 3, 48, 48))),
     # ---- traces and what is made of them
     "half of its 3x3 window": lambda f: ie.trace(nn.MaxPool2d(3, 1, 2), (1, 3, 8, 8)),
-    "window with stride 0x0": lambda f: ie.trace(nn.AvgPool2d(3, 0), (1, 3, 8, 8)),
-    "0x0 grid leaves nothing": lambda f: ie.trace(
-        nn.AdaptiveAvgPool2d(0), (1, 3, 8, 8)
-    ),
     "there is no network to time": lambda f: ie.latency({}),
     "input_shape names 'b', the networks are 'a'": lambda f: ie.latency(
         {"a": model()}, {"b": (1, 3, 48, 48)}
     ),
     "-48, 48) must hold whole numbers": lambda f: ie.latency(model(), (1, 3, -48, 48)),
     "whole numbers of at least 1": lambda f: ie.trace(model(), (0, 3, 48, 48)),
-    "input_shape='1x3x48x48' must": lambda f: ie.trace(model(), "1x3x48x48"),
     "input_shape is a tensor": lambda f: ie.trace(model(), torch.zeros(1, 3, 48, 48)),
     "create_model('googlenet') makes one": lambda f: ie.trace(
         "googlenet", (1, 3, 9, 9)
@@ -206,9 +196,7 @@ CASES = {
     "did you mean inception_v3": lambda f: ie.load_pretrained("inception_v33"),
     # ---- data
     "n=0 must be a whole number from 1": lambda f: ie.digits_at_scale(0),
-    "size=39 must be a whole number": lambda f: ie.digits_at_scale(9, size=39),
     "seed=1099511627776 must be": lambda f: ie.digits_at_scale(9, seed=2**40),
-    "n=1400 must be a whole number from 2": lambda f: plain_digits(1400),
     "choose from digits_at_scale, cifar10": lambda f: load_data("mnist"),
     "expected uint8": lambda f: Split(torch.zeros(8, 3, 9, 9), torch.zeros(8)),
     "labels of shape (7,) for 8 images": lambda f: Split(black(), torch.zeros(7)),
@@ -222,10 +210,7 @@ CASES = {
     "data=[1] cannot be used": lambda f: fit(data_=[1]),
     "recipe='quick' cannot be used": lambda f: fit(recipe="quick"),
     "epochs=inf": lambda f: fit(epochs=float("inf")),
-    "seed='0' must be a whole": lambda f: fit(seed="0"),
     "device='gpu' cannot be used here": lambda f: fit(device="gpu"),
-    "device='meta' cannot be used here": lambda f: fit(device="meta"),
-    "callback=3 cannot be used": lambda f: fit(callback=3),
     "1 training images: at least 2": lambda f: fit(data_=data(n=1)),
     "labels from 10 to 10: expected 0": lambda f: fit(data_=data(label=10)),
     "build it with num_classes=10": lambda f: fit(model(num_classes=9)),
@@ -238,7 +223,6 @@ CASES = {
     "decay=1.5": lambda f: RMSpropTF([nn.Parameter(torch.ones(1))], decay=1.5),
     "no weight to train": lambda f: make_optimizer(QUICK, nn.Flatten()),
     "needs more than one image": lambda f: QUICK.but(batch_size=1),
-    "choose 'sgd' or 'adamw'": lambda f: QUICK.but(optimizer="adm"),
     "build is a Network": lambda f: Contest(folder=f).enter("mine", model()),
     # ---- checkpoints, histories, tables of runs
     "in an existing folder": lambda f: fit(checkpoint=f / "no" / "run.pt"),
@@ -260,10 +244,8 @@ CASES = {
     # ---- papers and lessons
     "1-model-1-crop": lambda f: papers.figure("going-deeper/table-3/1-model-1crop"),
     "did you mean blog/choose-best": lambda f: papers.claim("blog/chose-best"),
-    "did you mean rethinking": lambda f: papers.source("rethinkin"),
     "verdict='false' is nowhere": lambda f: papers.claims(verdict="false"),
     "did you mean naive_module": lambda f: ie.check.naive_modul,
-    "ie.check.exercises() lists all": lambda f: ie.check.zzz,
     # ---- explorers
     "no control 'kernal'": lambda f: ie.explore.module(
         sweep={"kernal": [3]}, frames=True
