@@ -16,7 +16,7 @@ from inception_edu.cards import WIDTH, Card, show
 from inception_edu.lesson.compare import in_words
 from inception_edu.lesson.errors import NotAttempted, Problem, brief, is_stub
 from inception_edu.lesson.exercise import Case, Exercise, Mistake
-from inception_edu.lesson.guard import SECONDS, guarded
+from inception_edu.lesson.guard import KEPT, SECONDS, guarded
 from inception_edu.text import closest
 
 SHOWN = 3  # failed cases that are named
@@ -111,34 +111,24 @@ def merged(first, second):
 def judge(exercise, candidate, seconds=SECONDS):
     """The `Card` on one candidate. Never raises; takes about `seconds` at most."""
     results, hint = [], ""
-    outcome = guarded(lambda: attempt(exercise, candidate, results), seconds)
-    printed = shortened(outcome)
-    if isinstance(outcome.error, NotAttempted):
+    printed, error = guarded(lambda: attempt(exercise, candidate, results), seconds)
+    printed = shortened(printed)
+    if isinstance(error, NotAttempted):
         text = (
             f"{exercise.name}: not attempted yet. Write `{exercise.call}` in place of "
             "`raise NotImplementedError` and run this cell again."
         )
         return Card("open", text, printed=printed)
-    if outcome.stopped or outcome.error is not None:
+    if error is not None:
+        if not isinstance(error, Problem):
+            error = Problem(f"the check met {brief(error)}", "run the cell again")
         if not results:
             results.append(Result(None, exercise.name))
-        results[-1].problem = problem = unfinished(outcome, seconds)
-        return report(exercise, results, problem.hint, printed)
+        results[-1].problem = error
+        return report(exercise, results, error.hint, printed)
     with contextlib.suppress(Exception):  # a result so odd that comparing it fails
         hint = explain(exercise, results)
     return report(exercise, results, hint, printed)
-
-
-def unfinished(outcome, seconds):
-    """The Problem with a candidate that did not end by itself."""
-    if outcome.stopped == "reader":
-        return Problem("stopped before it ended")
-    if not outcome.stopped:
-        return Problem(f"the check met {brief(outcome.error)}", "run the cell again")
-    hint = "is there a loop that never ends?"
-    if outcome.runs_on:
-        hint += " It could not be stopped: restart the kernel."
-    return Problem(f"still running after {seconds:g} seconds", hint)
 
 
 def report(exercise, results, hint, printed):
@@ -171,12 +161,12 @@ def report(exercise, results, hint, printed):
     )
 
 
-def shortened(outcome):
+def shortened(printed):
     """What the candidate printed, cut, so that `print` still helps."""
-    if not outcome.printed.strip():
+    if not printed.strip():
         return ""
-    lines = outcome.printed.rstrip("\n").split("\n")
-    more = ["... and more"] if outcome.cut or len(lines) > PRINTED else []
+    lines = printed.rstrip("\n").split("\n")
+    more = ["... and more"] * (len(printed) == KEPT or len(lines) > PRINTED)
     return "\n".join([*(line[: WIDTH - 6] for line in lines[:PRINTED]), *more])
 
 

@@ -11,9 +11,10 @@ import random
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from io import StringIO
 
 from inception_edu.cards import ipython_shell
+from inception_edu.lesson.errors import Problem
 
 SECONDS = 5.0  # of computing, for all cases of one exercise together
 WAITING = 4  # times as long by the clock: a busy machine, or a candidate that sleeps
@@ -26,33 +27,16 @@ class TimeUp(BaseException):
     """Raised in the candidate's thread; not an Exception, so that few catch it."""
 
 
-@dataclass
-class Outcome:
-    """What came of the guarded call, and what it printed.
-
-    `stopped` is "" for a call that ended by itself, "time" after the deadline and
-    "reader" after an interrupt; `runs_on` is True if the thread could not be ended.
-    """
-
-    error: BaseException | None = None
-    stopped: str = ""
-    runs_on: bool = False
-    printed: str = ""
-    cut: bool = False  # whether it printed more
-
-
 class Capture:
     """Stands in for stdout or stderr: keeps what one thread prints."""
 
-    def __init__(self, real, outcome):
-        self.real, self.outcome, self.thread = real, outcome, None
+    def __init__(self, real, printed):
+        self.real, self.printed, self.thread = real, printed, None
 
     def write(self, text):
         if threading.get_ident() != self.thread:
             return self.real.write(text)
-        head = text[: KEPT - len(self.outcome.printed)]
-        self.outcome.printed += head
-        self.outcome.cut |= len(head) < len(text)
+        self.printed.write(text[: KEPT - self.printed.tell()])
         return len(text)
 
     def __getattr__(self, name):
@@ -64,19 +48,19 @@ captures_used = []
 
 
 def guarded(work, seconds=SECONDS):
-    """The `Outcome` of `work()`, after at most `seconds` of the process's own time.
+    """`(printed, error)` of `work()`, after at most `seconds` of the process's time.
 
-    A bare `except:` around an endless loop, and a built-in call that never returns,
-    cannot be ended from outside: then `runs_on` is True. RuntimeError for a check
-    inside a check.
+    The error is what it raised, the Problem with being stopped, or None. A bare
+    `except:` around an endless loop, and a built-in call that never returns, cannot
+    be ended from outside. RuntimeError for a check inside a check.
     """
     if threading.current_thread().name == THREAD:
         raise RuntimeError(
             "a check stands inside the function that is checked: move that line out "
             "of the function, to the left margin"
         )
-    outcome = Outcome()
-    captures = Capture(sys.stdout, outcome), Capture(sys.stderr, outcome)
+    printed, raised, stopped = StringIO(), [], None
+    captures = Capture(sys.stdout, printed), Capture(sys.stderr, printed)
     captures_used.extend(captures)
 
     def body():
@@ -85,33 +69,35 @@ def guarded(work, seconds=SECONDS):
             try:
                 work()
             except BaseException as error:
-                outcome.error = error
+                raised.append(error)
 
     with restored():
         sys.stdout, sys.stderr = captures
         worker = threading.Thread(target=body, name=THREAD, daemon=True)
         try:
             worker.start()
-            outcome.stopped = wait(worker, seconds)
+            stopped = wait(worker, seconds)
         finally:
-            outcome.runs_on = worker.is_alive() and not stop(worker)
-            if not outcome.runs_on:  # else it would print into later cells
+            if not worker.is_alive() or stop(worker):
                 sys.stdout, sys.stderr = captures[0].real, captures[1].real
-    return outcome
+            elif stopped:  # streams stay, else it would print into later cells
+                stopped.hint += " It could not be stopped: restart the kernel."
+    return printed.getvalue(), stopped or next(iter(raised), None)
 
 
 def wait(worker, seconds):
-    """ "" once the thread has ended, else who ended the wait: "time" or "reader"."""
+    """None once the thread has ended, else the Problem that ended the wait."""
     start, computed = time.monotonic(), time.process_time()
     try:
         while worker.is_alive():
             worker.join(0.05)  # short, so that the stop button works
-            waited = time.monotonic() - start > WAITING * seconds
-            if waited or time.process_time() - computed > seconds:
-                return "time" if worker.is_alive() else ""
+            late = time.monotonic() - start > WAITING * seconds
+            late |= time.process_time() - computed > seconds
+            if late and worker.is_alive():
+                what = f"still running after {seconds:g} seconds"
+                return Problem(what, "is there a loop that never ends?")
     except KeyboardInterrupt:
-        return "reader"
-    return ""
+        return Problem("stopped before it ended")
 
 
 def stop(worker):
