@@ -92,6 +92,17 @@ class Card:
         return {"text/plain": str(self), "text/html": self._repr_html_()}
 
 
+class Folded(str):
+    """Text that a notebook shows on a click, and every text twin at once."""
+
+    __repr__ = str.__str__  # without quotes
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        fold = "<details><summary>What the solution measures</summary>"
+        page = f"{fold}<pre>{escape(self, quote=False)}</pre></details>"
+        return {"text/plain": str(self), "text/html": page}
+
+
 def ipython_shell():
     """The IPython shell that this code runs in, or None; imports nothing."""
     return getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()

@@ -75,13 +75,12 @@ def picture(kilobytes):
     return shown(page, text_plain="Map\n  two roads")
 
 
-def solution(collapsed=True, heading_tags=("solution",), **opened):
-    folded = {"jp-MarkdownHeadingCollapsed": collapsed}
-    hidden = {"source_hidden": True, "outputs_hidden": True} | opened
+def solution(*outputs, heading_tags=("solution",), hidden=True):
+    folded = {"jp-MarkdownHeadingCollapsed": True}
     return notebook(
         text("### Build", "build"),
         text("#### Solution", "build-answer", heading_tags, **folded),
-        code("1 + 1", "build-code", tags=["solution"], **hidden),
+        code("1", "build-code", *outputs, tags=["solution"], source_hidden=hidden),
         text("<details>\nSolution: 2\n</details>", "why-solution", ["solution"]),
         text("### Measure", "measure"),
     )
@@ -148,8 +147,8 @@ BAD = {
         notebook(text("a", "one", ["lecturer"])),
         "slide_type must be 'notes'",
     ),
-    "solution code open": (solution(source_hidden=False), "hide its source"),
-    "solution output open": (solution(outputs_hidden=False), "and its output"),
+    "solution code open": (solution(hidden=False), "hide its source"),
+    "solution told": (solution(new_output("stream", text="2")), "tells its result"),
     "solution heading untagged": (solution(heading_tags=()), "tag it 'solution'"),
     "task folded into a solution": (
         notebook(*solution().cells[:-1], text("Measure.", "measure")),

@@ -210,7 +210,7 @@ def compared(cell):
 def solution(cell):
     """Shift+Enter from the first cell to the last shows no solution.
 
-    It opens a collapsed heading, so code and output are closed on their own.
+    It opens a collapsed heading and runs what is below, whose result would show.
     """
     found = heading(cell)
     is_heading = bool(found and found[1].lower().startswith("solution"))
@@ -218,9 +218,12 @@ def solution(cell):
         if is_heading or "solution" in cell.get("id", ""):
             yield "part of a solution, so tag it 'solution'"
     elif cell.cell_type == "code":
-        closed = cell.metadata.get("jupyter", {})
-        if not (closed.get("source_hidden") and closed.get("outputs_hidden")):
-            yield "solution is open; hide its source and its output"
+        if not cell.metadata.get("jupyter", {}).get("source_hidden"):
+            yield "solution is open; hide its source"
+        for output in cell.outputs:
+            page = output.get("data", {}).get("text/html", "")
+            if not ("ie-card" in page or page.startswith("<details>")):
+                yield "solution tells its result; end it with ie.cards.Folded(...)"
     elif is_heading:
         if not cell.metadata.get("jp-MarkdownHeadingCollapsed"):
             yield (
