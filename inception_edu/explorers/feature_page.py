@@ -12,7 +12,13 @@ from functools import cache
 from itertools import chain
 from pathlib import Path
 
-from inception_edu.figures.recording import KEPT, Branch, Layer, Recording, largest
+from inception_edu.figures.recording import (
+    KEPT,
+    BranchResponse,
+    LayerResponse,
+    Recording,
+    largest,
+)
 
 TABLE = Path(__file__).with_name("mini_reduced.json.gz")
 SIDE = 48
@@ -59,12 +65,12 @@ def recorded(output):
             name: branch_of(output(number), grid[1], kernel)
             for name, (number, kernel) in stored()["shown"][path].items()
         }
-        layers[path] = Layer(grid, branches)
+        layers[path] = LayerResponse(grid, branches)
     return Recording(layers, list(output(len(stored()["program"]) - 1)))
 
 
 def branch_of(values, side, kernel):
-    """The `Branch` of an output of `side` x `side` pixels, its channels in a row."""
+    """The `BranchResponse` of an output of `side` x `side` pixels, by channels."""
     area = side * side
     channels = [values[i : i + area].tolist() for i in range(0, len(values), area)]
     mean = [sum(channel) / area for channel in channels]
@@ -76,7 +82,7 @@ def branch_of(values, side, kernel):
 
     kept = sorted({*largest(mean, KEPT), *largest(peak, KEPT)})
     maps = {number: rows(channels[number]) for number in kept}
-    return Branch(mean, peak, rows(where), maps, kernel)
+    return BranchResponse(mean, peak, rows(where), maps, kernel)
 
 
 # ---- pictures ----------------------------------------------------------------

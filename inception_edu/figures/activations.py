@@ -3,20 +3,26 @@
 import torch
 from torch import nn
 
-from inception_edu.figures.recording import KEPT, Branch, Layer, Recording, largest
+from inception_edu.figures.recording import (
+    KEPT,
+    BranchResponse,
+    LayerResponse,
+    Recording,
+    largest,
+)
 from inception_edu.networks.layers import Branches
 from inception_edu.text import dims
 
 
 def keep(output, kernel=""):
-    """The `Branch` of an output `(1, channels, H, W)`."""
+    """The `BranchResponse` of an output `(1, channels, H, W)`."""
     answers = output[0].clamp(min=0)
     mean = answers.mean((1, 2)).tolist()
     peak = answers.amax((1, 2)).tolist()
     kept = sorted({*largest(mean, KEPT), *largest(peak, KEPT)})
     maps = answers[kept].numpy()  # a quarter of what lists would take
     channels = dict(zip(kept, maps, strict=True))
-    return Branch(mean, peak, answers.mean(0).numpy(), channels, kernel)
+    return BranchResponse(mean, peak, answers.mean(0).numpy(), channels, kernel)
 
 
 def record(model, x):
@@ -33,7 +39,7 @@ def record(model, x):
         kernel = dims(windows[-1].kernel_size) if is_conv else "pool"
 
         def after(module, args, output):
-            found = layers.setdefault(layer, Layer(tuple(output.shape[2:]), {}))
+            found = layers.setdefault(layer, LayerResponse(tuple(output.shape[2:]), {}))
             found.branches[name] = keep(output, kernel)
 
         hooks.append(module.register_forward_hook(after))

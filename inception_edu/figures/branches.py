@@ -6,7 +6,7 @@ from inception_edu.figures.graph import common_path, readers_of
 
 
 @dataclass(slots=True)
-class Lane:
+class Branch:
     """One branch of a split: a named series; empty for a shortcut."""
 
     name: str
@@ -71,7 +71,7 @@ def _series(nodes, targets, readers):
             else:
                 through = upper in targets
             if through:
-                branches.append((None, Lane("shortcut", [])))
+                branches.append((None, Branch("shortcut", [])))
             series.append(Split(_ordered(branches, lower, upper)))
     return series
 
@@ -110,7 +110,7 @@ def _connected(nodes):
 
 
 def _branch(part, members, targets, leads, readers):
-    """`(part, Lane)` of a connected part, with the name that tells it apart."""
+    """`(part, Branch)` of a connected part, with the name that tells it apart."""
     own = set(part)
     goals = {n for n in part if n in targets or not own.issuperset(readers[n])}
     ends = leads.isdisjoint(part)
@@ -120,7 +120,7 @@ def _branch(part, members, targets, leads, readers):
         below = shared[len(around) :].strip(".")
         # alone in its split, it has the end of its own path
         name = below.split(".")[0] or shared.split(".")[-1]
-    return part, Lane(name, _series(part, goals, readers), ends)
+    return part, Branch(name, _series(part, goals, readers), ends)
 
 
 def _ordered(branches, lower, upper):

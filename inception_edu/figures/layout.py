@@ -12,7 +12,7 @@ from inception_edu.figures.graph import Node, readers_of
 
 GAP = 46  # below a box: its shape, the bus, the arrow
 BUS = 30  # how far below a box its wire turns
-LANE_GAP = 18
+BRANCH_GAP = 18
 COLUMN_GAP = 44
 SHORTCUT = 36
 WIDEST, TALLEST = 1080, 620  # a wider picture shrinks, and its text with it
@@ -69,7 +69,7 @@ class Block:
 
 
 # A whole diagram: boxes, wires as `(source, target, points)`, size.
-Sheet = namedtuple("Sheet", "boxes wires width height")
+Placement = namedtuple("Placement", "boxes wires width height")
 
 
 class Layout:
@@ -119,25 +119,25 @@ class Layout:
         return [(before, reader) for reader in readers if reader not in inside]
 
     def side_by_side(self, branches, edges):
-        """Branches in lanes, their exits about the axis."""
-        lanes, exits, x = [], [], 0.0
+        """Branches side by side, their exits about the axis."""
+        parts, exits, x = [], [], 0.0
         for branch in branches:
             if branch.series:
-                lane = self.stack(branch.series)
+                part = self.stack(branch.series)
             else:
-                lane = Block(SHORTCUT / 2, SHORTCUT / 2, exits=[0.0])
-                lane.shortcuts = [Shortcut(edge) for edge in edges]
-            centre = x + lane.left
-            lanes.append((lane, centre))
+                part = Block(SHORTCUT / 2, SHORTCUT / 2, exits=[0.0])
+                part.shortcuts = [Shortcut(edge) for edge in edges]
+            centre = x + part.left
+            parts.append((part, centre))
             if not branch.ends:
-                exits += [centre + place for place in lane.exits]
-            x += lane.left + lane.right + LANE_GAP
-        exits = exits or [(x - LANE_GAP) / 2]
+                exits += [centre + place for place in part.exits]
+            x += part.left + part.right + BRANCH_GAP
+        exits = exits or [(x - BRANCH_GAP) / 2]
         axis = (min(exits) + max(exits)) / 2
         block = Block(exits=[place - axis for place in exits])
-        for lane, centre in lanes:
-            block.take(lane, centre - axis, 0)
-            block.height = max(block.height, lane.height)
+        for part, centre in parts:
+            block.take(part, centre - axis, 0)
+            block.height = max(block.height, part.height)
         return block
 
     def rows(self, nodes):
@@ -148,7 +148,7 @@ class Layout:
             rows += [[] for _ in range(row[node] + 1 - len(rows))]
             rows[row[node]].append(node)
         block = Block(height=len(rows) * (self.height + GAP))
-        pitch = self.width + LANE_GAP
+        pitch = self.width + BRANCH_GAP
         for level, members_of_row in enumerate(rows):
             # Odd rows step aside, so that a wire to a far row is seen beside a box.
             x = -pitch * (len(members_of_row) - 1) / 2 + (level % 2) * pitch / 2
@@ -161,7 +161,7 @@ class Layout:
         return block
 
     def sheet(self, series, top):
-        """A `Sheet` for a series, wrapped into the columns that read best."""
+        """A `Placement` for a series, wrapped into the columns that read best."""
         blocks, groups = self.blocks(series), [[]]
         for block, element in zip(blocks, series, strict=True):
             groups[-1].append(block)
@@ -206,7 +206,7 @@ class Layout:
                 points = wire(boxes[source], boxes[node], passing, across)
                 wires.append((source, node, points))
         height = first + max(map(tall, columns)) - GAP + BUS
-        return Sheet(sheet.boxes, wires, x - COLUMN_GAP, height)
+        return Placement(sheet.boxes, wires, x - COLUMN_GAP, height)
 
 
 def members(series):

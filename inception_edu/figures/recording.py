@@ -9,7 +9,7 @@ from typing import NamedTuple
 KEPT = 12  # strongest channels of a branch whose maps are kept, by mean and by peak
 
 
-class Branch(NamedTuple):
+class BranchResponse(NamedTuple):
     """The answers of one branch, negative ones counted as zero.
 
     `mean` and `peak` have a number for each channel, over the grid; `where` is the
@@ -28,7 +28,7 @@ class Branch(NamedTuple):
         return largest(getattr(self, by), min(count, KEPT))
 
 
-class Layer(NamedTuple):
+class LayerResponse(NamedTuple):
     """One module's branches by name, and its grid `(height, width)`."""
 
     grid: tuple

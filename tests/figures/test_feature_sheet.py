@@ -18,7 +18,7 @@ from inception_edu.figures.feature_maps import (
     rgb_png,
     shade_png,
 )
-from inception_edu.figures.recording import Branch, Layer, Recording
+from inception_edu.figures.recording import BranchResponse, LayerResponse, Recording
 
 SVG = "{http://www.w3.org/2000/svg}"
 RANDOM = np.random.RandomState(0)
@@ -27,7 +27,7 @@ RANDOM = np.random.RandomState(0)
 def branch(channels, kernel, side=6):
     maps = RANDOM.rand(channels, side, side).astype(np.float32)
     mean, peak = maps.mean((1, 2)).tolist(), maps.max((1, 2)).tolist()
-    return Branch(
+    return BranchResponse(
         mean, peak, maps.mean(0).tolist(), dict(enumerate(maps.tolist())), kernel
     )
 
@@ -35,7 +35,7 @@ def branch(channels, kernel, side=6):
 def recording(names=("1x1", "3x3", "pool"), side=6):
     kernels = {"1x1": "1x1", "3x3": "3x3", "pool": "1x1"}
     branches = {name: branch(12, kernels.get(name, ""), side) for name in names}
-    return Recording({"mixed": Layer((side, side), branches)}, list(range(10)))
+    return Recording({"mixed": LayerResponse((side, side), branches)}, list(range(10)))
 
 
 PIXELS = RANDOM.randint(0, 255, (48, 48, 3)).astype(np.uint8)
