@@ -7,9 +7,6 @@ import pytest
 import inception_edu as ie
 from inception_edu.files import atomic_write
 from inception_edu.training import checkpoint
-from inception_edu.training.loop import fit
-
-QUICK = ie.recipes.quick.but(batch_size=16)
 
 
 def write(path, text):
@@ -59,24 +56,3 @@ def test_a_file_that_is_read_only_is_not_replaced(tmp_path, monkeypatch):
         write(path, "new")
     assert path.read_text(encoding="utf-8") == "old"
     assert [one.name for one in tmp_path.iterdir()] == ["run.json"]
-
-
-def test_a_full_disk_ends_a_training_with_the_last_checkpoint_whole(
-    data, network, tmp_path, monkeypatch
-):
-    def train(**options):
-        return fit(network(), data, QUICK, 2, progress=False, **options).loss
-
-    path, straight = tmp_path / "run.pt", train()
-    sync, calls = os.fsync, []
-
-    def fills_up(handle):
-        calls.append(handle)
-        return sync(handle) if len(calls) == 1 else full()
-
-    monkeypatch.setattr(os, "fsync", fills_up)
-    with pytest.raises(OSError, match="No space left"):
-        train(checkpoint=path)
-    monkeypatch.undo()
-    assert train(checkpoint=path) == straight
-    assert [p.name for p in tmp_path.iterdir()] == ["run.pt"]
