@@ -27,16 +27,15 @@ class Table:
                     f"{len(row)} values {row} for {len(self.columns)} columns "
                     f"{self.columns}"
                 )
-        places = [
-            digits.get(column, 2) if isinstance(digits, dict) else digits
-            for column in self.columns
-        ]
-        self.cells = [list(map(as_text, row, places)) for row in rows]
-        self.flush = []  # columns of numbers only are set flush right
-        for place in range(len(self.columns)):
-            values = [row[place] for row in rows if row[place] is not None]
-            is_number = bool(values) and all(isinstance(v, Real) for v in values)
-            self.flush.append(is_number)
+        self.cells, self.flush = [[] for _ in rows], []
+        for place, column in enumerate(self.columns):
+            values = [row[place] for row in rows]
+            after = digits.get(column, 2) if isinstance(digits, dict) else digits
+            for line, value in zip(self.cells, values, strict=True):
+                line.append(as_text(value, after))
+            known = [value for value in values if value is not None]
+            is_number = bool(known) and all(isinstance(v, Real) for v in known)
+            self.flush.append(is_number)  # such a column is set flush right
 
     def __repr__(self):
         lines = [[str(column) for column in self.columns], *self.cells]

@@ -162,12 +162,18 @@ def folded(conv, norm):
         norm.eps,
         *exact(norm.weight, norm.bias),
     )
-    weight, bias = (
-        nn.Parameter(value.to(conv.weight.dtype), requires_grad=False) for value in both
-    )
-    single = copy.copy(conv)
-    single._parameters = {"weight": weight, "bias": bias}
-    return single
+    return with_weights(conv, *(value.to(conv.weight.dtype) for value in both))
+
+
+def with_weights(conv, *values):
+    """A convolution like `conv`, with this weight and bias, frozen."""
+    other = copy.copy(conv)
+    other.out_channels = len(values[0])
+    other._parameters = {
+        name: nn.Parameter(value, requires_grad=False)
+        for name, value in zip(("weight", "bias"), values, strict=True)
+    }
+    return other
 
 
 # Step 2: exchange.
@@ -253,20 +259,12 @@ class MergedBranches(nn.Module):
         super().__init__()
         convs, self.names = list(leading.values()), list(leading)
         self.widths = [conv.out_channels for conv in convs]
+        biases = [
+            c.weight.new_zeros(c.out_channels) if c.bias is None else c.bias
+            for c in convs
+        ]
         weight = torch.cat([conv.weight for conv in convs])
-        self.conv = nn.utils.skip_init(
-            *(nn.Conv2d, weight.shape[1], len(weight), 1),
-            device=weight.device,
-            dtype=weight.dtype,
-        )
-        self.conv.weight.data = weight
-        self.conv.bias.data = torch.cat(
-            [
-                weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias
-                for conv in convs
-            ]
-        )
-        self.conv.requires_grad_(False)
+        self.conv = with_weights(convs[0], weight, torch.cat(biases))
         self.tails = nn.ModuleDict(tails)
 
     def forward(self, x):
