@@ -18,7 +18,7 @@ from math import sqrt
 from inception_edu.explorers.controls import Choice, Picture, Range
 from inception_edu.explorers.kernel_paths import GRID, PIXELS, PLANS, paths, sums
 from inception_edu.figures.plot import SHEET, Plot, round_up, stacked_bar
-from inception_edu.figures.svg import Drawing, color, grid_lines
+from inception_edu.figures.svg import Drawing, color
 from inception_edu.figures.theme import kernel_name
 from inception_edu.text import percent, short, times
 
@@ -226,7 +226,7 @@ def draw_window(sheet, state, seen, pulls, shades):
     )
     for x0, (name, shades, numbers, caption) in zip((0, wide + 24), views, strict=True):
         sheet.text(x0, top - 6, name, bold=True)
-        sheet.strokes(grid_lines(x0, top, 7, BIG), "grid")
+        sheet.grid(x0, top, 7, BIG, "grid")
         moved = {(y - row, x - column): shade for (y, x), shade in shades.items()}
         draw_pixels(sheet, x0, top, BIG, moved, "accent")
         for (y, x), number in numbers.items():

@@ -4,7 +4,7 @@ import re
 
 from inception_edu.figures.figure import Figure
 from inception_edu.figures.notebook import data_uri, picture_html
-from inception_edu.figures.svg import Drawing, grid_lines
+from inception_edu.figures.svg import Drawing
 from inception_edu.figures.theme import LABEL, NOTE, on_color
 from inception_edu.text import percent
 
@@ -16,7 +16,7 @@ STILL = ".ie-row{transform:scaleX(0)}"  # nothing hides what the windows have re
 def _grid(sheet, x, y, count, cell, fill="paper", stroke="line"):
     """A grid of `count` x `count` pixels with its lines."""
     sheet.rect(x, y, count * cell, count * cell, fill)
-    sheet.strokes(grid_lines(x, y, count, cell), stroke, 0.5)
+    sheet.grid(x, y, count, cell, stroke, 0.5)
 
 
 class Animation(Figure):

@@ -177,6 +177,13 @@ class Drawing:
         look = {"d": way, "stroke": stroke, "opacity": opacity}
         return self.add(Element("path", look, lines=lines))
 
+    def grid(self, x, y, count, cell, stroke="line", opacity=1):
+        """The lines of `count` x `count` cells."""
+        side, steps = count * cell, [i * cell for i in range(count + 1)]
+        upright = [((x + step, y), (x + step, y + side)) for step in steps]
+        flat = [((x, y + step), (x + side, y + step)) for step in steps]
+        return self.strokes((*upright, *flat), stroke, opacity)
+
     def raw(self, markup):
         """SVG markup as it is, e.g. an `<image>`; it is not escaped."""
         return self.add(markup)
@@ -218,13 +225,6 @@ def _n(value):
     return (
         f"{value:z.1f}".removesuffix(".0") if isinstance(value, float) else str(value)
     )
-
-
-def grid_lines(x, y, count, cell):
-    """The lines of `count` x `count` cells, for `strokes`."""
-    side, steps = count * cell, [i * cell for i in range(count + 1)]
-    upright = [((x + step, y), (x + step, y + side)) for step in steps]
-    return (*upright, *(((x, y + step), (x + side, y + step)) for step in steps))
 
 
 def _hatch_lines(kind, x, y, width, height, spacing=7):
