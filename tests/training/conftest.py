@@ -6,17 +6,9 @@ from inception_edu.training.data import Data, Split
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
+def own_cache(tmp_path, monkeypatch, one_thread):
     """No test reads or writes the user's cache."""
     monkeypatch.setenv("INCEPTION_EDU_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def stripes(n, classes=2, size=8, seed=0):

@@ -91,6 +91,7 @@ def test_threads_are_restored_and_one_is_used_inside(data, network):
     assert (model.seen, torch.get_num_threads()) == ({1}, 2)
     evaluate(model, data, threads=2)
     assert (model.seen, torch.get_num_threads()) == ({1, 2}, 2)
+    torch.set_num_threads(1)
 
 
 class Small(nn.Module):
