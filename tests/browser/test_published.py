@@ -328,7 +328,7 @@ def test_a_deck_turns_dark_and_the_speakers_view_shows_the_notes(site, open_file
     )
     with page.context.expect_page() as opened:
         page.keyboard.press("s")
-    opened.value.get_by_text("For lecturers").wait_for()
+    opened.value.get_by_text("Plan for 5 minutes").wait_for()  # and open
 
 
 # Paper.

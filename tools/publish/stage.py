@@ -9,6 +9,7 @@ TO_DO = re.compile(
     r"<div[^>]*>(?:No prediction yet|Write answer|Write one of)[^<]*</div>"
     r"| You made no prediction\."
 )
+FOLD = re.compile(r"^<details><summary>.*?</summary>\s*|\s*</details>$")
 
 
 def on_slides(notebook, resources, notes=False, solutions=False, short=False):
@@ -21,6 +22,7 @@ def on_slides(notebook, resources, notes=False, solutions=False, short=False):
     for cell in notebook.cells:
         kind = cell.metadata.get("slideshow", {}).get("slide_type", "-")
         if "lecturer" in tags(cell):
+            cell.source = FOLD.sub("", cell.source)  # a speaker's view shows it open
             kept += [cell] * (notes and (not short or "short" in tags(cell)))
             continue
         if "solution" in tags(cell):
