@@ -108,11 +108,14 @@ def formulas(asked):
 
 
 def formula_css():
-    """KaTeX's style, with its fonts inside."""
+    """KaTeX's style, with the fonts of lessons inside; the ornate ones stay out."""
 
     def inlined(match):
         coded = b64encode(npm_bytes(f"katex/dist/{match[1]}")).decode()
         return f'src:url(data:font/woff2;base64,{coded}) format("woff2")'
 
-    css = npm_file("katex/dist/katex.min.css")
+    ornate = (
+        r"@font-face\{[^}]*KaTeX_(Caligraphic|Fraktur|SansSerif|Script|Typew)[^}]*\}"
+    )
+    css = re.sub(ornate, "", npm_file("katex/dist/katex.min.css"))
     return re.sub(r"src:url\((fonts/[\w-]+\.woff2)\)[^;}]*", inlined, css)
