@@ -42,7 +42,7 @@ def measure(run):
         model, data, RECIPE, epochs, seed, device="cpu", checkpoint=checkpoint
     )
     if history.interrupted:
-        return None
+        raise KeyboardInterrupt
     weights = halved(history.model.state_dict())
     stored = create_model(model)
     stored.load_state_dict(weights)

@@ -33,8 +33,8 @@ class Experiment:
     `table`: the CSV; the columns `key` identify a run in it. `settings` are dicts;
     a run is one of them with its seed, epochs and images. A setting may have epochs
     and images of its own; "seeds" is on how many of the seeds it is measured.
-    `measure(run)` returns the run's row, or a list of rows, or None when it was
-    interrupted; it runs in a worker process, perhaps on another machine.
+    `measure(run)` returns the run's row, or a list of rows; it runs in a worker
+    process, perhaps on another machine.
     `store(rows, folder)`, if given, runs here before the rows are written and returns
     them; it writes what does not belong in a CSV.
     """
@@ -137,8 +137,6 @@ def run_all(experiment, runs, path, jobs=1):
     )
     try:
         for number, (run, rows) in enumerate(results, 1):
-            if rows is None:
-                raise KeyboardInterrupt
             if experiment.store:
                 rows = experiment.store(rows, path.parent)
             add_rows(path, rows)
@@ -153,7 +151,7 @@ def run_all(experiment, runs, path, jobs=1):
 
 
 def measured(measure, run):
-    """`(run, list of rows)`; None for the rows of an interrupted run."""
+    """`(run, list of rows)`."""
     rows = measure(run)
     return run, [rows] if isinstance(rows, dict) else rows
 
@@ -164,6 +162,8 @@ def training_row(run, history, input_shape=(1, 3, 48, 48)):
 
     from inception_edu.cost import trace
 
+    if history.interrupted:
+        raise KeyboardInterrupt
     cost = trace(history.model, input_shape)
     return {
         **run,
