@@ -87,10 +87,9 @@ class Recorder(TorchFunctionMode):
 
     def product(self, func, a, b):
         if is_weight(b):
-            weight = b.T  # used in place of b, so that the gradient passes through it
-            return self.keep(weight, moments_of(a, -1), func(a, weight.T))
+            return self.einsum("io,...i->...o", b, a)
         if is_weight(a) and b.dim() > 1:
-            return self.keep(a, moments_of(b, -2), func(a, b))
+            return self.einsum("oi,...ip->...op", a, b)
         return func(a, b)
 
     def einsum(self, equation, *operands):
@@ -99,18 +98,19 @@ class Recorder(TorchFunctionMode):
             weight, x = operands[place], operands[1 - place]
             names, others = letters[place], letters[1 - place]
             shared = set(names) & set(others) - {"."}
-            if is_weight(weight) and len(shared) == 1 and "." not in others:
+            if is_weight(weight) and len(shared) == 1:
                 channel = shared.pop()
                 turned = names[0] == channel
                 weight = weight.T if turned else weight
+                # used in place of the operand, so that the gradient passes through it
                 used = [weight.T if turned else weight, x]
                 output = torch.einsum(equation, *(used if place == 0 else used[::-1]))
-                return self.keep(weight, moments_of(x, others.index(channel)), output)
+                axis = others.index(channel)
+                axis -= len(others) if "." in others[:axis] else 0
+                moments = moments_of(x, axis)
+                self.layers.append(Layer(weight, None, moments, output))
+                return output
         return torch.einsum(equation, *operands)
-
-    def keep(self, weight, moments, output):
-        self.layers.append(Layer(weight, None, moments, output))
-        return output
 
     def norm(self, func, args, kwargs):
         given = NORM.bind(*args, **kwargs)
