@@ -140,14 +140,15 @@ class Trainer:
 
     def listen(self, run, process):
         """Take in what the process reports, until it ends."""
-        from inception_edu.training.history import History  # brings torch
+        from inception_edu.training import History, recipes  # brings torch
 
         with process:
             for line in process.stdout:
                 report = json.loads(line)
                 run.error = report.get("error", "")
                 if not run.error:
-                    run.history = History.from_dict(report)
+                    recipe = getattr(recipes, run.settings["recipe"])
+                    run.history = History(**report, recipe=recipe)
                 self.changed()
         if run.process is process:  # it was not stopped
             run.process = None

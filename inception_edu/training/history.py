@@ -1,9 +1,9 @@
 """The history of a training: plain data, one row an epoch."""
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 
 from inception_edu.text import percent
-from inception_edu.training.recipes import Change, Recipe
+from inception_edu.training.recipes import Recipe
 
 
 @dataclass
@@ -64,17 +64,6 @@ class History:
         return f"<History {'; '.join((self.summary, *self.notes))}>"
 
     def as_dict(self):
-        """Everything but the model, as dicts, lists, numbers and strings."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        del plain["model"]
-        return plain | {"recipe": self.recipe and asdict(self.recipe)}
-
-    @classmethod
-    def from_dict(cls, plain):
-        """The history that `as_dict` took apart."""
-        recipe = plain["recipe"]
-        if recipe is not None:
-            changes = tuple(Change(*change) for change in recipe["changes"])
-            options = dict(recipe["model_options"])
-            recipe = Recipe(**recipe | {"changes": changes, "model_options": options})
-        return cls(**plain | {"recipe": recipe})
+        """What was measured, as lists, numbers and strings: no recipe, no model."""
+        names = {f.name for f in fields(self)} - {"recipe", "model"}
+        return {name: getattr(self, name) for name in names}

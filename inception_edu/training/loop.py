@@ -234,7 +234,7 @@ class Training:
         """Write everything that a checkpoint needs, as tensors and plain data."""
         state = {"identity": identity_of(self), "done": self.done, "parts": self.parts}
         state |= {name: part.state_dict() for name, part in self.learned().items()}
-        state["history"] = self.history.as_dict() | {"recipe": None}
+        state["history"] = self.history.as_dict()
         save_checkpoint(state, checkpoint)
 
     def resume(self, checkpoint):
@@ -244,10 +244,10 @@ class Training:
             return
         for name, part in self.learned().items():
             part.load_state_dict(state[name])
-        history = History.from_dict(state["history"])
-        history.recipe, history.model = self.recipe, self.model
-        self.history, self.done, self.parts = history, state["done"], state["parts"]
-        self.before = history.seconds[-1] if history.seconds else 0.0
+        parts = {"recipe": self.recipe, "model": self.model}
+        self.history = History(**state["history"], **parts)
+        self.done, self.parts = state["done"], state["parts"]
+        self.before = self.history.seconds[-1] if self.history.seconds else 0.0
 
     def run(self, progress, checkpoint, callback):
         """Epoch after epoch, to the end or to an interrupt."""
