@@ -269,7 +269,7 @@ def test_a_control_that_does_nothing_is_disabled_and_says_why(show):
 def test_a_control_plays_step_by_step_waiting_for_every_answer(show):
     shown = show(toy(start={"width": 248, "eps": 0.001}))
     play = shown.page.get_by_role("button", name="Play width")
-    play.press("Enter")
+    play.click()
     shown.page.wait_for_function("() => window.sent.length === 1")
     shown.page.wait_for_timeout(1000)
     assert shown.sent() == [[1, [[["width", 256]]]]]  # still unanswered
