@@ -31,23 +31,23 @@ const byLook = (picture) => {
   }
   return found;
 };
-// Pairs of elements that stand for the same thing in two pictures, both by look.
+// Pairs that differ of elements that stand for the same thing in two pictures by look.
 const pairs = (before, after) => [...after].flatMap(([look, nodes]) => {
   const twins = before.get(look) ?? [];
   return twins.length === nodes.length ? nodes.map((node, i) => [twins[i], node]) : [];
-});
+}).filter(([old, now]) => !old.isEqualNode(now));
 const changes = (before, after) => PLACE.flatMap((name) => {
   const [from, to] = [before, after].map((node) => node.getAttribute(name) ?? "");
   return from === to ? [] : [{ node: after, name, from, to }];
 });
 // Attributes on their way from one picture to the next; they end on Python's own text.
 const glide = (moves, duration) => {
-  const ways = moves.filter(({ from, to }) => from.replace(NUMBER, "") === to.replace(NUMBER, ""));
+  const ways = moves.filter(({ from, to }) => from.replace(NUMBER, "") === to.replace(NUMBER, ""))
+    .map((move) => ({ ...move, ends: numbers(move.from) }));
   let frame, start;
   const step = (now) => {
     const share = Math.max(0, Math.min(1, (now - (start ??= now)) / duration)), eased = 1 - (1 - share) ** 3;
-    for (const { node, name, from, to } of ways) {
-      const ends = numbers(from);
+    for (const { node, name, ends, to } of ways) {
       let i = 0;
       const between = (end) => (ends[i] + (end - ends[i++]) * eased).toFixed(2);
       node.setAttribute(name, share < 1 ? to.replace(NUMBER, (end) => between(Number(end))) : to);
@@ -55,10 +55,7 @@ const glide = (moves, duration) => {
     frame = share < 1 ? requestAnimationFrame(step) : undefined;
   };
   if (ways.length) step(performance.now());
-  return () => {
-    cancelAnimationFrame(frame);
-    ways.forEach(({ node, name, to }) => node.setAttribute(name, to));
-  };
+  return () => cancelAnimationFrame(frame);
 };
 // Shapes that moved by three pixels or more, as outlines of where they were.
 const ghost = (twins, picture) => {
@@ -204,22 +201,22 @@ export default { render({ model, el }) {
   const moves = new Map(); // what Python has not answered: it may set other controls meanwhile
   let pressed = 0; // presses that Python has not answered
   let before = null, hand = "", moved = -Infinity; // the picture that this gesture began with
-  let finish = () => {}, repainted = -Infinity; // the glide on its way
+  let halt = () => {}, repainted = -Infinity; // the glide on its way
 
   // Put the new picture in place, with what moved on its way and its ghost behind.
   const exchange = (svg) => {
-    const old = still() ? null : picture.firstElementChild?.cloneNode(true); // as it is seen now
-    finish();
+    const old = still() ? null : picture.firstElementChild; // as it is seen now
+    halt();
     picture.innerHTML = drawn = svg; // at once, hence no flicker
-    const now = picture.firstElementChild, looks = byLook(picture);
-    const rescaled = before && axes(before).join() !== axes(picture).join();
-    const outline = before && now && !rescaled ? ghost(pairs(byLook(before), looks), now) : null;
+    const now = picture.firstElementChild, looks = byLook(picture), ranges = axes(picture);
+    const rescaled = before && before.ranges.join() !== ranges.join();
+    const outline = before && now && !rescaled ? ghost(pairs(before.looks, looks), now) : null;
     shadow.replaceChildren(...(outline ? [outline] : []));
-    note.textContent = rescaled ? `Axis now: ${axes(picture).filter((axis) => !axes(before).includes(axis)).join("; ")}` : "";
+    note.textContent = rescaled ? `Axis now: ${ranges.filter((axis) => !before.ranges.includes(axis)).join("; ")}` : "";
     const pause = performance.now() - repainted;
     repainted += pause;
     const way = old ? pairs(byLook(old), looks).flatMap((pair) => changes(...pair)) : [];
-    finish = glide(way, pause < 2 * GLIDE ? GLIDE / 2 : GLIDE);
+    halt = glide(way, pause < 2 * GLIDE ? GLIDE / 2 : GLIDE);
   };
   const paint = ([serial, values, svg, line, refusal, inactive]) => {
     if (serial < painted) return; // a late answer never covers a newer one
@@ -255,8 +252,9 @@ export default { render({ model, el }) {
     const names = String(touched.map((c) => c.name)), values = controls.map((c) => c.read());
     const now = performance.now();
     if (!before || names !== hand || now - moved > GESTURE) {
-      before = make("div");
-      before.innerHTML = drawn;
+      const start = make("div");
+      start.innerHTML = drawn;
+      before = { looks: byLook(start), ranges: axes(start) };
     }
     [hand, moved] = [names, now];
     moves.delete(names); moves.set(names, touched.map((c) => [c.name, c.read()])); // the newest comes last
@@ -350,7 +348,7 @@ export default { render({ model, el }) {
   return () => {
     clearTimeout(timer);
     stop();
-    finish();
+    halt();
     model.off(null, answered);
   };
 } };
