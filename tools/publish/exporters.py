@@ -161,6 +161,7 @@ class LessonExporter(HTMLExporter):
         page = re.sub(
             r"<x-formula>(\d+)</x-formula>", lambda m: formula[int(m[1])], page
         )
+        page = re.sub(r"<th([^>]*)>\s*</th>", r"<td\1></td>", page)  # heads nothing
         opens = f"<script>{script()}</script>"  # in every diagram's output: one will do
         page = page.replace(opens, "", max(0, page.count(opens) - 1))
         return page, resources

@@ -130,7 +130,9 @@ for (const section of document.querySelectorAll(".slides > section > section")) 
 }
 document.querySelectorAll(".slides [data-fold]").forEach((fold) => { fold.open = false; });
 document.body.classList.remove("measuring");
+// A finger draws, drags and pans here, and turns no slide.
+document.querySelectorAll(".explorer-place, .ie-diagram").forEach((place) => place.setAttribute("data-prevent-swipe", ""));
 Reveal.initialize({
   width: 1280, height: HEIGHT, margin: 0.02, minScale: 0.1, maxScale: 3, center: false, hash: true,
-  navigationMode: "linear", slideNumber: "c/t", transition: "none", plugins: [RevealNotes, RevealZoom],
+  navigationMode: "linear", scrollLayout: "compact", slideNumber: "c/t", transition: "none", plugins: [RevealNotes, RevealZoom],
 });
