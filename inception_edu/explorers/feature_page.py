@@ -12,13 +12,7 @@ from functools import cache
 from itertools import chain
 from pathlib import Path
 
-from inception_edu.figures.recording import (
-    KEPT,
-    BranchResponse,
-    LayerResponse,
-    Recording,
-    largest,
-)
+from inception_edu.figures.recording import BranchResponse, LayerResponse, Recording
 
 TABLE = Path(__file__).with_name("mini_reduced.json.gz")
 SIDE = 48
@@ -77,12 +71,10 @@ def branch_of(values, side, kernel):
     peak = [max(channel) for channel in channels]
     where = [sum(pixel) / len(channels) for pixel in zip(*channels, strict=True)]
 
-    def rows(channel):
-        return [channel[i : i + side] for i in range(0, area, side)]
+    def rows(pixels):
+        return [pixels[i : i + side] for i in range(0, area, side)]
 
-    kept = sorted({*largest(mean, KEPT), *largest(peak, KEPT)})
-    maps = {number: rows(channels[number]) for number in kept}
-    return BranchResponse(mean, peak, rows(where), maps, kernel)
+    return BranchResponse.of(mean, peak, where, channels, rows, kernel)
 
 
 # ---- pictures ----------------------------------------------------------------

@@ -3,13 +3,7 @@
 import torch
 from torch import nn
 
-from inception_edu.figures.recording import (
-    KEPT,
-    BranchResponse,
-    LayerResponse,
-    Recording,
-    largest,
-)
+from inception_edu.figures.recording import BranchResponse, LayerResponse, Recording
 from inception_edu.networks.layers import Branches
 from inception_edu.text import dims
 
@@ -19,10 +13,11 @@ def keep(output, kernel=""):
     answers = output[0].clamp(min=0)
     mean = answers.mean((1, 2)).tolist()
     peak = answers.amax((1, 2)).tolist()
-    kept = sorted({*largest(mean, KEPT), *largest(peak, KEPT)})
-    maps = answers[kept].numpy()  # a quarter of what lists would take
-    channels = dict(zip(kept, maps, strict=True))
-    return BranchResponse(mean, peak, answers.mean(0).numpy(), channels, kernel)
+
+    def rows(values):  # a quarter of what lists would take
+        return values.numpy().copy()
+
+    return BranchResponse.of(mean, peak, answers.mean(0), answers, rows, kernel)
 
 
 def record(model, x):

@@ -23,6 +23,13 @@ class BranchResponse(NamedTuple):
     maps: dict
     kernel: str = ""  # of its last convolution, such as "5x5", or "pool"
 
+    @classmethod
+    def of(cls, mean, peak, where, channels, rows, kernel):
+        """The response with the strongest of the `channels`, each as `rows` of it."""
+        kept = sorted({*largest(mean, KEPT), *largest(peak, KEPT)})
+        maps = {channel: rows(channels[channel]) for channel in kept}
+        return cls(mean, peak, rows(where), maps, kernel)
+
     def strongest(self, count, by="mean"):
         """The channels with the largest mean or peak, strongest first."""
         return largest(getattr(self, by), min(count, KEPT))
