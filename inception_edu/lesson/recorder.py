@@ -169,7 +169,7 @@ def moments_of(x, channel):
 
     They are the same for a padded input, a flattened one, and channels last.
     """
-    rows = x.detach().movedim(channel, 0).flatten(1).double()
+    rows = x.detach().double().movedim(channel, 0).reshape(x.shape[channel], -1)
     return torch.stack([rows.sum(1), (rows**2).sum(1), (rows**3).sum(1)], 1)
 
 
