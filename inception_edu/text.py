@@ -36,7 +36,8 @@ def short(value):
 
 def times(ratio):
     """A ratio in words: "2.37 times", "12 times"."""
-    return f"{ratio:,.0f} times" if ratio >= 100 else f"{ratio:.3g} times"
+    said = f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
+    return f"{'1.00' if said == '1' else said} times"
 
 
 def compared(cost, other):

@@ -17,13 +17,13 @@ start with them, took that motive back, and argues that they regularize.
 """
 
 from functools import cache
-from math import ceil, floor, log10, sqrt
+from math import sqrt
 from pathlib import Path
 from statistics import fmean, geometric_mean
 from typing import NamedTuple
 
 from inception_edu.explorers.controls import Check, Choice, Picture, Range
-from inception_edu.figures.plot import SHEET, Plot, legend
+from inception_edu.figures.plot import SHEET, Plot, legend, round_up
 from inception_edu.figures.svg import Drawing
 from inception_edu.files import read_rows
 from inception_edu.text import times
@@ -92,15 +92,15 @@ def norms(state, stage, weight):
 
 @cache
 def limits(norm):
-    """Powers of ten that hold every gradient with or without batch norm."""
+    """Round numbers that hold every gradient with or without batch norm."""
     found = [
-        log10(gradient.norm(weight))
+        gradient.norm(weight)
         for (key, *_), seeds in measured().items()
         for table, _ in seeds * (key == norm)
         for gradient in table.values()
         for weight in (0, 1)
     ]
-    return 10.0 ** floor(min(found)), 10.0 ** ceil(max(found))
+    return 1 / round_up(1 / min(found)), round_up(max(found))
 
 
 def draw(state):

@@ -16,6 +16,7 @@ from inception_edu.text import compared, percent, short
 WIDTHS = [1, 2, 4, 8, 12, 16, 24, 32, 40, 48, 64, 80, 96, 112, 128, 144, 152, 160]
 WIDTHS += [176, 192, 224, 256, 320, 384, 448, 512]
 
+STEPS = (1.1, 2.6, 5.2)  # of an axis of channels: the input of 3a and 3b on one
 QUESTION = "Up to which width does a 1x1 bottleneck save computation?"
 CONTROLS = [
     Steps("reduce", "1x1 width", WIDTHS, 16),
@@ -70,7 +71,7 @@ def draw(state):
 def draw_ways(sheet, state, kernel, costs):
     """Both ways from left to right, heights to scale, each with its cost."""
     channels, out, width = state["in_channels"], state["out_channels"], state["reduce"]
-    scale, middle, half = 80 / round_up(max(channels, out, width)), 68, SHEET / 2
+    most, middle, half = round_up(max(channels, out, width), STEPS), 68, SHEET / 2
     first, last = (channels, "ink", "in"), (out, kernel, kernel)
     ways = ("direct", [first, last]), ("reduced", [first, (width, "1x1", "1x1"), last])
     for left, (name, stages), macs in zip((0, half + 14), ways, costs, strict=True):
@@ -79,13 +80,15 @@ def draw_ways(sheet, state, kernel, costs):
         sheet.text(end, 16, f"{short(macs)} MACs", LABEL, anchor="end", bold=True)
         before = None
         for i, (amount, fill, label) in enumerate(stages):
-            x, arm = left + 4 + i * 216 / (len(stages) - 1), max(scale * amount, 1) / 2
+            x = left + 4 + i * 216 / (len(stages) - 1)
+            arm = max(40 * amount / most, 0.5)
             if before:
                 edge, its = before
                 upper = ((edge, middle - its), (x, middle - arm))
                 lower = ((x, middle + arm), (edge, middle + its))
                 sheet.polygon(*upper, *lower, fill=fill, opacity=0.25)
-            sheet.rect(x, middle - arm, 16, 2 * arm, fill)
+            key = None if left or i else f"axis channels 0 to {most:g}"
+            sheet.rect(x, middle - arm, 16, 2 * arm, fill, key=key)
             place = (x + 8, "middle") if i else (x, "start")
             sheet.text(place[0], 126, f"{label}: {amount}", anchor=place[1])
             before = (x + 16, arm)
@@ -94,8 +97,8 @@ def draw_ways(sheet, state, kernel, costs):
 def draw_curve(sheet, state, kernel, costs):
     """Cost against the width of the 1x1, with the present width as a dot."""
     (direct, reduced), pays = costs, widest_that_pays(state)
-    widest = round_up(max(state["in_channels"], state["reduce"]))
-    top = round_up(1.05 * max(costs))
+    widest = round_up(max(state["in_channels"], state["reduce"]), STEPS)
+    top = round_up(max(direct, reduced_macs(state, widest)), (1, 1.5, 2, 2.5, 4, 6))
     plot = Plot(sheet, (66, 176, SHEET - 90, 190), (0, widest), (0, top))
     x, y = plot.at(min(pays, widest), direct)
     sheet.rect(plot.x, plot.y, x - plot.x, plot.height, "panel")
@@ -103,11 +106,18 @@ def draw_curve(sheet, state, kernel, costs):
     plot.curve([(0, direct), (widest, direct)], kernel, dash="7 5")
     plot.curve([(0, 0), (widest, reduced_macs(state, widest))], "1x1")
     # Names where neither line is: left of the crossing above the dashed line, or far
-    # right of it; and below the slope, on the wider side of the crossing.
+    # right of it; and above the slope's end, or below it and before the crossing.
     has_room = x > plot.x + 120
     left, anchor = (plot.x + 8, "start") if has_room else (plot.right - 4, "end")
     sheet.text(left, y - 8, f"{kernel} direct", anchor=anchor, bold=True)
-    end, low = plot.right if x < plot.right - 130 else x, plot.bottom - 10
-    sheet.text(end - 8, low, f"1x1, then {kernel}", anchor="end", bold=True)
+    slope = reduced_macs(state, 1)
+    cost = min(slope * widest, 0.88 * top)
+    end, level = plot.at(cost / slope, cost)
+    if end - 140 < x:
+        end = x
+        _, level = plot.at(0, slope * widest * (x - 140 - plot.x) / plot.width)
+        level = min(level + 26, plot.bottom - 2)
+    name = f"1x1, then {kernel}"
+    sheet.text(end - 8, level - 8, name, anchor="end", bold=True)
     plot.limit(min(pays, widest), f"saves up to {pays}")
     plot.mark(state["reduce"], reduced)

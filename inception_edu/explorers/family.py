@@ -23,7 +23,7 @@ from inception_edu.explorers.family_figures import (
 from inception_edu.explorers.family_latency import Stopwatch
 from inception_edu.figures.labels import place_labels
 from inception_edu.figures.plot import SHEET, Plot, label, ticks
-from inception_edu.figures.svg import Drawing, cut, text_width
+from inception_edu.figures.svg import Drawing, text_width
 from inception_edu.text import number, short
 
 QUESTION = "What does a cost buy?"
@@ -50,7 +50,7 @@ SWEEP = {
     "against": ["top-1", "top-5"],
     "figures": list(SETS),
 }
-BOX = (52, 34, SHEET - 74, 290)  # x, y, width, height of the axes
+BOX = (52, 46, SHEET - 74, 290)  # x, y, width, height of the axes
 
 
 class Point(NamedTuple):
@@ -165,7 +165,7 @@ def plot_of(sheet, members, log):
     if log:
         x_range = (min(xs) * 10**-0.08, max(xs) * 10**0.08)
     room = (max(ys) - min(ys)) * 0.08 or 1
-    y_range = (max(0, min(ys) - room), max(ys) + room)
+    y_range = (max(0, min(ys) - 2 * room), max(ys) + room)
     return Plot(sheet, BOX, x_range, y_range, log_x=log)
 
 
@@ -178,7 +178,9 @@ def draw_points(sheet, state, members, limit):
             sheet.rect(x, plot.y, plot.right - x, plot.height, "panel")
             plot.upright(x, key="budget")
         text = f"budget {amount(limit, state['cost'])}"
-        sheet.text(SHEET, 16, text, anchor="end", fill="accent", bold=True)
+        half = text_width(text, bold=True) / 2
+        x, style = min(max(x, half), SHEET - half), {"fill": "accent", "bold": True}
+        sheet.text(x, 16, text, anchor="middle", **style)
     better = "down" if state["cost"] == "field" else "down and left"
     plot.axes(
         f"{AXES[state['cost']]}; {better} is better",
@@ -210,9 +212,10 @@ def label_points(plot, state, members, stairs):
     for name, (_, _, end) in placed.items():
         if end:
             sheet.line(spots[name], end, stroke="muted", width=1)
-    for name, (x, y, end) in placed.items():
-        wide = text_width(name, bold=name == bold)
-        x = max(x, end[0] - wide) if end else x  # places are made for bold letters
+    for name, (x, y, _) in placed.items():
+        middle, wide = spots[name][0], text_width(name)
+        if name != bold:  # places are made for bold letters
+            x = min(max(x, middle - wide / 2), x + text_width(name, bold=True) - wide)
         label(sheet, x, y, name, bold=name == bold)
 
 
@@ -246,10 +249,10 @@ def draw_notes(sheet, state, members, missing, times):
     """Below the axes: what is looked at with its sources, and who is missing."""
     last = f"{len(members)} networks; round: Inception, square: a reference"
     if missing:
-        last = f"not shown, one of the two figures is missing: {', '.join(missing)}"
+        last = f"missing: {', '.join(missing)}"
     lines = (costs_in_words(state, times), source_in_words(state), last)
     for y, line in zip((396, 414, 432), lines, strict=True):
-        sheet.text(0, y, cut(line, SHEET), fill="muted")
+        sheet.fitted_text(0, y, line, SHEET, fill="muted")
 
 
 def draw_progress(sheet, share, words):

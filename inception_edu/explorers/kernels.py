@@ -22,6 +22,7 @@ from inception_edu.figures.svg import Drawing, color
 from inception_edu.figures.theme import kernel_name
 from inception_edu.text import percent, short, times
 
+WIDEST = 256  # v3 has 128 to 192 channels on this grid
 KINDS = {"equal": "all equal", "random": "random, on average"}
 
 QUESTION = "What do k x k, stacks and 1 x n + n x 1 see, and what do they cost?"
@@ -29,7 +30,7 @@ CONTROLS = [
     Choice("plan", "kernels", list(PLANS), "two 3x3"),
     Range("row", "output row", 1, GRID, 1, 9),
     Range("column", "output column", 1, GRID, 1, 9, play="row"),
-    Range("channels", "channels", 8, 512, 8, 192),
+    Range("channels", "channels", 8, WIDEST, 8, 192),
     Choice("weights", "weights", KINDS, "equal"),
 ]
 SWEEP = {"plan": list(PLANS), "weights": ["equal", "random"]}
@@ -217,7 +218,7 @@ def draw_window(sheet, state, seen, pulls, shades):
     top, wide = 264, 7 * BIG
     row, column = state["row"] - 4, state["column"] - 4  # of the upper left corner
     inputs = {p: PIXELS[p[0]][p[1]] for p in seen}
-    counts = {pixel: f"{n:.0f}" for pixel, n in pulls.items()}
+    counts = {pixel: f"{n:.2g}" for pixel, n in pulls.items()}
     counted = "times paths" if state["weights"] == "equal" else "influence"
     flat = {pixel: pixel in seen and 0.15 for pixel in shades}
     views = (
@@ -231,7 +232,7 @@ def draw_window(sheet, state, seen, pulls, shades):
         draw_pixels(sheet, x0, top, BIG, moved, "accent")
         for (y, x), number in numbers.items():
             place = (x0 + (x - column + 0.5) * BIG, top + (y - row + 0.75) * BIG)
-            sheet.text(*place, number, anchor="middle")
+            sheet.fitted_text(*place, str(number), BIG, anchor="middle")
         middle = (x0 + 3 * BIG, top + 3 * BIG, BIG, BIG)
         sheet.rect(*middle, stroke="ink", stroke_width=2)
         sheet.text(x0, top + wide + 15, caption)
@@ -243,7 +244,7 @@ def draw_costs(sheet, state):
     rivals = [name for name, plan in PLANS.items() if plan.side == side]
     left, top, row = 330, 268, 30
     sheet.text(left, top - 14, f"spanning {side}x{side}, {channels} channels")
-    most = round_up(side**2 * channels**2)
+    most = round_up(side**2 * WIDEST**2, (1, 2, 4, 6))
     box = (left, top, SHEET - left - 24, row * len(rivals))
     plot = Plot(sheet, box, (0, most), (len(rivals), 0))
     plot.axes("weights", grid="x", x_ticks=[0, most / 2, most])

@@ -16,7 +16,7 @@ from math import exp, inf, log
 from typing import NamedTuple
 
 from inception_edu.explorers.controls import Choice, Picture, Range
-from inception_edu.figures.plot import SHEET, Plot, legend
+from inception_edu.figures.plot import SHEET, Plot, label, legend
 from inception_edu.figures.svg import Drawing
 from inception_edu.figures.theme import LABEL
 
@@ -113,12 +113,12 @@ def draw_shares(sheet, classes, wanted, said):
     for x, name in ((112, "target"), (252, "softmax"), (392, "gradient")):
         sheet.text(x, 16, name, LABEL, bold=True)
     sheet.text(SHEET - 8, 16, "-1 to 1", anchor="end", fill="muted")
-    for i, (label, *shares) in enumerate(rows):
+    for i, (row, *shares) in enumerate(rows):
         y, pull = 30 + 44 * i, shares[1] - shares[0]
-        sheet.text(0, y + 15, label)
+        sheet.text(0, y + 15, row)
         for x, fill, share in zip((112, 252), ("1x1", "3x3"), shares, strict=True):
             sheet.rect(x, y, 100, 16, "panel")
-            sheet.rect(x, y, 100 * share, 16, fill, tip=f"{label}: {share:.6g}")
+            sheet.rect(x, y, 100 * share, 16, fill, tip=f"{row}: {share:.6g}")
             sheet.text(x, y + 32, share_text(share))
         sheet.rect(392, y, 160, 16, "panel").line((472, y), (472, y + 16), width=1)
         fill, reach = "bad" if pull > 0 else "good", 80 * pull
@@ -138,11 +138,11 @@ def draw_curve(sheet, classes, eps, gap):
     if eps:
         least, best = floor(classes, eps), best_gap(classes, eps)
         plot.curve([(LEAST, least), (MOST, least)], "accent", 1, dash="2 3")
-        x, y = plot.at(best, least)
-        sheet.line((x, y - 12), (x, y + 12), stroke="accent", width=3)
+        (x, y), (_, top) = plot.at(best, least), plot.at(best, 0.8 * most)
+        sheet.line((x, top), (x, y), stroke="accent", width=1, key="minimum")
+        style = {"anchor": "end" if x > 350 else "start", "fill": "accent"}
+        x += -8 if x > 350 else 8
+        text = f"minimum {least:.3f} at {best:.2f}"
+        label(sheet, x, top + 12, text, bold=True, **style)
     legend(sheet, 340, 192, [(f"eps {eps:g}", "1x1", None), ("eps 0", "ink", "7 5")])
-    if eps:
-        text = f"minimum {least:.5f} at {best:.4f}"
-        style = {"anchor": "end", "fill": "accent", "bold": True}
-        sheet.text(SHEET - 20, plot.at(LEAST, 0.8 * most)[1], text, **style)
     plot.mark(gap, loss(classes, eps, gap))

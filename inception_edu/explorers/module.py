@@ -138,8 +138,10 @@ def inactive(values):
     return found
 
 
-PANEL, SLOT = 266, 86  # pixels: one module, the widest of its blocks
+PANEL, GAP = 266, 28  # pixels: of a module beside another, and between the two
 TOP, ROW, ROWS = 50, 40, 4  # of the branches
+# Steps of the axes: input channels from 192 to 416, as in lesson 01, cross none.
+LENGTHS, HEIGHTS, COSTS = (1.1, 1.8, 4.5), (2.6, 7, 18), (1.5, 3, 8)
 
 
 def draw(state):
@@ -147,9 +149,10 @@ def draw(state):
     sheet = Drawing(SHEET, 452)
     widest = max(block.channels for module in pair for block in module.blocks("sum"))
     tallest = max(max(m.in_channels, m.out_channels) for m in pair)
-    scales = SLOT / round_up(widest), ROWS * ROW / round_up(tallest)
-    for module, left in zip(pair, (0, SHEET - PANEL), strict=False):
-        draw_module(sheet, module, left, *scales)
+    room = PANEL if len(pair) > 1 else SHEET
+    ends = round_up(widest, LENGTHS), round_up(tallest, HEIGHTS)
+    for i, module in enumerate(pair):
+        draw_module(sheet, module, i * (PANEL + GAP), room, *ends)
     draw_costs(sheet, state, pair)
     summary = in_words(state, *pair)
     rows = "; ".join(
@@ -182,12 +185,13 @@ def name_of(module):
     return f"the {module.version} {'module' if module.widths == OWN else module.widths}"
 
 
-def draw_module(sheet, module, left, wide, high):
+def draw_module(sheet, module, left, room, longest, highest):
     """A module from left to right; blocks and bars are to scale.
 
-    `wide` and `high` are the pixels of a channel along a block and up a bar.
+    `longest` and `highest` are the channels of a block and of a bar that fill theirs.
     """
-    right, middle = left + PANEL, TOP + ROWS * ROW / 2
+    right, middle, slot = left + room, TOP + ROWS * ROW / 2, room / 2 - 47
+    wide, high = slot / longest, ROWS * ROW / highest
     widths = "" if module.widths == OWN else f" {module.widths}"
     macs = f"{short(module.cost('macs'))} MACs"
     sheet.text(left, 16, f"{module.version}{widths}", LABEL, bold=True)
@@ -195,7 +199,8 @@ def draw_module(sheet, module, left, wide, high):
     sheet.text(left, 38, f"{module.in_channels} in, {module.grid}x{module.grid}")
     sheet.text(right, 38, f"{module.out_channels} out", anchor="end")
     tall = high * module.in_channels
-    sheet.rect(left, middle - tall / 2, 10, tall, "ink")
+    key = f"axis channels 0 to {longest:g} along, {highest:g} across"
+    sheet.rect(left, middle - tall / 2, 10, tall, "ink", key=key)
     segment = middle - high * module.out_channels / 2
     for i, blocks in enumerate(module.branches.values()):
         x, y = left + 36, TOP + i * ROW
@@ -208,8 +213,8 @@ def draw_module(sheet, module, left, wide, high):
             sheet.rect(x, y + 20, length, 16, block.name, tip=tip)
             sheet.text(x, y + 15, f"{block.name}: {block.channels}")
             before = (x + length + 2, y + 28)
-            x += SLOT + 14
-        part, start, turn = high * block.channels, before[0] - 2, left + 36 + 2 * SLOT
+            x += slot + 14
+        part, start, turn = high * block.channels, before[0] - 2, left + 36 + 2 * slot
         upper = ((start, y + 20), (turn, y + 20), (right - 12, segment))
         lower = ((right - 12, segment + part), (turn, y + 36), (start, y + 36))
         sheet.polygon(*upper, *lower, fill=block.name, opacity=0.25)
@@ -222,7 +227,7 @@ def draw_costs(sheet, state, pair):
     amount, names = state["show"], [*pair[0].branches, "sum"]
     unit = "MACs" if amount == "macs" else "weights"
     budget = state["budget"] * 1e6 if amount == "macs" else 0
-    top = round_up(max(*(module.cost(amount) for module in pair), budget))
+    top = round_up(max(*(module.cost(amount) for module in pair), budget), COSTS)
     box = (44, 240, SHEET - 44 - 188, 34 * len(names))
     plot = Plot(sheet, box, (0, top), (len(names), 0)).axes(unit, grid="x")
     for i, name in enumerate(names):

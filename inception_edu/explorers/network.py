@@ -5,6 +5,7 @@ down to a convolution. `network_modules.py` has the numbers, `network_picture.py
 draws them.
 """
 
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from inception_edu.explorers.controls import Check, Choice, Picture, Range, Steps
@@ -15,17 +16,18 @@ from inception_edu.explorers.network_modules import (
     PRINTED,
     SIZES,
     counts_of,
+    in_short,
     network_of,
     stored,
     total,
 )
 from inception_edu.explorers.network_picture import (
-    ROW,
     SHOWN,
     draw_blocks,
     draw_inside,
     draw_legend,
     draw_tables,
+    places_of,
     words,
 )
 from inception_edu.figures.plot import SHEET, round_up
@@ -33,7 +35,7 @@ from inception_edu.figures.svg import Drawing
 from inception_edu.text import times
 
 NOTHING, LARGEST = "nothing", "largest first"
-STEPS = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)  # of an axis's end
+STEPS = (1, 1.5, 2, 3, 4, 5, 6, 8)  # of an axis's end
 QUESTION = "Where do parameters, MACs and memory lie, and how many A, B, C?"
 LABELS = {name: name for name in NAMES}
 LABELS |= {"inception_resnet_v2": "inception_resnet_v2 (release)"}
@@ -83,8 +85,8 @@ def opened(network, stage, number):
         rows = []
         for place, run in enumerate(network.stages, 1):
             side = f"{run[0].side}x{run[0].side}"
-            names = ", ".join(module.label for module in run)
-            rows.append(Row(f"{side}: {names}", side, run, f"stage={place};module=0"))
+            name = f"{side}: {in_short(run)}"
+            rows.append(Row(name, side, run, f"stage={place};module=0"))
         return Table("by grid: pick one to open it", 76, rows)
     run = network.stages[stage - 1]
     if not number:
@@ -147,13 +149,18 @@ def tables_of(state, pair):
     tables = []
     for network in pair:
         try:
-            table = opened(network, state["stage"], state["module"])
+            tables.append(opened(network, state["stage"], state["module"]))
         except IndexError:
-            table = opened(network, 0, 0)
-        if state["order"] == LARGEST:
-            table.rows.sort(key=lambda row: -total(row.modules, state["show"]))
-        tables.append(table)
+            tables.append(opened(network, 0, 0))
     return tables
+
+
+@lru_cache(maxsize=2)
+def found(*items):
+    """The networks of a state and their tables, for `draw` and `inactive` alike."""
+    state = dict(items)
+    pair = networks(state)
+    return pair, tables_of(state, pair)
 
 
 def as_published(network):
@@ -172,43 +179,52 @@ def axis_ends(pair, amount):
     return [axis_end(groups, amount) for groups in both]
 
 
+HEIGHT, TALLEST = 460, 148  # of the sheet, of a network's blocks
+OVERHEAD, ROW = 72, 22  # around the blocks; from row to row
+NOTE = "A block is as wide as its cost, as high as its grid (log), its side above."
+
+
 def draw(state):
-    amount, pair = state["show"], networks(state)
-    line, tables = summary_of(pair), tables_of(state, pair)
-    sheet = Drawing(SHEET, 0)
-    note = "A block is as wide as its cost, as high as its grid (log), its side above."
-    sheet.fitted_text(0, 14, note, SHEET, fill="muted")
+    amount, (pair, tables) = state["show"], found(*state.items())
+    if state["order"] == LARGEST:
+        largest = partial(sorted, key=lambda row: -total(row.modules, amount))
+        tables = [table._replace(rows=largest(table.rows)) for table in tables]
+    line, sheet = summary_of(pair), Drawing(SHEET, HEIGHT)
+    top = draw_legend(sheet, 14, pair, amount)
+    count, module = max(len(table.rows) for table in tables), None
+    alone = len(pair) == 1
+    if state["module"] and alone and count > 1:
+        module = pair[0].stages[state["stage"] - 1][state["module"] - 1]
+    pitch = ROW if alone and count < 10 else 18
+    low = places_of(module.layers, 0, 18)[1] if module else count * pitch
+    free = HEIGHT - top - (40 if alone else 16) - low
+    high = min(max(free / len(pair) - OVERHEAD, 36), TALLEST)
     ends = axis_ends(pair, amount)
-    top, high = 22, 84 if len(pair) == 1 else 60
     for network, own in zip(pair, ends, strict=True):
         title, end = title_of(network), max(ends) if state["same_scale"] else own
         draw_blocks(sheet, top, network, title, end, state["stage"], amount, high)
-        top += high + 82
-    if state["module"] and len(pair) == 1 and len(tables[0].rows) > 1:
-        foot = draw_open_module(sheet, top, pair[0], state)
+        top += high + OVERHEAD
+    top += 10
+    if module:
+        place = pair[0].modules.index(module)
+        entering = pair[0].modules[place - 1].channels if place else 3
+        cost = f"{words(module.each(amount), amount)} {SHOWN[amount]}"
+        name = f"one {module.name} of {module.times}: {cost}"
+        sheet.text(0, top, name, bold=True)
+        draw_inside(sheet, top + 18, module, entering, amount)
     else:
         usual = tables_of(state, [as_published(pair[0])])
         rows = [row.modules for table in tables + usual for row in table.rows]
-        draw_tables(sheet, top, pair, tables, amount, axis_end(rows, amount))
-        foot = top + 14 + ROW * max(len(table.rows) for table in tables)
-    sheet.height = max(400, draw_legend(sheet, foot + 16, pair, amount))
+        draw_tables(sheet, top, pair, tables, amount, axis_end(rows, amount), pitch)
+    sheet.height = max(HEIGHT, top + low + (30 if alone else 6))
+    if alone:
+        sheet.text(0, sheet.height - 6, NOTE, fill="muted")
     listed = []
     for network, table in zip(pair, tables, strict=True):
         costs = [(r.label, words(total(r.modules, amount), amount)) for r in table.rows]
         rows = ", ".join(map(" ".join, costs))
         listed.append(f"{network.name}, {SHOWN[amount]} {table.title}: {rows}")
     return Picture(sheet.svg(f"Network to scale: {line}", "; ".join(listed)), line)
-
-
-def draw_open_module(sheet, top, network, state):
-    """The layers of the open module; returns where they end."""
-    amount = state["show"]
-    module = network.stages[state["stage"] - 1][state["module"] - 1]
-    place = network.modules.index(module)
-    entering = network.modules[place - 1].channels if place else 3
-    cost = f"{words(module.each(amount), amount)} {SHOWN[amount]}"
-    sheet.text(0, top, f"one {module.name} of {module.times}: {cost}", bold=True)
-    return draw_inside(sheet, top + 18, module, entering, amount)
 
 
 def adjust(values, changed, named):
@@ -235,26 +251,23 @@ def adjust(values, changed, named):
 
 def inactive(values):
     """The controls that change nothing in this state, each with the reason."""
-    found = {}
+    idle = {}
     if values["network"] not in COUNTS:
-        found = dict.fromkeys(LETTERS, f"{values['network']} has no A, B, C")
+        idle = dict.fromkeys(LETTERS, f"{values['network']} has no A, B, C")
     if not values["stage"]:
-        found["module"] = "open a stage first"
+        idle["module"] = "open a stage first"
     try:
-        pair = networks(values)
+        pair, tables = found(*values.items())
     except ValueError:
-        return found  # draw says why there is no such network
+        return idle  # draw says why there is no such network
     alone, amount = len(pair) == 1, values["show"]
     if alone:
-        found["same_scale"] = "only one network is shown"
+        idle["same_scale"] = "only one network is shown"
     elif len(set(axis_ends(pair, amount))) == 1:
-        found["same_scale"] = "both have one scale already"
-    costs = [
-        [total(row.modules, amount) for row in table.rows]
-        for table in tables_of(values | {"order": None}, pair)
-    ]
+        idle["same_scale"] = "both have one scale already"
+    costs = [[total(row.modules, amount) for row in table.rows] for table in tables]
     if alone and values["module"]:
-        found["order"] = "layers stand as they run"
+        idle["order"] = "layers stand as they run"
     elif costs == [sorted(column, reverse=True) for column in costs]:
-        found["order"] = "the largest stand first already"
-    return found
+        idle["order"] = "the largest stand first already"
+    return idle

@@ -91,6 +91,17 @@ class Network(NamedTuple):
         return fields[-1] if fields else None
 
 
+def in_short(run):
+    """The names of modules that multiply, shared beginnings once: "conv_2a, 2b"."""
+    words, last = [], ""
+    named = [module.label for module in run if module.each("macs")] or [run[0].label]
+    for word in ", ".join(named).split(" "):
+        start, _, end = word.rpartition("_")
+        words.append(end if start and start == last else word)
+        last = start or last
+    return " ".join(words)
+
+
 def total(modules, amount):
     """What some modules have together."""
     return sum(module.times * module.each(amount) for module in modules)

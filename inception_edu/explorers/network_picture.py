@@ -9,16 +9,15 @@ from html import escape
 from math import log2
 from typing import NamedTuple
 
-from inception_edu.explorers.network_modules import total
+from inception_edu.explorers.network_modules import in_short, total
 from inception_edu.figures.labels import spread
-from inception_edu.figures.plot import SHEET, Plot, legend, stacked_bar, ticks
+from inception_edu.figures.plot import SHEET, Plot, label, legend, stacked_bar, ticks
 from inception_edu.figures.svg import text_width
 from inception_edu.figures.theme import PALETTE, on_color
 from inception_edu.text import number as brief
 from inception_edu.text import percent, short, tick
 
 SHOWN = {"macs": "MACs", "params": "parameters", "memory": "activation memory"}
-ROW = 22  # pixels from row to row
 BOX, LANE = 34, 41  # height of a layer; from one branch to the next
 GAP, CURVE = 31, 18  # between layers; more of it before they join
 
@@ -38,9 +37,15 @@ def by_kernel(modules, amount):
 
 
 def name_inside(sheet, x, y, width, kernel):
-    """A kernel's name in the middle of its color, where that is wide enough."""
-    if width >= text_width(kernel) + 4:
-        sheet.text(x + width / 2, y, kernel, anchor="middle", fill=on_color(kernel))
+    """A kernel's name in the middle of its color, where that is wide enough.
+
+    It has a ground, which keeps the lines between modules off its letters.
+    """
+    wide = text_width(kernel) + 4
+    if width >= wide:
+        middle = x + width / 2
+        sheet.rect(middle - wide / 2, y - 12, wide, 15, kernel)
+        sheet.text(middle, y, kernel, anchor="middle", fill=on_color(kernel))
 
 
 def pick(sheet, x, y, width, height, what, tip=""):
@@ -57,46 +62,55 @@ def pick(sheet, x, y, width, height, what, tip=""):
 
 def draw_blocks(sheet, top, network, title, end, stage, amount, high):
     """One network on an axis from 0 to `end`; stage `stage` is framed."""
-    plot = Plot(sheet, (6, top + 42, SHEET - 40, high), (0, end), (0, 1))
+    plot = Plot(sheet, (6, top + 52, SHEET - 40, high - 10), (0, end), (0, 1))
     plot.axes(x_ticks=ticks(0, end, 5), y_ticks=(), grid="x")
     key = f"axis {SHOWN[amount]} of {network.name} 0 to {tick(end)}"
     sheet.line((plot.x, plot.bottom), (plot.right, plot.bottom), width=1, key=key)
     title += f": {words(total(network.modules, amount), amount)} {SHOWN[amount]}"
     sheet.fitted_text(0, top + 14, title, SHEET - 2, bold=True)
     tallest = max(module.side for module in network.modules)
-    marks, x = [], plot.x
+    marks, names, x = [], [], plot.x
     for number, run in enumerate(network.stages, 1):
         side, left = run[0].side, x
-        tall = log2(1 + side) / log2(1 + tallest) * high
+        tall = log2(1 + side) / log2(1 + tallest) * plot.height
         for module in run:
             width = total([module], amount) / end * plot.width
             draw_block(sheet, x, plot.bottom, width, tall, module, amount)
+            short = module.label.rpartition("_")[2].capitalize()  # "4a", "B x7"
+            for name in (module.label, short)[: len(short)]:
+                if text_width(name) <= width - 2:
+                    names.append((x + width / 2, plot.bottom - tall - 5, name))
+                    break
             x += width
         wide = max(x - left, 2)
         if number == stage:
             place = (left, plot.bottom - tall, wide, tall)
             sheet.rect(*place, stroke="accent", stroke_width=3)
-        names = ", ".join(module.label for module in run)
-        tip = f"{side}x{side}: {names}, {words(total(run, amount), amount)}"
-        pick(sheet, left, plot.y, wide, high, f"stage={number};module=0", tip)
+        tip = f"{side}x{side}: {in_short(run)}, {words(total(run, amount), amount)}"
+        pick(sheet, left, plot.y, wide, plot.height, f"stage={number};module=0", tip)
         marks.append((number, str(side), left + wide / 2, plot.bottom - tall))
-    label_stages(sheet, plot.y - 12, marks, stage)
+    label_stages(sheet, plot.y - 20, marks, stage)
+    for name in names:
+        label(sheet, *name, anchor="middle")
 
 
 def draw_block(sheet, left, bottom, width, tall, module, amount):
     """A run of identical modules: a band for each kernel, lines between modules."""
     base, cost = bottom, total([module], amount)
+    names = []
     for kernel, number in by_kernel([module], amount).items():
         high = tall * number / cost
         base -= high
         key = f"{module.name} {kernel}"
         sheet.rect(left, base, max(width, 1.0), high, kernel, key=key)
         if high >= 15:
-            name_inside(sheet, left, base + high / 2 + 5, width, kernel)
+            names.append((left, base + high / 2 + 5, width, kernel))
     if cost and module.times * 3 < width:
         places = [left + width / module.times * i for i in range(1, module.times)]
         lines = tuple(((x, bottom - tall), (x, bottom)) for x in places)
         sheet.strokes(lines, "paper", 0.8)
+    for name in names:
+        name_inside(sheet, *name)
     sheet.line((left, bottom - tall), (left, bottom), stroke="paper", width=1)
 
 
@@ -115,37 +129,37 @@ def label_stages(sheet, y, marks, stage):
 # ---- the rows ----------------------------------------------------------------
 
 
-def draw_tables(sheet, y, pair, tables, amount, end):
+def draw_tables(sheet, y, pair, tables, amount, end, pitch):
     """The rows of each network as bars from 0 to `end`, side by side."""
     alone, gap = len(pair) == 1, 16
     column = (SHEET - gap * (len(pair) - 1)) / len(pair)
-    room = 264 if alone else max(table.room for table in tables)
+    room = 276 if alone else max(table.room for table in tables)
     scale = (column - room - (122 if alone else 66)) / end
     for number, (network, table) in enumerate(zip(pair, tables, strict=True)):
         left, base = number * (column + gap), y
         title = table.title if alone else network.name
         sheet.fitted_text(left, base, title, column, bold=True)
         for row in table.rows:
-            base += ROW
+            base += pitch
             text = row.label if alone else row.brief
             sheet.fitted_text(left, base, text, room - 8)
-            draw_bar(sheet, left + room, base - 15, scale, row.modules, amount)
+            draw_bar(sheet, left + room, base, scale, row.modules, amount, pitch - 3)
             cost = total(row.modules, amount)
             value = words(cost, amount)
             if alone:
                 value += f" ({percent(cost / total(network.modules, amount), 1)})"
             sheet.text(left + column, base, value, anchor="end")
             if row.pick:
-                pick(sheet, left, base - 15, column, ROW - 2, row.pick)
+                pick(sheet, left, base - 15, column, pitch - 2, row.pick)
 
 
-def draw_bar(sheet, x, y, scale, modules, amount):
+def draw_bar(sheet, x, base, scale, modules, amount, high):
     """The kernels' shares of some modules, each with its name where that fits."""
     shares = by_kernel(modules, amount)
     parts = [(cost, kernel, f"{kernel}: {cost:,}") for kernel, cost in shares.items()]
-    stacked_bar(sheet, x, y, 19, scale, parts)
+    stacked_bar(sheet, x, base - 5 - high / 2, high, scale, parts)
     for kernel, number in shares.items():
-        name_inside(sheet, x, y + 14, number * scale, kernel)
+        name_inside(sheet, x, base, number * scale, kernel)
         x += number * scale
 
 
@@ -205,7 +219,7 @@ def places_of(layers, entering, top):
 
 
 def draw_inside(sheet, top, module, entering, amount):
-    """The layers of `module`, whose input has `entering` channels; returns the end."""
+    """The layers of `module`, whose input has `entering` channels."""
     places, end = places_of(module.layers, entering, top)
     layers = list(zip(module.layers, places[1:], strict=True))
     thick = 26 / max(place.channels for place in places)  # pixels of a channel
@@ -240,7 +254,6 @@ def draw_inside(sheet, top, module, entering, amount):
     left, _, y, _ = places[0]
     sheet.rect(left, y - tall / 2, 10, tall, "ink", tip="input")
     sheet.text(0, y - tall / 2 - 6, f"{entering}")
-    return end
 
 
 def draw_band(sheet, before, end, gap, style):

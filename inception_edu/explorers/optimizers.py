@@ -137,6 +137,7 @@ def draw_valley(sheet, state, paths, losses):
         x, (x_end, y_end) = keys[name], points[-1]
         sheet.line((x, 11), (x + 24, 11), stroke=stroke, width=3, dash=dash)
         sheet.text(x + 30, 16, name)
+        sheet.text(x, 36, "loss", fill="muted")
         sheet.text(x + 30, 36, losses[name], LABEL, bold=True)
         plot.curve(points, stroke, 2, dash)
         if X_RANGE[0] <= x_end <= X_RANGE[1] and abs(y_end) <= Y_RANGE[1]:
@@ -164,5 +165,5 @@ def draw_table(sheet, state, names):
             y += 19
             sheet.text(66, y, f"step {step}", fill="muted")
             for x, found in sizes.items():
-                sheet.text(x, y, f"{found[step - 1]:.4g}", anchor="end")
+                sheet.text(x, y, f"{found[step - 1]:.3g}", anchor="end")
         y += 3

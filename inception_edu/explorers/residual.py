@@ -127,8 +127,8 @@ def draw(state):
         f"{times(now.gradient)} as large as at the end{beside}"
     )
     sheet = Drawing(SHEET, 420)
-    draw_depths(sheet, 30, state, "activations", "RMS of the activations; input = 1")
-    name = "RMS of the gradient at the input; end = 1"
+    draw_depths(sheet, 30, state, "activations", "RMS of the activations (input: 1)")
+    name = "RMS of the gradient at the input (end: 1)"
     draw_depths(sheet, 212, state, "gradient", name)
     formula = "root of 1 + n scale²" if norm else "root of (1 + scale²) to the n"
     words = (

@@ -174,15 +174,16 @@ def draw_layers(sheet, recording, photo):
         title = f"{name}: {layer.channels} channels of {dims(layer.grid)}"
         sheet.fitted_text(LEFT, y + 14, title, WIDTH - LEFT, NOTE)
         pitch = min(98, (WIDTH - LEFT) / len(layer.branches))
-        size, shares = min(62, pitch - 4), layer.shares()
+        size, shares = min(60, pitch - 4), layer.shares()
         for place, (part, branch) in enumerate(layer.branches.items()):
             x, kernel = LEFT + place * pitch, branch_kernel(part, branch)
             tip, pick = f"{name}: where {part} answers", f"layer={name}"
             place_lit(sheet, photo, x, y + 20, size, branch.where, tip, pick)
             sheet.rect(x, y + 20 + size + 3, size, 4, kernel)
-            note = f"{part} {percent(shares[part])}"
-            sheet.fitted_text(x, y + size + 40, note, pitch - 2, NOTE)
-        y += size + 46
+            if len(shares) > 1:
+                note = f"{part} {percent(shares[part])}"
+                sheet.fitted_text(x, y + size + 40, note, pitch - 2, NOTE)
+        y += size + (44 if len(shares) > 1 else 30)
     return y
 
 
@@ -211,17 +212,19 @@ def draw_branches(sheet, layer, view):
 
 def draw_alone(sheet, name, branch, view):
     """One branch, larger: where it answers, then its strongest channels."""
-    size, y = 88, 26
+    shown = min(view.count, len(branch.mean))
+    across, y = 4 if shown < 12 else 5, 26
+    pitch = (WIDTH + 8 - LEFT) // across
+    size = pitch - 8
     place_lit(sheet, view.photo, LEFT, y, size, branch.where, f"where {name} answers")
     sheet.text(LEFT, y + size + 16, "where", NOTE)
     for place, channel in enumerate(branch.strongest(view.count, view.by), 1):
-        x, top = LEFT + (place % 4) * 98, y + (place // 4) * 112
+        x, top = LEFT + (place % across) * pitch, y + (place // across) * (size + 24)
         tip = describe(name, branch, channel)
         place_map(sheet, x, top, size, branch.maps[channel], view.most, tip)
         label = f"#{channel}: {getattr(branch, view.by)[channel]:.3g}"
         sheet.fitted_text(x, top + size + 16, label, size, NOTE)
-    shown = min(view.count, len(branch.mean))
-    return y + (shown // 4 + 1) * 112
+    return y + (shown // across + 1) * (size + 24)
 
 
 def branch_kernel(name, branch):

@@ -74,7 +74,9 @@ def _ugliness(label, mark, others, drawn):
     """Pixels from a mark to its label, and what lines through texts are worth."""
     end, far = _joint(label, *mark)
     line = _along(mark, end) if far > FAR else ()
-    return far + 30 * _hits(label, drawn) + 20 * sum(_hits(p, others) for p in line)
+    covers = 20 * sum(_hits(piece, others) for piece in line)
+    crosses = 4 * sum(_hits(piece, drawn) for piece in line[3:])
+    return far + 30 * _hits(label, drawn) + covers + crosses
 
 
 def _joint(label, x, y):

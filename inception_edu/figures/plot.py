@@ -29,12 +29,13 @@ SHEET = 560
 # ---- ranges and ticks --------------------------------------------------------
 
 
-def round_up(value, steps=(1, 2, 5, 10)):
+def round_up(value, steps=(1, 2, 5)):
     """The next of 1, 2, 5, 10, 20, ... that holds `value`: a calm end of an axis."""
     if value <= 0:
         return 1
     power = 10.0 ** floor(log10(value))
-    return next(step * power for step in steps if step * power >= value * (1 - 1e-9))
+    ends = [step * power for step in (*steps, 10 * steps[0])]
+    return next(end for end in ends if end >= value * (1 - 1e-9))
 
 
 def ticks(low, high, count=5):

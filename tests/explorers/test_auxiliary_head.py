@@ -62,6 +62,6 @@ def test_a_head_gives_nothing_to_the_stages_above_it():
 def test_without_weight_the_head_changes_nothing():
     shown = ie.explore.auxiliary_head(start={"weight": 0.0})
     assert "x 1.00" in shown.svg
-    assert "1 times" in shown.summary
+    assert "1.00 times" in shown.summary
     shown.values = {"weight": 1.0}
-    assert "1 times" not in shown.summary
+    assert "1.00 times" not in shown.summary
