@@ -2,6 +2,7 @@
 
 import copy
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import inception_edu as ie
 from inception_edu.cost import ShapeError, trace
+from inception_edu.files import read_rows
 
 
 class Mixed(nn.Module):
@@ -89,6 +91,24 @@ def test_macs_equal_torchs_own_counter_and_shapes_a_real_forward_pass(name):
     answer = model(*(torch.randn(shape) for shape in shapes))
     answer = list(answer.values()) if isinstance(answer, dict) else [answer]
     assert seen.output_shapes == [tuple(a.shape) for a in answer]
+
+
+# Totals on which torch's FlopCounterMode on the meta device, a dispatch mode and plain
+# arithmetic agree.
+REFERENCES = read_rows(Path(__file__).parents[1] / "data" / "reference_costs.csv")
+
+
+@pytest.mark.parametrize("row", REFERENCES, ids=lambda row: row["network"])
+def test_reference_network_costs_what_three_counters_agree_on(row):
+    peer, size = pytest.importorskip(row["library"]), int(row["size"])
+    make = peer.create_model if row["library"] == "timm" else peer.models.get_model
+    seen = trace(make(row["network"]), (1, 3, size, size))
+    found = seen.params_built, seen.params, seen.macs
+    columns = ("params_built", "params_used", "macs")
+    assert found == tuple(int(row[column]) for column in columns)
+    assert seen.unknown == []
+    if row["field_before_pool"]:
+        assert seen.receptive_field == (int(row["field_before_pool"]),) * 2
 
 
 SHAPE_WORK = {
