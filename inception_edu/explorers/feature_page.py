@@ -109,8 +109,7 @@ def painted(ink, size):
     for place, share in zip(window, shares, strict=True):
         share = min(share * 3 // 2, 1 << 20) * 230 >> 12
         for i in range(place, place + 3):
-            value = pixels[i] + ((color - pixels[i]) * share >> 16)
-            pixels[i] = min(max(value, 0), 255)
+            pixels[i] += (color - pixels[i]) * share >> 16
     return bytes(pixels)
 
 

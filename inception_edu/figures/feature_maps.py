@@ -276,7 +276,8 @@ def _indexed(rows, palette, opacity):
     """A PNG with four bits a pixel."""
     lines = []
     for row in rows:
-        levels = [round(min(max(value, 0), 1) * (GRAYS - 1)) for value in row]
+        inside = [0 if value < 0 else 1 if value > 1 else value for value in row]
+        levels = [round(value * (GRAYS - 1)) for value in inside]
         pairs = zip(levels[::2], [*levels[1::2], 0], strict=False)
         lines.append(b"\0" + bytes(16 * left + right for left, right in pairs))
     extra = _chunk(b"PLTE", palette) + (_chunk(b"tRNS", opacity) if opacity else b"")

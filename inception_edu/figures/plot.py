@@ -224,8 +224,9 @@ def clip(points, box):
             (y0, y1 - y0, top, bottom),
         ):
             if step:
-                first, last = sorted(((low - start) / step, (high - start) / step))
-                enter, leave = max(enter, first), min(leave, last)
+                near, far = (low, high) if step > 0 else (high, low)
+                enter = max(enter, (near - start) / step)
+                leave = min(leave, (far - start) / step)
             elif not low - 1e-6 <= start <= high + 1e-6:
                 leave = -1.0
         if enter < leave:
