@@ -84,7 +84,7 @@ class ModuleExercise(Exercise):
             lost = [name for name, shape in shapes.items() if shape not in ran]
             one_left = len(lost) == 1 == len(shapes) - len(ran)
             if one_left and "size of tensor" in problem.what:
-                problem.hint = f"`{lost[0]}` has not run yet: is it missing?"
+                problem.hint = f"`{lost[0]}` did not run before this: is it missing?"
             problem.hint = near_misses(shapes, first.layers) or problem.hint
             raise
         if not unchanged(case.args, args):

@@ -38,7 +38,7 @@ SHARE_NAMED = 0.6  # of the wrong answers to an exercise get the right hint
 # Mistakes that every module is tried for, and that are none in some.
 HARMLESS = {
     "ReLU follows the convolutions only, neither the pool nor the concatenation",
-    "the ReLU after `up` is missing",
+    "the ReLU after `up-projection` is missing",
     "the ReLU after `classifier` is missing",
 }
 

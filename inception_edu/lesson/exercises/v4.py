@@ -89,6 +89,6 @@ def residual_block(x, net, channels, widths, scale):
     three = net(x, "3x3 reduce", widths["3x3 reduce"], 1)
     three = net(three, "3x3", widths["3x3"], 3)
     both = torch.cat([one, three], 1)
-    up = net(both, "up", channels, 1, relu=False, norm=False)
+    up = net(both, "up-projection", channels, 1, relu=False, norm=False)
     y = x + scale * up
     return net.act(y)
