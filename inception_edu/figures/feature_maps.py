@@ -222,8 +222,8 @@ def draw_alone(sheet, name, branch, view):
         x, top = LEFT + (place % across) * pitch, y + (place // across) * (size + 24)
         tip = describe(name, branch, channel)
         place_map(sheet, x, top, size, branch.maps[channel], view.most, tip)
-        label = f"#{channel}: {getattr(branch, view.by)[channel]:.3g}"
-        sheet.fitted_text(x, top + size + 16, label, size, NOTE)
+        label = f"#{channel}: {getattr(branch, view.by)[channel]:.2g}"
+        sheet.fitted_text(x, top + size + 16, label, pitch - 2, NOTE)
     return y + (shown // across + 1) * (size + 24)
 
 

@@ -74,9 +74,9 @@ def _ugliness(label, mark, others, drawn):
     """Pixels from a mark to its label, and what lines through texts are worth."""
     end, far = _joint(label, *mark)
     line = _along(mark, end) if far > FAR else ()
-    covers = 20 * sum(_hits(piece, others) for piece in line)
-    crosses = 4 * sum(_hits(piece, drawn) for piece in line[3:])
-    return far + 30 * _hits(label, drawn) + covers + crosses
+    covers = sum(_hits(piece, others) for piece in line)
+    crosses = sum(_hits(piece, drawn) for piece in line[2:])
+    return far + 30 * _hits(label, drawn) + 20 * (covers + crosses)
 
 
 def _joint(label, x, y):

@@ -141,7 +141,7 @@ def test_one_branch_is_shown_alone_with_its_numbers(names):
     assert all("3x3" in tip for tip, _ in images(svg)[1:])
     part = data.layers["mixed"].branches["3x3"]
     channel = part.strongest(1, "peak")[0]
-    assert f"#{channel}: {part.peak[channel]:.3g}" in svg
+    assert f"#{channel}: {part.peak[channel]:.2g}" in svg
 
 
 def test_the_twin_says_prediction_shares_and_channels():
