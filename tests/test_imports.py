@@ -37,3 +37,20 @@ def test_only_what_is_needed_is_imported(code):
         check=True,
     )
     assert run.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_public_name_is_no_file_whatever_was_imported_first():
+    """A file of a function's name would take its place once it is imported."""
+    code = """
+import inception_edu as ie, pkgutil, types
+homes = {ie.figures, ie.networks, ie.cost, ie.training, ie.lesson, ie.papers}
+for home in homes:
+    for file in pkgutil.iter_modules(home.__path__, home.__name__ + "."):
+        __import__(file.name)
+places = [(ie, set(ie.__all__) - set(ie._FLOORS) - {"recipes"})]
+places += [(home, set(home.__all__) - {"recipes"}) for home in homes]
+print([n for home, names in places for n in names
+       if isinstance(getattr(home, n), types.ModuleType)])
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert run.stdout.strip() == b"[]"

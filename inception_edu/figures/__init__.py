@@ -8,7 +8,7 @@ from importlib import import_module
 
 _HOMES = {
     "Table": "table",
-    "diagram": "diagram",
+    "diagram": "diagrams",
     "accuracy_by_scale": "charts",
     "asymmetric_pair": "illustrations",
     "learning_curve": "charts",

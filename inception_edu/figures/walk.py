@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from inception_edu.figures.diagram import draw
+from inception_edu.figures.diagrams import draw
 from inception_edu.figures.graph import Node, common_path
 from inception_edu.figures.operation import operation
 from inception_edu.figures.svg import escape
