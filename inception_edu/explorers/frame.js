@@ -68,7 +68,7 @@ const ghost = (twins, picture) => {
       return numbers(from).some((start, i) => Math.abs(start - (ends[i] ?? start)) >= 3);
     });
     const paints = [old.getAttribute("fill"), old.getAttribute("stroke")];
-    const ground = old.hasAttribute("opacity") || paints.some((is) => /--ie-(grid|panel|line)/.test(is));
+    const ground = old.hasAttribute("opacity") || paints.some((is) => /--ie-(grid|panel|line|paper)/.test(is));
     if (!far || ground || old.closest("[data-pick], [data-grid]")) continue;
     const twin = old.cloneNode(false);
     twin.removeAttribute("data-key");
@@ -212,7 +212,7 @@ export default { render({ model, el }) {
     const rescaled = before && before.ranges.join() !== ranges.join();
     const outline = before && now && !rescaled ? ghost(pairs(before.looks, looks), now) : null;
     shadow.replaceChildren(...(outline ? [outline] : []));
-    note.textContent = rescaled ? `Axis now: ${ranges.filter((axis) => !before.ranges.includes(axis)).join("; ")}` : "";
+    note.textContent = rescaled ? `Axis now: ${ranges.filter((axis) => !before.ranges.includes(axis)).join("; ")}` : outline ? "Dashed: before this move" : "";
     const pause = performance.now() - repainted;
     repainted += pause;
     const way = old ? pairs(byLook(old), looks).flatMap((pair) => changes(...pair)) : [];

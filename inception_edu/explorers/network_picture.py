@@ -44,7 +44,8 @@ def name_inside(sheet, x, y, width, kernel):
     wide = text_width(kernel) + 4
     if width >= wide:
         middle = x + width / 2
-        sheet.rect(middle - wide / 2, y - 12, wide, 15, kernel)
+        ground = middle - wide / 2, y - 12, wide, 15
+        sheet.rect(*ground, kernel, opacity=0.99)  # leaves no ghost
         sheet.text(middle, y, kernel, anchor="middle", fill=on_color(kernel))
 
 
