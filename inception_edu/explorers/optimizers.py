@@ -102,11 +102,16 @@ def loss(point, condition):
     return (x**2 / condition + y**2) / 2
 
 
+def told(loss):
+    """A loss in words: what has left the valley diverges."""
+    return f"{loss:.3g}" if loss < 1e4 else "diverges"
+
+
 def draw(state):
     condition, steps = state["condition"], state["steps"]
     names = list(OPTIMIZERS) if state["show"] == ALL else [state["show"]]
     paths = {name: path(name, state) for name in names}
-    losses = {name: f"{loss(paths[name][-1], condition):.3g}" for name in names}
+    losses = {name: told(loss(paths[name][-1], condition)) for name in names}
     reached = ", ".join(f"{name} {value}" for name, value in losses.items())
     start = f"start: {loss(START, condition):.4g}"
     summary = f"Loss after {steps} step{'s' * (steps > 1)} ({start}): {reached}."
@@ -122,6 +127,10 @@ BOX = (0, 44, SHEET, 226)  # x, y, width, height on the sheet
 X_RANGE, Y_RANGE = (-13.2, 9.2), (-4.52, 4.52)
 
 
+def is_inside(x, y):
+    return X_RANGE[0] <= x <= X_RANGE[1] and abs(y) <= Y_RANGE[1]
+
+
 def draw_valley(sheet, state, paths, losses):
     """Contours, the minimum, the paths, and the loss at the end of each."""
     sheet.rect(*BOX, "paper", stroke="grid")
@@ -131,7 +140,7 @@ def draw_valley(sheet, state, paths, losses):
         along = across * sqrt(state["condition"])
         plot.curve([(along * cos(t), across * sin(t)) for t in turns], "grid", 1)
     sheet.circle(*plot.at(0, 0), 4, "accent")
-    keys = dict(zip(OPTIMIZERS, (0, 100, 232, 404), strict=True))
+    keys = dict(zip(OPTIMIZERS, (0, 114, 240, 404), strict=True))
     for name, points in paths.items():
         *_, stroke, dash = OPTIMIZERS[name]
         x, (x_end, y_end) = keys[name], points[-1]
@@ -139,8 +148,11 @@ def draw_valley(sheet, state, paths, losses):
         sheet.text(x + 30, 16, name)
         sheet.text(x, 36, "loss", fill="muted")
         sheet.text(x + 30, 36, losses[name], LABEL, bold=True)
+        if losses[name] == "diverges":  # up to where it leaves the picture
+            left = next(i for i, point in enumerate(points) if not is_inside(*point))
+            points = points[: left + 1]
         plot.curve(points, stroke, 2, dash)
-        if X_RANGE[0] <= x_end <= X_RANGE[1] and abs(y_end) <= Y_RANGE[1]:
+        if is_inside(x_end, y_end):
             plot.mark(x_end, y_end, stroke, 6)
     x, y = plot.at(*START)
     sheet.circle(x, y, 4)

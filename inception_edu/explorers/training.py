@@ -133,8 +133,9 @@ def draw(state, runs=()):
     groups, note = stored(state["beside"])
     sheet = Drawing(SHEET, 440)
     sheet.fitted_text(0, 16, headline(state, runs), SHEET - 2, LABEL, bold=True)
-    draw_curves(sheet, state, runs)
-    draw_scales(sheet, runs, groups)
+    if runs:
+        draw_curves(sheet, state, runs)
+    draw_scales(sheet, runs, groups, top=216 if runs else 60)
     sheet.fitted_text(0, 434, note, SHEET, fill="muted")
     summary = summarize(state, runs, groups)
     return Picture(sheet.svg(f"Training: {summary}", headline(state, runs)), summary)
@@ -161,14 +162,12 @@ def draw_curves(sheet, state, runs):
             plot.mark(*point, role, 4)
         ends.append((*(points[-1] if points else (0, 0)), run.name, role))
     plot.name_ends(ends)
-    if not runs:
-        middle = plot.x + plot.width / 2, plot.y + plot.height / 2
-        sheet.text(*middle, "no run yet", anchor="middle", fill="muted")
 
 
-def draw_scales(sheet, runs, groups):
-    """Accuracy by the digit's size, live runs and stored ones."""
-    plot = Plot(sheet, (LEFT, 216, WIDE, 176), (-0.4, len(SCALES) - 0.6), (0, 1))
+def draw_scales(sheet, runs, groups, top):
+    """Accuracy by the digit's size, live runs and stored ones, from `top` on."""
+    box = (LEFT, top, WIDE, 392 - top)
+    plot = Plot(sheet, box, (-0.4, len(SCALES) - 0.6), (0, 1))
     y_label = "test accuracy by size of the digit (pixels)"
     sizes, tenths = dict(enumerate(SCALES)), [i / 10 for i in (0, 2, 4, 6, 8, 10)]
     plot.axes("", y_label, format_y=percent, x_ticks=sizes, y_ticks=tenths)
@@ -190,6 +189,9 @@ def draw_scales(sheet, runs, groups):
         plot.curve(curve, stroke, width, dash).mark(*curve[-1], stroke, 4)
         ends.append((*curve[-1], f"{name} {percent(means[-1], 1)}", stroke))
     plot.name_ends(ends, 16)
+    if not lines:
+        middle = plot.x + plot.width / 2, plot.y + plot.height / 2
+        sheet.text(*middle, "no run yet", anchor="middle", fill="muted")
 
 
 def training(**options):
@@ -204,7 +206,7 @@ def training(**options):
     explorer = make(
         "training",
         draw=lambda state: draw(state, list(trainer.runs)),
-        inactive=None,  # here everything can train
+        inactive=lambda state: {} if trainer.runs else {"curve": "no run yet"},
         buttons=[
             Button("train", "Train", trainer.train),
             Button("pause", "Pause", trainer.pause),

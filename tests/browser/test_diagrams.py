@@ -152,9 +152,10 @@ def test_on_paper_all_of_it_is_seen(opened):
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
 def test_opening_glides_unless_motion_is_reduced(opened, motion):
-    page, diagram = opened(reduced_motion=motion)
-    diagram.get_by_role("button", name="inception_a1").click()
-    running = page.evaluate("() => document.getAnimations().length")
+    _, diagram = opened(reduced_motion=motion)
+    running = diagram.get_by_role("button", name="inception_a1").evaluate(
+        "button => { button.click(); return document.getAnimations().length; }"
+    )
     assert bool(running) == (motion == "no-preference")
 
 

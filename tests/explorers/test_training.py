@@ -186,5 +186,5 @@ def test_the_bars_of_stored_runs_end_above_the_labels(stored):
 
 def test_what_needs_a_notebook_is_inactive_in_a_page_alone():
     shown = explorer.training()
-    assert not shown.inactive
+    assert shown.inactive == {"curve": "no run yet"}
     assert set(explorer.inactive({})) == set(shown.controls) - {"beside"}
