@@ -50,6 +50,7 @@ const part = (unit, section) => {
   holder.replaceChildren(...parts);
   while (!fits(section) && parts.length > 1) { rest.unshift(parts.pop()); rest[0].remove(); }
   if (!rest.length) return null;
+  if (rest.length === 1 && parts.length > 1 && holder.matches("ul, ol")) { rest.unshift(parts.pop()); rest[0].remove(); }
   const path = [];
   for (let node = holder; node !== unit; node = node.parentNode) path.unshift([...node.parentNode.children].indexOf(node));
   const twin = unit.cloneNode(true);
@@ -103,6 +104,11 @@ const split = (section) => {
     const rest = fits(here) ? null : part(unit, here);
     if (rest) { open(); queue.unshift(rest); }
   }
+  // A last line does not stand alone: what is before it comes along.
+  const [last, before] = [made.at(-1), made.at(-2)];
+  const alone = last.children.length === 2 && last.firstElementChild.matches(".again") && last.lastElementChild.matches("p");
+  const above = before?.children.length > 2 && before.lastElementChild;
+  if (alone && above && above.matches("p") && letters(last) < 120) last.lastElementChild.before(above);
   made.forEach((slide, i) => {
     const again = slide.querySelector(".again, .running, h1, h2, h3");
     if (made.length > 1 && again) { const more = document.createElement("span"); more.className = "more"; more.textContent = `${i + 1} of ${made.length}`; again.append(more); }
