@@ -159,6 +159,9 @@ def test_opening_glides_unless_motion_is_reduced(opened, motion):
     assert bool(running) == (motion == "no-preference")
 
 
+@pytest.mark.skipif(
+    not (MODULES / "axe-core").is_dir(), reason="no npm packages: run `npm ci`"
+)
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_at_any_depth(opened, theme):
     page, diagram = opened(viewport={"width": 1100, "height": 900})
