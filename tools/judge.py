@@ -20,8 +20,8 @@ from inception_edu.lesson import checking
 
 MIME = "application/vnd.inception-edu.verdict+json"
 PACKAGE = "inception_edu"
-# What lessons build with, and what they hand out for one exercise.
-ALLOWED = {"": ("Branches", "ConvUnit"), "googlenet_stage": ("InceptionModule",)}
+ALLOWED = ("Branches", "ConvUnit")  # what lessons build with
+HANDED_OUT = {"googlenet_stage": ("InceptionModule",)}  # for one exercise
 NOT_FOLLOWED = (types.ModuleType, types.FrameType, types.GeneratorType)
 MAX_FILE = 256 * 2**20  # bytes of a file that a submission writes
 
@@ -39,7 +39,7 @@ def start(key, memory):
         name = self.exercise.name
         if card.kind == "open":
             status, why = "not attempted", ""
-        elif source := borrowed(candidate, ALLOWED[""] + ALLOWED.get(name, ())):
+        elif source := borrowed(candidate, HANDED_OUT.get(name, ())):
             status, why = "failed", f"uses the package's own {source}; write your own"
         elif card.kind == "wrong":
             told = [x for x in str(card).splitlines() if not x.startswith("    |")]
@@ -104,7 +104,7 @@ def package_parts():
     return found
 
 
-def borrowed(candidate, allowed):
+def borrowed(candidate, handed_out=()):
     """The name of what the candidate uses of the package, or "" for its own code.
 
     Follows a candidate through its own functions and classes, their base classes
@@ -119,7 +119,7 @@ def borrowed(candidate, allowed):
         subject = one if isinstance(one, types.FunctionType | type) else type(one)
         home = str(getattr(subject, "__module__", ""))
         if home.partition(".")[0] == PACKAGE:
-            if subject.__name__ not in allowed:
+            if subject.__name__ not in (*ALLOWED, *handed_out):
                 return subject.__name__
         elif isinstance(one, types.FunctionType) and home == "__main__":
             waiting += [one.__closure__, one.__defaults__, one.__kwdefaults__]

@@ -177,10 +177,7 @@ def draw_points(sheet, state, members, limit):
         if plot.x <= x <= plot.right:  # beyond it the ground is shaded
             sheet.rect(x, plot.y, plot.right - x, plot.height, "panel")
             plot.upright(x, key="budget")
-        text = f"budget {amount(limit, state['cost'])}"
-        half = text_width(text, bold=True) / 2
-        x, style = min(max(x, half), SHEET - half), {"fill": "accent", "bold": True}
-        sheet.text(x, 16, text, anchor="middle", **style)
+        plot.name_above(x, 16, f"budget {amount(limit, state['cost'])}")
     better = "down" if state["cost"] == "field" else "down and left"
     plot.axes(
         f"{AXES[state['cost']]}; {better} is better",

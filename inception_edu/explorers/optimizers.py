@@ -21,6 +21,7 @@ from inception_edu.figures.theme import LABEL
 
 DECAY = 0.9  # of RMSProp's mean square, as in the paper
 START = (-9.0, 3.0)
+FAR = 1e4  # a loss that has left the valley for good
 MANY = 200  # the table's second step
 
 
@@ -103,8 +104,8 @@ def loss(point, condition):
 
 
 def told(loss):
-    """A loss in words: what has left the valley diverges."""
-    return f"{loss:.3g}" if loss < 1e4 else "diverges"
+    """A loss in words."""
+    return f"{loss:.3g}" if loss < FAR else "diverges"
 
 
 def draw(state):
@@ -148,7 +149,9 @@ def draw_valley(sheet, state, paths, losses):
         sheet.text(x + 30, 16, name)
         sheet.text(x, 36, "loss", fill="muted")
         sheet.text(x + 30, 36, losses[name], LABEL, bold=True)
-        if losses[name] == "diverges":  # up to where it leaves the picture
+        if (
+            not loss(points[-1], state["condition"]) < FAR
+        ):  # up to where it leaves the picture
             left = next(i for i, point in enumerate(points) if not is_inside(*point))
             points = points[: left + 1]
         plot.curve(points, stroke, 2, dash)

@@ -173,10 +173,14 @@ class Plot:
         """An upright line at `x` with its label above: a budget, a threshold."""
         place, _ = self.at(x, self.y_range[0])
         self.upright(place, above=4)
+        return self.name_above(place, self.y - 8, label)
+
+    def name_above(self, x, y, label):
+        """The label of an upright line at the pixel `x`, inside the sheet."""
         half = text_width(label, bold=True) / 2
-        middle = min(max(place, half), self.drawing.width - half)
+        middle = min(max(x, half), self.drawing.width - half)
         style = {"anchor": "middle", "fill": "accent", "bold": True}
-        self.drawing.text(middle, self.y - 8, label, **style)
+        self.drawing.text(middle, y, label, **style)
         return self
 
     def name_ends(self, ends, gap=17):

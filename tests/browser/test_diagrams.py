@@ -7,6 +7,7 @@ import pytest
 
 import inception_edu as ie
 from inception_edu.figures import sliding_window
+from tests.needs import needs_npm
 from tools.publish.bundle import MODULES
 
 OPEN = """() => {
@@ -159,9 +160,7 @@ def test_opening_glides_unless_motion_is_reduced(opened, motion):
     assert bool(running) == (motion == "no-preference")
 
 
-@pytest.mark.skipif(
-    not (MODULES / "axe-core").is_dir(), reason="no npm packages: run `npm ci`"
-)
+@needs_npm
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_at_any_depth(opened, theme):
     page, diagram = opened(viewport={"width": 1100, "height": 900})

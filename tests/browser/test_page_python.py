@@ -8,12 +8,11 @@ import pytest
 from inception_edu.explorers import NAMES, description
 from inception_edu.explorers.panel import Panel
 from tests.browser.firefox import Firefox
+from tests.needs import needs_npm
 from tools.notebooks import ROOT
-from tools.publish import build, bundle, live
+from tools.publish import build, live
 
-pytestmark = pytest.mark.skipif(
-    not (bundle.MODULES / "pyodide").is_dir(), reason="no npm packages: run `npm ci`"
-)
+pytestmark = needs_npm
 LIVE = [name for name in NAMES if "draw" in description(name)]
 STATES = 25  # of each explorer; 3,000 in all were compared once
 

@@ -12,14 +12,13 @@ import pytest
 from inception_edu.explorers import description
 from inception_edu.explorers.panel import Panel
 from tests.browser.on_page import look
+from tests.needs import needs_npm
 from tools.notebooks import ROOT, tags
 from tools.publish import build, bundle, handout
 from tools.publish.exporters import PageExporter
 from tools.publish.students import LEFT_OUT
 
-pytestmark = pytest.mark.skipif(
-    not (bundle.MODULES / "katex").is_dir(), reason="no npm packages: run `npm ci`"
-)
+pytestmark = needs_npm
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MORE = "open the notebook for the rest"
 START = 180_000  # milliseconds that Python may take to start on a busy machine

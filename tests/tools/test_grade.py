@@ -11,7 +11,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from tools.grade import grade, main, without_installing
-from tools.judge import ALLOWED, borrowed
+from tools.judge import borrowed
 from tools.notebooks import ROOT, read
 from tools.sandbox import limits, one_line, sandbox
 from tools.submissions import EXERCISES, calls, code_cells, which_lesson
@@ -347,7 +347,7 @@ CANDIDATES = {
 def test_what_is_borrowed_from_the_package_is_named(source):
     space = {"__name__": "__main__"}
     exec(f"{IMPORTS}{LIBRARY}\nfrom inception_edu.networks import *\n{source}", space)
-    assert borrowed(space["f"], ALLOWED[""]) == CANDIDATES[source]
+    assert borrowed(space["f"]) == CANDIDATES[source]
 
 
 def test_text_of_a_submission_cannot_move_the_cursor():

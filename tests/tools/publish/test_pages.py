@@ -13,6 +13,7 @@ from zipfile import ZipFile
 import pytest
 from nbformat import v4
 
+from tests.needs import needs_npm
 from tools.dependencies import names, required
 from tools.notebooks import ROOT, tags
 from tools.publish import build, bundle, live
@@ -24,9 +25,6 @@ from tools.publish.stage import on_slides
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MOST_BYTES = 700_000
 MOST_BYTES_OF_THE_SITE = 14_000_000
-needs_npm = pytest.mark.skipif(
-    not (bundle.MODULES / "katex").is_dir(), reason="no npm packages: run `npm ci`"
-)
 
 
 def notebook(*cells):
