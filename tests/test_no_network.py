@@ -9,21 +9,22 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import nbformat
 import pytest
+
+from tools.publish import execute
 
 ELSEWHERE = "192.0.2.1"  # set aside for examples (RFC 5737): nobody answers
 KNOCK = f"""
-import socket, time
-start = time.monotonic()
+import socket
 try:
     socket.create_connection(("{ELSEWHERE}", 80), timeout=30)
 except OSError as refused:
-    print(refused, time.monotonic() - start < 10)
+    print(refused)
 """
-REFUSED = "the tests run without a network"
 
 
-def test_another_machine_is_refused_at_once():
+def test_another_machine_is_refused_at_once_and_this_one_is_not():
     start = time.monotonic()
     with pytest.raises(OSError, match="without a network"):
         socket.create_connection((ELSEWHERE, 443), timeout=30)
@@ -35,34 +36,19 @@ def test_another_machine_is_refused_at_once():
     with pytest.raises(urllib.error.URLError, match="was not looked up"):
         urllib.request.urlopen("https://example.org", timeout=30)
     assert time.monotonic() - start < 10  # seconds; the time-out is 30
-
-
-def test_this_machine_can_be_reached():
     with socket.create_server(("127.0.0.1", 0)) as server:
-        address = server.getsockname()
-        socket.create_connection(address, timeout=5).close()
-        socket.create_connection(("localhost", address[1]), timeout=5).close()
+        for host in ("127.0.0.1", "localhost"):
+            address = host, server.getsockname()[1]
+            socket.create_connection(address, timeout=5).close()
 
 
-def test_a_python_that_a_test_starts_has_none_either():
-    run = subprocess.run(
-        [sys.executable, "-c", KNOCK], capture_output=True, encoding="utf-8"
-    )
-    assert REFUSED in run.stdout
-    assert run.stdout.endswith("True\n"), run.stdout + run.stderr
-
-
-def test_a_kernel_has_none_either(tmp_path):
-    import nbformat
-
-    from tools.publish import execute
-
+def test_a_kernel_has_no_network_either(tmp_path):
     cell = nbformat.v4.new_code_cell(KNOCK, id="knock")
     path = tmp_path / "knock.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
     assert execute(path) == ([], True)
     (output,) = nbformat.read(path, 4).cells[0].outputs
-    assert REFUSED in output.text and output.text.endswith("True\n")
+    assert "the tests run without a network" in output.text
 
 
 def test_the_offline_target_cuts_the_network_where_the_system_can():

@@ -287,23 +287,59 @@ class LabPage:
         )
 
 
-@contextmanager
-def lab_page_open(lab, browser, name):
-    """The file `name` of the lab's folder on a 1280x720 page of its own."""
-    # Without gliding: a picture is compared as soon as it is there.
-    page = browser.new_page(
-        viewport={"width": 1280, "height": 720}, reduced_motion="reduce"
-    )
-    page.set_default_timeout(60_000)
-    errors = []
+# Without gliding: a picture is compared as soon as it is there.
+STILL = {"viewport": {"width": 1280, "height": 720}, "reduced_motion": "reduce"}
+
+
+def complaints_of(page, *ignored):
+    """A list to which everything is added that this page will complain of."""
+    found = []
 
     def note(message):
-        known = any(word in message.text for word in NOT_OURS)
-        if message.type == "error" and not known:
-            errors.append(f"{message.text} ({message.location.get('url')})")
+        text = f"{message.text} ({message.location.get('url')})"
+        if message.type in ("error", "warning") and not any(i in text for i in ignored):
+            found.append(text)
 
     page.on("console", note)
-    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("pageerror", lambda error: found.append(str(error)))
+    return found
+
+
+@pytest.fixture
+def new_page(chromium):
+    """A function: a page without a network, empty or a file; it must not complain.
+
+    `missing` is what a file may miss. It may ask for files beside it alone.
+    """
+    pages = {}
+
+    def open_it(path=None, missing="no file", **options):
+        page = chromium.new_page(**STILL | {"offline": True} | options)
+        page.set_default_timeout(30_000)
+        complaints = pages[page] = complaints_of(page, missing)
+        beside = [f"{folder.as_uri()}/" for folder in path.parents[:2]] if path else []
+
+        def asked(request):
+            if not request.url.startswith((*beside, "data:", "about:", "blob:")):
+                complaints.append(f"asked for {request.url}")
+
+        page.on("request", asked)
+        if path:
+            page.goto(path.as_uri())
+        return page
+
+    yield open_it
+    for page in pages:
+        page.close()
+    assert [text for complaints in pages.values() for text in complaints] == []
+
+
+@contextmanager
+def lab_page_open(lab, browser, name):
+    """The file `name` of the lab's folder on a page of its own."""
+    page = browser.new_page(**STILL)
+    page.set_default_timeout(60_000)
+    errors = complaints_of(page, *NOT_OURS)
     try:
         page.goto(lab.url(name))
         page.wait_for_function(READY, timeout=PATIENCE, polling=200)

@@ -1,4 +1,4 @@
-"""An explorer on a page, moved by keyboard alone and held against Python."""
+"""An explorer in JupyterLab or on a page, moved by keyboard, held against Python."""
 
 from types import SimpleNamespace
 
@@ -77,7 +77,8 @@ class ExplorerOnPage:
     def wait(self):
         """Until the picture answers the newest state of the controls."""
         answered = self.page.locator('[aria-busy="false"]')
-        self.locator.and_(answered).wait_for(timeout=60_000)
+        answered = answered.filter(has_not_text="Python is starting")
+        self.locator.and_(answered).wait_for(timeout=180_000)
 
     def look(self):
         """`.values` of the controls, `.picture`, `.summary` and `.problem`."""
@@ -92,9 +93,8 @@ class ExplorerOnPage:
         return self.look().values
 
     def ask_twin(self, values):
-        """Ask the twin what the page asks its kernel."""
-        serial = self.twin._asked[0] + 1
-        self.twin.set_state({"_asked": [serial, [list(values.items())]]})
+        """Ask the twin what the page asks Python."""
+        self.twin.ask([list(values.items())])
 
     def move(self, control, keys, asked):
         """Press `keys` on a control; everything must answer as Python does.

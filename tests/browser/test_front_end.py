@@ -140,19 +140,9 @@ class Page:
 
 
 @pytest.fixture
-def show(chromium):
+def show(new_page):
     """A function that puts an explorer on a page of its own."""
-    pages = []
-
-    def opener(explorer, **options):
-        usual = {"viewport": {"width": 1280, "height": 720}}
-        options = usual | {"reduced_motion": "reduce"} | options
-        pages.append(chromium.new_page(**options))
-        return Page(pages[-1], explorer)
-
-    yield opener
-    for page in pages:
-        page.close()
+    return lambda explorer, **options: Page(new_page(**options), explorer)
 
 
 def test_controls_are_native_labelled_and_in_order(show):
@@ -253,7 +243,7 @@ def test_where_it_was_before_a_gesture_stands_behind_on_an_axis_that_stays(show)
 
 
 def test_a_control_that_does_nothing_is_disabled_and_says_why(show):
-    shown = show(toy(), viewport={"width": 1280, "height": 720})
+    shown = show(toy())
     box = shown.page.get_by_role("checkbox")
     assert box.is_enabled()
     shown.input.nth(1).select_option("1")

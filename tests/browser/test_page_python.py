@@ -29,27 +29,21 @@ ASK = """(asked) => new Promise((resolve, reject) => {
 
 @pytest.fixture(scope="module")
 def page_with_python(tmp_path_factory):
-    """The address of an empty page, on the disk, with `python.js`."""
+    """An empty page on the disk, with `python.js` beside it."""
     folder = tmp_path_factory.mktemp("page")
     (folder / "python.js").write_text(live.python_script(), encoding="utf-8")
     page = folder / "page.html"
     page.write_text("<script src=python.js></script>", encoding="utf-8")
-    return page.as_uri()
+    return page
 
 
-def in_chromium(request, address, question):
-    context = request.getfixturevalue("chromium").new_context(offline=True)
-    page = context.new_page()
-    page.set_default_timeout(180_000)
-    page.goto(address)
-    answers = page.evaluate(ASK, question)
-    context.close()
-    return answers
+def in_chromium(request, path, question):
+    return request.getfixturevalue("new_page")(path).evaluate(ASK, question)
 
 
-def in_firefox(request, address, question):
+def in_firefox(request, path, question):
     with Firefox() as firefox:
-        firefox.open(address)
+        firefox.open(path.as_uri())
         answers = json.loads(
             firefox.evaluate(f"({ASK})({json.dumps(question)}).then(JSON.stringify)")
         )

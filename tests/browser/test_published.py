@@ -11,7 +11,7 @@ import pytest
 
 from inception_edu.explorers import description
 from inception_edu.explorers.panel import Panel
-from tests.browser.on_page import look
+from tests.browser.on_page import ExplorerOnPage, look
 from tests.needs import needs_npm
 from tools.notebooks import ROOT, tags
 from tools.publish import build, bundle, handout
@@ -19,9 +19,10 @@ from tools.publish.exporters import PageExporter
 from tools.publish.students import LEFT_OUT
 
 pytestmark = needs_npm
+expect = pytest.importorskip("playwright.sync_api").expect
+expect.set_options(timeout=60_000)
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MORE = "open the notebook for the rest"
-START = 180_000  # milliseconds that Python may take to start on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -33,92 +34,6 @@ def site(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def open_file(chromium):
-    """A function that opens a file without a network; its complaints fail the test."""
-    contexts, complaints = [], []
-
-    def opener(path, missing="", **options):
-        options = {"viewport": {"width": 1280, "height": 720}} | options
-        context = chromium.new_context(offline=True, reduced_motion="reduce", **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(30_000)
-
-        def note(message):
-            absent = missing and message.location.get("url", "").endswith(missing)
-            if message.type in ("error", "warning") and not absent:
-                complaints.append(message.text)
-
-        def asked(request):
-            beside = tuple((path.parents[i] / "").as_uri() for i in range(2))
-            if not request.url.startswith((*beside, "data:", "about:", "blob:")):
-                complaints.append(f"asked for {request.url}")
-
-        page.on("console", note)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", asked)
-        page.goto(path.as_uri())
-        return page
-
-    yield opener
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-class OnPage:
-    """An explorer on a page without a kernel, and a twin of it in this process."""
-
-    def __init__(self, root, state):
-        self.root, self.page, self.face = root, root.page, state["_face"]
-        self.frames, self.live = state["_frames"], state["live"]
-        self.inputs = root.locator("input, select").all()
-        if self.live:
-            names = [control["name"] for control in self.face["controls"]]
-            start = dict(zip(names, self.face["start"], strict=True))
-            self.twin = Panel(**description(self.face["name"]), start=start)
-
-    def values(self, shown):
-        shown = iter(shown)  # a drawing is blank on a page
-        return [
-            "0" * face["side"] ** 2
-            if face["kind"] == "grid"
-            else face["values"][int(next(shown))]
-            if "values" in face
-            else next(shown)
-            for face in self.face["controls"]
-        ]
-
-    def agrees(self):
-        """That the page shows what Python, or else a stored picture, says."""
-        answered = self.page.locator('[aria-busy="false"]')
-        answered = answered.filter(has_not_text="Python is starting")
-        self.root.and_(answered).wait_for(timeout=START)
-        seen = look(self.root)
-        values, told = self.values(seen.shown), [seen.summary, seen.problem]
-        if self.live:
-            self.twin.ask([list(zip(self.twin.controls, values, strict=True))])
-            assert told == [self.twin.summary, self.twin.problem]
-            return True
-        answers = [frame for frame in self.frames if frame[0] == values]
-        if answers:
-            assert told == answers[0][2:4]
-        else:
-            assert MORE in seen.problem
-        return bool(answers)
-
-    def press(self, index, keys):
-        """Whether pressing one of the keys led to another picture."""
-        moved = False
-        for key in keys:
-            before = look(self.root).picture
-            self.inputs[index].focus()
-            self.page.keyboard.press(key)
-            moved |= self.agrees() and look(self.root).picture != before
-        return moved
-
-
 def states(path):
     text = path.read_text(encoding="utf-8")
     parts = text.split('<script type="application/gzip">')[1:]
@@ -128,13 +43,43 @@ def states(path):
     ]
 
 
-def explorers(page, stored):
-    """The explorers of an open page."""
-    page.wait_for_function(
-        "many => document.querySelectorAll('.ie-explorer').length === many",
-        arg=len(stored),
-    )
-    return list(map(OnPage, page.locator(".ie-explorer").all(), stored))
+def explorers(page, path):
+    """`(place, state)` of the explorers of an open page."""
+    stored, place = states(path), page.locator(".ie-explorer")
+    expect(place).to_have_count(len(stored))
+    return list(zip(place.all(), stored, strict=True))
+
+
+def with_twin(place, state):
+    """An explorer in which Python runs."""
+    names = [control["name"] for control in state["_face"]["controls"]]
+    start = dict(zip(names, state["_face"]["start"], strict=True))
+    twin = Panel(**description(state["_face"]["name"]), start=start)
+    return ExplorerOnPage(place, twin)
+
+
+def move_stored(place, state):
+    """Move a control that was swept; a picture follows as it is stored, or words."""
+    face, frames = state["_face"], state["_frames"]
+    first, pictures = look(place), set()
+    for key in "ArrowRight", "ArrowLeft", "ArrowLeft", "Space":
+        place.locator("input, select").nth(face["swept"][0]).press(key)
+        seen = look(place)
+        shown = iter(seen.shown)
+        values = [value_of(control, shown) for control in face["controls"]]
+        told = [frame[2:4] for frame in frames if frame[0] == values]
+        assert [seen.summary, seen.problem] in told or (
+            not told and MORE in seen.problem
+        )
+        pictures.add(seen.picture)
+    assert pictures - {first.picture}
+
+
+def value_of(face, shown):
+    """What the next number on the page stands for; a drawing is blank there."""
+    if face["kind"] == "grid":
+        return "0" * face["side"] ** 2
+    return face["values"][int(next(shown))] if "values" in face else next(shown)
 
 
 @pytest.fixture(scope="module")
@@ -144,29 +89,29 @@ def moved():
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
-def test_a_page_from_disk_answers_like_python(site, open_file, lesson, moved):
+def test_a_page_from_disk_answers_like_python(site, new_page, lesson, moved):
     path = site / f"{lesson.stem}.html"
-    for explorer in explorers(open_file(path), states(path)):
-        name = explorer.face["name"]
-        if name in moved:
+    for place, state in explorers(new_page(path), path):
+        if (name := state["_face"]["name"]) in moved:
             continue
         moved.add(name)
-        assert look(explorer.root).summary, name
-        keys = "ArrowRight", "ArrowLeft", "ArrowLeft", "Space"
-        free = [i for i, one in enumerate(explorer.inputs) if one.is_enabled()]
-        chosen = free[:3] if explorer.live else explorer.face["swept"]
-        assert any(explorer.press(index, keys) for index in chosen), name
-        explorer.root.get_by_role("button", name="Reset").click()
-        assert explorer.agrees(), name
+        first = look(place).summary
+        if state["live"]:
+            explorer = with_twin(place, state)
+            free = [one for one in explorer.controls if one.input.is_enabled()]
+            for control in free[:3]:
+                explorer.move(control, *next(control.moves()))
+        else:
+            move_stored(place, state)
+        place.get_by_role("button", name="Reset").click()
+        expect(place.locator(".ie-summary")).to_have_text(first)
+        assert first and not look(place).problem
 
 
-def test_a_page_without_python_beside_it_keeps_its_pictures(site, open_file, tmp_path):
+def test_a_page_without_python_beside_it_keeps_its_pictures(site, new_page, tmp_path):
     path = shutil.copy(site / "02_v1_reduction.html", tmp_path / "alone.html")
     shutil.copy(site / "formulas.css", tmp_path)
-    page = open_file(path, missing="python.js")
-    explorer = explorers(page, states(path))[0]
-    explorer.live = False
-    assert explorer.press(explorer.face["swept"][0], ("ArrowRight", "ArrowLeft"))
+    move_stored(*explorers(new_page(path, missing="python.js"), path)[0])
 
 
 # A rule that a page breaks: its name, and the first places.
@@ -181,22 +126,22 @@ AXE = """async () => {
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_pages_fit_and_axe_finds_nothing(site, open_file, width, scheme):
+def test_pages_fit_and_axe_finds_nothing(site, new_page, width, scheme):
     rules = (bundle.MODULES / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
     found = {}
     for path in sorted(site.glob("*.html")):
         view = {"width": width, "height": 844}
-        page = open_file(path, viewport=view, color_scheme=scheme)
+        page = new_page(path, viewport=view, color_scheme=scheme)
         assert page.evaluate("() => document.documentElement.scrollWidth") <= width
         page.evaluate(rules)
         if broken := page.evaluate(AXE):
             found[path.stem] = broken
-        page.context.close()
+        page.close()
     assert found == {}
 
 
-def test_dark_and_light_change_by_a_button_and_paper_is_light(site, open_file):
-    page = open_file(site / "00_start_here.html", color_scheme="dark")
+def test_dark_and_light_change_by_a_button_and_paper_is_light(site, new_page):
+    page = new_page(site / "00_start_here.html", color_scheme="dark")
     paper = "() => getComputedStyle(document.body).backgroundColor"
     assert page.evaluate(paper) == "rgb(17, 17, 17)"
     light = "() => document.documentElement.getAttribute('data-jp-theme-light')"
@@ -263,16 +208,16 @@ LETTERS = """() => Math.max(...Reveal.getSlides().map((slide) => {
 }))"""
 
 
-def deck_open(site, open_file, lesson):
-    page = open_file(site / "slides" / f"{lesson.stem}.html")
+def deck_open(site, new_page, lesson):
+    page = new_page(site / "slides" / f"{lesson.stem}.html")
     page.wait_for_function("() => window.Reveal?.isReady()")
     page.wait_for_function("() => !document.querySelector('.ie-diagram:not(.ie-live)')")
     return page
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
-def test_every_slide_fits_and_keeps_the_notes(site, open_file, lesson):
-    page = deck_open(site, open_file, lesson)
+def test_every_slide_fits_and_keeps_the_notes(site, new_page, lesson):
+    page = deck_open(site, new_page, lesson)
     slides = page.evaluate(MEASURE)
     cells = build.read(lesson).cells
     marks = ("slide", "subslide")
@@ -292,17 +237,17 @@ def test_every_slide_fits_and_keeps_the_notes(site, open_file, lesson):
     assert [i for i in lecturers if f'id="{i}"' not in "".join(notes)] == []
 
 
-def test_arrows_go_on_unless_a_control_has_them(site, open_file):
+def test_arrows_go_on_unless_a_control_has_them(site, new_page):
     """On the slide of lesson 02 where the bottleneck explorer stands."""
-    page = deck_open(site, open_file, LESSONS[2])
+    page = deck_open(site, new_page, LESSONS[2])
     place = page.locator(".explorer-place").first
     index = "() => Reveal.getSlides().indexOf(Reveal.getCurrentSlide())"
     at = "place => { const i = Reveal.getIndices(place.closest('section'));"
     place.evaluate(at + "Reveal.slide(i.h, i.v); }")
     here = page.evaluate(index)
-    (state, *_) = states(site / "slides" / f"{LESSONS[2].stem}.html")
-    explorer = OnPage(page.locator(".ie-explorer").first, state)
-    assert explorer.press(state["_face"]["swept"][0], ("ArrowRight", "ArrowLeft"))
+    deck = site / "slides" / f"{LESSONS[2].stem}.html"
+    explorer = with_twin(*explorers(page, deck)[0])
+    explorer.move(explorer.controls[2], *next(explorer.controls[2].moves()))
     page.locator(".ie-explorer select").first.press("ArrowDown")
     finger = page.context.new_cdp_session(page)
     for kind, at in ("Start", [300]), ("Move", [600]), ("Move", [900]), ("End", []):
@@ -322,8 +267,8 @@ def test_arrows_go_on_unless_a_control_has_them(site, open_file):
     assert page.evaluate(index) == here
 
 
-def test_a_deck_turns_dark_and_the_speakers_view_shows_the_notes(site, open_file):
-    page = deck_open(site, open_file, LESSONS[0])
+def test_a_deck_turns_dark_and_the_speakers_view_shows_the_notes(site, new_page):
+    page = deck_open(site, new_page, LESSONS[0])
     page.emulate_media(color_scheme="dark")
     page.wait_for_function(
         "() => getComputedStyle(document.body).backgroundColor === 'rgb(17, 17, 17)'"

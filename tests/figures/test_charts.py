@@ -8,7 +8,7 @@ import torch
 from matplotlib.text import Text
 
 from inception_edu.figures import charts
-from inception_edu.figures.notebook import describe, png_of
+from inception_edu.figures.notebook import png_of
 from inception_edu.figures.theme import PALETTE
 
 RESULTS = {
@@ -66,15 +66,6 @@ def test_lines_differ_in_color_and_marker_and_a_kernels_has_its_own():
     assert len({line.get_color() for line in lines}) == 3
     assert lines[0].get_color() == PALETTE["3x3"]
     assert lines[1].get_color() not in PALETTE.values()
-
-
-def test_the_twin_tells_accuracies_but_not_the_losses_of_this_machine():
-    assert describe(chart("accuracy")).splitlines()[1:3] == [
-        "  line 3x3 only: n=2, values 70, 92",
-        "  line naive: n=2, values 77, 93",
-    ]
-    assert "values" not in describe(chart("curve"))
-    assert "captions: 0, 10 px | 1, 11 px" in describe(chart("sheet"))
 
 
 def test_a_line_that_diverged_has_its_name_where_it_ended():

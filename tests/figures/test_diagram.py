@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import inception_edu as ie
-from inception_edu.figures import diagram, sliding_window
+from inception_edu.figures import asymmetric_pair, diagram, sliding_window
 from inception_edu.networks import MODELS, Branches, ConvUnit
 from inception_edu.networks.googlenet import TABLE_1, InceptionModule, NaiveModule
 from inception_edu.networks.inception_resnet import InceptionResNetA
@@ -104,21 +104,6 @@ def test_no_wire_runs_through_a_box(case):
             assert ends[0] == pytest.approx(x + width / 2)
 
 
-def test_the_text_twin_of_module_3a_reads_like_table_1():
-    picture = picture_of("reduced 3a")
-    assert repr(picture) == picture.text
-    assert picture.text.splitlines() == [
-        "InceptionModule: 192 x 28 x 28 -> 256 x 28 x 28, "
-        "163,696 parameters, 128.05 M MACs",
-        "  | 1x1 branch: 192 -> 1x1 -> 64 (28x28)",
-        "  | 3x3 branch: 192 -> 1x1 -> 96 -> 3x3 -> 128 (28x28)",
-        "  | 5x5 branch: 192 -> 1x1 -> 16 -> 5x5 -> 32 (28x28)",
-        "  | pool branch: 192 -> max pool 3x3 -> 192 -> 1x1 -> 32 (28x28)",
-        "  concat: 64 + 128 + 32 + 32 = 256 (28x28)",
-        "  every convolution: ReLU",
-    ]
-
-
 def test_a_forgotten_relu_and_a_changed_width_show_in_the_text():
     widths = dict(TABLE_1["3a"])
     module = InceptionModule(192, widths)
@@ -131,21 +116,9 @@ def test_a_forgotten_relu_and_a_changed_width_show_in_the_text():
     assert "64 + 128 + 48 + 32 = 272" in text
 
 
-def test_branches_within_branches_and_shortcuts_are_told():
-    text = picture_of("filter bank").text
-    assert "|   | 1x3 branch: 384 -> 1x3 -> 384 (8x8)" in text
-    assert "concat: 320 + 384 + 384 + 384 + 384 + 192 = 2048 (8x8)" in text
-    text = picture_of("residual").text
-    assert "| shortcut: unchanged" in text
-    assert "+ [ReLU] -> 320 (35x35)" in text and "1x1 [x 0.17]" in text
-
-
-def test_side_heads_are_drawn_beside_the_stage_they_read():
-    assert "side head" not in picture_of("googlenet").text
-    lines = picture_of("heads").text.splitlines()
-    head = next(i for i, line in enumerate(lines) if "side head" in line)
-    assert "aux_heads.inception_4a" in lines[head]
-    assert "inception_4a" in lines[head - 2] and "inception_4b" in lines[head + 1]
+def test_equal_modules_are_told_once():
+    told = "inception_resnet_a1 and 9 more like it"
+    assert told in picture_of("inception_resnet_v2").text
 
 
 class Joined(nn.Module):
@@ -245,15 +218,6 @@ def test_any_name_gives_a_picture_that_xml_and_utf_8_can_hold(name, tmp_path):
     picture.save(tmp_path / "x.pdf")
 
 
-def test_a_network_is_drawn_one_box_a_module_and_equal_ones_once():
-    assert "inception_3a: 256 x 28 x 28 (1x1 64, 3x3 128, 5x5 32, 1x1 32)" in (
-        picture_of("googlenet").text
-    )
-    assert "inception_resnet_a1 and 9 more like it" in (
-        picture_of("inception_resnet_v2").text
-    )
-
-
 def test_bars_are_to_scale_and_in_the_kernels_colors():
     picture = diagram(NaiveModule(192, TABLE_1["3a"]), (1, 192, 28, 28))
     looks = [item.look for item in picture.drawing.items]
@@ -316,6 +280,13 @@ def test_an_unfinished_model_is_drawn_up_to_where_it_stops(case):
     last = next(i for i, node in enumerate(picture.nodes) if node.kind == "error")
     assert [picture.nodes[a].label for a, b in picture.edges if b == last] == reads
     ElementTree.fromstring(picture.svg)
+
+
+def test_an_asymmetric_pair_counts_its_weights():
+    """Of three, and the sliding window, in lessons 01 and 03."""
+    text = asymmetric_pair(7).text
+    assert "7x7 = 49 pixels" in text
+    assert "7 + 7 = 14 weights" in text and "71 % saved" in text
 
 
 @pytest.mark.parametrize("draw", [lambda: picture_of("toy"), sliding_window])

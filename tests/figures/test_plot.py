@@ -10,7 +10,6 @@ from inception_edu.figures.plot import (
     clip,
     log_ticks,
     round_up,
-    stacked_bar,
     ticks,
 )
 from inception_edu.figures.svg import Drawing
@@ -62,15 +61,6 @@ def plot(**options):
     return drawing, Plot(drawing, (50, 20, 400, 200), (1, 100), (0, 10), **options)
 
 
-def test_data_are_placed_linearly_or_by_their_logarithm():
-    _, plain = plot()
-    assert plain.at(1, 0) == (50, 220)
-    assert plain.at(100, 10) == (450, 20)
-    _, log = plot(log_x=True)
-    assert log.at(10, 5) == pytest.approx((250, 120))
-    assert log.at(0, 5)[0] == 50  # what has no logarithm stands at the low end
-
-
 def test_a_curve_is_cut_where_it_leaves_the_box():
     drawing, axes = plot()
     axes.curve([(1, 5), (50, 30), (99, 5)])
@@ -78,15 +68,6 @@ def test_a_curve_is_cut_where_it_leaves_the_box():
     assert len(pieces) == 2
     assert all(20 <= y <= 220 for piece in pieces for _, y in piece)
     assert clip([(0, 0), (10, 0)], (2, -1, 8, 1)) == [[(2, 0), (8, 0)]]
-
-
-def test_a_bar_is_as_long_as_its_parts():
-    drawing = Drawing(560, 200)
-    end = stacked_bar(drawing, 60, 0, 18, 0.4, [(200, "1x1", ""), (300, "3x3", "")])
-    first, second = drawing.items
-    assert first.look["width"] == pytest.approx(80)
-    right = second.look["x"] + second.look["width"]
-    assert right == pytest.approx(60 + 200) == end
 
 
 def test_spread_places_keep_order_and_distance_and_move_as_little_as_needed():

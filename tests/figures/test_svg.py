@@ -6,8 +6,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from inception_edu.figures.export import save
-from inception_edu.figures.svg import Drawing, text_width, without_variables
-from inception_edu.figures.theme import LIGHT
+from inception_edu.figures.svg import Drawing, text_width
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -29,19 +28,6 @@ def test_it_is_well_formed_named_and_escaped():
     assert tree.find(SVG + "desc").text == "what & why"
     assert tree.get("viewBox") == "0 0 200 100"
     assert 'a < b & "c"' in [t.text for t in tree.iter(SVG + "text")]
-
-
-def test_two_on_one_page_cannot_clash():
-    first = full_drawing().svg("x")
-    assert " id=" not in first and "url(#" not in first
-    assert first == full_drawing().svg("x")
-
-
-def test_roles_are_variables_with_light_fall_backs():
-    svg = full_drawing().svg("x")
-    assert f"var(--ie-ink, {LIGHT['ink']})" in svg
-    assert "var(" not in without_variables(svg)
-    assert LIGHT["ink"] in without_variables(svg)
 
 
 @pytest.mark.parametrize("bold", [False, True])

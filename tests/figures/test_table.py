@@ -8,15 +8,6 @@ ROWS = [
 ]
 
 
-def test_numbers_are_flush_right_and_separated():
-    assert repr(Table(ROWS, title="Module 3a", digits=1)).splitlines() == [
-        "Module 3a",
-        "branch            MACs  share",
-        "1x1          9,633,792    0.2",
-        "3x3 & <b>  173,408,256      -",
-    ]
-
-
 def test_html_has_the_same_cells_escaped():
     html = Table(ROWS, ["MACs", "branch"], mark=1)._repr_html_()
     assert "<td style='text-align:right'>9,633,792</td>" in html

@@ -6,7 +6,6 @@ there against torchvision, timm and tf-slim's own parameter counts.
 """
 
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import torch
@@ -18,15 +17,8 @@ DATA = Path(__file__).parents[1] / "data" / "module_costs.csv"
 FREE = ("lrn1", "lrn2", "flatten", "dropout")  # stages the table does not list
 
 
-class Golden(NamedTuple):
-    module: str
-    out_shape: tuple
-    params: int
-    macs: int
-
-
 def golden(network):
-    """The rows of `network`: modules in order, auxiliary heads, the two totals."""
+    """`(shape, parameters, MACs)` of its modules and of its heads, and two totals."""
     modules, heads, totals = [], [], []
     for row in read_rows(DATA):
         if row["network"] != network:
@@ -35,10 +27,9 @@ def golden(network):
         if row["module"].startswith("TOTAL"):
             totals.append(costs)
             continue
-        shape = tuple(int(row[key]) for key in ("out_channels", "out_h", "out_w"))
+        sizes = ("out_channels",) + ("out_h", "out_w") * (row["module"] != "fc")
         kind = heads if row["is_aux"] == "1" else modules
-        kind.append(Golden(row["module"], shape, *costs))
-    assert modules, f"no network {network!r} in module_costs.csv"
+        kind.append((tuple(int(row[size]) for size in sizes), *costs))
     return modules, heads, totals
 
 
@@ -69,59 +60,36 @@ NETWORKS = {
     "inception_resnet_v2": ("inception_resnet_v2", {}),
     "inception_resnet_v2_paper": ("inception_resnet_v2", {"layout": "paper"}),
 }
-SIZE = {"googlenet_naive": 224, "googlenet": 224, "bn_inception": 224}
 
 
-def build(name, options, **more):
-    with torch.device("meta"):  # shapes without memory: costs need no weights
-        return ie.create_model(name, **options, **more)
+def on_meta(name, **options):
+    """A network without memory, since costs need no weights, and its image's shape."""
+    with torch.device("meta"):
+        model = ie.create_model(name, **options)
+    return model, (1, 3, model.input_size, model.input_size)
 
 
 @pytest.mark.parametrize("row_name", NETWORKS)
 def test_each_module_costs_what_its_channels_say(row_name):
     name, options = NETWORKS[row_name]
-    modules, _, totals = golden(row_name)
-    model = build(name, options)
+    modules, heads, totals = golden(row_name)
+    model, shape = on_meta(name, **options)
     stages = [module for stage, module in model.stages() if stage not in FREE]
-    assert [parameters(module) for module in stages] == [m.params for m in modules]
-    size = SIZE.get(name, 299)
-    trace = ie.trace(model, (1, 3, size, size))
+    assert [parameters(module) for module in stages] == [row[1] for row in modules]
+    trace = ie.trace(model, shape)
     rows = [row for row in trace.by_module() if row.path not in FREE]
-    found = [(row.out_shape[1:4], row.params, row.macs) for row in rows]
-    wanted = [
-        (row.out_shape if row.module != "fc" else (1000,), row.params, row.macs)
-        for row in modules
-    ]
-    assert found == wanted
+    found = [(tuple(row.out_shape[1:4]), row.params, row.macs) for row in rows]
+    assert found == modules
     assert (trace.params, trace.macs) == totals[0]
     assert parameters(model) == totals[0][0]
     assert trace.unknown == []
-
-
-@pytest.mark.parametrize(
-    "row_name",
-    [
-        "googlenet_paper",
-        "googlenet_torchvision",
-        "inception_v3",
-        "inception_v4",
-        "inception_resnet_v2",
-    ],
-)
-def test_auxiliary_heads_cost_what_the_release_has(row_name):
-    name, options = NETWORKS[row_name]
-    _, heads, totals = golden(row_name)
-    model = build(name, options, aux=True)
-    size = SIZE.get(name, 299)
-    assert [parameters(head) for head in model.aux_heads.values()] == [
-        head.params for head in heads
-    ]
-    assert parameters(model) == totals[1][0]
-    without, with_heads = (
-        ie.trace(model, (1, 3, size, size), aux=aux).macs for aux in (False, True)
-    )
-    assert without == totals[0][1]
-    assert with_heads == totals[1][1]
+    if heads:
+        model, shape = on_meta(name, **options, aux=True)
+        params = [parameters(head) for head in model.aux_heads.values()]
+        assert params == [row[1] for row in heads]
+        costs = [ie.trace(model, shape, aux=aux).macs for aux in (False, True)]
+        assert costs == [macs for _, macs in totals]
+        assert parameters(model) == totals[1][0]
 
 
 # Araujo et al., Computing receptive fields of convolutional neural networks,
@@ -137,7 +105,6 @@ def test_auxiliary_heads_cost_what_the_release_has(row_name):
     ],
 )
 def test_receptive_field_is_the_published_one(name, stage, field):
-    size = SIZE.get(name, 299)
-    trace = ie.trace(build(name, {}), (1, 3, size, size))
+    trace = ie.trace(*on_meta(name))
     rows = {row.path: row.receptive_field for row in trace.by_module()}
     assert rows[stage] == (field, field)

@@ -1,10 +1,12 @@
 """Weights: every library's keys, in full or not at all, and files that lie."""
 
 import contextlib
+import copy
 import gzip
 import json
 import random
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -42,22 +44,15 @@ def small(aux=False, seed=0):
     return Network(stages, heads, name="small", input_size=8, min_size=4)
 
 
-def snapshot(model):
-    return {key: value.clone() for key, value in model.state_dict().items()}
+assert_same = partial(torch.testing.assert_close, rtol=0, atol=0)
 
 
-def same(one, other):
-    return one.keys() == other.keys() and all(
-        torch.equal(one[key], other[key]) for key in one
-    )
-
-
-def refused(model, weights, error=ValueError):
+def refused(model, weights):
     """The words in which `weights` are refused, the model being as it was."""
-    before = snapshot(model)
-    with pytest.raises(error) as refusal:
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(ValueError) as refusal:
         load_weights(model, weights)
-    assert same(before, snapshot(model))
+    assert_same(model.state_dict(), before)
     return str(refusal.value)
 
 
@@ -121,9 +116,8 @@ def test_every_key_of_the_library_has_its_place_and_shape_here(name, counters):
     assert name.split("_")[0] in source and reason == ""
     wrapped = {f"module.{key}": value for key, value in theirs.items()}
     assert "without 'module.'" in recognize(model, wrapped, model.state_dict())[0]
-    assert {k: v.shape for k, v in found.items()} == {
-        k: v.shape for k, v in own.items()
-    }
+    assert found.keys() == own.keys()
+    assert all(found[key].shape == own[key].shape for key in own)
     for key, place in PLACES[name].items():
         assert found[place] is theirs[key]
 
@@ -173,49 +167,30 @@ def test_torchvisions_googlenet_loads_without_its_heads_into_its_layout_alone():
     assert "missing" in words and "conv1.conv.bias" in words
 
 
-def wrapped(key):
-    return {
-        f"{key}.{name}": value for name, value in small(seed=1).state_dict().items()
-    }
-
-
 @pytest.mark.parametrize(
-    ("weights", "prefix"),
+    ("wrap", "prefix"),
     [
-        (lambda: torch.nn.DataParallel(small(seed=1)).state_dict(), "module."),
-        (lambda: wrapped("_orig_mod.module"), "_orig_mod.module."),
-        (
-            lambda: {
-                key.replace("mixed.", "mixed._orig_mod."): value
-                for key, value in small(seed=1).state_dict().items()
-            },
-            "_orig_mod.",
-        ),
+        (lambda key: f"module.{key}", "module."),
+        (lambda key: f"_orig_mod.module.{key}", "_orig_mod.module."),
+        (lambda key: key.replace("mixed.", "mixed._orig_mod."), "_orig_mod."),
     ],
 )
-def test_what_a_wrapper_puts_before_the_keys_is_left_out_and_named(weights, prefix):
-    model = small(seed=2)
-    report = load_weights(torch.nn.DataParallel(model), weights())
-    assert same(snapshot(model), snapshot(small(seed=1)))
+def test_what_a_wrapper_puts_before_the_keys_is_left_out_and_named(wrap, prefix):
+    model, weights = small(seed=2), small(seed=1).state_dict()
+    wrapped = {wrap(key): value for key, value in weights.items()}
+    report = load_weights(torch.nn.DataParallel(model), wrapped)
+    assert_same(model.state_dict(), weights)
     assert report.source.startswith("our own, without")
     assert all(part in report.source for part in prefix.split("."))
 
 
-def test_averaged_weights_with_counters_that_are_floats_load():
-    weights = {k: (v + 3.0) / 2 for k, v in small(seed=1).state_dict().items()}
-    model = small()
+def test_batch_counters_may_be_missing_or_averaged_to_floats():
+    model, weights = small(), small(seed=1).state_dict()
+    average = {key: (value + 4.0) / 2 for key, value in weights.items()}
+    load_weights(model, average)
+    assert_same(model.state_dict(), average, check_dtype=False)
+    weights = {k: v for k, v in weights.items() if not k.endswith("tracked")}
     load_weights(model, weights)
-    assert same(
-        snapshot(model), {k: v.to(snapshot(model)[k]) for k, v in weights.items()}
-    )
-
-
-def test_lazy_layers_are_refused_in_words():
-    weights = {"weight": torch.zeros(3, 2), "bias": torch.zeros(3)}
-    with pytest.raises(ValueError, match="lazy layers"):
-        load_weights(torch.nn.LazyLinear(3), weights)
-    lazy = torch.nn.LazyLinear(3).state_dict()
-    assert "no shape yet" in refused(torch.nn.Linear(2, 3), lazy)
 
 
 # --- strictness ---------------------------------------------------------------
@@ -233,45 +208,27 @@ def test_state_dicts_and_files_load_into_a_network_that_may_be_compiled(tmp_path
     report = load_weights(compiled, weights if kind == "dict" else str(path))
     assert (report.source, report.left_out) == ("our own", ())
     assert report.loaded == len(weights)
-    assert same(snapshot(model), snapshot(source))
-
-
-def test_batch_counters_may_be_missing():
-    weights = small(seed=1).state_dict()
-    weights = {k: v for k, v in weights.items() if not k.endswith("tracked")}
-    load_weights(small(), weights)
+    assert_same(model.state_dict(), weights)
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("key", "value", "words"),
     [
-        (lambda w: w.pop("fc.bias"), "missing (1): fc.bias"),
-        (lambda w: w.update(extra=torch.ones(2)), "unexpected (1): extra"),
-        (
-            lambda w: w.update({"fc.weight": torch.ones(1001, 5)}),
-            "of another shape (1): fc.weight 1001x5 for 3x5",
-        ),
-        (
-            lambda w: w.update({"fc.bias": torch.tensor([1.0, float("nan"), 0])}),
-            "not finite (1): fc.bias",
-        ),
-        (lambda w: w.update({"fc.bias": [1.0, 2.0, 3.0]}), "fc.bias is list"),
-        (
-            lambda w: w.update({"fc.bias": torch.ones(3, dtype=torch.int64)}),
-            "fc.bias is torch.int64",
-        ),
-        (
-            lambda w: w.update({"fc.bias": torch.ones(3).to_sparse()}),
-            "not a tensor of numbers (1): fc.bias",
-        ),
+        ("extra", torch.ones(2), "unexpected (1): extra"),
+        ("fc.weight", torch.ones(1001, 5), "shape (1): fc.weight 1001x5 for 3x5"),
+        ("fc.bias", torch.full((3,), torch.nan), "not finite (1): fc.bias"),
+        ("fc.bias", [1.0, 2.0, 3.0], "fc.bias is list"),
+        ("fc.bias", torch.ones(3).long(), "fc.bias is torch.int64"),
+        ("fc.bias", torch.ones(3).to_sparse(), "tensor of numbers (1): fc.bias"),
     ],
 )
-def test_what_differs_is_named_and_nothing_is_loaded(change, words):
+def test_what_differs_is_named_and_nothing_is_loaded(key, value, words):
     weights = small(seed=1).state_dict()
-    change(weights)
-    found = refused(small(), weights)
+    found = refused(small(), weights | {key: value})
     assert words in found
     assert "nothing was loaded" in found
+    weights.pop("fc.bias")
+    assert "missing (1): fc.bias" in refused(small(), weights)
 
 
 def test_many_differences_are_counted_and_the_first_few_named():
@@ -289,13 +246,6 @@ def test_heads_may_be_in_the_weights_alone_and_not_in_the_model_alone():
     assert "create the model with aux=False" in words
 
 
-def test_a_model_without_memory_is_refused():
-    with torch.device("meta"):
-        model = small()
-    with pytest.raises(ValueError, match="meta"):
-        load_weights(model, small().state_dict())
-
-
 # --- files that lie; more of them are in tests/test_hostile_input.py -----------
 
 
@@ -303,14 +253,12 @@ def test_a_damaged_file_is_refused_wherever_the_damage_is(tmp_path):
     path = tmp_path / "weights.pth"
     torch.save(small(seed=1).state_dict(), path)
     whole, expected = path.read_bytes(), read_weights(path)
-    undetected = 0
     for position in range(0, len(whole), len(whole) // 60):
         broken = bytearray(whole)
         broken[position] ^= 0x41
         path.write_bytes(broken)
         with contextlib.suppress(ValueError):
-            undetected += not same(read_weights(path), expected)
-    assert undetected == 0
+            assert_same(read_weights(path), expected)
 
 
 def test_a_compressed_archive_is_refused(tmp_path):
@@ -320,10 +268,3 @@ def test_a_compressed_archive_is_refused(tmp_path):
         for entry in old.namelist():
             new.writestr(entry, old.read(entry))
     assert "not a readable file" in refused(small(), packed)
-
-
-def test_a_list_in_a_file_and_a_missing_file_are_refused(tmp_path):
-    path = tmp_path / "list.pth"
-    torch.save([torch.ones(2)], path)
-    assert "holds a list" in refused(small(), path)
-    assert "no weight file" in refused(small(), tmp_path, FileNotFoundError)

@@ -102,14 +102,6 @@ def test_top_1_error_is_above_top_5_error():
             assert row["value"] > table.loc[other, "value"], id
 
 
-def test_a_figure_prints_with_its_source():
-    figure = papers.figure("going-deeper/table-3/1-model-1-crop")
-    assert str(figure) == (
-        "GoogLeNet, top-5 error: 10.07 % (1 crop, 50,000 (ILSVRC-2014 validation))\n"
-        "  Going deeper with convolutions, table 3 (arXiv 1409.4842v1, CVPR 2015)"
-    )
-
-
 def test_claims_are_found_by_lesson_and_verdict():
     lesson = papers.claims(lesson=1)
     assert set(lesson["lesson"]) == {1}

@@ -1,7 +1,6 @@
 """The loop: stops when asked, goes on where it stopped, says what is wrong."""
 
 import signal
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -220,14 +219,3 @@ def test_data_by_name_reaches_the_loader(monkeypatch, data, network):
 def test_no_bar_is_written_where_nobody_looks(data, network, capsys):
     fit(network(), data, RECIPE, epochs=1)
     assert capsys.readouterr() == ("", "")
-
-
-def test_the_bar_in_a_notebook_starts_with_constant_text(monkeypatch):
-    shell = SimpleNamespace(kernel=None)
-    monkeypatch.setattr(loop, "ipython_shell", lambda: shell)
-    texts = []
-    for _ in range(2):
-        bar = loop.progress_bar(8, "mini_reduced", True)
-        texts.append(repr(bar.container) if hasattr(bar, "container") else "")
-        bar.close()
-    assert texts[0] == texts[1] != ""
