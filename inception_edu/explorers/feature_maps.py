@@ -10,7 +10,7 @@ import sys
 from functools import cache, lru_cache
 
 from inception_edu.explorers import feature_page
-from inception_edu.explorers.controls import Check, Choice, Grid, Picture, Range
+from inception_edu.explorers.controls import Choice, Grid, Picture, Range
 from inception_edu.figures.feature_maps import (
     EVERY,
     EVERY_LAYER,
@@ -35,9 +35,6 @@ CONTROLS = [
     Choice("picture", "picture", PICTURES, "digit"),
     Choice("digit", "which digit", list(range(10)), 3),
     SIZES,
-    Range("channels", "channels shown", 1, 12, 1, 6),
-    Choice("by", "strongest by", {"mean": "mean", "peak": "peak"}, "mean"),
-    Check("shared", "one scale for the whole layer", False),
     Grid("drawing", "draw a digit"),
 ]
 SWEEP = {"layer": [EVERY_LAYER, *LAYERS], "size": SIZES.values}
@@ -65,8 +62,7 @@ def inactive(values):
     """What needs one layer while all are shown, and the size of a blank drawing."""
     found = {}
     if values["layer"] == EVERY_LAYER:
-        some = ("branch", "channels", "by", "shared")
-        found = dict.fromkeys(some, "choose one layer")
+        found["branch"] = "choose one layer"
     if values["picture"] == "drawing" and is_blank(values):
         found["size"] = "draw a digit first"
     return found
@@ -103,7 +99,7 @@ def look(pixels):
 
 def draw(state):
     photo, recording = look(feature_page.picture(state))
-    name, branch, by = state["layer"], state["branch"], state["by"]
+    name, branch, shows = state["layer"], state["branch"], {"remark": remark(state)}
     layers = recording.layers
     if name == EVERY_LAYER:
         branch = EVERY
@@ -113,13 +109,15 @@ def draw(state):
             raise ValueError(
                 f"{name} has no branch {branch}: take {', '.join(has)}, or {EVERY}"
             )
-    options = {"count": state["channels"], "by": by, "shared": state["shared"]}
-    said = remark(state)
-    sheet = feature_sheet(photo, recording, name, branch, remark=said, **options)
+        branch = has[0] if len(has) == 1 else branch
+        if branch != EVERY:
+            found = layers[name].branches[branch]
+            shows["rise"] = feature_page.rise(name, branch, found)
+    sheet = feature_sheet(photo, recording, name, branch, **shows)
     ((answer, probability),) = recording.top(1)
-    found = strongest(layers, branch, by)
+    found = strongest(layers, branch)
     summary = f"{NAME} answers {answer} ({percent(probability)}); {found}."
-    words = f"{in_words(recording, name, by)} {said}"
+    words = f"{in_words(recording, name)} {shows['remark']}"
     title = f"Feature maps of {NAME}, {name}: {summary}"
     return Picture(sheet.svg(title, words), summary)
 
@@ -135,14 +133,14 @@ def remark(state):
     return blank if is_blank(state) else f"Your drawing, {tall}"
 
 
-def strongest(layers, branch, by):
+def strongest(layers, branch):
     """Which branch gives most of each layer's response; of one layer, a channel too."""
     parts = []
     for path, layer in layers.items():
         shares = layer.shares()
         best = branch if branch in shares else max(shares, key=shares.get)
         share = percent(shares[best])
-        (channel,) = layer.branches[best].strongest(1, by)
+        (channel,) = layer.branches[best].strongest(1)
         if len(shares) > 1:
             parts.append(f"{best} in {path} ({share})")
     if len(layers) > 1:

@@ -12,7 +12,12 @@ from functools import cache
 from itertools import chain
 from pathlib import Path
 
-from inception_edu.figures.recording import BranchResponse, LayerResponse, Recording
+from inception_edu.figures.recording import (
+    BranchResponse,
+    LayerResponse,
+    Recording,
+    Rise,
+)
 
 TABLE = Path(__file__).with_name("mini_reduced.json.gz")
 SIDE = 48
@@ -22,6 +27,12 @@ SIDE = 48
 def stored():
     """The contents of mini_reduced.json.gz."""
     return json.loads(gzip.decompress(TABLE.read_bytes()))
+
+
+@cache
+def weights():
+    """All weights and biases, one layer's after the other's."""
+    return array("f", b64decode(stored()["weights"]))
 
 
 def stored_layers():
@@ -40,9 +51,8 @@ def page_run():
     from pyodide.ffi import to_js
 
     source = Path(__file__).with_name("forward.js").read_text(encoding="utf-8")
-    weights = array("f", b64decode(stored()["weights"]))
     program = run_js("JSON.parse")(json.dumps(stored()["program"]))
-    forward = run_js(source)(program, to_js(weights))
+    forward = run_js(source)(program, to_js(weights()))
 
     def run(pixels):
         outputs = forward(to_js(pixels))
@@ -53,28 +63,69 @@ def page_run():
 
 def recorded(output):
     """The `Recording` of the layers whose outputs `output(number)` returns, flat."""
-    layers = {}
+    layers, program = {}, stored()["program"]
     for path, (grid, _) in stored_layers().items():
-        branches = {
-            name: branch_of(output(number), grid[1], kernel)
-            for name, (number, kernel) in stored()["shown"][path].items()
-        }
+        branches = {}
+        for name, (number, kernel) in stored()["shown"][path].items():
+            (source,) = program[number]["from"]
+            read = channels_of(output(source), program[source]["side"])
+            branches[name] = branch_of(output(number), grid[1], kernel, read)
         layers[path] = LayerResponse(grid, branches)
-    return Recording(layers, list(output(len(stored()["program"]) - 1)))
+    return Recording(layers, list(output(len(program) - 1)))
 
 
-def branch_of(values, side, kernel):
+def channels_of(values, side):
+    """An output of `side` x `side` pixels as rows of each channel."""
+    lines = [values[i : i + side].tolist() for i in range(0, len(values), side)]
+    return [lines[i : i + side] for i in range(0, len(lines), side)]
+
+
+def branch_of(values, side, *others):
     """The `BranchResponse` of an output of `side` x `side` pixels, by channels."""
-    area = side * side
-    channels = [values[i : i + area].tolist() for i in range(0, len(values), area)]
-    mean = [sum(channel) / area for channel in channels]
-    peak = [max(channel) for channel in channels]
-    where = [sum(pixel) / len(channels) for pixel in zip(*channels, strict=True)]
+    channels, area = channels_of(values, side), side * side
+    mean = [sum(map(sum, channel)) / area for channel in channels]
+    where = [
+        [sum(pixel) / len(channels) for pixel in zip(*lines, strict=True)]
+        for lines in zip(*channels, strict=True)
+    ]
+    return BranchResponse.of(mean, where, channels, lambda rows: rows, *others)
 
-    def rows(pixels):
-        return [pixels[i : i + side] for i in range(0, area, side)]
 
-    return BranchResponse.of(mean, peak, where, channels, rows, kernel)
+def rise(layer, name, branch):
+    """The `Rise` of a branch's strongest channel, by the input that gives it most."""
+    program, (number, _) = stored()["program"], stored()["shown"][layer][name]
+    inputs, size, start = branch.inputs, program[number]["kernel"], 0
+    for before in program[1:number]:
+        if before["kind"] == "conv":
+            read = program[before["from"][0]].get("channels", 3)
+            start += before["channels"] * (read * before["kernel"] ** 2 + 1)
+    (channel,) = branch.strongest(1)
+    start += channel * len(inputs) * size**2
+    flat = weights()[start : start + len(inputs) * size**2].tolist()
+    lines = [flat[i : i + size] for i in range(0, len(flat), size)]
+    kernels = [lines[i : i + size] for i in range(0, len(lines), size)]
+    inputs = [[list(map(float, row)) for row in rows] for rows in inputs]
+    pairs = list(zip(inputs, kernels, strict=True))
+    gives = [sum(map(sum, rows)) * sum(map(sum, kernel)) for rows, kernel in pairs]
+    source = gives.index(max(gives))
+    slid = slide(*pairs[source], program[number])
+    return Rise(channel, source, len(inputs), *pairs[source], slid)
+
+
+def slide(rows, kernel, layer):
+    """The products of a map and a kernel, added at every position."""
+    stride, padding, places = layer["stride"], layer["padding"], range(layer["side"])
+
+    def at(y, x):
+        top, left = y * stride - padding, x * stride - padding
+        return sum(
+            weight * rows[top + i][left + j]
+            for i, line in enumerate(kernel)
+            for j, weight in enumerate(line)
+            if 0 <= top + i < len(rows) and 0 <= left + j < len(rows)
+        )
+
+    return [[at(y, x) for x in places] for y in places]
 
 
 # ---- pictures ----------------------------------------------------------------

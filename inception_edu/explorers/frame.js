@@ -11,6 +11,7 @@ const make = (tag, attributes = {}, ...children) => {
 const KEYS = { "data-lm-suppress-shortcuts": "true" };
 const GLIDE = 200; // milliseconds
 const GESTURE = 1500; // after such a pause a move starts from what is shown then
+const FOCUS = { opacity: [0.55, 0.55, 0.55, 1] }; // of what stays as it is, for a gesture
 const STEP = 250; // milliseconds between the steps of a control that plays
 
 // ---- what moved between two pictures ----
@@ -31,11 +32,13 @@ const byLook = (picture) => {
   }
   return found;
 };
-// Pairs that differ of elements that stand for the same thing in two pictures by look.
+// Pairs of elements that stand for the same thing in two pictures by look.
 const pairs = (before, after) => [...after].flatMap(([look, nodes]) => {
   const twins = before.get(look) ?? [];
   return twins.length === nodes.length ? nodes.map((node, i) => [twins[i], node]) : [];
-}).filter(([old, now]) => !old.isEqualNode(now));
+});
+const differ = ([old, now]) => !old.isEqualNode(now);
+const isGround = (node) => node.hasAttribute("opacity") || ["fill", "stroke"].some((paint) => /--ie-(grid|panel|line|paper|muted)/.test(node.getAttribute(paint)));
 const changes = (before, after) => PLACE.flatMap((name) => {
   const [from, to] = [before, after].map((node) => node.getAttribute(name) ?? "");
   return from === to ? [] : [{ node: after, name, from, to }];
@@ -67,9 +70,7 @@ const ghost = (twins, picture) => {
       const ends = numbers(to);
       return numbers(from).some((start, i) => Math.abs(start - (ends[i] ?? start)) >= 3);
     });
-    const paints = [old.getAttribute("fill"), old.getAttribute("stroke")];
-    const ground = old.hasAttribute("opacity") || paints.some((is) => /--ie-(grid|panel|line|paper)/.test(is));
-    if (!far || ground || old.closest("[data-pick], [data-grid]")) continue;
+    if (!far || isGround(old) || old.closest("[data-pick], [data-grid]")) continue;
     const twin = old.cloneNode(false);
     twin.removeAttribute("data-key");
     outline.append(twin);
@@ -210,12 +211,14 @@ export default { render({ model, el }) {
     picture.innerHTML = drawn = svg; // at once, hence no flicker
     const now = picture.firstElementChild, looks = byLook(picture), ranges = axes(picture);
     const rescaled = before && before.ranges.join() !== ranges.join();
-    const outline = before && now && !rescaled ? ghost(pairs(before.looks, looks), now) : null;
+    const twins = before && now && !rescaled ? pairs(before.looks, looks) : [];
+    const outline = twins.length ? ghost(twins.filter(differ), now) : null;
+    if (old) twins.filter((pair) => !differ(pair) && !isGround(pair[1])).forEach(([, node]) => node.animate(FOCUS, GESTURE));
     shadow.replaceChildren(...(outline ? [outline] : []));
     note.textContent = rescaled ? `Axis now: ${ranges.filter((axis) => !before.ranges.includes(axis)).join("; ")}` : outline ? "Dashed: before this move" : "";
     const pause = performance.now() - repainted;
     repainted += pause;
-    const way = old ? pairs(byLook(old), looks).flatMap((pair) => changes(...pair)) : [];
+    const way = old ? pairs(byLook(old), looks).filter(differ).flatMap((pair) => changes(...pair)) : [];
     halt = glide(way, pause < 2 * GLIDE ? GLIDE / 2 : GLIDE);
   };
   const paint = ([serial, values, svg, line, refusal, inactive]) => {
@@ -224,7 +227,8 @@ export default { render({ model, el }) {
     if (serial === painted) before = null; // drawn anew without the reader
     [painted, shown] = [serial, values];
     if (svg !== drawn) exchange(svg);
-    if (summary.textContent !== line) summary.textContent = line;
+    const unbroken = line.replace(/(\d) (?=%|[kMGT]B?\b)/g, "$1\u00a0"); // a number stays with its unit
+    if (summary.textContent !== unbroken) summary.textContent = unbroken;
     if (problem.textContent !== refusal) problem.textContent = refusal;
     if (serial >= asked) controls.forEach((c, i) => { c.write(values[i]); c.rest(inactive[i]); });
     if (serial < asked || (pressed && here)) expect(); else root.setAttribute("aria-busy", "false");

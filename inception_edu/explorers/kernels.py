@@ -17,7 +17,7 @@ from math import sqrt
 
 from inception_edu.explorers.controls import Choice, Picture, Range
 from inception_edu.explorers.kernel_paths import GRID, PIXELS, PLANS, paths, sums
-from inception_edu.figures.plot import SHEET, Plot, round_up, stacked_bar
+from inception_edu.figures.plot import SHEET, Plot, label, round_up, stacked_bar
 from inception_edu.figures.svg import Drawing, color
 from inception_edu.figures.theme import kernel_name
 from inception_edu.text import percent, short, times
@@ -53,7 +53,7 @@ def draw(state):
     remark = in_influence(field, seen, pulls)
     sheet = Drawing(SHEET, 462)
     draw_input(sheet, state, shades)
-    draw_sum(sheet, state)
+    draw_kernels(sheet, PLANS[name].branches)
     draw_output(sheet, state)
     draw_window(sheet, state, seen, pulls, shades)
     sheet.text(0, 436, remark)
@@ -104,7 +104,8 @@ RING = 3  # cells of padding drawn around the input: half of a 7x7
 WEIGHT = 7  # pixels of a weight in a drawn kernel
 CELL, BIG = 9, 20  # pixels of a cell: of the maps, of the enlarged window
 MAP = GRID * CELL
-TOP = 22 + RING * CELL  # of both maps
+TOP, TOP_BIG = 22 + RING * CELL, 264  # of both maps, of the enlarged window
+MIDDLE = 307  # between the maps
 
 
 def draw_input(sheet, state, shades):
@@ -127,19 +128,33 @@ def draw_input(sheet, state, shades):
 
 
 def draw_output(sheet, state):
-    """The output up to the chosen position: one map, or one for each branch."""
+    """The output up to the chosen position, and that one, enlarged, with its sum."""
     left, maps = SHEET - MAP, sums(state["plan"])
     sheet.text(left, 16, "output", bold=True)
-    place, cell = (state["row"] - 1) * GRID + state["column"] - 1, CELL / len(maps)
+    row, column = state["row"] - 1, state["column"] - 1
+    place, cell = row * GRID + column, CELL / len(maps)
+    known, low = state["weights"] == "equal", 216 - 34 * len(maps)
+    words = "sum of the products" if known else "random: no fixed sum"
+    sheet.text(MIDDLE, low, words, anchor="middle")
     for i, rows in enumerate(maps):
         top, most = TOP + i * MAP / len(maps), max(map(max, rows))
         sheet.rect(left, top, GRID * cell, GRID * cell, "paper", stroke="ink")
-        if state["weights"] == "equal":
-            made = [round(0.8 * v / most, 1) for v in chain(*rows)][: place + 1]
+        made = [round(0.8 * v / most, 1) for v in chain(*rows)][: place + 1]
+        x, y, up = left + column * cell, top + row * cell, low + 8 + 34 * i
+        if known:
             shades = {divmod(at, GRID): shade for at, shade in enumerate(made) if shade}
             draw_pixels(sheet, left, top, cell, shades)
-        x, y = left + (place % GRID) * cell, top + (place // GRID) * cell
+            value = str(rows[row][column])
+            sheet.text(MIDDLE + 18, up + 23, value, 24, anchor="end", bold=True)
+            sheet.rect(MIDDLE + 26, up, 28, 28, "ink", opacity=made[-1] or 0.01)
+            sheet.rect(MIDDLE + 26, up, 28, 28, stroke="accent", stroke_width=2)
+            ends = ((up, y), (up + 28, y + cell))
+            lines = tuple(((MIDDLE + 54, high), (x, end)) for high, end in ends)
+            sheet.strokes(lines, "accent", 0.8)
         sheet.rect(x, y, cell, cell, stroke="accent", stroke_width=2)
+    if known:
+        sheet.line((276, TOP_BIG - 4), (276, 226), stroke="ink", arrow=True)
+        sheet.text(286, 240, "add up")
     if len(maps) == 1:
         draw_picks(sheet, left)
     sheet.text(left, TOP + MAP + 18, f"position {place + 1} of {GRID**2}")
@@ -167,10 +182,9 @@ def draw_pixels(sheet, x0, y0, cell, dark, fill="ink"):
     sheet.raw("</g>")
 
 
-def draw_sum(sheet, state):
-    """The kernels to scale, between input and output, and the sum they make."""
-    branches, left, right = PLANS[state["plan"]].branches, 210, SHEET - MAP - 4
-    middle = (left + right) / 2
+def draw_kernels(sheet, branches):
+    """The kernels to scale, between input and output."""
+    left, right = 210, SHEET - MAP - 4
     if len(branches) == 1:
         rooms = [max(kernel_size(layer)[0], 26) for layer in branches[0]]
         arrow, x = (right - left - sum(rooms)) / (len(rooms) + 1), left
@@ -182,21 +196,13 @@ def draw_sum(sheet, state):
             sheet.text(x, 80 + high / 2 + 18, layer.name, anchor="middle")
             x += room / 2
         sheet.line((x + 3, 80), (right, 80), arrow=True)
-    else:
-        for (layer,), y in zip(branches, (52, 112), strict=True):
-            wide, high = kernel_size(layer)
-            sheet.line((left, 80), (left + 48, y), arrow=True)
-            draw_kernel(sheet, left + 54, y - high / 2, layer)
-            sheet.text(left + 62 + wide, y + 5, layer.name)
-            sheet.line((left + 98 + wide, y), (right, 62 + 1.6 * (y - 52)), arrow=True)
-    if state["weights"] == "random":
-        for text, y in (("random weights: no", 176), ("fixed sum", 202)):
-            sheet.text(middle, y, text, anchor="middle")
         return
-    maps, row, column = sums(state["plan"]), state["row"] - 1, state["column"] - 1
-    values = " and ".join(str(rows[row][column]) for rows in maps)
-    sheet.text(middle, 176, "sum with all weights 1", anchor="middle")
-    sheet.text(middle, 202, values, 24, anchor="middle", bold=True)
+    for (layer,), y in zip(branches, (52, 112), strict=True):
+        wide, high = kernel_size(layer)
+        sheet.line((left, 80), (left + 48, y), arrow=True)
+        draw_kernel(sheet, left + 54, y - high / 2, layer)
+        sheet.text(left + 62 + wide, y + 5, layer.name)
+        sheet.line((left + 98 + wide, y), (right, 62 + 1.6 * (y - 52)), arrow=True)
 
 
 def kernel_size(layer):
@@ -214,19 +220,28 @@ def draw_kernel(sheet, x, y, layer):
 
 
 def draw_window(sheet, state, seen, pulls, shades):
-    """The inputs in view and how much each counts, enlarged around the position."""
-    top, wide = 264, 7 * BIG
+    """The inputs in view, enlarged, and how much each counts in the sum."""
+    top, wide, half = TOP_BIG, 7 * BIG, PLANS[state["plan"]].side // 2
     row, column = state["row"] - 4, state["column"] - 4  # of the upper left corner
     inputs = {p: PIXELS[p[0]][p[1]] for p in seen}
     counts = {pixel: f"{n:.2g}" for pixel, n in pulls.items()}
-    counted = "times paths" if state["weights"] == "equal" else "influence"
+    counted, weights = "paths", ", weights 1"
+    if state["weights"] == "random":
+        counted, weights = "influence", ""
+    ink = {(y - row, x - column): n / 24 for (y, x), n in inputs.items() if n}
+    low, left = TOP + (state["row"] + half) * CELL, RING * CELL
+    ends = (column + 3 - half, (3 - half) * BIG), (column + 4 + half, (4 + half) * BIG)
+    lines = tuple(((left + x * CELL, low), (end, top)) for x, end in ends)
+    sheet.strokes(lines, "accent", 0.8)
+    draw_pixels(sheet, 0, top, BIG, ink)
     flat = {pixel: pixel in seen and 0.15 for pixel in shades}
     views = (
         ("inputs in view", flat, inputs, f"{len(seen)} of {len(shades)} pixels"),
-        (counted, shades, counts, f"{seen.total()} paths"),
+        (counted, shades, counts, f"{seen.total()} paths{weights}"),
     )
+    sheet.text(wide + 12, top + wide / 2 + 8, "×", 24, anchor="middle", bold=True)
     for x0, (name, shades, numbers, caption) in zip((0, wide + 24), views, strict=True):
-        sheet.text(x0, top - 6, name, bold=True)
+        label(sheet, x0, top - 6, name, bold=True)
         sheet.grid(x0, top, 7, BIG, "grid")
         moved = {(y - row, x - column): shade for (y, x), shade in shades.items()}
         draw_pixels(sheet, x0, top, BIG, moved, "accent")

@@ -76,10 +76,10 @@ def draw(state):
     wanted, said = target(classes, eps), softmax(classes, gap)
     pull, least = said.true - wanted.true, "it falls towards 0 as the gap grows"
     if eps:
-        best = f"{best_gap(classes, eps):.4f}"
-        least = f"its minimum is {floor(classes, eps):.5f}, at a gap of {best}"
+        best = f"{best_gap(classes, eps):.3f}"
+        least = f"its minimum is {floor(classes, eps):.3f}, at a gap of {best}"
     summary = (
-        f"At a gap of {gap:g} the loss is {loss(classes, eps, gap):.5f} nats; {least}. "
+        f"At a gap of {gap:g} the loss is {loss(classes, eps, gap):.3f} nats; {least}. "
         f"The gradient at the true logit is {pull:+.4f}: the {step(pull)}."
     )
     sheet = Drawing(SHEET, 436)

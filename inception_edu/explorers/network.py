@@ -5,10 +5,9 @@ down to a convolution. `network_modules.py` has the numbers, `network_picture.py
 draws them.
 """
 
-from functools import lru_cache, partial
 from typing import NamedTuple
 
-from inception_edu.explorers.controls import Check, Choice, Picture, Range, Steps
+from inception_edu.explorers.controls import Choice, Picture, Range, Steps
 from inception_edu.explorers.network_modules import (
     COUNTS,
     LETTERS,
@@ -22,10 +21,12 @@ from inception_edu.explorers.network_modules import (
     total,
 )
 from inception_edu.explorers.network_picture import (
+    EDGE,
     SHOWN,
     draw_blocks,
     draw_inside,
     draw_legend,
+    draw_opening,
     draw_tables,
     places_of,
     words,
@@ -34,7 +35,7 @@ from inception_edu.figures.plot import SHEET, round_up
 from inception_edu.figures.svg import Drawing
 from inception_edu.text import times
 
-NOTHING, LARGEST = "nothing", "largest first"
+NOTHING = "nothing"
 STEPS = (1, 1.5, 2, 3, 4, 5, 6, 8)  # of an axis's end
 QUESTION = "Where do parameters, MACs and memory lie, and how many A, B, C?"
 LABELS = {name: name for name in NAMES}
@@ -52,10 +53,8 @@ CONTROLS = [
     Steps("size", "input (side)", SIZES, 299, unit="px"),
     Choice("beside", "compare with", {NOTHING: NOTHING} | LABELS, NOTHING),
     Choice("show", "show", SHOWN, "macs"),
-    Choice("order", "rows", ["as they run", LARGEST], "as they run"),
     Range("stage", "open stage", 0, 8, 1, 0),
     Range("module", "open module", 0, 6, 1, 0),
-    Check("same_scale", "both on one scale", True),
 ]
 
 
@@ -155,14 +154,6 @@ def tables_of(state, pair):
     return tables
 
 
-@lru_cache(maxsize=2)
-def found(*items):
-    """The networks of a state and their tables, for `draw` and `inactive` alike."""
-    state = dict(items)
-    pair = networks(state)
-    return pair, tables_of(state, pair)
-
-
 def as_published(network):
     """The same network with its own counts, which every axis has room for."""
     return network_of(network.name, network.size, counts_of(network.name))
@@ -173,48 +164,44 @@ def axis_end(groups, amount):
     return round_up(max(total(modules, amount) for modules in groups), STEPS)
 
 
-def axis_ends(pair, amount):
-    """Where the axis of each network ends."""
-    both = [[network.modules, as_published(network).modules] for network in pair]
-    return [axis_end(groups, amount) for groups in both]
-
-
-HEIGHT, TALLEST = 460, 148  # of the sheet, of a network's blocks
+HEIGHT, TALLEST = 460, 132  # of the sheet, of a network's blocks
 OVERHEAD, ROW = 72, 22  # around the blocks; from row to row
 NOTE = "A block is as wide as its cost, as high as its grid (log), its side above."
 
 
 def draw(state):
-    amount, (pair, tables) = state["show"], found(*state.items())
-    if state["order"] == LARGEST:
-        largest = partial(sorted, key=lambda row: -total(row.modules, amount))
-        tables = [table._replace(rows=largest(table.rows)) for table in tables]
+    amount, pair = state["show"], networks(state)
+    tables = tables_of(state, pair)
     line, sheet = summary_of(pair), Drawing(SHEET, HEIGHT)
     top = draw_legend(sheet, 14, pair, amount)
     count, module = max(len(table.rows) for table in tables), None
     alone = len(pair) == 1
-    if state["module"] and alone and count > 1:
+    if state["module"] and alone:
         module = pair[0].stages[state["stage"] - 1][state["module"] - 1]
     pitch = ROW if alone and count < 10 else 18
     low = places_of(module.layers, 0, 18)[1] if module else count * pitch
     free = HEIGHT - top - (40 if alone else 16) - low
-    high = min(max(free / len(pair) - OVERHEAD, 36), TALLEST)
-    ends = axis_ends(pair, amount)
-    for network, own in zip(pair, ends, strict=True):
-        title, end = title_of(network), max(ends) if state["same_scale"] else own
-        draw_blocks(sheet, top, network, title, end, state["stage"], amount, high)
+    high = min(max(free / len(pair) - OVERHEAD, 36), TALLEST if alone else 56)
+    usual = [as_published(network) for network in pair]
+    end = axis_end([network.modules for network in pair + usual], amount)
+    for network in pair:
+        framed = draw_blocks(
+            sheet, top, network, title_of(network), end, state["stage"], amount, high
+        )
         top += high + OVERHEAD
     top += 10
+    if alone and state["stage"]:
+        draw_opening(sheet, framed, top - 18, top + low + 4)
     if module:
         place = pair[0].modules.index(module)
         entering = pair[0].modules[place - 1].channels if place else 3
         cost = f"{words(module.each(amount), amount)} {SHOWN[amount]}"
-        name = f"one {module.name} of {module.times}: {cost}"
-        sheet.text(0, top, name, bold=True)
+        many = f", one of {module.times}" if module.times > 1 else ""
+        sheet.text(EDGE, top, f"inside {module.name}{many}: {cost}", bold=True)
         draw_inside(sheet, top + 18, module, entering, amount)
     else:
-        usual = tables_of(state, [as_published(pair[0])])
-        rows = [row.modules for table in tables + usual for row in table.rows]
+        known = tables_of(state, usual[:1])
+        rows = [row.modules for table in tables + known for row in table.rows]
         draw_tables(sheet, top, pair, tables, amount, axis_end(rows, amount), pitch)
     sheet.height = max(HEIGHT, top + low + (30 if alone else 6))
     if alone:
@@ -230,21 +217,21 @@ def draw(state):
 def adjust(values, changed, named):
     """A network brings its own counts and size; another stage closes the module.
 
-    A stage or module beyond the last is the last.
+    A stage or module beyond the last is the last; a stage's only module is opened.
     """
     if "network" in changed:
         name = values["network"]
         fresh = dict(zip(LETTERS, counts_of(name), strict=True))
         fresh |= {"size": stored()[name]["input_size"], "stage": 0, "module": 0}
         values |= {key: value for key, value in fresh.items() if key not in named}
-    if "stage" in changed and "module" not in named:
-        values["module"] = 0
     try:
         network, *_ = networks(values)
     except ValueError:
         return values  # draw says why there is no such network
     values["stage"] = min(values["stage"], len(network.stages))
     kinds = [0, *map(len, network.stages)][values["stage"]]
+    if "stage" in changed and "module" not in named:
+        values["module"] = int(kinds == 1)
     values["module"] = min(values["module"], kinds)
     return values
 
@@ -256,18 +243,4 @@ def inactive(values):
         idle = dict.fromkeys(LETTERS, f"{values['network']} has no A, B, C")
     if not values["stage"]:
         idle["module"] = "open a stage first"
-    try:
-        pair, tables = found(*values.items())
-    except ValueError:
-        return idle  # draw says why there is no such network
-    alone, amount = len(pair) == 1, values["show"]
-    if alone:
-        idle["same_scale"] = "only one network is shown"
-    elif len(set(axis_ends(pair, amount))) == 1:
-        idle["same_scale"] = "both have one scale already"
-    costs = [[total(row.modules, amount) for row in table.rows] for table in tables]
-    if alone and values["module"]:
-        idle["order"] = "layers stand as they run"
-    elif costs == [sorted(column, reverse=True) for column in costs]:
-        idle["order"] = "the largest stand first already"
     return idle

@@ -19,6 +19,7 @@ from inception_edu.text import percent, short, tick
 
 SHOWN = {"macs": "MACs", "params": "parameters", "memory": "activation memory"}
 BOX, LANE = 34, 41  # height of a layer; from one branch to the next
+EDGE = 6  # of what stands on the ground of an open stage
 GAP, CURVE = 31, 18  # between layers; more of it before they join
 
 
@@ -62,7 +63,7 @@ def pick(sheet, x, y, width, height, what, tip=""):
 
 
 def draw_blocks(sheet, top, network, title, end, stage, amount, high):
-    """One network on an axis from 0 to `end`; stage `stage` is framed."""
+    """One network on an axis from 0 to `end`; returns where stage `stage` is framed."""
     plot = Plot(sheet, (6, top + 52, SHEET - 40, high - 10), (0, end), (0, 1))
     plot.axes(x_ticks=ticks(0, end, 5), y_ticks=(), grid="x")
     key = f"axis {SHOWN[amount]} of {network.name} 0 to {tick(end)}"
@@ -70,7 +71,7 @@ def draw_blocks(sheet, top, network, title, end, stage, amount, high):
     title += f": {words(total(network.modules, amount), amount)} {SHOWN[amount]}"
     sheet.fitted_text(0, top + 14, title, SHEET - 2, bold=True)
     tallest = max(module.side for module in network.modules)
-    marks, names, x = [], [], plot.x
+    marks, names, x, framed = [], [], plot.x, None
     for number, run in enumerate(network.stages, 1):
         side, left = run[0].side, x
         tall = log2(1 + side) / log2(1 + tallest) * plot.height
@@ -87,12 +88,20 @@ def draw_blocks(sheet, top, network, title, end, stage, amount, high):
         if number == stage:
             place = (left, plot.bottom - tall, wide, tall)
             sheet.rect(*place, stroke="accent", stroke_width=3)
+            framed = (left, plot.bottom), (left + wide, plot.bottom)
         tip = f"{side}x{side}: {in_short(run)}, {words(total(run, amount), amount)}"
         pick(sheet, left, plot.y, wide, plot.height, f"stage={number};module=0", tip)
         marks.append((number, str(side), left + wide / 2, plot.bottom - tall))
     label_stages(sheet, plot.y - 20, marks, stage)
     for name in names:
         label(sheet, *name, anchor="middle")
+    return framed
+
+
+def draw_opening(sheet, framed, top, bottom):
+    """The ground of what is open, spread from the framed stage down to it."""
+    corners = (SHEET, top), (SHEET, bottom), (0, bottom), (0, top)
+    sheet.polygon(*framed, *corners, fill="accent", opacity=0.1)
 
 
 def draw_block(sheet, left, bottom, width, tall, module, amount):
@@ -133,18 +142,19 @@ def label_stages(sheet, y, marks, stage):
 def draw_tables(sheet, y, pair, tables, amount, end, pitch):
     """The rows of each network as bars from 0 to `end`, side by side."""
     alone, gap = len(pair) == 1, 16
-    column = (SHEET - gap * (len(pair) - 1)) / len(pair)
+    column = (SHEET - 2 * EDGE - gap * (len(pair) - 1)) / len(pair)
     room = 276 if alone else max(table.room for table in tables)
     scale = (column - room - (122 if alone else 66)) / end
     for number, (network, table) in enumerate(zip(pair, tables, strict=True)):
-        left, base = number * (column + gap), y
+        left, base = EDGE + number * (column + gap), y
         title = table.title if alone else network.name
         sheet.fitted_text(left, base, title, column, bold=True)
         for row in table.rows:
             base += pitch
-            text = row.label if alone else row.brief
+            text = "▸ " * bool(row.pick) + (row.label if alone else row.brief)
             sheet.fitted_text(left, base, text, room - 8)
-            draw_bar(sheet, left + room, base, scale, row.modules, amount, pitch - 3)
+            place = left + room, base, scale
+            draw_bar(sheet, *place, row.modules, amount, pitch - 3, row.label)
             cost = total(row.modules, amount)
             value = words(cost, amount)
             if alone:
@@ -154,11 +164,11 @@ def draw_tables(sheet, y, pair, tables, amount, end, pitch):
                 pick(sheet, left, base - 15, column, pitch - 2, row.pick)
 
 
-def draw_bar(sheet, x, base, scale, modules, amount, high):
+def draw_bar(sheet, x, base, scale, modules, amount, high, key):
     """The kernels' shares of some modules, each with its name where that fits."""
     shares = by_kernel(modules, amount)
     parts = [(cost, kernel, f"{kernel}: {cost:,}") for kernel, cost in shares.items()]
-    stacked_bar(sheet, x, base - 5 - high / 2, high, scale, parts)
+    stacked_bar(sheet, x, base - 5 - high / 2, high, scale, parts, key)
     for kernel, number in shares.items():
         name_inside(sheet, x, base, number * scale, kernel)
         x += number * scale
@@ -243,18 +253,20 @@ def draw_inside(sheet, top, module, entering, amount):
         if layer.joins:
             top = place.y - max(14, high) / 2
             tip = f"{layer.what}: {layer.channels}"
-            sheet.rect(place.left, top, 10, max(14, high), "ink", tip=tip)
+            key = f"{module.name} {layer.place}"
+            sheet.rect(place.left, top, 10, max(14, high), "ink", tip=tip, key=key)
             sign = "+" if layer.what == "addition" else ""
             sheet.text(place.left + 15, top - 4, sign + note, anchor="middle")
         else:
-            draw_layer(sheet, place, layer, amount)
+            draw_layer(sheet, place, layer, amount, module.name)
             if layer.kernel != "pool" and place is not places[-1]:
                 y = place.y - max(1.5, high) / 2 - 3
                 sheet.text(place.right + 15, y, note, anchor="middle")
     tall = entering * thick
     left, _, y, _ = places[0]
-    sheet.rect(left, y - tall / 2, 10, tall, "ink", tip="input")
-    sheet.text(0, y - tall / 2 - 6, f"{entering}")
+    style = {"tip": "input", "key": f"{module.name} input"}
+    sheet.rect(left, y - tall / 2, 10, tall, "ink", **style)
+    sheet.text(EDGE, y - tall / 2 - 6, f"{entering}")
 
 
 def draw_band(sheet, before, end, gap, style):
@@ -277,11 +289,11 @@ def draw_shortcut(sheet, before, place, lane, style):
     sheet.line((end - 30, lane), *turns, curve=True, **style)
 
 
-def draw_layer(sheet, place, layer, amount):
+def draw_layer(sheet, place, layer, amount, name):
     """A box with the kernel and what it costs."""
     cost, width = getattr(layer, amount), place.right - place.left
     top = place.y - BOX / 2
-    style = {"tip": f"{layer.label}: {cost:,}", "key": f"layer {layer.place}"}
+    style = {"tip": f"{layer.label}: {cost:,}", "key": f"{name} {layer.place}"}
     sheet.rect(place.left, top, width, BOX, layer.kernel, radius=3, **style)
     kernel, _, rest = layer.what.replace(",", "", 1).partition(" ")
     unit = "B" if amount == "memory" else ""

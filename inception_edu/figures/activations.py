@@ -8,16 +8,15 @@ from inception_edu.networks.layers import Branches
 from inception_edu.text import dims
 
 
-def keep(output, kernel=""):
+def keep(output, *others):
     """The `BranchResponse` of an output `(1, channels, H, W)`."""
     answers = output[0].clamp(min=0)
     mean = answers.mean((1, 2)).tolist()
-    peak = answers.amax((1, 2)).tolist()
 
     def rows(values):  # a quarter of what lists would take
         return values.numpy().copy()
 
-    return BranchResponse.of(mean, peak, answers.mean(0), answers, rows, kernel)
+    return BranchResponse.of(mean, answers.mean(0), answers, rows, *others)
 
 
 def record(model, x):
@@ -31,13 +30,17 @@ def record(model, x):
     def listen(layer, name, module):
         windows = [part for part in module.modules() if hasattr(part, "kernel_size")]
         is_conv = windows and isinstance(windows[-1], nn.Conv2d)
-        kernel = dims(windows[-1].kernel_size) if is_conv else "pool"
+        kernel, read = dims(windows[-1].kernel_size) if is_conv else "pool", []
+
+        def before(conv, args):
+            read[:] = args[0][0].numpy().copy()
 
         def after(module, args, output):
             found = layers.setdefault(layer, LayerResponse(tuple(output.shape[2:]), {}))
-            found.branches[name] = keep(output, kernel)
+            found.branches[name] = keep(output, kernel, list(read))
 
         hooks.append(module.register_forward_hook(after))
+        hooks.extend(w.register_forward_pre_hook(before) for w in windows[-1:])
 
     for layer, stage in model.stages():
         parts = stage.items() if isinstance(stage, Branches) else [("output", stage)]

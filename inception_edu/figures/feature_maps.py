@@ -11,6 +11,7 @@ from struct import pack
 from typing import NamedTuple
 
 from inception_edu.figures.notebook import data_uri
+from inception_edu.figures.recording import KEPT
 from inception_edu.figures.svg import Drawing
 from inception_edu.figures.theme import LABEL, NOTE, kernel_name
 from inception_edu.text import dims, percent
@@ -41,31 +42,20 @@ class Photo(NamedTuple):
         return f"ie-photo-{zlib.crc32(self.uri.encode()):08x}"
 
 
-class View(NamedTuple):
-    """How maps are shown: how many channels, the strongest by what, on which scale."""
-
-    photo: Photo
-    count: int
-    by: str
-    most: float | None  # drawn white; None for each map's own maximum
-
-
 def feature_sheet(
     photo,
     recording,
     layer,
     branch=EVERY,
     *,
-    count=6,
-    by="mean",
-    shared=False,
+    rise=None,
     remark="",
 ):
     """A `Drawing` of what `recording.layers[layer]` answers to a `Photo`.
 
     `layer`: one of the recording's, or "every layer". `branch`: one branch, or "every
-    branch". `count` channels of each, the strongest by their "mean" or "peak"; each
-    from black to its own maximum, or all `shared`. `remark`: a line below.
+    branch"; `rise` says how its strongest channel arises. Each map goes from black to
+    its own maximum. `remark`: a line below.
     """
     sheet = Drawing(WIDTH, 0)
     sheet.raw(
@@ -81,17 +71,12 @@ def feature_sheet(
         end = draw_layers(sheet, recording, photo)
     else:
         found = recording.layers[layer]
-        kept = [rows for b in found.branches.values() for rows in b.maps.values()]
-        most = max(max(map(max, rows)) for rows in kept)
-        view = View(photo, count, by, most if shared else None)
         head = f"{layer}: {found.channels} channels of {dims(found.grid)}"
         sheet.fitted_text(LEFT, 16, head, WIDTH - LEFT, LABEL, bold=True)
-        if len(found.branches) == 1:
-            (branch,) = found.branches
         if branch == EVERY:
-            end = draw_branches(sheet, found, view)
+            end = draw_branches(sheet, found, photo)
         else:
-            end = draw_alone(sheet, branch, found.branches[branch], view)
+            end = draw_alone(sheet, branch, found.branches[branch], photo, rise)
     y = max(low, end) + 8
     sheet.fitted_text(0, y + 10, remark, WIDTH, NOTE, fill="muted")
     sheet.height = round(max(400, y + 19))
@@ -110,10 +95,10 @@ def place_photo(sheet, photo, x, y, side, tip, pick=""):
     sheet.rect(x, y, side, side, stroke="line")
 
 
-def place_map(sheet, x, y, side, rows, most, tip, pick=""):
-    """A map as a square, white where it is `most`, its maximum unless given."""
+def place_map(sheet, x, y, side, rows, tip, pick=""):
+    """A map as a square, white where it is its maximum."""
     style = f' style="image-rendering:pixelated"{_pick(pick)}{_alt(tip)}</image>'
-    sheet.raw(_image(x, y, side, gray_png(scaled(rows, most))) + style)
+    sheet.raw(_image(x, y, side, gray_png(scaled(rows))) + style)
     sheet.rect(x, y, side, side, stroke="line")
 
 
@@ -138,10 +123,10 @@ def _pick(pick):
     return f' data-pick="{escape(pick)}"' if pick else ""
 
 
-def scaled(rows, most=None):
-    """Rows divided by `most`, or by their maximum; all 0 where that is 0."""
+def scaled(rows):
+    """Rows divided by their maximum; all 0 where that is 0."""
     rows = rows.tolist() if hasattr(rows, "tolist") else rows
-    most = max(map(max, rows)) if most is None else most
+    most = max(map(max, rows))
     return [[value / most if most > 0 else 0 for value in row] for row in rows]
 
 
@@ -167,7 +152,7 @@ def draw_prediction(sheet, y, recording):
 
 def draw_layers(sheet, recording, photo):
     """A row for each layer: where each of its branches answers; returns the end."""
-    head = "where each branch answers, layer by layer"
+    head = "where each branch answers: pick a layer"
     sheet.fitted_text(LEFT, 16, head, WIDTH - LEFT, LABEL, bold=True)
     y = 26
     for name, layer in recording.layers.items():
@@ -179,7 +164,8 @@ def draw_layers(sheet, recording, photo):
             x, kernel = LEFT + place * pitch, branch_kernel(part, branch)
             tip, pick = f"{name}: where {part} answers", f"layer={name}"
             place_lit(sheet, photo, x, y + 20, size, branch.where, tip, pick)
-            sheet.rect(x, y + 20 + size + 3, size, 4, kernel)
+            key = f"{name} {part}"  # no ghost in another layer
+            sheet.rect(x, y + 20 + size + 3, size, 4, kernel, key=key)
             if len(shares) > 1:
                 note = f"{part} {percent(shares[part])}"
                 sheet.fitted_text(x, y + size + 40, note, pitch - 2, NOTE)
@@ -187,44 +173,67 @@ def draw_layers(sheet, recording, photo):
     return y
 
 
-def draw_branches(sheet, layer, view):
+def draw_branches(sheet, layer, photo):
     """A row for each branch: where it answers, its strongest channels."""
-    size = min(54, (WIDTH - LEFT) / (view.count + 1) - 4)
+    size = min(54, (WIDTH - LEFT) / (KEPT + 1) - 4)
     y, shares = 26, layer.shares()
     for name, branch in layer.branches.items():
         kernel, pick = branch_kernel(name, branch), f"branch={name}"
-        sheet.rect(LEFT, y + 3, 12, 12, kernel, hatch=kernel)
+        sheet.rect(LEFT, y + 3, 12, 12, kernel, hatch=kernel, key=name)
         note = f"{name}: {percent(shares[name])} of the response"
         note += f", {len(branch.mean)} ch."
         sheet.fitted_text(LEFT + 18, y + 14, note, WIDTH - LEFT - 18, NOTE)
         x, y = LEFT, y + 20
         tip = f"where {name} answers"
-        place_lit(sheet, view.photo, x, y, size, branch.where, tip, pick)
-        for channel in branch.strongest(view.count, view.by):
+        place_lit(sheet, photo, x, y, size, branch.where, tip, pick)
+        for channel in branch.strongest():
             x += size + 4
             tip = describe(name, branch, channel)
-            place_map(sheet, x, y, size, branch.maps[channel], view.most, tip, pick)
+            place_map(sheet, x, y, size, branch.maps[channel], tip, pick)
         y += size + 6
-    words = f"where, then its channels by {view.by}"
+    words = "where, then the strongest channels; pick a branch"
     sheet.text(LEFT, y + 12, words, NOTE, fill="muted")
     return y + 16
 
 
-def draw_alone(sheet, name, branch, view):
-    """One branch, larger: where it answers, then its strongest channels."""
-    shown = min(view.count, len(branch.mean))
-    across, y = 4 if shown < 12 else 5, 26
-    pitch = (WIDTH + 8 - LEFT) // across
-    size = pitch - 8
-    place_lit(sheet, view.photo, LEFT, y, size, branch.where, f"where {name} answers")
+def draw_alone(sheet, name, branch, photo, rise):
+    """One branch: how its strongest channel arises; where it answers, and the rest."""
+    pitch, size, y = 98, 84, 158
+    draw_rise(sheet, 26, rise, branch.maps[rise.channel])
+    place_lit(sheet, photo, LEFT, y, size, branch.where, f"where {name} answers")
     sheet.text(LEFT, y + size + 16, "where", NOTE)
-    for place, channel in enumerate(branch.strongest(view.count, view.by), 1):
-        x, top = LEFT + (place % across) * pitch, y + (place // across) * (size + 24)
+    for place, channel in enumerate(branch.strongest(), 1):
+        x, top = LEFT + (place % 4) * pitch, y + (place // 4) * (size + 24)
         tip = describe(name, branch, channel)
-        place_map(sheet, x, top, size, branch.maps[channel], view.most, tip)
-        label = f"#{channel}: {getattr(branch, view.by)[channel]:.2g}"
+        place_map(sheet, x, top, size, branch.maps[channel], tip)
+        label = f"#{channel}: {branch.mean[channel]:.2g}"
         sheet.fitted_text(x, top + size + 16, label, pitch - 2, NOTE)
-    return y + (shown // across + 1) * (size + 24)
+    return y + 2 * (size + 24)
+
+
+def draw_rise(sheet, y, rise, rows):
+    """An input map, the kernel on it, their products added, and the channel."""
+    size, pitch, count = 72, 100, len(rise.kernel)
+    cell, most = 60 / count, max(abs(w) for line in rise.kernel for w in line) or 1
+    maps = (rise.input, None, rise.gives, rows)
+    names = (f"input {rise.source}", f"{count}x{count} kernel")
+    names += ("products added", f"channel {rise.channel}")
+    for place, (shown, name, sign) in enumerate(zip(maps, names, "×=→ ", strict=True)):
+        x = LEFT + place * pitch
+        if shown is None:
+            for i, weight in enumerate(w for line in rise.kernel for w in line):
+                row, column = divmod(i, count)
+                at = x + 6 + column * cell, y + 6 + row * cell, cell, cell
+                fill, opacity = ("3x3", "1x1")[weight > 0], abs(weight) / most
+                sheet.rect(*at, fill, opacity=max(round(opacity, 2), 0.01))
+            sheet.rect(x + 6, y + 6, 60, 60, stroke="line")
+        else:
+            place_map(sheet, x, y, size, shown, name)
+        sheet.fitted_text(x + size / 2, y + 88, name, pitch - 4, anchor="middle")
+        middle = x + size + (pitch - size) / 2
+        sheet.text(middle, y + 44, sign, 22, anchor="middle", bold=True)
+    words = f"Blue weights add, orange subtract; + {rise.count - 1} other inputs; ReLU."
+    sheet.fitted_text(LEFT, y + 110, words, WIDTH - LEFT, fill="muted")
 
 
 def branch_kernel(name, branch):
@@ -234,11 +243,10 @@ def branch_kernel(name, branch):
 
 def describe(name, branch, channel):
     """A channel in words."""
-    mean, peak = branch.mean[channel], branch.peak[channel]
-    return f"{name} channel {channel}: mean {mean:.3g}, peak {peak:.3g}"
+    return f"{name} channel {channel}: mean {branch.mean[channel]:.3g}"
 
 
-def in_words(recording, layer, by="mean"):
+def in_words(recording, layer):
     """The text twin: the prediction, then the share of each branch."""
     answers = (f"{number} {percent(share, 1)}" for number, share in recording.top())
     words = f"it answers {', '.join(answers)}"
@@ -246,7 +254,7 @@ def in_words(recording, layer, by="mean"):
         if layer not in (path, EVERY_LAYER):
             continue
         for name, share in found.shares().items():
-            channels = ", ".join(map(str, found.branches[name].strongest(3, by)))
+            channels = ", ".join(map(str, found.branches[name].strongest(3)))
             words += f"; {name}: {percent(share)} of the response of {path}, strongest "
             words += f"channels {channels}"
     return words

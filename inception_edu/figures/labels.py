@@ -1,7 +1,7 @@
 """Where labels stand so that none covers another: along a line, or in a plane."""
 
 from functools import lru_cache
-from math import ceil
+from math import ceil, inf
 
 from inception_edu.figures.svg import text_width
 from inception_edu.figures.theme import NOTE
@@ -45,7 +45,7 @@ def place_labels(spots, box, lines=()):
     right, bottom = left + width, top + height - 2
     marks = [(x - 12, y - 12, x + 12, y + 12) for _, x, y in spots]
     drawn = [piece for start, end in lines for piece in _along(start, end)]
-    labels, placed = [], {}
+    labels, joined, placed = [], [], {}
     for name, x, y in sorted(spots, key=lambda spot: (-_crowd(spot, spots), spot)):
         wide = round(text_width(name, NOTE, bold=True), 1)
         for boxes in (_around(x, y, wide), _anywhere(box, wide)):
@@ -62,21 +62,29 @@ def place_labels(spots, box, lines=()):
         others = labels + [
             (a - 5, b - 5, a + 5, b + 5) for other, a, b in spots if other != name
         ]
-        best = min(free, key=lambda b: round(_ugliness(b, (x, y), others, drawn), 3))
+        best, least = free[0], inf
+        for box in sorted(free, key=lambda b: round(_joint(b, x, y)[1], 3)):
+            if _joint(box, x, y)[1] >= least:
+                break  # what is farther is uglier
+            ugly = _ugliness(box, (x, y), others, drawn, joined)
+            if ugly < least:
+                best, least = box, ugly
         end, far = _joint(best, x, y)
         labels.append(best)
-        drawn += _along((x, y), end) if far > FAR else []
+        joined += _along((x, y), end) if far > FAR else []
         placed[name] = (best[0], best[3] - 4, end if far > FAR else None)
     return placed
 
 
-def _ugliness(label, mark, others, drawn):
+def _ugliness(label, mark, others, drawn, joined):
     """Pixels from a mark to its label, and what lines through texts are worth."""
     end, far = _joint(label, *mark)
     line = _along(mark, end) if far > FAR else ()
-    covers = sum(_hits(piece, others) for piece in line)
-    crosses = sum(_hits(piece, drawn) for piece in line[2:])
-    return far + 30 * _hits(label, drawn) + 20 * (covers + crosses)
+    costs = (30, label, drawn), (90, label, joined)
+    ugly = far + sum(cost * _hits(box, others) for cost, box, others in costs)
+    for cost, seen, pieces in ((20, drawn, line[4:]), (90, others + joined, line)):
+        ugly += cost * any(_hits(piece, seen) for piece in pieces)
+    return round(ugly, 3)
 
 
 def _joint(label, x, y):
@@ -85,13 +93,13 @@ def _joint(label, x, y):
     return end, abs(end[0] - x) + abs(end[1] - y)
 
 
-def _along(start, end, step=8):
+def _along(start, end, step=4):
     """Small boxes that cover a line."""
     (x0, y0), (x1, y1) = start, end
     count = max(1, ceil(max(abs(x1 - x0), abs(y1 - y0)) / step))
     shares = [i / count for i in range(count + 1)]
     places = [(x0 + (x1 - x0) * share, y0 + (y1 - y0) * share) for share in shares]
-    return [(x - 1, y - 1, x + 1, y + 1) for x, y in places]
+    return [(x - 2, y - 2, x + 2, y + 2) for x, y in places]
 
 
 def _hits(box, others):

@@ -59,13 +59,14 @@ def log_ticks(low, high):
 # ---- bars --------------------------------------------------------------------
 
 
-def stacked_bar(drawing, x, y, height, scale, parts):
+def stacked_bar(drawing, x, y, height, scale, parts, key=None):
     """One bar of `parts` (amount, palette name, tip); returns where it ends."""
     for amount, fill, tip in parts:
         width = amount * scale
         if width > 0:
             edge = "paper" if width > 4 else "none"
-            drawing.rect(x, y, max(width, 0.5), height, fill, stroke=edge, tip=tip)
+            style = {"stroke": edge, "tip": tip, "key": key}
+            drawing.rect(x, y, max(width, 0.5), height, fill, **style)
         x += width
     return x
 

@@ -6,33 +6,46 @@
 from math import exp
 from typing import NamedTuple
 
-KEPT = 12  # strongest channels of a branch whose maps are kept, by mean and by peak
+KEPT = 6  # strongest channels of a branch, whose maps are kept
 
 
 class BranchResponse(NamedTuple):
     """The answers of one branch, negative ones counted as zero.
 
-    `mean` and `peak` have a number for each channel, over the grid; `where` is the
-    mean over the channels, as rows of numbers or an array; `maps` holds the strongest
-    channels, `{channel: rows}`.
+    `mean` has a number for each channel, over the grid; `where` is the mean over the
+    channels, as rows of numbers or an array; `maps` holds the strongest channels,
+    `{channel: rows}`, `inputs` all maps that the last convolution reads.
     """
 
     mean: list
-    peak: list
     where: object
     maps: dict
     kernel: str = ""  # of its last convolution, such as "5x5", or "pool"
+    inputs: list = []
 
     @classmethod
-    def of(cls, mean, peak, where, channels, rows, kernel):
+    def of(cls, mean, where, channels, rows, *others):
         """The response with the strongest of the `channels`, each as `rows` of it."""
-        kept = sorted({*largest(mean, KEPT), *largest(peak, KEPT)})
-        maps = {channel: rows(channels[channel]) for channel in kept}
-        return cls(mean, peak, rows(where), maps, kernel)
+        maps = {channel: rows(channels[channel]) for channel in largest(mean, KEPT)}
+        return cls(mean, rows(where), maps, *others)
 
-    def strongest(self, count, by="mean"):
-        """The channels with the largest mean or peak, strongest first."""
-        return largest(getattr(self, by), min(count, KEPT))
+    def strongest(self, count=KEPT):
+        """The channels with the largest mean, strongest first."""
+        return largest(self.mean, count)
+
+
+class Rise(NamedTuple):
+    """How a channel arises: an input map, its kernel, and what the two give.
+
+    `source` is the number of that input, of `count`.
+    """
+
+    channel: int
+    source: int
+    count: int
+    input: list
+    kernel: list
+    gives: list
 
 
 class LayerResponse(NamedTuple):

@@ -9,7 +9,7 @@ LOOK = """root => ({
   shown: [...root.querySelectorAll("input, select")].map((input) =>
     input.type === "checkbox" ? input.checked : Number(input.value)),
   picture: root.querySelector(".ie-picture-place").innerHTML,
-  summary: root.querySelector(".ie-summary").textContent,
+  summary: root.querySelector(".ie-summary").textContent.replaceAll("\u00a0", " "),
   problem: root.querySelector(".ie-problem").textContent,
 })"""
 

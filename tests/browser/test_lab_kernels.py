@@ -128,7 +128,7 @@ def test_two_pages_on_a_notebook_show_the_same(open_notebook, write_notebook, tm
             here.move(control, *next(control.moves()))
             there.page.wait_for_function(
                 "line => document.querySelector('.ie-summary').textContent === line",
-                arg=here.look().summary,
+                arg=here.locator.locator(".ie-summary").text_content(),
             )
             assert there.look() == here.look()
     second.run_all()  # the first page keeps what it has

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.nn import functional as F
 
 import inception_edu as ie
 from inception_edu.explorers import feature_maps as module
+from inception_edu.explorers import feature_page
 from inception_edu.explorers.feature_page import picture, stored
 from inception_edu.figures.activations import record
 from inception_edu.figures.feature_maps import EVERY
@@ -31,6 +33,32 @@ def test_it_shows_what_the_network_itself_answers(start):
     )
 
 
+@pytest.mark.parametrize("place", ["stem", "inception_b.3x3", "inception_c.pool"])
+def test_a_channel_arises_from_its_inputs_and_the_kernels_of_the_network(place):
+    """One input as torch convolves it; all of them make the channel."""
+    model = ie.load_pretrained("mini_reduced")
+    image = Image.frombytes("RGB", (48, 48), picture({"picture": "china", "size": 24}))
+    layer, _, name = place.partition(".")
+    branch = (
+        record(model, model.preprocessing(image))
+        .layers[layer]
+        .branches[name or "output"]
+    )
+    rise = feature_page.rise(layer, name or "output", branch)
+    fused = ie.fuse(model, steps=("fold",))
+    convs = [m for m in fused.get_submodule(place).modules() if hasattr(m, "weight")]
+    weight = convs[-1].weight[rise.channel].detach()
+    assert np.allclose(rise.kernel, weight[rise.source], atol=1e-5)
+    inputs = torch.tensor(np.array(branch.inputs))
+    assert np.array_equal(inputs[rise.source].numpy(), np.array(rise.input, "f"))
+    options = {"stride": convs[-1].stride, "padding": convs[-1].padding}
+    one = F.conv2d(inputs[None, [rise.source]], weight[None, [rise.source]], **options)
+    assert np.allclose(rise.gives, one[0, 0], atol=1e-4)
+    bias = convs[-1].bias[rise.channel].detach()
+    every = F.conv2d(inputs[None], weight[None], **options)[0, 0] + bias
+    assert np.allclose(branch.maps[rise.channel], every.relu(), atol=1e-4)
+
+
 def test_the_readers_drawing_is_what_the_network_answers():
     """The same handwritten 8, once from the file and once drawn cell by cell."""
     explorer = ie.explore.feature_maps(start={"digit": 8})
@@ -53,7 +81,7 @@ def test_every_layer_is_shown_at_once_and_what_needs_one_layer_says_so():
     explorer = ie.explore.feature_maps()
     for name in ("stem", "inception_a", "inception_b", "inception_c"):
         assert f"{name}: " in explorer.svg
-    assert set(explorer.inactive) == {"branch", "channels", "by", "shared"}
+    assert set(explorer.inactive) == {"branch"}
     explorer.values = {"layer": "stem"}
     assert not explorer.inactive
 
@@ -73,7 +101,7 @@ def test_the_network_runs_once_for_each_picture():
     module.look.cache_clear()
     for values in (
         {"layer": "inception_b"}, {"layer": "every layer"}, {"layer": "inception_b"},
-        {"branch": "5x5"}, {"channels": 12}, {"by": "peak"}, {"shared": True},
+        {"branch": "5x5"},
         {"size": 40}, {"size": 24}, {"size": 40}, {"picture": "flower"},
     ):  # fmt: skip
         explorer.values = values

@@ -54,7 +54,7 @@ def test_the_papers_eps(classes, true, other, floor, gap):
     at_best = explorer.loss(classes, 0.1, log(true / other))
     assert at_best == pytest.approx(floor, abs=5e-6)
     shown = ie.explore.label_smoothing(start={"classes": classes})
-    assert f"its minimum is {floor:.5f}, at a gap of {gap:.4f}." in shown.summary
+    assert f"its minimum is {floor:.3f}, at a gap of {gap:.3f}." in shown.summary
     assert f"minimum {floor:.3f} at {gap:.2f}" in shown.svg
 
 

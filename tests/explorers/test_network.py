@@ -95,12 +95,6 @@ def test_a_module_with_a_shortcut_adds_its_input():
     assert max(place.y for place in places) < end - 41  # the lowest lane is left free
 
 
-def test_rows_can_be_put_largest_first():
-    explorer = ie.explore.network(start={"order": "largest first"})
-    words = explorer.svg.split("<desc>")[1]
-    assert words.index("17x17") < words.index("35x35") < words.index("8x8:")
-
-
 def test_two_networks_are_compared_each_at_its_own_input_size():
     """55,843,464 / 42,679,816; 13,155.8 / 12,254.0; GoogLeNet's 1,582.7 at 224."""
     explorer = ie.explore.network(start={"beside": "inception_resnet_v2"})
@@ -137,10 +131,8 @@ def test_the_stored_networks_are_what_the_tracer_finds():
 @pytest.mark.parametrize(
     ("moves", "controls"),
     [
-        ({}, {"module", "same_scale"}),
-        ({"stage": 3}, {"same_scale", "order"}),  # the largest first already
-        ({"stage": 6, "module": 1}, {"same_scale", "order"}),
-        ({"beside": "inception_v4"}, {"same_scale", "module"}),
+        ({}, {"module"}),
+        ({"stage": 3}, set()),
         ({"network": "googlenet", "beside": "inception_v4"}, {"a", "b", "c", "module"}),
     ],
 )

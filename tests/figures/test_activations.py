@@ -41,15 +41,12 @@ def test_branches_are_the_slices_of_the_modules_output(name):
         parts = answers.split([len(b.mean) for b in layer.branches.values()])
         for branch, part in zip(layer.branches.values(), parts, strict=True):
             assert np.allclose(branch.mean, part.mean((1, 2)), atol=1e-6)
-            assert np.allclose(branch.peak, part.amax((1, 2)), atol=1e-6)
             assert np.allclose(branch.where, part.mean(0), atol=1e-6)
             for channel, values in branch.maps.items():
                 assert np.allclose(values, part[channel], atol=1e-6)
-            for by in ("mean", "peak"):
-                strongest = branch.strongest(KEPT, by)
-                found = [getattr(branch, by)[channel] for channel in strongest]
-                assert found == sorted(getattr(branch, by), reverse=True)[:KEPT]
-                assert set(strongest) <= set(branch.maps)
+            found = [branch.mean[channel] for channel in branch.strongest()]
+            assert found == sorted(branch.mean, reverse=True)[:KEPT]
+            assert set(branch.strongest()) == set(branch.maps)
 
 
 def test_the_scores_are_the_models_and_the_top_is_in_order():
@@ -65,14 +62,13 @@ def test_the_scores_are_the_models_and_the_top_is_in_order():
 
 def test_a_dead_branch_has_maps_of_its_own_and_no_share():
     branch = keep(torch.zeros(1, 40, 5, 5))
-    assert set(branch.strongest(12)) <= set(branch.maps)
+    assert set(branch.strongest()) == set(branch.maps)
     assert not np.any(branch.where)
 
 
 def test_negative_answers_count_as_none():
     branch = keep(torch.tensor([[[[-1.0, 3.0]], [[-1.0, -2.0]]]]))
     assert branch.mean == [1.5, 0.0]
-    assert branch.peak == [3.0, 0.0]
 
 
 def test_a_stage_without_branches_is_one_branch():

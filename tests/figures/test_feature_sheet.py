@@ -5,7 +5,6 @@ from io import BytesIO
 from xml.etree import ElementTree
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from inception_edu.figures.feature_maps import (
@@ -18,7 +17,12 @@ from inception_edu.figures.feature_maps import (
     rgb_png,
     shade_png,
 )
-from inception_edu.figures.recording import BranchResponse, LayerResponse, Recording
+from inception_edu.figures.recording import (
+    BranchResponse,
+    LayerResponse,
+    Recording,
+    Rise,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 RANDOM = np.random.RandomState(0)
@@ -26,10 +30,8 @@ RANDOM = np.random.RandomState(0)
 
 def branch(channels, kernel, side=6):
     maps = RANDOM.rand(channels, side, side).astype(np.float32)
-    mean, peak = maps.mean((1, 2)).tolist(), maps.max((1, 2)).tolist()
-    return BranchResponse(
-        mean, peak, maps.mean(0).tolist(), dict(enumerate(maps.tolist())), kernel
-    )
+    mean, where = maps.mean((1, 2)).tolist(), maps.mean(0).tolist()
+    return BranchResponse(mean, where, dict(enumerate(maps.tolist())), kernel)
 
 
 def recording(names=("1x1", "3x3", "pool"), side=6):
@@ -97,51 +99,37 @@ def test_every_layer_shows_where_each_branch_answers_and_its_share():
     assert "of the response of a" in words and "of the response of b" in words
 
 
-@pytest.mark.parametrize(("by", "count"), [("mean", 1), ("peak", 12)])
-def test_the_strongest_channels_are_shown_in_their_order(by, count):
+def test_the_strongest_channels_are_shown_in_their_order_each_on_its_own_scale():
     data = recording()
-    svg = feature_sheet(PHOTO, data, "mixed", EVERY, count=count, by=by).svg("x")
-    shown = [tip for tip, _ in images(svg)]
+    shown = images(feature_sheet(PHOTO, data, "mixed", EVERY).svg("x"))
     expected = ["the picture as the network sees it"]
     for name, part in data.layers["mixed"].branches.items():
         expected.append(f"where {name} answers")
         expected += [
-            f"{name} channel {c}: mean {part.mean[c]:.3g}, peak {part.peak[c]:.3g}"
-            for c in part.strongest(count, by)
+            f"{name} channel {c}: mean {part.mean[c]:.3g}"
+            for c in np.argsort(part.mean)[:-7:-1]
         ]
-    assert shown == expected
+    assert [tip for tip, _ in shown] == expected
+    maps = [image for tip, image in shown if "channel" in tip]
+    assert {image.convert("L").getextrema()[1] for image in maps} == {255}
 
 
-def test_each_channel_has_its_own_scale_or_all_share_one():
+def test_one_branch_is_shown_alone_with_how_its_strongest_channel_arises():
     data = recording()
-    strongest = data.layers["mixed"].branches["1x1"].strongest(1)[0]
-    maps = data.layers["mixed"].branches["1x1"].maps
-    maps[strongest] = (100 * np.array(maps[strongest])).tolist()
-    own = dict(images(feature_sheet(PHOTO, data, "mixed", EVERY).svg("x")))
-    shared = dict(
-        images(feature_sheet(PHOTO, data, "mixed", EVERY, shared=True).svg("x"))
-    )
-
-    def brightest(found):
-        return {
-            tip: picture.convert("L").getextrema()[1]
-            for tip, picture in found.items()
-            if "channel" in tip
-        }
-
-    assert set(brightest(own).values()) == {255}
-    bright = [tip for tip, value in brightest(shared).items() if value > 30]
-    assert len(bright) == 1 and bright[0].startswith(f"1x1 channel {strongest}:")
-
-
-@pytest.mark.parametrize("names", [("1x1", "3x3"), ("3x3",)])
-def test_one_branch_is_shown_alone_with_its_numbers(names):
-    data = recording(names)
-    svg = feature_sheet(PHOTO, data, "mixed", "3x3", by="peak").svg("x")
-    assert all("3x3" in tip for tip, _ in images(svg)[1:])
     part = data.layers["mixed"].branches["3x3"]
-    channel = part.strongest(1, "peak")[0]
-    assert f"#{channel}: {part.peak[channel]:.2g}" in svg
+    channel, given = part.strongest(1)[0], RANDOM.rand(6, 6).tolist()
+    rise = Rise(channel, 4, 9, given, [[0.5, -1], [0, 0.25]], given)
+    svg = feature_sheet(PHOTO, data, "mixed", "3x3", rise=rise).svg("x")
+    tips = [tip for tip, _ in images(svg)]
+    assert tips[1:5] == [
+        "input 4",
+        "products added",
+        f"channel {channel}",
+        "where 3x3 answers",
+    ]
+    assert all("3x3 channel" in tip for tip in tips[5:])
+    assert f"#{channel}: {part.mean[channel]:.2g}" in svg
+    assert "+ 8 other inputs" in svg and ">2x2 kernel</text>" in svg
 
 
 def test_the_twin_says_prediction_shares_and_channels():
