@@ -11,7 +11,6 @@ const make = (tag, attributes = {}, ...children) => {
 const KEYS = { "data-lm-suppress-shortcuts": "true" };
 const GLIDE = 200; // milliseconds
 const GESTURE = 1500; // after such a pause a move starts from what is shown then
-const FOCUS = { opacity: [0.55, 0.55, 0.55, 1] }; // of what stays as it is, for a gesture
 const STEP = 250; // milliseconds between the steps of a control that plays
 
 // ---- what moved between two pictures ----
@@ -43,7 +42,8 @@ const changes = (before, after) => PLACE.flatMap((name) => {
   const [from, to] = [before, after].map((node) => node.getAttribute(name) ?? "");
   return from === to ? [] : [{ node: after, name, from, to }];
 });
-// Attributes on their way from one picture to the next; they end on Python's own text.
+// Attributes on their way from one picture to the next; they end on Python's own text,
+// when it is told to at once.
 const glide = (moves, duration) => {
   const ways = moves.filter(({ from, to }) => from.replace(NUMBER, "") === to.replace(NUMBER, ""))
     .map((move) => ({ ...move, ends: numbers(move.from) }));
@@ -58,7 +58,10 @@ const glide = (moves, duration) => {
     frame = share < 1 ? requestAnimationFrame(step) : undefined;
   };
   if (ways.length) step(performance.now());
-  return () => cancelAnimationFrame(frame);
+  return () => {
+    if (frame) ways.forEach(({ node, name, to }) => node.setAttribute(name, to));
+    cancelAnimationFrame(frame);
+  };
 };
 // Shapes that moved by three pixels or more, as outlines of where they were.
 const ghost = (twins, picture) => {
@@ -202,23 +205,27 @@ export default { render({ model, el }) {
   const moves = new Map(); // what Python has not answered: it may set other controls meanwhile
   let pressed = 0; // presses that Python has not answered
   let before = null, hand = "", moved = -Infinity; // the picture that this gesture began with
-  let halt = () => {}, repainted = -Infinity; // the glide on its way
+  let looks = new Map(), ranges = []; // of the picture: its elements by look, its axes
+  let halt = () => {}, repainted = -Infinity, focus; // the glide on its way; when what stays comes back
 
   // Put the new picture in place, with what moved on its way and its ghost behind.
   const exchange = (svg) => {
-    const old = still() ? null : picture.firstElementChild; // as it is seen now
-    halt();
+    const [old, glides, hadAxes] = [looks, !still(), before?.ranges];
     picture.innerHTML = drawn = svg; // at once, hence no flicker
-    const now = picture.firstElementChild, looks = byLook(picture), ranges = axes(picture);
-    const rescaled = before && before.ranges.join() !== ranges.join();
-    const twins = before && now && !rescaled ? pairs(before.looks, looks) : [];
-    const outline = twins.length ? ghost(twins.filter(differ), now) : null;
-    if (old) twins.filter((pair) => !differ(pair) && !isGround(pair[1])).forEach(([, node]) => node.animate(FOCUS, GESTURE));
+    [looks, ranges] = [byLook(picture), axes(picture)];
+    const way = glides ? pairs(old, looks).filter(differ).flatMap((pair) => changes(...pair)) : []; // from what is seen now
+    halt();
+    const rescaled = before && hadAxes.join() !== ranges.join();
+    const twins = before && !rescaled ? pairs(before.looks, looks) : [];
+    const outline = twins.length ? ghost(twins.filter(differ), picture.firstElementChild) : null;
+    const kept = glides ? twins.filter((pair) => !differ(pair) && !isGround(pair[1])) : [];
+    const faded = kept.map(([, node]) => node.animate({ opacity: 0.55 }, { fill: "forwards" })); // leaves no attribute
+    clearTimeout(focus);
+    focus = setTimeout(() => faded.forEach((one) => one.cancel()), GESTURE);
     shadow.replaceChildren(...(outline ? [outline] : []));
-    note.textContent = rescaled ? `Axis now: ${ranges.filter((axis) => !before.ranges.includes(axis)).join("; ")}` : outline ? "Dashed: before this move" : "";
+    note.textContent = rescaled ? `Axis now: ${ranges.filter((axis) => !hadAxes.includes(axis)).join("; ")}` : outline ? "Dashed: before this move" : "";
     const pause = performance.now() - repainted;
     repainted += pause;
-    const way = old ? pairs(byLook(old), looks).filter(differ).flatMap((pair) => changes(...pair)) : [];
     halt = glide(way, pause < 2 * GLIDE ? GLIDE / 2 : GLIDE);
   };
   const paint = ([serial, values, svg, line, refusal, inactive]) => {
@@ -255,11 +262,7 @@ export default { render({ model, el }) {
   const ask = (touched) => {
     const names = String(touched.map((c) => c.name)), values = controls.map((c) => c.read());
     const now = performance.now();
-    if (!before || names !== hand || now - moved > GESTURE) {
-      const start = make("div");
-      start.innerHTML = drawn;
-      before = { looks: byLook(start), ranges: axes(start) };
-    }
+    if (!before || names !== hand || now - moved > GESTURE) before = { looks, ranges };
     [hand, moved] = [names, now];
     moves.delete(names); moves.set(names, touched.map((c) => [c.name, c.read()])); // the newest comes last
     asked = Math.max(asked, painted) + 1;
@@ -351,6 +354,7 @@ export default { render({ model, el }) {
   el.append(root);
   return () => {
     clearTimeout(timer);
+    clearTimeout(focus);
     stop();
     halt();
     model.off(null, answered);

@@ -218,7 +218,7 @@ def draw_rise(sheet, y, rise, rows):
     maps = (rise.input, None, rise.gives, rows)
     names = (f"input {rise.source}", f"{count}x{count} kernel")
     names += ("products added", f"channel {rise.channel}")
-    for place, (shown, name, sign) in enumerate(zip(maps, names, "×=→ ", strict=True)):
+    for place, (shown, name, sign) in enumerate(zip(maps, names, " ×=→", strict=True)):
         x = LEFT + place * pitch
         if shown is None:
             for i, weight in enumerate(w for line in rise.kernel for w in line):
@@ -230,8 +230,9 @@ def draw_rise(sheet, y, rise, rows):
         else:
             place_map(sheet, x, y, size, shown, name)
         sheet.fitted_text(x + size / 2, y + 88, name, pitch - 4, anchor="middle")
-        middle = x + size + (pitch - size) / 2
-        sheet.text(middle, y + 44, sign, 22, anchor="middle", bold=True)
+        if place:
+            middle = x - (pitch - size) / 2
+            sheet.text(middle, y + 44, sign, 22, anchor="middle", bold=True)
     words = f"Blue weights add, orange subtract; + {rise.count - 1} other inputs; ReLU."
     sheet.fitted_text(LEFT, y + 110, words, WIDTH - LEFT, fill="muted")
 

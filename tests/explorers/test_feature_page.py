@@ -99,12 +99,8 @@ def test_the_page_answers_as_torch_does_on_a_hundred_pictures(answers):
 def test_the_picture_from_the_page_is_that_of_the_notebook(answers, monkeypatch):
     start = Panel(**description("feature_maps")).values
     for state, outputs in zip(STATES[:3], answers[:3], strict=True):
-        for layer, branch in (
-            ("stem", ""),
-            ("inception_b", ""),
-            ("inception_b", "5x5"),
-        ):
-            moved = {"layer": layer, "branch": branch or "every branch"}
+        for layer, branch in ("every layer", "every branch"), ("inception_b", "5x5"):
+            moved = {"layer": layer, "branch": branch}
             values = start | state | moved
             notebook = feature_maps.draw(values)
             with monkeypatch.context() as page:
