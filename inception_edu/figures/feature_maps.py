@@ -233,7 +233,7 @@ def draw_rise(sheet, y, rise, rows):
         if place:
             middle = x - (pitch - size) / 2
             sheet.text(middle, y + 44, sign, 22, anchor="middle", bold=True)
-    words = f"Blue weights add, orange subtract; + {rise.count - 1} other inputs; ReLU."
+    words = f"Blue adds, orange subtracts; + {rise.count - 1} other inputs; ReLU."
     sheet.fitted_text(LEFT, y + 110, words, WIDTH - LEFT, fill="muted")
 
 
