@@ -24,6 +24,7 @@ from inception_edu.training import RMSpropTF, checkpoint, results
 from inception_edu.training.contest import Contest
 from inception_edu.training.data import Data, Split, as_input, load_data
 from inception_edu.training.optimizers import make_optimizer
+from tests.models import Work
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -47,15 +48,21 @@ def data(label=0, n=8, test_size=48):
     return Data(Split(black(n), labels), test, "black", classes=tuple("0123456789"))
 
 
-class Table(nn.Module):
-    """A network that returns a dict."""
+class Returns(nn.Module):
+    """A network that returns what `make(logits, features)` does, at least in training.
 
-    def __init__(self):
+    With `always`, when it is evaluated, too.
+    """
+
+    def __init__(self, make, always=True):
         super().__init__()
-        self.linear = nn.Linear(48, 10)
+        self.linear, self.make, self.always = nn.Linear(48, 10), make, always
 
     def forward(self, x):
-        return {"logits": self.linear(x.mean((1, 2)))}
+        features = x.mean((1, 2))
+        logits = self.linear(features)
+        chosen = self.training or self.always
+        return self.make(logits, features) if chosen else logits
 
 
 def fit(given=None, data_=None, recipe=QUICK, **options):
@@ -167,6 +174,19 @@ CASES = {
         nn.Conv2d(3, 4, 9), (1, 3, 5, 5)
     ),
     "call it first": lambda f: ie.trace(nn.Conv2d, (1, 3, 9, 9)),
+    "input_shape=224 must hold": lambda f: ie.trace(nn.Conv2d(3, 4, 3), 224),
+    "expects 5 input features": lambda f: ie.trace(nn.Linear(5, 4), (1, 4)),
+    "expects 5 channels": lambda f: ie.trace(nn.BatchNorm2d(5), (1, 4, 2, 2)),
+    "the model has lazy layers": lambda f: ie.trace(nn.LazyConv2d(4, 3), (1, 3, 8, 8)),
+    "getitem of 2x8": lambda f: ie.trace(Work(lambda x: x[x > 0]), (2, 8)),
+    "looks at values": lambda f: ie.trace(Work(lambda x: bool(x.sum())), (2, 8)),
+    "view does not take 2x8": lambda f: ie.trace(Work(lambda x: x.view(3, 5)), (2, 8)),
+    "pass something like input_shape": lambda f: ie.latency(nn.Linear(3, 3)),
+    "a is a str": lambda f: ie.latency({"a": "net"}),
+    "rounds=0": lambda f: ie.latency(model(), rounds=0),
+    "warm_up=True": lambda f: ie.latency(model(), warm_up=True),
+    "threads=0": lambda f: ie.latency(model(), threads=0),
+    "it is on the meta device": lambda f: ie.latency(model().to("meta")),
     "No such file": lambda f: ie.diagram(model()).save(f / "no" / "x.svg"),
     "not str": lambda f: ie.fuse("googlenet"),
     "not TopLevelTracedModule": lambda f: ie.fuse(scripted()),
@@ -231,7 +251,21 @@ CASES = {
     "1 training images: at least 2": lambda f: fit(data_=data(n=1)),
     "labels from 10 to 10: expected 0": lambda f: fit(data_=data(label=10)),
     "build it with num_classes=10": lambda f: fit(model(num_classes=9)),
-    "the model returns a dict": lambda f: fit(Table()),
+    "the model returns a dict": lambda f: fit(Returns(lambda y, x: {"logits": y})),
+    "logits (2, 10) and dict": lambda f: fit(Returns(lambda y, x: (y, {"x": x}))),
+    "logits (2, 10) and torch.Size([2, 48])": lambda f: fit(
+        Returns(lambda *both: both)
+    ),
+    "10) and torch.Size([8, 48])": lambda f: fit(
+        Returns(lambda *both: both, always=False)
+    ),
+    "lazy layers (1)": lambda f: fit(nn.Sequential(nn.Flatten(), nn.LazyLinear(2))),
+    "lazy layers (0.0)": lambda f: EVALUATE(
+        nn.Sequential(nn.Sequential(nn.LazyLinear(2))), data()
+    ),
+    "1 seeds in common": lambda f: ie.training.compare(
+        results("ladder").query("seed == 1"), "rung", "baseline", "bn_aux"
+    ),
     "evaluate takes a module and data": lambda f: EVALUATE("mini_v3", data()),
     "did you mean learning_rate": lambda f: QUICK.but(learnig_rate=0.1),
     "learning_rate=nan must lie": lambda f: QUICK.but(learning_rate=NAN),

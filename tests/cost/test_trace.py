@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import inception_edu as ie
 from inception_edu.cost import ShapeError, trace
 from inception_edu.files import read_rows
+from tests.models import Work
 
 
 class Mixed(nn.Module):
@@ -50,17 +51,6 @@ class Transformer(nn.Module):
         q = self.query(x).unflatten(-1, (4, 8)).transpose(1, 2)
         x = F.scaled_dot_product_attention(q, q, q)
         return torch.einsum("bhld,bhmd->bhlm", x, q).mean((1, 2))
-
-
-class Work(nn.Module):
-    """A model of one function."""
-
-    def __init__(self, work):
-        super().__init__()
-        self.work = work
-
-    def forward(self, x):
-        return self.work(x)
 
 
 def torch_macs(model, *shapes):
@@ -244,26 +234,6 @@ def test_padding_by_name_or_by_a_layer_of_its_own_keeps_the_field():
     assert seen.receptive_field == (2, 5)
 
 
-def test_receptive_fields_of_published_networks():
-    # torchvision's GoogLeNet: 379; VGG-16 before its pool: 212 (google-research
-    # receptive_field table). The paper's 5x5 and 3x3/2 last pool reach 715.
-    shipped = ie.create_model("googlenet", layout="torchvision")
-    assert trace(shipped, (1, 3, 224, 224)).receptive_field == (379, 379)
-    layers, channels = [], 3
-    for width, times in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
-        for _ in range(times):
-            layers.append(nn.Conv2d(channels, width, 3, padding=1))
-            channels = width
-        layers.append(nn.MaxPool2d(2))
-    assert trace(nn.Sequential(*layers), (1, 3, 224, 224)).receptive_field == (212, 212)
-    by_hand, jump, five = 1, 1, (5, 1)
-    stem, down = [(7, 2), (3, 2), (3, 1), (3, 2)], (3, 2)
-    for kernel, stride in [*stem, five, five, down, *[five] * 5, down, five, five]:
-        by_hand, jump = by_hand + (kernel - 1) * jump, jump * stride
-    paper = trace(ie.create_model("googlenet"), (1, 3, 224, 224))
-    assert paper.receptive_field == (by_hand, by_hand) == (715, 715)
-
-
 # ---- nothing is computed, nothing is left behind ------------------------------------
 
 
@@ -333,20 +303,6 @@ def test_the_models_own_error_comes_through_with_the_path():
     assert "module 1" in caught.value.__notes__[0]
 
 
-@pytest.mark.parametrize(
-    ("model", "shape", "error", "words"),
-    [
-        (nn.Conv2d(3, 4, 3), 224, ValueError, "whole numbers"),
-        (nn.Linear(5, 4), (1, 4), ShapeError, "expects 5 input features"),
-        (nn.BatchNorm2d(5), (1, 4, 2, 2), ShapeError, "expects 5 channels"),
-        (nn.LazyConv2d(4, 3), (1, 3, 8, 8), ValueError, "lazy"),
-    ],
-)
-def test_bad_input_is_refused_in_words(model, shape, error, words):
-    with pytest.raises(error, match=words):
-        trace(model, shape)
-
-
 def test_a_compiled_part_is_traced_as_it_was_and_stays_compiled():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.Conv2d(4, 5, 1)))
     plain = trace(model, (1, 3, 8, 8))
@@ -356,26 +312,6 @@ def test_a_compiled_part_is_traced_as_it_was_and_stays_compiled():
     seen = trace(model, (1, 3, 8, 8))
     assert seen.ops == plain.ops and calls == []
     assert all(m._compiled_call_impl for m in (model, model[1], model[1][0]))
-
-
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:FutureWarning")
-def test_a_scripted_model_has_no_python_to_trace():
-    with pytest.raises(TypeError, match="trace the model that it was made of"):
-        trace(torch.jit.trace(nn.ReLU(), torch.ones(1)), (1, 3, 8, 8))
-
-
-@pytest.mark.parametrize(
-    ("work", "words"),
-    [
-        (lambda x: x[x > 0], "looks at values.*getitem of 2x8"),
-        (lambda x: x if x.sum() > 0 else -x, "looks at values"),
-        (lambda x: x.view(3, 5), "view does not take 2x8"),
-    ],
-)
-def test_what_a_shape_cannot_tell_is_refused_in_words(work, words):
-    with pytest.raises(ShapeError, match=words):
-        trace(Work(work), (2, 8))
 
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")

@@ -13,6 +13,7 @@ from inception_edu.figures import asymmetric_pair, diagram, sliding_window
 from inception_edu.networks import MODELS, Branches, ConvUnit
 from inception_edu.networks.googlenet import TABLE_1, InceptionModule, NaiveModule
 from inception_edu.networks.inception_resnet import InceptionResNetA
+from tests.models import Work
 
 
 class Tangle(nn.Module):
@@ -133,11 +134,6 @@ class Joined(nn.Module):
         return self.join([self.a(x), self.b(x)], **self.options)
 
 
-class Summed(nn.Module):
-    def forward(self, x):
-        return x.relu().sum()
-
-
 # a network without a batch, over one, two or three axes: (input shape, lines)
 AXES = {
     "sequence": (
@@ -157,7 +153,11 @@ AXES = {
         (3, 8, 8),
         ["3 x 8 x 8 -> 4 x 3 x 3", "3 -> 3x3 [ReLU] -> 4 (6x6) -> max pool 2x2/2"],
     ),
-    "one number": (Summed(), (2, 3), ["3 -> a number", "-> ReLU [sum] -> 1"]),
+    "one number": (
+        Work(lambda x: x.relu().sum()),
+        (2, 3),
+        ["3 -> a number", "-> ReLU [sum] -> 1"],
+    ),
     "branches over a sequence": (
         Joined(nn.Conv1d, torch.cat, dim=1),
         (1, 4, 20),

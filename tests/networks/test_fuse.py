@@ -11,7 +11,7 @@ import inception_edu as ie
 from inception_edu.networks.fuse import STEPS, MergedBranches, PackedConv, steps_on
 from inception_edu.networks.inception_v3 import AsymmetricModule
 from inception_edu.networks.layers import Branches, ConvUnit
-from tests.networks.live import Flattening, live
+from tests.models import Flattening, Work, live
 
 FEW = {"a": 1, "b": 1, "c": 1}
 FAMILY = [
@@ -109,9 +109,8 @@ class Sliced(nn.Module):
         return torch.cat([first, self.features[3:](first)], 1)
 
 
-class Rows(nn.Module):
-    def forward(self, x):
-        return x.view(len(x), -1).view(x.shape) * 2
+def rows(x):
+    return x.view(len(x), -1).view(x.shape) * 2
 
 
 def hooked(model, path, hook=lambda module, inputs, output: output.sin() + 1):
@@ -192,7 +191,7 @@ STRANGERS = {
         nn.BatchNorm2d(4),
         nn.BatchNorm2d(4),
     ),
-    "a branch that reads strides": lambda: siblings(nn.Conv2d(4, 4, 1), Rows()),
+    "a branch that reads strides": lambda: siblings(nn.Conv2d(4, 4, 1), Work(rows)),
     "odd convolutions": lambda: Branches(
         {
             "a": ConvUnit(4, 2, 1, stride=2),

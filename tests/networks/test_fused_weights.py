@@ -11,7 +11,7 @@ from torch.nn.utils import parametrizations, prune
 
 import inception_edu as ie
 from inception_edu.networks.layers import ConvUnit
-from tests.networks.live import live
+from tests.models import live
 
 
 def small():

@@ -14,7 +14,7 @@ from inception_edu.networks.memory_format import (
     layouts_agree,
     preferred_memory_format,
 )
-from tests.networks.live import Flattening
+from tests.models import Flattening
 
 LAST, CONTIGUOUS = torch.channels_last, torch.contiguous_format
 

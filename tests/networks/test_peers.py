@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import inception_edu as ie
-from tests.networks.live import live
+from tests.models import live
 
 BOUND = 1e-8  # relative error in float64
 

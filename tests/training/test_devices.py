@@ -206,34 +206,6 @@ def test_a_model_that_reads_strides_is_trained_in_the_contiguous_layout(data, vi
     assert evaluate(history.model, data).accuracy == history.accuracy[-1]
 
 
-@pytest.mark.parametrize("call", [fit, evaluate])
-def test_lazy_layers_are_refused_in_words(data, call):
-    model = nn.Sequential(nn.Flatten(), nn.LazyLinear(2))
-    with pytest.raises(ValueError, match="lazy layers"):
-        call(model, data)
-    model(evaluation.as_input(data.test.images[:2]))
-    assert evaluate(model, data)
-
-
-@pytest.mark.parametrize("mode", ["in training", "as a dict"])
-def test_features_beside_the_logits_are_refused_in_words(data, mode):
-    class Features(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.fc = nn.Linear(192, 2)
-
-        def forward(self, x):
-            features = x.flatten(1)
-            if mode == "as a dict":
-                return self.fc(features), {"features": features}
-            if mode == "in training" and not self.training:
-                return self.fc(features)
-            return self.fc(features), features
-
-    with pytest.raises(ValueError, match=r"logits \(\d+, 2\) and (.*192|dict)"):
-        fit(Features(), data, RECIPE, progress=False)
-
-
 def test_random_state_gradients_and_cudnn_are_left_as_found(data, network):
     model = network()
     torch.manual_seed(5)

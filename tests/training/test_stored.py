@@ -24,8 +24,3 @@ def test_a_paired_t_by_hand():
     assert found.low == pytest.approx(2 - 4.303 * error, abs=1e-3)
     assert found.high == pytest.approx(2 + 4.303 * error, abs=1e-3)
     assert found.detectable == pytest.approx((4.303 + 1.061) * error, abs=1e-3)
-
-
-def test_too_few_seeds_are_refused():
-    with pytest.raises(ValueError, match="1 seeds in common"):
-        compare(runs(a=[1], b=[2, 3]), "kind", "a", "b")
