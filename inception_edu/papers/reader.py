@@ -78,8 +78,8 @@ class Figure:
 class Claim:
     """A statement, who makes it, the verdict, and the correct statement.
 
-    `lesson` is the number of the notebook that shows it, `test` the test that
-    proves it ("" until that lesson is written).
+    `lesson` is the number of the notebook that judges it; `test` shows it: a test,
+    or the cell of a notebook, whose output every run compares.
     """
 
     id: str

@@ -39,10 +39,6 @@ def traced(name, **options):
     return ie.trace(model, (1, 3, model.input_size, model.input_size))
 
 
-def convolutions(name, **options):
-    return [op for op in traced(name, **options).ops if op.kind == "conv"]
-
-
 def weights(name, **options):
     """Weights without biases and norms: convolutions and linear layers."""
     return sum(p.numel() for p in network(name, **options).parameters() if p.dim() > 1)
@@ -50,12 +46,3 @@ def weights(name, **options):
 
 def value(id):
     return papers.figure(id).value
-
-
-def longest_path(trace):
-    """The most layers with weights that lie on one way through the network."""
-    depth = []
-    for op in trace.ops:
-        before = max((depth[index] for index in op.inputs), default=0)
-        depth.append(before + (op.kind in ("conv", "linear")))
-    return max(depth)
