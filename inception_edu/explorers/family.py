@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from inception_edu.explorers import make
-from inception_edu.explorers.controls import Button, Check, Choice, Picture, Range
+from inception_edu.explorers.controls import Button, Choice, Picture, Range
 from inception_edu.explorers.family_figures import (
     NAMES,
     SET_NAMES,
@@ -41,8 +41,6 @@ CONTROLS = [
     Choice("against", "against", AGAINST, "top-1"),
     Choice("figures", "errors of", SET_NAMES, "released"),
     Range("budget", "budget (% of the most expensive)", 5, 100, 5, 100, unit="%"),
-    Check("log", "logarithmic cost", False),
-    Check("front", "Pareto front", True),
     Choice("look", "details of", NAMES, "Inception-v4"),
 ]
 SWEEP = {
@@ -54,23 +52,23 @@ BOX = (52, 46, SHEET - 74, 290)  # x, y, width, height of the axes
 
 
 class Point(NamedTuple):
-    """One network in the picture; a latency lies between `low` and `high`."""
+    """One network in the picture; its latency lies between `low` and `high`."""
 
     name: str
     label: str
     is_ours: bool
     x: float
     y: float
-    low: tuple  # x, y
-    high: tuple
+    low: float  # of x
+    high: float
 
 
-def axis_value(figures, name, what, times):
-    """`(value, low, high)` of a member on an axis, None where it has none."""
+def cost_of(figures, name, what, times):
+    """`(value, low, high)` of a member's cost, None where it has none."""
     if what == "latency":
         timed = times.get(key_of(figures, name))
         return timed and [1e3 * t for t in (timed.median, timed.low, timed.high)]
-    value = (cost if what in COSTS else error_of)(figures, name, what)
+    value = cost(figures, name, what)
     return value and [value] * 3
 
 
@@ -78,14 +76,13 @@ def points(state, times):
     """Every member that has both values, and the names of those that have not."""
     figures, found, missing = state["figures"], [], []
     for name in SETS[figures]:
-        axes = state["cost"], state["against"]
-        values = [axis_value(figures, name, what, times) for what in axes]
-        if None in values:
+        values = cost_of(figures, name, state["cost"], times)
+        error = error_of(figures, name, state["against"])
+        if None in (values, error):
             missing.append(name)
             continue
-        middle, *ends = zip(*values, strict=True)
-        is_ours = key_of(figures, name) is not None
-        found.append(Point(name, shown_name(name, figures), is_ours, *middle, *ends))
+        (x, *ends), is_ours = values, key_of(figures, name) is not None
+        found.append(Point(name, shown_name(name, figures), is_ours, x, error, *ends))
     return found, missing
 
 
@@ -122,15 +119,13 @@ def both(point, state):
 def draw(state, watch=None):
     watch = watch or Stopwatch()
     cost, against = state["cost"], state["against"]
-    if "latency" in (cost, against) and not watch.times:
+    if cost == "latency" and not watch.times:
         raise ValueError(
             (watch.progress and f"{watch.progress[1]}; the picture follows")
             or watch.problem
             or "nothing was timed on this machine yet: press Measure latency (about "
             "half a minute), or choose another cost"
         )
-    if cost == against:
-        raise ValueError("latency against itself is a straight line; choose a cost")
     members, missing = points(state, watch.times)
     limit = state["budget"] / 100 * max(point.x for point in members)
     summary = sentence(state, members, limit)
@@ -158,25 +153,21 @@ def sentence(state, members, limit):
     )
 
 
-def plot_of(sheet, members, log):
+def plot_of(sheet, members):
     """The `Plot` that holds every member and the spread of what was timed."""
-    xs, ys = zip(*(end for p in members for end in (p.low, p.high)), strict=True)
-    x_range = (0, max(xs) * 1.06)
-    if log:
-        x_range = (min(xs) * 10**-0.08, max(xs) * 10**0.08)
+    most, ys = max(point.high for point in members), [point.y for point in members]
     room = (max(ys) - min(ys)) * 0.08 or 1
     y_range = (max(0, min(ys) - 2 * room), max(ys) + room)
-    return Plot(sheet, BOX, x_range, y_range, log_x=log)
+    return Plot(sheet, BOX, (0, most * 1.06), y_range)
 
 
 def draw_points(sheet, state, members, limit):
     """Axes, the budget, the Pareto front, a mark and a label for each network."""
-    plot = plot_of(sheet, members, state["log"])
+    plot = plot_of(sheet, members)
     if state["budget"] < 100:
-        x, _ = plot.at(limit, plot.y_range[0])
-        if plot.x <= x <= plot.right:  # beyond it the ground is shaded
-            sheet.rect(x, plot.y, plot.right - x, plot.height, "panel")
-            plot.upright(x, key="budget")
+        x, _ = plot.at(limit, plot.y_range[0])  # beyond it the ground is shaded
+        sheet.rect(x, plot.y, plot.right - x, plot.height, "panel")
+        plot.upright(x, key="budget")
         plot.name_above(x, 16, f"budget {amount(limit, state['cost'])}")
     better = "down" if state["cost"] == "field" else "down and left"
     plot.axes(
@@ -184,18 +175,14 @@ def draw_points(sheet, state, members, limit):
         AXES[state["against"]],
         number,
         number,
-        x_ticks=None if state["log"] else ticks(*plot.x_range, 6),
+        x_ticks=ticks(*plot.x_range, 6),
         y_ticks=ticks(*plot.y_range, 5),
     )
-    stairs = staircase(plot, frontier(members)) if state["front"] else []
-    if stairs:
-        sheet.line(*stairs, stroke="ink", width=2, dash="6 4", key="front")
+    stairs = staircase(plot, frontier(members))
+    sheet.line(*stairs, stroke="ink", width=2, dash="6 4", key="front")
     for point in members:
-        (left, down), (right, up) = point.low, point.high
-        if left < right:
-            plot.curve([(left, point.y), (right, point.y)], width=2)
-        if down < up:
-            plot.curve([(point.x, down), (point.x, up)], width=2)
+        if point.low < point.high:
+            plot.curve([(point.low, point.y), (point.high, point.y)], width=2)
         draw_mark(plot, state, point, point.x <= limit)
     label_points(plot, state, members, stairs)
 
@@ -267,7 +254,7 @@ def costs_in_words(state, times):
         return f"{name}: not among the {SET_NAMES[figures]}"
     parts = []
     for what in [*COSTS, "latency"]:
-        if values := axis_value(figures, name, what, times):
+        if values := cost_of(figures, name, what, times):
             text = amount(values[0], what).replace("parameters", "params")
             text = text.replace("pixels", "px")
             parts.append(f"receptive field {text}" if what == "field" else text)
@@ -276,7 +263,7 @@ def costs_in_words(state, times):
 
 def source_in_words(state):
     """Where the error of the network that is looked at is printed, on which images."""
-    top = state["against"] if state["against"] != "latency" else "top-5"
+    top = state["against"]
     found = published(state["figures"], state["look"], top)
     if found is None:
         return f"no {top} error was published for it"
@@ -290,18 +277,14 @@ def source_in_words(state):
 def family(**options):
     """The family explorer; it opens on released weights, error against MACs.
 
-    Its button times the networks on this machine; then either axis can show latency.
+    Its button times the networks on this machine; then latency is a cost too.
     `options` are those of `Explorer`: start, sweep, frames.
     """
     watch = Stopwatch()
-    cost, against, *others = CONTROLS
+    cost, *others = CONTROLS
     explorer = make(
         "family",
-        controls=[
-            replace(cost, values=COSTS | LATENCY),
-            replace(against, values=AGAINST | LATENCY),
-            *others,
-        ],
+        controls=[replace(cost, values=COSTS | LATENCY), *others],
         draw=partial(draw, watch=watch),
         buttons=[Button("measure", "Measure latency", watch.start)],
         **options,

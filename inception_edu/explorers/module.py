@@ -30,13 +30,13 @@ TABLE_1 = {
     "5b": (832, 7, 384, 192, 384, 48, 128, 128),
 }
 PRESETS = {name: dict(zip(COLUMNS, row, strict=True)) for name, row in TABLE_1.items()}
-OWN, OTHER, NOTHING = "own widths", "the other version", "nothing"
+OWN, OTHER = "own widths", "the other version"
 
 QUESTION = "What do I pay for each branch?"
 CONTROLS = [
     Choice("version", "module", VERSIONS, "reduced"),
     Choice("preset", "widths of", [*PRESETS, OWN], "3a"),
-    Choice("beside", "beside it", [OTHER, *PRESETS, NOTHING], OTHER),
+    Choice("beside", "beside it", [OTHER, *PRESETS], OTHER),
     Range("in_channels", "input channels", 16, 1024, 16, 192),
     Range("1x1", "1x1", 8, 512, 8, 64),
     Range("3x3 reduce", "3x3 reduce", 8, 512, 8, 96),
@@ -105,11 +105,9 @@ def module_of(version, widths, values):
 
 
 def modules(state):
-    """The module that a state describes and, where one is asked for, that beside it."""
+    """The module that a state describes, and that beside it."""
     version, preset, beside = state["version"], state["preset"], state["beside"]
     here = module_of(version, preset, state)
-    if beside == NOTHING:
-        return [here]
     if beside == OTHER:
         other = "naive" if version == "reduced" else "reduced"
         return [here, module_of(other, preset, state)]
@@ -149,10 +147,9 @@ def draw(state):
     sheet = Drawing(SHEET, 452)
     widest = max(block.channels for module in pair for block in module.blocks("sum"))
     tallest = max(max(m.in_channels, m.out_channels) for m in pair)
-    room = PANEL if len(pair) > 1 else SHEET
     ends = round_up(widest, LENGTHS), round_up(tallest, HEIGHTS)
     for i, module in enumerate(pair):
-        draw_module(sheet, module, i * (PANEL + GAP), room, *ends)
+        draw_module(sheet, module, i * (PANEL + GAP), *ends)
     draw_costs(sheet, state, pair)
     summary = in_words(state, *pair)
     rows = "; ".join(
@@ -163,21 +160,19 @@ def draw(state):
     return Picture(sheet.svg(summary, f"{amount} by branch: {rows}"), summary)
 
 
-def in_words(state, here, other=None):
+def in_words(state, here, other):
     """The summary: cost, budget and comparison in a sentence."""
     macs, budget = here.cost("macs"), ""
     if state["budget"]:
         left = state["budget"] * 1e6 - macs
         side = "within" if left >= 0 else "over"
         budget = f" ({short(abs(left))} {side} the budget)"
-    summary = (
+    cost = other.cost("macs")
+    return (
         f"{name_of(here).capitalize()} costs {short(macs)} MACs{budget}, with "
-        f"{here.cost('weights'):,} weights and {here.out_channels} channels out"
+        f"{here.cost('weights'):,} weights and {here.out_channels} channels out; "
+        f"{name_of(other)} costs {short(cost)}, {compared(cost, macs)}."
     )
-    if other:
-        cost = other.cost("macs")
-        summary += f"; {name_of(other)} costs {short(cost)}, {compared(cost, macs)}"
-    return f"{summary}."
 
 
 def name_of(module):
@@ -185,12 +180,12 @@ def name_of(module):
     return f"the {module.version} {'module' if module.widths == OWN else module.widths}"
 
 
-def draw_module(sheet, module, left, room, longest, highest):
+def draw_module(sheet, module, left, longest, highest):
     """A module from left to right; blocks and bars are to scale.
 
     `longest` and `highest` are the channels of a block and of a bar that fill theirs.
     """
-    right, middle, slot = left + room, TOP + ROWS * ROW / 2, room / 2 - 47
+    right, middle, slot = left + PANEL, TOP + ROWS * ROW / 2, PANEL / 2 - 47
     wide, high = slot / longest, ROWS * ROW / highest
     widths = "" if module.widths == OWN else f" {module.widths}"
     macs = f"{short(module.cost('macs'))} MACs"

@@ -2,10 +2,10 @@
 
 Its loss is f(x, y) = (x^2 / condition + y^2) / 2: `condition` times as steep
 across as along. The four are written out on plain numbers, one line of state each;
-RMSProp as torch writes it and as TensorFlow does, which differ in three places:
+RMSProp, without momentum, as torch writes it and as TensorFlow does:
 
-    torch        mean = 0 at first   g / (sqrt(mean) + eps)   rate outside momentum
-    TensorFlow   mean = 1 at first   g / sqrt(mean + eps)     rate inside momentum
+    torch        mean = 0 at first   g / (sqrt(mean) + eps)
+    TensorFlow   mean = 1 at first   g / sqrt(mean + eps)
 
 Sources: torch.optim.SGD and RMSprop; TensorFlow's ApplyRMSProp. Rethinking the
 Inception Architecture (Szegedy et al., arXiv 1512.00567, section 8) trained with
@@ -14,7 +14,7 @@ RMSProp, decay 0.9, eps 1.0, at a rate of 0.045.
 
 from math import cos, pi, sin, sqrt
 
-from inception_edu.explorers.controls import Choice, Picture, Range, Steps
+from inception_edu.explorers.controls import Picture, Range, Steps
 from inception_edu.figures.plot import SHEET, Plot, label
 from inception_edu.figures.svg import Drawing
 from inception_edu.figures.theme import LABEL
@@ -25,49 +25,48 @@ FAR = 1e4  # a loss that has left the valley for good
 MANY = 200  # the table's second step
 
 
-# A rule takes a gradient, what the optimizer remembers (the mean square of the
-# gradients, and a buffer that begins at 0) and its settings; it returns the step and
-# what is remembered then.
+# A rule takes a gradient, what the optimizer remembers and the settings; it returns
+# the step and what is remembered then.
 
 
-def sgd(gradient, mean, buffer, rate, momentum, eps):
-    """torch's and TensorFlow's: the buffer is a sum of gradients."""
-    buffer = momentum * buffer + gradient
-    return rate * buffer, mean, buffer
+def sgd(gradient, nothing, setting):
+    """Stochastic gradient descent."""
+    return setting["rate"] * gradient, nothing
 
 
-def rmsprop_torch(gradient, mean, buffer, rate, momentum, eps):
+def momentum(gradient, total, setting):
+    """torch's and TensorFlow's: a sum of gradients."""
+    total = setting["momentum"] * total + gradient
+    return setting["rate"] * total, total
+
+
+def rmsprop_torch(gradient, mean, setting):
     """RMSProp as `torch.optim.RMSprop` writes it."""
     mean = DECAY * mean + (1 - DECAY) * gradient**2
-    buffer = momentum * buffer + gradient / (sqrt(mean) + eps)
-    return rate * buffer, mean, buffer
+    return setting["rate"] * (gradient / (sqrt(mean) + setting["eps"])), mean
 
 
-def rmsprop_tf(gradient, mean, step, rate, momentum, eps):
+def rmsprop_tf(gradient, mean, setting):
     """RMSProp as TensorFlow's ApplyRMSProp writes it."""
     mean = DECAY * mean + (1 - DECAY) * gradient**2
-    step = momentum * step + rate * (gradient / sqrt(mean + eps))
-    return step, mean, step
+    return setting["rate"] * (gradient / sqrt(mean + setting["eps"])), mean
 
 
-# name: (rule, its mean at first, the control of its momentum, color, dash)
+# name: (rule, what it remembers at first, color, dash, left edge in the legend)
 OPTIMIZERS = {
-    "SGD": (sgd, 0.0, None, "ink", None),
-    "momentum": (sgd, 0.0, "momentum", "1x1", "9 4"),
-    "RMSProp (torch)": (rmsprop_torch, 0.0, "rms_momentum", "3x3", None),
-    "RMSProp (TF)": (rmsprop_tf, 1.0, "rms_momentum", "5x5", "3 3"),
+    "SGD": (sgd, 0.0, "ink", None, 0),
+    "momentum": (momentum, 0.0, "1x1", "9 4", 128),
+    "RMSProp (torch)": (rmsprop_torch, 0.0, "3x3", None, 262),
+    "RMSProp (TF)": (rmsprop_tf, 1.0, "5x5", "3 3", 412),
 }
-ALL = "all four"
 RATES = [0.001, 0.0045, 0.01, 0.02, 0.045, 0.1, 0.2, 0.45, 1.0, 1.5, 1.9, 2.1]
 
 QUESTION = "How do SGD, momentum and RMSProp descend this narrow valley?"
 CONTROLS = [
-    Choice("show", "optimizer", [ALL, *OPTIMIZERS], ALL),
     Range("steps", "steps", 1, MANY, 1, 60, play=True),
     Steps("rate", "learning rate", RATES, 0.045),
     Steps("eps", "eps (RMSProp)", [1e-8, 1e-6, 1e-4, 1e-2, 0.1, 1.0], 1.0),
     Range("momentum", "momentum", 0.0, 0.95, 0.05, 0.9),
-    Steps("rms_momentum", "RMSProp momentum", [0.0, 0.5, 0.9], 0.0),
     Steps("condition", "condition number", [1, 2, 5, 10, 20, 50, 100], 20),
 ]
 SWEEP = {"rate": [0.01, 0.045, 0.1, 0.45, 1.0], "eps": [1e-8, 1e-4, 0.1, 1.0]}
@@ -75,13 +74,11 @@ SWEEP = {"rate": [0.01, 0.045, 0.1, 0.45, 1.0], "eps": [1e-8, 1e-4, 0.1, 1.0]}
 
 def optimizer(name, setting):
     """`update(gradient) -> step` of an optimizer at its start."""
-    rule, mean, momentum, *_ = OPTIMIZERS[name]
-    settings = setting["rate"], setting.get(momentum, 0.0), setting["eps"]
-    buffer = 0.0
+    rule, remembered, *_ = OPTIMIZERS[name]
 
     def update(gradient):
-        nonlocal mean, buffer
-        step, mean, buffer = rule(gradient, mean, buffer, *settings)
+        nonlocal remembered
+        step, remembered = rule(gradient, remembered, setting)
         return step
 
     return update
@@ -110,15 +107,14 @@ def told(loss):
 
 def draw(state):
     condition, steps = state["condition"], state["steps"]
-    names = list(OPTIMIZERS) if state["show"] == ALL else [state["show"]]
-    paths = {name: path(name, state) for name in names}
-    losses = {name: told(loss(paths[name][-1], condition)) for name in names}
+    paths = {name: path(name, state) for name in OPTIMIZERS}
+    losses = {name: told(loss(way[-1], condition)) for name, way in paths.items()}
     reached = ", ".join(f"{name} {value}" for name, value in losses.items())
     start = f"start: {loss(START, condition):.4g}"
     summary = f"Loss after {steps} step{'s' * (steps > 1)} ({start}): {reached}."
     sheet = Drawing(SHEET, 450)
     draw_valley(sheet, state, paths, losses)
-    draw_table(sheet, state, names)
+    draw_table(sheet, state)
     desc = f"condition {condition}, learning rate {state['rate']}, eps {state['eps']:g}"
     return Picture(sheet.svg(summary, desc), summary)
 
@@ -141,17 +137,14 @@ def draw_valley(sheet, state, paths, losses):
         along = across * sqrt(state["condition"])
         plot.curve([(along * cos(t), across * sin(t)) for t in turns], "grid", 1)
     sheet.circle(*plot.at(0, 0), 4, "accent")
-    keys = dict(zip(OPTIMIZERS, (0, 114, 240, 404), strict=True))
     for name, points in paths.items():
-        *_, stroke, dash = OPTIMIZERS[name]
-        x, (x_end, y_end) = keys[name], points[-1]
+        *_, stroke, dash, x = OPTIMIZERS[name]
+        x_end, y_end = points[-1]
         sheet.line((x, 11), (x + 24, 11), stroke=stroke, width=3, dash=dash)
         sheet.text(x + 30, 16, name)
         sheet.text(x, 36, "loss", fill="muted")
         sheet.text(x + 30, 36, losses[name], LABEL, bold=True)
-        if (
-            not loss(points[-1], state["condition"]) < FAR
-        ):  # up to where it leaves the picture
+        if losses[name] == "diverges":  # up to where it leaves the picture
             left = next(i for i, point in enumerate(points) if not is_inside(*point))
             points = points[: left + 1]
         plot.curve(points, stroke, 2, dash)
@@ -165,12 +158,12 @@ def draw_valley(sheet, state, paths, losses):
     label(sheet, x, plot.bottom - 8, "minimum", anchor="middle", fill="accent")
 
 
-def draw_table(sheet, state, names):
+def draw_table(sheet, state):
     """How long the first and the 200th step are, gradient by gradient."""
     sheet.text(0, 294, "step size under a constant gradient g", LABEL, bold=True)
     y, columns = 316, dict(zip(OPTIMIZERS, (190, 286, 430, SHEET), strict=True))
     for name, x in columns.items():
-        sheet.text(x, y, name, anchor="end", bold=name in names)
+        sheet.text(x, y, name, anchor="end", bold=True)
     for gradient in (0.01, 1, 10):
         sheet.line((0, y + 7), (SHEET, y + 7), stroke="grid", width=1)
         sheet.text(0, y + 19, f"g = {gradient}")

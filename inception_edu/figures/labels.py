@@ -48,16 +48,13 @@ def place_labels(spots, box, lines=()):
     labels, joined, placed = [], [], {}
     for name, x, y in sorted(spots, key=lambda spot: (-_crowd(spot, spots), spot)):
         wide = round(text_width(name, NOTE, bold=True), 1)
-        for boxes in (_around(x, y, wide), _anywhere(box, wide)):
-            free = [
-                (a, b, c, d)
-                for a, b, c, d in boxes
-                if left + 2 <= a and c <= right and top <= b and d <= bottom
-                and not _hits((a, b, c, d), marks + labels)
-            ]  # fmt: skip
-            if free:
-                break
-        else:
+        free = [
+            (a, b, c, d)
+            for a, b, c, d in _around(x, y, wide)
+            if left + 2 <= a and c <= right and top <= b and d <= bottom
+            and not _hits((a, b, c, d), marks + labels)
+        ]  # fmt: skip
+        if not free:
             continue
         others = labels + [
             (a - 5, b - 5, a + 5, b + 5) for other, a, b in spots if other != name
@@ -128,12 +125,3 @@ def _around(x, y, wide):
             corners += [(x + far / 2, y + down), (x - far / 2 - wide, y + down)]
         for left, top in corners:
             yield left, top, left + wide, top + HIGH
-
-
-def _anywhere(box, wide):
-    """Boxes on every line of the picture."""
-    left, top, width, height = box
-    for row in range(int(height // HIGH)):
-        for column in range(int((width - wide) // 10)):
-            corner = (left + 4 + 10 * column, top + HIGH * row)
-            yield (*corner, corner[0] + wide, corner[1] + HIGH)

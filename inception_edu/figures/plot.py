@@ -77,15 +77,15 @@ def stacked_bar(drawing, x, y, height, scale, parts, key=None):
 class Plot:
     """Axes inside a rectangle `(x, y, width, height)`: data in, pixels out.
 
-    `log_x`, `log_y` make an axis logarithmic. Methods return the plot, so calls can
-    be chained; `at(x, y)` is the pixel of a point, for all that they do not draw.
+    `log_y` makes that axis logarithmic. Methods return the plot, so calls can be
+    chained; `at(x, y)` is the pixel of a point, for all that they do not draw.
     """
 
-    def __init__(self, drawing, box, x_range, y_range, *, log_x=False, log_y=False):
+    def __init__(self, drawing, box, x_range, y_range, *, log_y=False):
         self.drawing = drawing
         self.x, self.y, self.width, self.height = box
         self.x_range, self.y_range = x_range, y_range
-        self.log_x, self.log_y = log_x, log_y
+        self.log_y = log_y
 
     @property
     def right(self):
@@ -97,7 +97,7 @@ class Plot:
 
     def at(self, x, y):
         """The pixel of a data point."""
-        along = _share(x, self.x_range, self.log_x)
+        along = _share(x, self.x_range, False)
         up = _share(y, self.y_range, self.log_y)
         return self.x + along * self.width, self.y + self.height - up * self.height
 
@@ -121,7 +121,7 @@ class Plot:
         if y_ticks is None:
             y_ticks = () if grid == "x" else _ticks(self.y_range, self.log_y, 4)
         if x_ticks is None:
-            x_ticks = _ticks(self.x_range, self.log_x, 5)
+            x_ticks = ticks(*self.x_range)
         muted = {"size": NOTE, "fill": "muted"}
         for value, text in _named(y_ticks, format_y):
             _, y = self.at(self.x_range[0], value)
