@@ -1,8 +1,8 @@
 """The auxiliary head explorer's gradients: of mini_v3's main and auxiliary losses.
 
-Measures mini_v3 on digits at every scale, at its first weights and after 200 steps,
+Measures mini_v3 on digits at every scale, at its initial weights and after 200 steps,
 with a head at each of three places and without one, with and without batch
-normalization; three seeds, some minutes. Writes explorers/auxiliary_head.csv.
+normalization; three seeds, a few minutes. Writes explorers/auxiliary_head.csv.
 """
 
 import torch
@@ -28,7 +28,7 @@ TRAINED_WITH = 0.4  # the weight of the head's loss
 
 
 def build(norm, place, head_norm, seed):
-    """mini_v3 with its head at `place` ("none": no head), first weights from `seed`.
+    """mini_v3 with its head at `place` ("none": no head), initial weights from `seed`.
 
     `norm=False` takes batch normalization out of the network and the head's 1x1;
     `head_norm` decides for the head's "fully connected" layer alone.

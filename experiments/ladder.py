@@ -1,9 +1,9 @@
-"""Lesson 4: Rethinking's table 3 on handwriting, one rung at a time, able to detect.
+"""Lesson 4: Rethinking's table 3 on handwriting, one step at a time, with enough power.
 
-mini_v3 with the baseline's recipe, then with each rung of table 3 added to those
+mini_v3 with the baseline's recipe, then with each step of table 3 added to those
 before it. 200 handwritten digits to train on, for as long as the loss takes to become
-flat, and all others to test on. A seed draws the first weights, the order and the
-200 digits, the same for every rung, so rungs are compared in pairs over the seeds;
+flat, and all others to test on. A seed draws the initial weights, the order and the
+200 digits, the same for every step, so steps are compared in pairs over the seeds;
 `training.compare` says what such pairs can detect. "fewer images" is the control: the
 baseline with a quarter of the digits left out, a loss that must show. The search
 chose each optimizer's learning rate, on other seeds.

@@ -3,7 +3,7 @@
 Trains each on digits at every scale and writes networks/trained: a .safetensors file
 a network, in half precision, and a row in minis.csv with the command, the hash, and
 the accuracy of the weights as stored. An interrupted training continues after its
-last epoch. Take a row out of the table to train that network anew.
+last epoch. Take a row out of the table to train that network again.
 """
 
 import hashlib

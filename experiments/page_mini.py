@@ -67,7 +67,7 @@ def shown(numbers):
 def contents():
     """Everything that the page needs, as plain data.
 
-    The digits are the first of each among the test images, the ground a crop of a
+    The digits are the first of each among the test images, the background a crop of a
     photograph.
     """
     layers, weights, numbers = program()

@@ -1,6 +1,6 @@
 """The residual explorer's stacks: activations and gradient through residual blocks.
 
-Measures the stacks of `explorers.residual` at their first weights, three seeds, in
+Measures the stacks of `explorers.residual` at their initial weights, three seeds, in
 about a minute, and writes explorers/residual.csv: the mean over the seeds.
 """
 

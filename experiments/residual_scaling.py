@@ -42,7 +42,7 @@ SIZE = 24
 
 
 def build(network, scale, seed):
-    """The network of a row, its first weights drawn from the seed."""
+    """The network of a row, its initial weights drawn from the seed."""
     name, options = NETWORKS[network]
     options = options if name == "mini_v4" else {**options, "scale": scale}
     with torch.random.fork_rng([]):

@@ -5,7 +5,7 @@ twice, with its digit and without; the difference, after the ReLU, summed over
 channels and grid, is what the digit causes, and its share of the layer's whole
 difference is the branch's part. 1,000 pictures with handwriting and places that no
 training saw, for every trained mini and for the same network untrained: what shows
-there too is the work of windows and widths, not of learning.
+there too is due to windows and widths, not to learning.
 """
 
 import numpy as np
@@ -83,7 +83,7 @@ def shares(model, drawn, bare, scales):
 
 
 def network(name, trained):
-    """The mini as it comes with the package, or with the first weights of seed 0."""
+    """The mini as bundled with the package, or with the initial weights of seed 0."""
     if trained:
         return load_pretrained(name)
     with torch.random.fork_rng([]):

@@ -8,7 +8,7 @@ _UNITS = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
 
 
 def number(value, digits=3):
-    """A number with so many significant digits: "0.834", "128 M", "5.33 G"."""
+    """A number with `digits` significant digits: "0.834", "128 M", "5.33 G"."""
     value = float(value)
     if value != value or value in (float("inf"), float("-inf")):
         return str(value)
@@ -64,5 +64,5 @@ def closest(name, names):
 
 
 def printable(text):
-    """The text with U+FFFD for what XML cannot hold: controls, half surrogates."""
+    """The text with U+FFFD for what XML cannot hold: controls, lone surrogates."""
     return _NOT_XML.sub("\ufffd", str(text))

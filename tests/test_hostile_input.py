@@ -224,7 +224,7 @@ CASES = {
         fit(checkpoint=f / "run.pt"),
         load(f / "run.pt"),
     ),
-    "a PIL image is wanted": lambda f: ie.load_pretrained("mini_v4").preprocessing(
+    "expected a PIL image": lambda f: ie.load_pretrained("mini_v4").preprocessing(
         "me.png"
     ),
     "got NoneType": lambda f: load(None),

@@ -42,7 +42,7 @@ def _series(nodes, targets, readers):
             leads.add(node)
     spine = _spine(nodes, leads, targets, readers)
 
-    sections = [[] for _ in range(len(spine) + 1)]  # before, between, behind them
+    sections = [[] for _ in range(len(spine) + 1)]  # before, between, after them
     section_of, done = {}, 0
     for node in nodes:
         if node in spine:

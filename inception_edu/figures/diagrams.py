@@ -21,7 +21,7 @@ class Diagram(Figure):
 
     `.boxes` and `.labels` are the rectangles `(x, y, width, height)` that may not
     overlap, `.wires` lists of points; `.nodes` has what each box shows, `.edges`
-    for each wire the places of its two boxes.
+    for each wire the indices of its two boxes.
     """
 
     nodes = boxes = labels = edges = wires = ()
@@ -43,7 +43,7 @@ def diagram(model_or_trace, input_shape=None, *, title=None):
 
     `input_shape` is `(N, C, H, W)`; a network that knows its input size needs
     none, a trace takes none. Everything is drawn as far as it stays readable. A
-    model that stops on its way is drawn up to there, with the error in words.
+    model that fails midway is drawn up to there, with the error in words.
     Raises TypeError for what is neither a module nor a trace, ValueError for a
     shape that cannot be.
     """
@@ -134,7 +134,7 @@ def _draw_view(nodes, series, title, totals):
     for box in sheet.boxes:
         _draw_box(drawing, box, names[box.node], header, scale)
         size, y = text_width(box.node.shape, NOTE), box.bottom + 20
-        # A ground the color of the paper, so that the wire passes behind.
+        # A background in the paper's color, so that the wire passes behind it.
         drawing.rect(box.x - size / 2 - 3, y - 14, size + 6, 18, "paper")
         drawing.text(box.x, y, box.node.shape, NOTE, anchor="middle", fill="ink")
         picture.labels.append((box.x - size / 2, y - 13, size, 16))

@@ -99,7 +99,7 @@ def _draw_branch(sheet, x, y, cell, name, color, channels):
     side = SIDE * cell
     middle = y + side / 2
     sheet.line((312, 207), (x - 10, middle), arrow=True, width=1.5)
-    for shift in (8, 4):  # more channels behind
+    for shift in (8, 4):  # more channels, drawn behind
         sheet.rect(x + shift, y - shift, side, side, "paper", stroke=color)
     sheet.rect(x, y, side, side, color)
     for row in range(SIDE):

@@ -11,7 +11,7 @@ FAR = 16  # from here on a line joins a label to its mark
 
 
 def spread(places, low, high, gap):
-    """The places moved as little as needed to stand `gap` apart, in their order.
+    """The positions, moved as little as needed to stand `gap` apart, in their order.
 
     They stay from `low` to `high`, nearer together where that has no room.
     """
@@ -62,7 +62,7 @@ def place_labels(spots, box, lines=()):
         best, least = free[0], inf
         for box in sorted(free, key=lambda b: round(_joint(b, x, y)[1], 3)):
             if _joint(box, x, y)[1] >= least:
-                break  # what is farther is uglier
+                break  # farther is worse
             ugly = _ugliness(box, (x, y), others, drawn, joined)
             if ugly < least:
                 best, least = box, ugly

@@ -141,7 +141,7 @@ class Layout:
         return block
 
     def rows(self, nodes):
-        """Rows by longest path, for a part that is no nest of branches."""
+        """Rows by longest path, for a part that is not nested branches."""
         row, rows = {}, []
         for node in nodes:
             row[node] = max((row[s] + 1 for s in node.inputs if s in row), default=0)
@@ -150,7 +150,7 @@ class Layout:
         block = Block(height=len(rows) * (self.height + GAP))
         pitch = self.width + BRANCH_GAP
         for level, members_of_row in enumerate(rows):
-            # Odd rows step aside, so that a wire to a far row is seen beside a box.
+            # Odd rows are shifted, so that a wire to a far row is seen beside a box.
             x = -pitch * (len(members_of_row) - 1) / 2 + (level % 2) * pitch / 2
             for place, node in enumerate(members_of_row):
                 corner = x + place * pitch, level * (self.height + GAP)

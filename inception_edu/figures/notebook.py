@@ -81,7 +81,7 @@ def describe(figure):
     Title, axis labels, each line with its values or its ends and extremes, image
     sizes; numbers have 3 significant digits, or as many as the figure's
     `twin_digits`. 0 leaves numbers out, for what a training measured and another
-    processor would measure slightly otherwise.
+    processor would measure slightly differently.
     """
     digits = getattr(figure, "twin_digits", 3)
     panels = [axes for axes in figure.get_axes() if axes.axison or axes.has_data()]

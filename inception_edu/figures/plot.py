@@ -30,7 +30,7 @@ SHEET = 560
 
 
 def round_up(value, steps=(1, 2, 5)):
-    """The next of 1, 2, 5, 10, 20, ... that holds `value`: a calm end of an axis."""
+    """The next of 1, 2, 5, 10, 20, ... that holds `value`: a stable axis limit."""
     if value <= 0:
         return 1
     power = 10.0 ** floor(log10(value))
@@ -114,8 +114,8 @@ class Plot:
     ):
         """Grid lines, numbers and names of both axes.
 
-        `x_ticks`, `y_ticks` are lists of values or `{value: label}` in the place of
-        round numbers. `grid` "y" draws level lines, "x" upright ones, for bars in rows.
+        `x_ticks`, `y_ticks` are lists of values or `{value: label}` in place of
+        round numbers. `grid` "y" draws horizontal lines, "x" vertical ones.
         """
         drawing, bottom = self.drawing, self.bottom
         if y_ticks is None:
@@ -144,7 +144,7 @@ class Plot:
             )
             if label and names and not isinstance(names, dict)
         ]
-        key = f"axis {', '.join(said)}"  # by which the page sees that it changed
+        key = f"axis {', '.join(said)}"  # tells the page that it changed
         drawing.line((self.x, bottom), (self.right, bottom), width=1, key=key)
         if x_label:
             drawing.text(self.right, bottom + 38, x_label, anchor="end")
@@ -166,18 +166,18 @@ class Plot:
         return self
 
     def upright(self, x, width=3, key=None, above=0):
-        """A line from top to bottom at the pixel `x`."""
+        """A vertical line across the plot at the pixel `x`."""
         ends = (x, self.y - above), (x, self.bottom)
         self.drawing.line(*ends, stroke="accent", width=width, key=key)
 
     def limit(self, x, label):
-        """An upright line at `x` with its label above: a budget, a threshold."""
+        """A vertical line at `x` with its label above: a budget, a threshold."""
         place, _ = self.at(x, self.y_range[0])
         self.upright(place, above=4)
         return self.name_above(place, self.y - 8, label)
 
     def name_above(self, x, y, label):
-        """The label of an upright line at the pixel `x`, inside the sheet."""
+        """The label of a vertical line at the pixel `x`, inside the sheet."""
         half = text_width(label, bold=True) / 2
         middle = min(max(x, half), self.drawing.width - half)
         style = {"anchor": "middle", "fill": "accent", "bold": True}
@@ -250,7 +250,7 @@ def clip(points, box):
 
 
 def label(drawing, x, y, text, *, anchor="start", bold=False, fill="ink"):
-    """A text on a ground of paper, which keeps lines off its letters."""
+    """A text on a background box, which keeps lines off its letters."""
     wide = text_width(text, bold=bold)
     left = x - wide * {"start": 0, "middle": 0.5, "end": 1}[anchor]
     drawing.rect(left - 1, y - 11, wide + 2, 14, "paper", opacity=0.85)

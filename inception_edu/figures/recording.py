@@ -86,6 +86,6 @@ class Recording(NamedTuple):
 
 
 def largest(values, count):
-    """The places of the largest values, the largest first; of equals the last."""
+    """The indices of the largest values, the largest first; of equals the last."""
     order = sorted(range(len(values)), key=lambda i: (values[i], i), reverse=True)
     return order[:count]

@@ -192,7 +192,7 @@ class Drawing:
         """The SVG as text. `title` names it for a reader who cannot see it.
 
         `desc` is the longer description. The picture fills the width of its
-        place, up to `zoom` times its own width.
+        container, up to `zoom` times its own width.
         """
         w, h = round(self.width * zoom), round(self.height * zoom)
         parts = [

@@ -2,7 +2,7 @@
 
 One color per kernel size, the same everywhere. Each stands out from white and
 from JupyterLab's dark paper by at least 3:1 and from its neighbors under red
-and green blindness too; and none is alone in telling: the size is written
+and green blindness too; and color is never the only cue: the size is written
 beside it, and charts add a hatch.
 """
 
@@ -29,7 +29,7 @@ ROLES = {  # on a light page and on a dark one
     "muted": ("#565b60", "#b9bec3"),  # second-rank text
     "line": ("#6b7075", "#9aa0a6"),  # edges and axes
     "paper": ("#ffffff", "#111111"),
-    "panel": ("#f1f3f5", "#1b1e20"),  # the ground of a group
+    "panel": ("#f1f3f5", "#1b1e20"),  # the background of a group
     "grid": ("#d5d9dd", "#3c4146"),
     "accent": ("#a3006d", "#ff7ac8"),  # a chosen pixel, a budget line
     "good": ("#1a7a45", "#5fce8f"),
@@ -43,7 +43,7 @@ TITLE, LABEL, NOTE = 22, 16, 14  # pixels at a width of 900 to 1100
 
 
 def themed(css):
-    """CSS with `--ie-ink:#1b1b1b;...` in the place of `/*light*/` and `/*dark*/`."""
+    """CSS with `--ie-ink:#1b1b1b;...` in place of `/*light*/` and `/*dark*/`."""
     for mark, roles in (("/*light*/", LIGHT), ("/*dark*/", DARK)):
         variables = "".join(f"--ie-{name}:{value};" for name, value in roles.items())
         css = css.replace(mark, variables)

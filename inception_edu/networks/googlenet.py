@@ -127,7 +127,7 @@ def stem(norm):
         "lrn2": nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75),
         "maxpool2": downsample(),  # 192 x 28 x 28
     }
-    if norm == "batch":  # batch normalization took the place of LRN
+    if norm == "batch":  # batch normalization replaces LRN
         del layers["lrn1"], layers["lrn2"]
     return layers
 

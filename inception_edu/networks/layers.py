@@ -1,4 +1,4 @@
-"""The two words that every network here is written in, and what holds them.
+"""The building blocks of every network here, and what holds them.
 
 `ConvUnit` is a convolution with what follows it. `Branches` is the papers' "filter
 concatenation". A module of any version is a dict of branches, and a `Network` is a
@@ -120,7 +120,7 @@ class Network(nn.Module):
         return Outputs(x, tuple(aux)) if aux else x
 
     def check_images(self, x):
-        """Refuse, in words, what is no batch of images for this network."""
+        """Raise, in words, for anything but a batch of images for this network."""
         if not isinstance(x, torch.Tensor):
             kind = type(x).__name__
             raise TypeError(f"input of type {kind}: {self.name} takes a tensor")

@@ -1,4 +1,4 @@
-"""What the builders of networks refuse, each in one place."""
+"""Validation of the networks' builder options."""
 
 MOST_MODULES = 100  # of one kind; the papers' networks have 20 at most
 

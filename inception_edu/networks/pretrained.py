@@ -36,12 +36,12 @@ class Preprocessing:
         return self.normalize(pixels.permute(2, 0, 1)[None] / 255)
 
     def window(self, image):
-        """What the network looks at: an RGB image of `crop` x `crop` pixels."""
+        """The network's view of it: an RGB image of `crop` x `crop` pixels."""
         from PIL import Image
 
         if not isinstance(image, Image.Image):
             raise TypeError(
-                f"a PIL image is wanted, got {type(image).__name__}; "
+                f"expected a PIL image, got {type(image).__name__}; "
                 "PIL.Image.open(path) reads one"
             )
         image = image.convert("RGB")
@@ -72,7 +72,7 @@ class Published:
         return self.url.rsplit("/", 1)[-1]
 
 
-TRAINED = Path(__file__).parent / "trained"  # the minis that come along
+TRAINED = Path(__file__).parent / "trained"  # the bundled minis
 MINIS = ("mini_reduced", "mini_v3", "mini_v4", "mini_resnet")
 TIMM = "https://github.com/rwightman/pytorch-image-models/releases/download"
 PRETRAINED = {
@@ -107,7 +107,7 @@ DIGITS = Preprocessing(48, 48, std=0.25, interpolation="bilinear")
 def load_pretrained(name, *, aux=False, cache=None, progress=True):
     """The network `name` with trained weights, in eval mode.
 
-    A mini comes with the package, trained on `digits_at_scale()`, and needs no
+    A mini is bundled with the package, trained on `digits_at_scale()`, and needs no
     network: `mini_reduced`, `mini_v3`, `mini_v4`, `mini_resnet`. The others bring
     their published ImageNet weights: the file is downloaded once, checked against
     the hash in its name, and kept in `cache` (by default where torch.hub keeps its
@@ -124,7 +124,7 @@ def load_pretrained(name, *, aux=False, cache=None, progress=True):
         raise ValueError(
             f"no published weights for {name!r}; "
             f"{closest(name, [*PRETRAINED, *MINIS])}there are some for "
-            f"{', '.join(PRETRAINED)}; and with this package come, trained on "
+            f"{', '.join(PRETRAINED)}; and bundled with this package, trained on "
             f"digits, {', '.join(MINIS)}"
         )
     if name in MINIS:
@@ -163,7 +163,7 @@ def fetch(published, folder, progress=True):
     """The path of a published file in `folder`, downloaded if it is not there.
 
     torch.hub writes beside that place and moves the file there when its hash is
-    right, so a broken download leaves nothing behind.
+    right, so a broken download leaves no file.
     """
     path = folder / published.file_name
     if path.is_file():
@@ -181,7 +181,7 @@ def fetch(published, folder, progress=True):
     except (OSError, HTTPException) as problem:
         raise ConnectionError(
             f"cannot download {published.url} to {folder} ({problem}); without a "
-            f"network, put that file at {path} or take a mini that comes along, "
+            f"network, put that file at {path} or take a bundled mini, "
             "such as load_pretrained('mini_v4')"
         ) from None
     return path

@@ -101,7 +101,7 @@ class Contest:
         run, budget = trace(model, (1, 3, SIDE, SIDE)), self.rules.macs
         if run.output_shape != (1, 10):
             raise ValueError(
-                f"the design puts out {run.output_shape} for one image; the contest "
+                f"the design outputs {run.output_shape} for one image; the contest "
                 "has ten classes: (1, 10)"
             )
         if run.macs > budget:

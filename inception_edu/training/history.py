@@ -45,7 +45,7 @@ class History:
 
     @property
     def summary(self):
-        """One line: the network, the recipe, the accuracy in whole per cents."""
+        """One line: the network, the recipe, the accuracy in whole percent."""
         recipe = f"recipe {self.recipe.name}, " if self.recipe else ""
         start = f"{self.model_name}, {recipe}seed {self.seed}"
         if not self.epoch:

@@ -1,8 +1,8 @@
 """Recipes as data: every switch of a training in one frozen record.
 
 `v1` is the paper's, `v3` is Rethinking's, `quick` is for the first lessons; `ladder`
-has v3's tricks one after the other. `recipe.changes` lists what a recipe does
-otherwise than its paper.
+adds v3's tricks one by one. `recipe.changes` lists what a recipe does differently
+from its paper.
 """
 
 import math
@@ -33,7 +33,7 @@ LIMITS = {
 
 
 class Change(NamedTuple):
-    """One thing that a recipe does otherwise than its paper, and both values."""
+    """One thing that a recipe does differently from its paper, and both values."""
 
     what: str
     paper: str
@@ -110,7 +110,7 @@ class Recipe:
         if self.schedule == "constant":
             return self.learning_rate
         if self.schedule == "steps":
-            # the tiny term: 0.06 / 0.02 is 2.9999999999999996
+            # the small term: 0.06 / 0.02 is 2.9999999999999996
             return self.learning_rate * self.decay ** int(
                 share / self.decay_every + 1e-9
             )
@@ -205,7 +205,7 @@ RETHINKING = Recipe(
     ),
 )
 
-# Rethinking, table 3, row by row: each rung keeps those below it. The learning rate was
+# Rethinking, table 3, row by row: each step keeps those before it. The rate was
 # searched for each optimizer alone, on other seeds and other data than those of the
 # short ladder: results/ladder_short_search.csv.
 RUNGS = {

@@ -26,7 +26,7 @@ class Comparison(NamedTuple):
     `mean` of the paired differences and its 95 % confidence interval, `low` to
     `high`; `t`, the mean over its standard error, and the `limit` that it must exceed
     in size to differ from zero at 5 %; `detectable`, the smallest true difference
-    that so many seeds find four times in five.
+    that this many seeds find four times in five.
     """
 
     mean: float
