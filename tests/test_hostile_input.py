@@ -19,6 +19,8 @@ from torch import nn
 import inception_edu as ie
 from experiments.runner import add_rows, missing_runs
 from inception_edu import figures, papers
+from inception_edu.explorers.controls import Choice, Range
+from inception_edu.explorers.panel import Panel
 from inception_edu.networks.layers import ConvUnit
 from inception_edu.training import RMSpropTF, checkpoint, results
 from inception_edu.training.contest import Contest
@@ -297,6 +299,7 @@ CASES = {
     "did you mean blog/choose-best": lambda f: papers.claim("blog/chose-best"),
     "verdict='false' is nowhere": lambda f: papers.claims(verdict="false"),
     "did you mean naive_module": lambda f: ie.check.naive_modul,
+    "did you mean 00-family": lambda f: ie.quiz("00-famly"),
     # ---- explorers
     "no control 'kernal'": lambda f: ie.explore.module(
         sweep={"kernal": [3]}, frames=True
@@ -312,6 +315,11 @@ CASES = {
         start={"network": "googlenet", "a": 1}
     ),
     "sweep=3 must be a dict": lambda f: ie.explore.module(sweep=3, frames=True),
+    "80 frames are too many": lambda f: ie.explore.network(
+        sweep={"b": list(range(80))}, frames=True
+    ),
+    "x = 9 lies between": lambda f: Panel("x", "?", [Range("x", "x", 8, 96, 8, 9)], 0),
+    "x = 5 is not a choice": lambda f: Panel("x", "?", [Choice("x", "x", [1], 5)], 0),
 }
 REFUSALS = (ValueError, TypeError, AttributeError, KeyError, RuntimeError, OSError)
 

@@ -162,18 +162,6 @@ def test_controls_are_native_labelled_and_in_order(show):
     assert shown.summary.get_attribute("aria-live") == "polite"
 
 
-def test_every_control_sends_its_own_kind_of_value(show):
-    shown = show(toy())
-    shown.answer(0)  # Python is there, so its next answer is waited for
-    shown.press((0, "End"), (1, "ArrowDown"), (2, "Home"), (3, "Space"))
-    moves = [["width", 256]], [["kernel", "3x3"]], [["eps", 1e-8]], [["bias", True]]
-    assert shown.sent()[-1] == [4, list(moves)]
-    assert shown.root.get_attribute("aria-busy") == "true"
-    shown.answer(4, width=256, kernel="3x3", eps=1e-8, bias=True)
-    assert shown.root.get_attribute("aria-busy") == "false"
-    assert shown.summary.inner_text() == "256 3x3 1e-08 True"
-
-
 def test_moves_go_out_until_they_are_answered_the_newest_last(show):
     shown = show(toy())
     shown.press((0, "ArrowRight"), (3, "Space"), (0, "ArrowRight"))
@@ -271,18 +259,6 @@ def test_a_control_plays_step_by_step_waiting_for_every_answer(show):
     shown.page.wait_for_timeout(1000)
     assert len(shown.sent()) == 2
     assert play.is_visible()
-
-
-def test_an_error_is_an_alert_and_the_picture_stays(show):
-    shown = show(toy())
-    before = shown.picture.inner_html()
-    shown.input.nth(0).press("End")
-    twin, why = toy(), "too wide; choose 8"
-    answer = [1, [256, "1x1", 1.0, False], twin.svg, twin.summary, why, [""] * 4]
-    shown.page.evaluate("shown => window.model.answer(shown)", answer)
-    assert shown.page.get_by_role("alert").inner_text() == "too wide; choose 8"
-    assert shown.picture.inner_html() == before
-    assert shown.input.nth(0).input_value() == "256"
 
 
 def test_a_click_on_the_picture_moves_the_controls_it_names(show):

@@ -251,16 +251,8 @@ def test_a_width_of_ones_own_leaves_the_preset_and_moving_it_back_returns():
     assert explorer.values.items() >= wanted.items()
 
 
-@pytest.mark.parametrize(
-    ("budget", "words"),
-    [
-        (100, "128.0 M MACs (28.0 M over the budget),"),
-        (130, "128.0 M MACs (1.95 M within the budget),"),
-        (0, "128.0 M MACs, with"),
-    ],
-)
-def test_the_budget_says_which_side_the_module_is_on(budget, words):
-    assert words in ie.explore.module(start={"budget": budget}).summary
+def test_without_a_budget_none_is_named():
+    assert "128.0 M MACs, with" in ie.explore.module(start={"budget": 0}).summary
 
 
 # The bottleneck explorer.
@@ -286,15 +278,8 @@ def test_the_break_even_is_where_the_costs_cross(state):
     assert bottleneck.reduced_macs(state, width + 1) >= direct
 
 
-def test_the_five_by_five_of_module_3a():
-    """192 x 32 x 25 x 28^2 direct; 16 x (192 + 25 x 32) x 28^2 behind the 1x1."""
-    explorer = ie.explore.bottleneck()
-    assert explorer.summary == (
-        "A 1x1 of width 16 and the 5x5 after it cost 12.4 M MACs, 9.68 times less than "
-        "the 120.4 M of the 5x5 alone; a 1x1 saves MACs up to width 154."
-    )
-    assert "At most 16 of 192 independent directions" in explorer.svg
-    explorer.values = {"reduce": 160}
+def test_a_wide_1x1_costs_more_than_it_saves_and_loses_nothing():
+    explorer = ie.explore.bottleneck(start={"reduce": 160})
     assert "1.03 times as much as" in explorer.summary
     explorer.values = {"reduce": 192}
     assert "nothing is lost" in explorer.svg

@@ -202,12 +202,6 @@ def test_frames_are_the_answers_of_the_sweep():
     assert "wider than 128" in explorer._frames[4][3]
 
 
-def test_too_many_frames_are_refused():
-    sweep = {"width": list(range(8, 144, 8)), "eps": [1e-4, 1.0, 1e-4, 1.0]}
-    with pytest.raises(ValueError, match="68 frames are too many"):
-        toy(sweep=sweep, frames=True)
-
-
 def test_frames_are_stored_when_asked_for_and_by_an_export(monkeypatch):
     sweep = {"width": [8, 16]}
     assert toy(sweep=sweep)._frames == []
@@ -224,19 +218,3 @@ def test_an_explorer_of_few_states_sweeps_them_all():
     states = [values for values, *_ in small._frames]
     assert states == [[1, False], [1, True], [3, False], [3, True]]
     assert toy().sweep == {}
-
-
-def test_what_is_stored_in_a_notebook_reads_well_and_has_a_picture():
-    explorer = toy()
-    data, _ = explorer._repr_mimebundle_()
-    assert data["text/plain"] == (
-        "<Explorer toy: 64 wide, kernel 3, rate 0.3> run this cell to use it"
-    )
-    assert data["text/html"].startswith('<img alt="64 wide, kernel 3')
-    assert "application/vnd.jupyter.widget-view+json" in data
-
-
-def test_a_control_whose_own_start_is_illegal_is_refused():
-    for control in (Range("x", "x", 8, 256, 8, 65), Choice("x", "x", [1, 3], 5)):
-        with pytest.raises(ValueError, match="x = "):
-            Explorer("toy", "?", [control], draw)

@@ -14,16 +14,6 @@ def ask(guess=None, **more):
     return ie.predict("naive", "How many MACs has module 3a?", guess, "M MACs", **more)
 
 
-def test_without_a_guess_it_asks_and_later_shows_the_answer(capsys):
-    p = ask()
-    assert printed(capsys) == (
-        "? How many MACs has module 3a? [M MACs] No prediction yet: write a number "
-        "for guess= and run this cell."
-    )
-    p.reveal(303.5)
-    assert printed(capsys) == "[i] measured: 303.5 M MACs. You made no prediction."
-
-
 @pytest.mark.parametrize(
     ("guess", "unit", "measured", "verdict"),
     [

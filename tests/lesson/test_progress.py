@@ -53,15 +53,6 @@ def test_an_answer_is_a_letter(answer, kind):
     assert judged(KEY, answer).kind == kind
 
 
-def test_a_question_without_an_answer_shows_no_verdict(capsys):
-    ie.quiz(KEY)
-    shown = capsys.readouterr().out
-    assert "a) " in shown
-    assert "right" not in shown
-    with pytest.raises(ValueError, match="did you mean 00-family"):
-        ie.quiz("00-famly")
-
-
 def test_everything_is_kept_in_one_file(file, capsys):
     ie.quiz(KEY, "a")
     ie.quiz(KEY, "b")
