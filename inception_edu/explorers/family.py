@@ -121,7 +121,7 @@ def draw(state, watch=None):
     cost, against = state["cost"], state["against"]
     if cost == "latency" and not watch.times:
         raise ValueError(
-            (watch.progress and f"{watch.progress[1]}; the picture follows")
+            (watch.progress and f"{watch.progress}; the picture follows")
             or watch.problem
             or "nothing was timed on this machine yet: press Measure latency (about "
             "half a minute), or choose another cost"
@@ -131,9 +131,7 @@ def draw(state, watch=None):
     summary = sentence(state, members, limit)
     sheet = Drawing(SHEET, 436)
     draw_points(sheet, state, members, limit)
-    draw_notes(sheet, state, members, missing, watch.times)
-    if watch.progress:
-        draw_progress(sheet, *watch.progress)
+    draw_notes(sheet, state, members, missing, watch)
     title = f"{AXES[against]} against {AXES[cost]}, {SET_NAMES[state['figures']]}"
     listed = [f"{p.name} {both(p, state)}" for p in sorted(members, key=lambda p: p.x)]
     return Picture(sheet.svg(f"{title}: {summary}", "; ".join(listed)), summary)
@@ -229,22 +227,15 @@ def staircase(plot, front):
     return [*corners, (plot.right, corners[-1][1])]
 
 
-def draw_notes(sheet, state, members, missing, times):
+def draw_notes(sheet, state, members, missing, watch):
     """Below the axes: what is looked at with its sources, and who is missing."""
     last = f"{len(members)} networks; round: Inception, square: a reference"
     if missing:
         last = f"missing: {', '.join(missing)}"
-    lines = (costs_in_words(state, times), source_in_words(state), last)
+    last = watch.progress or last
+    lines = (costs_in_words(state, watch.times), source_in_words(state), last)
     for y, line in zip((396, 414, 432), lines, strict=True):
         sheet.fitted_text(0, y, line, SHEET, fill="muted")
-
-
-def draw_progress(sheet, share, words):
-    """A bar that fills while latencies are measured."""
-    sheet.height = 462
-    sheet.rect(0, 444, 160, 12, stroke="line")
-    sheet.rect(0, 444, 160 * share, 12, "accent")
-    sheet.text(170, 455, words)
 
 
 def costs_in_words(state, times):

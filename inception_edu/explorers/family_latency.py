@@ -11,20 +11,20 @@ ROUNDS = 5
 class Stopwatch:
     """The latencies of one explorer, by what a network is built with.
 
-    `progress` is `(share, words)` while a measurement runs, else None; `problem` why
-    the last one failed.
+    `progress` says how far a measurement is while one runs, else it is empty;
+    `problem` says why the last one failed.
     """
 
     def __init__(self):
-        self.times, self.problem = {}, ""
-        self.progress = self.thread = None
+        self.times, self.progress, self.problem = {}, "", ""
+        self.thread = None
         self.changed = lambda: None
 
     def start(self, values):
         """Time the networks of the chosen figures in a thread; ValueError if one is."""
         if self.progress:
             raise ValueError("still measuring; the picture changes when it is done")
-        self.progress = 0, "starting"
+        self.progress = "starting"
         self.thread = Thread(target=self.run, args=(values["figures"],), daemon=True)
         self.thread.start()
 
@@ -35,7 +35,7 @@ class Stopwatch:
             self.measure(figures)
         except Exception as error:
             self.problem = f"the measurement failed: {error}"
-        self.progress = None
+        self.progress = ""
         self.changed()
 
     def measure(self, figures):
@@ -47,19 +47,18 @@ class Stopwatch:
             key_of(figures, name): build_of(figures, name) for name in SETS[figures]
         }
         builds.pop(None, None)  # references
-        models, found, steps = {}, {}, len(builds) + ROUNDS
+        models, found = {}, {}
         for key, (network, options) in builds.items():
-            self.report(len(models) / steps, f"building {network}")
+            self.report(f"building {network}")
             models[key] = create_model(network, **options)
         for turn in range(ROUNDS):
-            words = f"measuring latency, round {turn + 1} of {ROUNDS}"
-            self.report((len(builds) + turn) / steps, words)
+            self.report(f"measuring latency, round {turn + 1} of {ROUNDS}")
             timed = latency(models, rounds=1, warm_up=int(turn == 0), threads=1)
             for key, one in timed.items():
                 before = found[key].times if turn else ()
                 found[key] = replace(one, times=before + one.times)
         self.times |= found
 
-    def report(self, share, words):
-        self.progress = share, words
+    def report(self, words):
+        self.progress = words
         self.changed()

@@ -95,21 +95,19 @@ def rise(layer, name, branch):
     """The `Rise` of a branch's strongest channel, by the input that gives it most."""
     program, (number, _) = stored()["program"], stored()["shown"][layer][name]
     inputs, size, start = branch.inputs, program[number]["kernel"], 0
-    for before in program[1:number]:
+    for before in program[:number]:
         if before["kind"] == "conv":
             read = program[before["from"][0]].get("channels", 3)
             start += before["channels"] * (read * before["kernel"] ** 2 + 1)
-    (channel,) = branch.strongest(1)
-    start += channel * len(inputs) * size**2
-    flat = weights()[start : start + len(inputs) * size**2].tolist()
-    lines = [flat[i : i + size] for i in range(0, len(flat), size)]
-    kernels = [lines[i : i + size] for i in range(0, len(lines), size)]
-    inputs = [[list(map(float, row)) for row in rows] for rows in inputs]
-    pairs = list(zip(inputs, kernels, strict=True))
+    (channel,), count = branch.strongest(1), len(inputs) * size**2
+    start += channel * count
+    kernels = channels_of(weights()[start : start + count], size)
+    pairs = zip(inputs, kernels, strict=True)
     gives = [sum(map(sum, rows)) * sum(map(sum, kernel)) for rows, kernel in pairs]
     source = gives.index(max(gives))
-    slid = slide(*pairs[source], program[number])
-    return Rise(channel, source, len(inputs), *pairs[source], slid)
+    rows = [list(map(float, row)) for row in inputs[source]]
+    slid = slide(rows, kernels[source], program[number])
+    return Rise(channel, source, len(inputs), rows, kernels[source], slid)
 
 
 def slide(rows, kernel, layer):

@@ -183,40 +183,27 @@ def draw_pixels(sheet, x0, y0, cell, dark, fill="ink"):
 
 
 def draw_kernels(sheet, branches):
-    """The kernels to scale, between input and output."""
-    left, right = 210, SHEET - MAP - 4
-    if len(branches) == 1:
-        rooms = [max(kernel_size(layer)[0], 26) for layer in branches[0]]
-        arrow, x = (right - left - sum(rooms)) / (len(rooms) + 1), left
-        for layer, room in zip(branches[0], rooms, strict=True):
-            wide, high = kernel_size(layer)
-            sheet.line((x + 3, 80), (x + arrow - 3, 80), arrow=True)
-            x += arrow + room / 2
-            draw_kernel(sheet, x - wide / 2, 80 - high / 2, layer)
-            sheet.text(x, 80 + high / 2 + 18, layer.name, anchor="middle")
-            x += room / 2
-        sheet.line((x + 3, 80), (right, 80), arrow=True)
-        return
-    for (layer,), y in zip(branches, (52, 112), strict=True):
-        wide, high = kernel_size(layer)
-        sheet.line((left, 80), (left + 48, y), arrow=True)
-        draw_kernel(sheet, left + 54, y - high / 2, layer)
-        sheet.text(left + 62 + wide, y + 5, layer.name)
-        sheet.line((left + 98 + wide, y), (right, 62 + 1.6 * (y - 52)), arrow=True)
-
-
-def kernel_size(layer):
-    """Width and height of a drawn kernel, its gaps included."""
-    sides = (layer.width, layer.height)
-    return [((side - 1) * layer.dilation + 1) * WEIGHT for side in sides]
-
-
-def draw_kernel(sheet, x, y, layer):
-    """A kernel with a square for each weight."""
-    pitch = layer.dilation * WEIGHT
-    for row, column in product(range(layer.height), range(layer.width)):
-        place = (x + column * pitch, y + row * pitch, WEIGHT, WEIGHT)
-        sheet.rect(*place, kernel_name(layer.name), stroke="paper")
+    """The kernels to scale, a square for each weight, between input and output."""
+    left, right, count = 210, SHEET - MAP - 4, len(branches)
+    for i, layers in enumerate(branches):
+        y, before = (80, 52, 112)[count - 1 + i], (left, 80)
+        for place, layer in enumerate(layers, 1):
+            x, pitch = left + place * (right - left) / (len(layers) + 1), layer.dilation
+            wide, high = (
+                ((side - 1) * pitch + 1) * WEIGHT
+                for side in (layer.width, layer.height)
+            )
+            room = max(wide, 26) / 2
+            sheet.line(before, (x - room - 3, y), arrow=True)
+            for row, column in product(range(layer.height), range(layer.width)):
+                corner = (n * pitch * WEIGHT for n in (column, row))
+                at = x - wide / 2 + next(corner), y - high / 2 + next(corner)
+                fill = kernel_name(layer.name)
+                sheet.rect(*at, WEIGHT, WEIGHT, fill, stroke="paper")
+            sheet.text(x, y - high / 2 - 6, layer.name, anchor="middle")
+            before = (x + room + 3, y)
+        middle = TOP + (i + 0.5) * MAP / 2 if count > 1 else y
+        sheet.line(before, (right, middle), arrow=True)
 
 
 def draw_window(sheet, state, seen, pulls, shades):
@@ -228,7 +215,7 @@ def draw_window(sheet, state, seen, pulls, shades):
     counted, weights = "paths", ", weights 1"
     if state["weights"] == "random":
         counted, weights = "influence", ""
-    ink = {(y - row, x - column): n / 24 for (y, x), n in inputs.items() if n}
+    ink = {(y - row, x - column): n / 30 for (y, x), n in inputs.items() if n}
     low, left = TOP + (state["row"] + half) * CELL, RING * CELL
     ends = (column + 3 - half, (3 - half) * BIG), (column + 4 + half, (4 + half) * BIG)
     lines = tuple(((left + x * CELL, low), (end, top)) for x, end in ends)

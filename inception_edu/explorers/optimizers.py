@@ -63,8 +63,8 @@ RATES = [0.001, 0.0045, 0.01, 0.02, 0.045, 0.1, 0.2, 0.45, 1.0, 1.5, 1.9, 2.1]
 
 QUESTION = "How do SGD, momentum and RMSProp descend this narrow valley?"
 CONTROLS = [
-    Range("steps", "steps", 1, MANY, 1, 60, play=True),
     Steps("rate", "learning rate", RATES, 0.045),
+    Range("steps", "steps", 1, MANY, 1, 60, play=True),
     Steps("eps", "eps (RMSProp)", [1e-8, 1e-6, 1e-4, 1e-2, 0.1, 1.0], 1.0),
     Range("momentum", "momentum", 0.0, 0.95, 0.05, 0.9),
     Steps("condition", "condition number", [1, 2, 5, 10, 20, 50, 100], 20),
