@@ -26,7 +26,6 @@ PICTURES = {"digit": "a handwritten digit", "drawing": "your drawing"} | PHOTOGR
 LAYERS = feature_page.stored_layers()  # {name: (grid, branches)}
 GRIDS = {name: f"{name} ({dims(grid)})" for name, (grid, _) in LAYERS.items()}
 BRANCHES = [name for _, names in LAYERS.values() if len(names) > 1 for name in names]
-SIZES = Range("size", "size of the digit", 12, 40, 4, 24, unit="px")
 
 QUESTION = "What does each branch answer to this picture?"
 CONTROLS = [
@@ -34,10 +33,10 @@ CONTROLS = [
     Choice("branch", "branch", [EVERY, *dict.fromkeys(BRANCHES)], EVERY),
     Choice("picture", "picture", PICTURES, "digit"),
     Choice("digit", "which digit", list(range(10)), 3),
-    SIZES,
+    Range("size", "size of the digit", 12, 40, 4, 24, unit="px"),
     Grid("drawing", "draw a digit"),
 ]
-SWEEP = {"layer": [EVERY_LAYER, *LAYERS], "size": SIZES.values}
+SWEEP = {"layer": [EVERY_LAYER, *LAYERS], "size": [12, 24, 40]}
 
 
 def adjust(values, changed, named):
