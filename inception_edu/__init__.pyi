@@ -1,12 +1,6 @@
-"""The types of the public names; `__init__.py` imports each when it is first used."""
+"""The public names for a type checker; `__init__.py` imports each at its first use."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from os import PathLike
-from types import EllipsisType
 from typing import Any
-
-import torch
-from torch import nn
 
 from inception_edu import cost as cost
 from inception_edu import explorers as explorers
@@ -16,76 +10,21 @@ from inception_edu import networks as networks
 from inception_edu import papers as papers
 from inception_edu import training as training
 from inception_edu.cost.result import Trace as Trace
-from inception_edu.cost.timing import Latency
-from inception_edu.figures.diagram import Diagram
-from inception_edu.lesson.prediction import Prediction
-from inception_edu.lesson.progress import Progress
+from inception_edu.cost.run import trace as trace
+from inception_edu.cost.timing import latency as latency
+from inception_edu.figures.diagrams import diagram as diagram
+from inception_edu.lesson.prediction import predict as predict
+from inception_edu.lesson.progress import progress as progress
+from inception_edu.lesson.quiz import quiz as quiz
+from inception_edu.networks import create_model as create_model
+from inception_edu.networks import fuse as fuse
+from inception_edu.networks import list_models as list_models
+from inception_edu.networks import load_pretrained as load_pretrained
+from inception_edu.networks import load_weights as load_weights
 from inception_edu.training import recipes as recipes
-from inception_edu.training.data import Data
-from inception_edu.training.history import History
-from inception_edu.training.recipes import Recipe
+from inception_edu.training.data import digits_at_scale as digits_at_scale
+from inception_edu.training.loop import fit as fit
 
 __version__: str
 check: Any
 explore: Any
-
-def list_models() -> list[str]: ...
-def create_model(
-    name: str, num_classes: int | None = None, aux: bool = False, **options: object
-) -> nn.Module: ...
-def load_weights(
-    model: nn.Module, weights: Mapping[str, torch.Tensor] | str | PathLike[str]
-) -> nn.Module: ...
-def load_pretrained(
-    name: str,
-    *,
-    aux: bool = False,
-    cache: str | PathLike[str] | None = None,
-    progress: bool = True,
-) -> nn.Module: ...
-def fuse(model: nn.Module, steps: Iterable[str] = ...) -> nn.Module: ...
-def trace(
-    model: nn.Module,
-    input_shape: Sequence[int],
-    *more_shapes: Sequence[int],
-    aux: bool = False,
-    dtype: torch.dtype = ...,
-) -> Trace: ...
-def latency(
-    models: nn.Module | Mapping[str, nn.Module],
-    input_shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
-    *,
-    rounds: int = 7,
-    warm_up: int = 2,
-    threads: int | None = None,
-) -> Latency | dict[str, Latency]: ...
-def diagram(
-    model_or_trace: nn.Module | Trace,
-    input_shape: Sequence[int] | None = None,
-    *,
-    title: str | None = None,
-) -> Diagram: ...
-def digits_at_scale(
-    n: int = 6000, seed: int = 0, size: int = 48, *, n_test: int = 2000
-) -> Data: ...
-def fit(
-    model: nn.Module | str,
-    data: Data | str,
-    recipe: Recipe = ...,
-    epochs: int | None = None,
-    seed: int = 0,
-    device: str | torch.device = "auto",
-    progress: bool = True,
-    checkpoint: str | PathLike[str] | None = None,
-    callback: Callable[[History], object] | None = None,
-    threads: int | None = None,
-) -> History: ...
-def predict(
-    key: str,
-    question: str,
-    guess: float | str | EllipsisType | None = None,
-    unit: str = "",
-    options: Sequence[object] | None = None,
-) -> Prediction: ...
-def quiz(key: str, answer: str | EllipsisType | None = None) -> None: ...
-def progress() -> Progress: ...

@@ -7,6 +7,7 @@ import gc
 import operator
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import contextmanager, nullcontext
 
 import torch
@@ -82,7 +83,13 @@ def own_shape(model):
     return (1, 3, size, size)
 
 
-def trace(model, input_shape, *more_shapes, aux=False, dtype=torch.float32):
+def trace(
+    model: nn.Module,
+    input_shape: Sequence[int],
+    *more_shapes: Sequence[int],
+    aux: bool = False,
+    dtype: torch.dtype = torch.float32,
+) -> Trace:
     """A `Trace` of `model` on inputs of these shapes, computed on shapes alone.
 
     Takes any `nn.Module`, on any device, hooks included, and leaves it as it was;

@@ -4,7 +4,7 @@ A time belongs to a machine, its load, its threads. So networks are compared in 
 run, round by round.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
@@ -60,7 +60,14 @@ class Latency:
     __repr__ = __str__
 
 
-def latency(models, input_shape=None, *, rounds=7, warm_up=2, threads=None):
+def latency(
+    models: nn.Module | Mapping[str, nn.Module],
+    input_shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    *,
+    rounds: int = 7,
+    warm_up: int = 2,
+    threads: int | None = None,
+) -> Latency | dict[str, Latency]:
     """The `Latency` of a network, or a dict of them by name.
 
     `models`: an `nn.Module`, or a dict of modules by name, timed in turns, so that

@@ -4,6 +4,10 @@ Every box is an operation with its kernel's color and name; the bar below it
 is its output, as wide as it has channels; the shape stands on the wire.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from inception_edu.figures.branches import structure
 from inception_edu.figures.diagram_text import twin_lines
 from inception_edu.figures.figure import Figure
@@ -12,6 +16,11 @@ from inception_edu.figures.layout import WIDEST, Layout
 from inception_edu.figures.svg import Drawing, cut, text_width
 from inception_edu.figures.theme import LABEL, NOTE, PALETTE, TITLE, on_color
 from inception_edu.text import printable
+
+if TYPE_CHECKING:  # a page draws diagrams without torch
+    from torch import nn
+
+    from inception_edu.cost import Trace
 
 HEADER, NARROW_HEADER, BAR, PAD = 44, 30, 22, 20
 
@@ -38,7 +47,12 @@ class Diagram(Figure):
         return walkable(self, super().html)
 
 
-def diagram(model_or_trace, input_shape=None, *, title=None):
+def diagram(
+    model_or_trace: nn.Module | Trace,
+    input_shape: tuple[int, ...] | None = None,
+    *,
+    title: str | None = None,
+) -> Diagram:
     """A `Diagram` of a module, a network or a trace of one.
 
     `input_shape` is `(N, C, H, W)`; a network that knows its input size needs

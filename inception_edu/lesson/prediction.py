@@ -6,7 +6,8 @@ and the same way on every run.
 
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import EllipsisType
 
 from inception_edu.cards import Card, show
 from inception_edu.lesson.compare import in_words
@@ -130,7 +131,13 @@ class Prediction:
         return f"<Prediction {self.key}: {guess}{result}>"
 
 
-def predict(key, question, guess=None, unit="", options=None):
+def predict(
+    key: str,
+    question: str,
+    guess: float | str | EllipsisType | None = None,
+    unit: str = "",
+    options: Sequence[object] | None = None,
+) -> Prediction:
     """The reader's `Prediction`, shown and recorded.
 
     `guess` is a number in `unit`, or one of `options`; None leaves it open. Never

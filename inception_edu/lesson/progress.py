@@ -133,6 +133,6 @@ def lesson_of(key):
     return int(match[1]) if match else None
 
 
-def progress():
+def progress() -> Progress:
     """Exercises passed, predictions made and quiz questions answered, by lesson."""
     return Progress()

@@ -7,6 +7,7 @@ show the answer to its own question.
 import tomllib
 from functools import cache
 from pathlib import Path
+from types import EllipsisType
 
 from inception_edu.cards import Card, show
 from inception_edu.text import closest
@@ -26,7 +27,7 @@ def questions():
     )
 
 
-def quiz(key, answer=None):
+def quiz(key: str, answer: str | EllipsisType | None = None) -> None:
     """Show a question and, once `answer` is a letter, whether it is right and why.
 
     The answer is kept for `ie.progress()`. Without one the options are shown. Raises

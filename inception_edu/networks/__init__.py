@@ -3,6 +3,8 @@
 from inspect import signature
 from numbers import Integral
 
+from torch import nn
+
 from inception_edu.networks.bn_inception import bn_inception
 from inception_edu.networks.fuse import fuse
 from inception_edu.networks.googlenet import googlenet, googlenet_naive
@@ -43,12 +45,14 @@ __all__ = [
 ]
 
 
-def list_models():
+def list_models() -> list[str]:
     """The names that `create_model` takes, in the order of the story."""
     return list(MODELS)
 
 
-def create_model(name, num_classes=None, aux=False, **options):
+def create_model(
+    name: str, num_classes: int | None = None, aux: bool = False, **options: object
+) -> nn.Module:
     """The network called `name`, untrained, in train mode as torch makes it.
 
     `num_classes`: outputs of the classifier, at least 1; 1000 unless told

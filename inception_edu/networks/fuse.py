@@ -8,6 +8,7 @@ the same pass.
 """
 
 import copy
+from collections.abc import Iterable
 from itertools import pairwise, takewhile
 
 import torch
@@ -30,7 +31,7 @@ STEPS = ("fold", "exchange", "merge", "channels_last", "pack")
 CHANGE_STRIDES = {"merge", "channels_last", "pack"}
 
 
-def fuse(model, steps=STEPS):
+def fuse(model: nn.Module, steps: Iterable[str] = STEPS) -> nn.Module:
     """A copy of `model` for inference, in eval mode; `model` stays as it is.
 
     `steps` are those of `STEPS` to take: "fold" puts every batch normalization

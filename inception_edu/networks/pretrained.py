@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from functools import cache
 from http.client import HTTPException
+from os import PathLike
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from inception_edu.networks.weights import load_weights, read_weights
 from inception_edu.text import closest
@@ -104,7 +106,13 @@ PRETRAINED = {
 DIGITS = Preprocessing(48, 48, std=0.25, interpolation="bilinear")
 
 
-def load_pretrained(name, *, aux=False, cache=None, progress=True):
+def load_pretrained(
+    name: str,
+    *,
+    aux: bool = False,
+    cache: str | PathLike[str] | None = None,
+    progress: bool = True,
+) -> nn.Module:
     """The network `name` with trained weights, in eval mode.
 
     A mini is bundled with the package, trained on `digits_at_scale()`, and needs no

@@ -45,7 +45,9 @@ class LoadReport:
         return f"{line}; {heads}, since the model has none"
 
 
-def load_weights(model, weights):
+def load_weights(
+    model: nn.Module, weights: Mapping[str, torch.Tensor] | str | os.PathLike[str]
+) -> LoadReport:
     """Load trained `weights` into `model`; returns a `LoadReport`.
 
     `weights` is a state dict or a path to one: `.safetensors`, or a file of

@@ -248,7 +248,9 @@ def as_data(arrays, name, **options):
     return Data(*splits, name, **options)
 
 
-def digits_at_scale(n=6000, seed=0, size=48, *, n_test=2000):
+def digits_at_scale(
+    n: int = 6000, seed: int = 0, size: int = 48, *, n_test: int = 2000
+) -> Data:
     """Handwritten digits, 10 to 40 pixels tall, anywhere on a photograph: `Data`.
 
     `n` train and `n_test` test images, `(N, 3, size, size)` uint8, ten classes,

@@ -4,6 +4,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from os import PathLike
 
 import numpy as np
 import torch
@@ -64,17 +65,17 @@ class Diverged(FloatingPointError):
 
 
 def fit(
-    model,
-    data,
-    recipe=recipes.quick,
-    epochs=None,
-    seed=0,
-    device="auto",
-    progress=True,
-    checkpoint=None,
-    callback=None,
-    threads=None,
-):
+    model: nn.Module | str,
+    data: Data | str,
+    recipe: recipes.Recipe = recipes.quick,
+    epochs: int | None = None,
+    seed: int = 0,
+    device: str | torch.device = "auto",
+    progress: bool = True,
+    checkpoint: str | PathLike[str] | None = None,
+    callback: Callable[[History], object] | None = None,
+    threads: int | None = None,
+) -> History:
     """Train `model` on `data` by `recipe`: a `History`, which holds the network.
 
     `model`: a network, trained in place, or the name of one, which is then built
