@@ -13,16 +13,14 @@ from inception_edu.networks.googlenet import head
 from inception_edu.networks.layers import Branches, ConvUnit, Network
 from inception_edu.networks.options import choose
 
-FIVE_REDUCE, FIVE = 48, 64  # of the 5x5 branch, in every 35x35 module
 
-
-def average_pool(count_padding=False):
+def average_pool(count_include_pad=False):
     """A 3x3 average that keeps the grid.
 
     TensorFlow leaves the padding out of the average, which is the default here;
     torchvision and timm count its zeros in v3 (pytorch/vision#926).
     """
-    return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=count_padding)
+    return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=count_include_pad)
 
 
 class StackedModule(Branches):
@@ -33,15 +31,15 @@ class StackedModule(Branches):
     """
 
     def __init__(
-        self, in_channels, pool_proj, *, five_by_five=True, count_padding=False
+        self, in_channels, pool_proj, *, five_by_five=True, count_include_pad=False
     ):
         kernel = 5 if five_by_five else 3
         super().__init__(
             {
                 "1x1": ConvUnit(in_channels, 64, 1),
                 f"{kernel}x{kernel}": {
-                    "reduce": ConvUnit(in_channels, FIVE_REDUCE, 1),
-                    f"{kernel}x{kernel}": ConvUnit(FIVE_REDUCE, FIVE, kernel),
+                    "reduce": ConvUnit(in_channels, 48, 1),
+                    f"{kernel}x{kernel}": ConvUnit(48, 64, kernel),
                 },
                 "double_3x3": {
                     "reduce": ConvUnit(in_channels, 64, 1),
@@ -49,12 +47,12 @@ class StackedModule(Branches):
                     "3x3_b": ConvUnit(96, 96, 3),
                 },
                 "pool": {
-                    "pool": average_pool(count_padding),
+                    "pool": average_pool(count_include_pad),
                     "proj": ConvUnit(in_channels, pool_proj, 1),
                 },
             }
         )
-        self.out_channels = 64 + FIVE + 96 + pool_proj
+        self.out_channels = 64 + 64 + 96 + pool_proj
 
 
 class AsymmetricModule(Branches):
@@ -65,7 +63,7 @@ class AsymmetricModule(Branches):
     released order, kept here, is 7x1, 1x7, 7x1, 1x7.
     """
 
-    def __init__(self, in_channels, inner, *, count_padding=False):
+    def __init__(self, in_channels, inner, *, count_include_pad=False):
         super().__init__(
             {
                 "1x1": ConvUnit(in_channels, 192, 1),
@@ -82,7 +80,7 @@ class AsymmetricModule(Branches):
                     "1x7_b": ConvUnit(inner, 192, (1, 7)),
                 },
                 "pool": {
-                    "pool": average_pool(count_padding),
+                    "pool": average_pool(count_include_pad),
                     "proj": ConvUnit(in_channels, 192, 1),
                 },
             }
@@ -98,7 +96,7 @@ class ExpandedModule(Branches):
     widens the output ("expanded filter bank"), it does not factorize a 3x3.
     """
 
-    def __init__(self, in_channels, *, count_padding=False):
+    def __init__(self, in_channels, *, count_include_pad=False):
         def expand(channels):
             return Branches(
                 {
@@ -120,7 +118,7 @@ class ExpandedModule(Branches):
                     "expand": expand(384),
                 },
                 "pool": {
-                    "pool": average_pool(count_padding),
+                    "pool": average_pool(count_include_pad),
                     "proj": ConvUnit(in_channels, 192, 1),
                 },
             }
@@ -263,24 +261,24 @@ def inception_v3(
     padding, and dropout 0.5. `layout="table1"` reads the paper's table 1
     literally: its stem, figure 5 and 10 as drawn, five modules at 17x17
     (25,769,544 parameters with the released widths; the paper prints none).
-    Rungs of table 3 one at a time: `stem="7x7"` undoes "factorized 7x7",
+    Steps of table 3 one at a time: `stem="7x7"` undoes "factorized 7x7",
     `bn_aux=False` takes the normalization off the head's "fully connected" layer.
     `stem="table1"` and `five_by_five=False` (figure 5) change only that part of
     the release.
     """
     choose("layout", layout, ("released", "torchvision", "table1"))
-    shipped, literal = layout == "torchvision", layout == "table1"
-    stem = stem or ("table1" if literal else "released")
+    is_torchvision, is_table1 = layout == "torchvision", layout == "table1"
+    stem = stem or ("table1" if is_table1 else "released")
     choose(
-        "stem", stem, ("7x7", "table1") if literal else ("released", "7x7", "table1")
+        "stem", stem, ("7x7", "table1") if is_table1 else ("released", "7x7", "table1")
     )
-    five_by_five = not literal if five_by_five is None else five_by_five
-    padding = {"count_padding": shipped}
+    five_by_five = not is_table1 if five_by_five is None else five_by_five
+    padding = {"count_include_pad": is_torchvision}
 
     layers, channels = stem_layers(
-        seven_by_seven=stem == "7x7", table_1=literal or stem == "table1"
+        seven_by_seven=stem == "7x7", table_1=is_table1 or stem == "table1"
     )  # 192 x 35 x 35
-    for name, pool_proj in {"5b": 64 if literal else 32, "5c": 64, "5d": 64}.items():
+    for name, pool_proj in {"5b": 64 if is_table1 else 32, "5c": 64, "5d": 64}.items():
         module = StackedModule(
             channels, pool_proj, five_by_five=five_by_five, **padding
         )
@@ -289,7 +287,7 @@ def inception_v3(
         channels, reduce=None, single=384, double_reduce=64, double=96
     )  # 768 x 17 x 17
     inner_widths = {"6b": 128, "6c": 160, "6d": 160, "6e": 192}
-    if literal:
+    if is_table1:
         inner_widths |= {"6e": 160, "6f": 192}
     for name, inner in inner_widths.items():
         layers[f"mixed_{name}"] = AsymmetricModule(768, inner, **padding)
@@ -300,10 +298,10 @@ def inception_v3(
         "mixed_7a": GridReduction(
             768, reduce=192, single=320, double_reduce=192, double=192
         )
-        if literal
+        if is_table1
         else AsymmetricReduction(768),  # 1280 x 8 x 8
         "mixed_7b": ExpandedModule(1280, **padding),  # 2048 x 8 x 8
         "mixed_7c": ExpandedModule(2048, **padding),  # 2048 x 8 x 8
     }
-    layers |= head(2048, num_classes, dropout=0.5 if shipped else 0.2)
+    layers |= head(2048, num_classes, dropout=0.5 if is_torchvision else 0.2)
     return Network(layers, heads, name="inception_v3", input_size=299, min_size=75)

@@ -35,7 +35,7 @@ WIDTHS = {
 }
 
 
-def three_modules(name, build):
+def mini_builder(name, build):
     """The builder of a stem, the rows of `WIDTHS` as `build` makes them, a classifier.
 
     `build(in_channels, row, width)` returns a module with `.out_channels`. The stem
@@ -170,7 +170,7 @@ def mini_v3(num_classes=CLASSES, aux=False, *, stem="factorized", bn_aux=True):
     Figures 5, 6 and 7 of Rethinking on 24x24, 11x11 and 5x5, with the reduction of
     figure 10 between. `stem="plain"` is one 7x7/2, `"factorized"` three 3x3.
     `bn_aux=False` takes the batch normalization off the head's "fully connected"
-    layer. The two options are the last two rungs of table 3.
+    layer. The two options are the last two steps of table 3.
     """
     choose("stem", stem, ("plain", "factorized"))
     first = ConvUnit(3, 12, 7, stride=2, padding=3)
@@ -193,11 +193,11 @@ def mini_v3(num_classes=CLASSES, aux=False, *, stem="factorized", bn_aux=True):
     )
 
 
-def uniform(name, num_classes, counts, blocks, top):
+def uniform(name, num_classes, counts, blocks, last_channels):
     """v4's plan: alike modules on 24x24, 11x11 and 5x5, with a reduction between.
 
-    `counts` and `blocks`: how many of which module on each grid; `top`: the channels
-    on the last.
+    `counts` and `blocks`: how many of which module on each grid; `last_channels`: on
+    the last grid.
     """
     check_counts(**counts)
     stages = {"stem": factorized_stem(24)}  # 24 x 24 x 24
@@ -207,11 +207,11 @@ def uniform(name, num_classes, counts, blocks, top):
                 24, reduce=None, single=20, double_reduce=6, double=12
             )
         elif grid == "c":
-            stages["reduction_b"] = GridReduction(  # top x 5 x 5
-                56, reduce=14, single=top - 76, double_reduce=14, double=20
+            stages["reduction_b"] = GridReduction(  # last_channels x 5 x 5
+                56, reduce=14, single=last_channels - 76, double_reduce=14, double=20
             )
         stages |= numbered(grid, count, blocks[grid])
-    stages |= head(top, num_classes, dropout=0.0)
+    stages |= head(last_channels, num_classes, dropout=0.0)
     return Network(stages, name=name, input_size=48, min_size=13)
 
 
@@ -302,7 +302,7 @@ MODULES = {
     ),
 }
 MINIS = {
-    **{name: three_modules(name, build) for name, build in MODULES.items()},
+    **{name: mini_builder(name, build) for name, build in MODULES.items()},
     "mini_v3": mini_v3,
     "mini_v4": mini_v4,
     "mini_resnet": mini_resnet,

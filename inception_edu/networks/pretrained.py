@@ -67,7 +67,7 @@ class Published:
     sha256: str  # as far as its file name gives it
     preprocessing: Preprocessing
     layout: str | None = None
-    background: bool = False  # TensorFlow's class 0, left out
+    has_background_class: bool = False  # TensorFlow's class 0, left out
 
     @property
     def file_name(self):
@@ -94,7 +94,7 @@ PRETRAINED = {
         f"{TIMM}/v0.1-cadene/inceptionv4-8e4777a0.pth",
         "8e4777a0",
         Preprocessing(341, 299),
-        background=True,
+        has_background_class=True,
     ),
     "inception_resnet_v2": Published(
         f"{TIMM}/v0.1-weights/inception_resnet_v2-940b1cd6.pth",
@@ -148,7 +148,7 @@ def load_pretrained(
     published = PRETRAINED[name]
     folder = Path(cache) if cache else Path(torch.hub.get_dir()) / "checkpoints"
     weights = read_weights(fetch(published, folder, progress))
-    if published.background:
+    if published.has_background_class:
         weights = {
             key: value[1:] if key.startswith("last_linear.") else value
             for key, value in weights.items()

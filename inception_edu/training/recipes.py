@@ -208,7 +208,7 @@ RETHINKING = Recipe(
 # Rethinking, table 3, row by row: each step keeps those before it. The rate was
 # searched for each optimizer alone, on other seeds and other data than those of the
 # short ladder: results/ladder_short_search.csv.
-RUNGS = {
+ABLATION_STEPS = {
     "rmsprop": {
         "optimizer": "rmsprop_tf",
         "momentum": 0.9,
@@ -222,12 +222,12 @@ RUNGS = {
 }
 
 
-def climb(recipe, rung):
-    """`recipe` with one of `RUNGS` switched on, and nothing else changed."""
-    name, switches = rung
+def add_step(recipe, step):
+    """`recipe` with one of `ABLATION_STEPS` switched on, and nothing else changed."""
+    name, switches = step
     return recipe.but(name=f"{recipe.name} + {name}", **switches)
 
 
-_recipes = accumulate(RUNGS.items(), climb, initial=RETHINKING)
-ladder = dict(zip(("baseline", *RUNGS), _recipes, strict=True))
+_recipes = accumulate(ABLATION_STEPS.items(), add_step, initial=RETHINKING)
+ladder = dict(zip(("baseline", *ABLATION_STEPS), _recipes, strict=True))
 v3 = ladder["bn_aux"].but(name="v3")
