@@ -70,21 +70,21 @@ def modules_of(trace):
 
 def layers_of(row):
     """What a module runs; what only reads one layer of it is added to that one."""
-    found, home = [], {}
+    found, layer_of = [], {}
     for op in row.ops:
-        follows = len(op.inputs) == 1 and op.inputs[0] in home
+        follows = len(op.inputs) == 1 and op.inputs[0] in layer_of
         if follows and not op.macs and "pool" not in op.kind:
-            place = home[op.inputs[0]]
+            index = layer_of[op.inputs[0]]
         else:
-            place = len(found)
+            index = len(found)
             path = op.path.removeprefix(row.path).strip(".")
             path = re.sub(r"(\.|^)(conv|pool)$", "", path)
-            inputs = sorted({home.get(source, -1) for source in op.inputs})
+            inputs = sorted({layer_of.get(source, -1) for source in op.inputs})
             what = path, layer_name(op), kernel_name(op)
             found.append([*what, 0, 0, 0, op.out_shape[1], inputs])
-        home[op.index] = place
-        for column, amount in enumerate((op.params, op.macs, op.activation_bytes), 3):
-            found[place][column] += amount
+        layer_of[op.index] = index
+        for column, value in enumerate((op.params, op.macs, op.activation_bytes), 3):
+            found[index][column] += value
     return [Layer(*layer) for layer in found]
 
 

@@ -24,14 +24,14 @@ KINDS = {"conv": "conv", "max_pool": "max", "cat": "cat", "linear": "scores"}
 
 
 def program():
-    """`(layers, weights, {path: number})` of the network, as forward.js takes it."""
+    """`(layers, weights, {path: index})` of the network, as forward.js takes it."""
     model = fuse(load_pretrained(NAME).double(), steps=("fold",))
     modules, preparation = dict(model.named_modules()), model.preprocessing
     mean, std = preparation.mean, preparation.std
     layers = [{"kind": "picture", "side": SIDE, "mean": mean, "std": std}]
-    home, weights, numbers = {0: 0}, [], {}
+    layer_of, weights, indices = {0: 0}, [], {}
     for op in trace(model, (1, 3, SIDE, SIDE)).ops[1:]:
-        sources = [home[source] for source in op.inputs]
+        sources = [layer_of[source] for source in op.inputs]
         if op.kind in KINDS:
             layer = {"kind": KINDS[op.kind], "from": sources}
             layer["channels"] = op.out_shape[1]
@@ -42,24 +42,24 @@ def program():
                 layer["padding"] = op.padding[0]
             if op.kind in ("conv", "linear"):
                 weights += [modules[op.path].weight, modules[op.path].bias]
-            home[op.index] = len(layers)
+            layer_of[op.index] = len(layers)
             layers.append(layer)
         else:  # a ReLU, the last mean: part of the layer before or after
-            home[op.index] = sources[0]
-        numbers[op.path] = home[op.index]
+            layer_of[op.index] = sources[0]
+        indices[op.path] = layer_of[op.index]
     flat = torch.cat([weight.detach().flatten() for weight in weights]).float()
-    return layers, flat, numbers
+    return layers, flat, indices
 
 
-def shown(numbers):
-    """`{layer: {branch: [number of its output, kernel]}}`, as `record` has them."""
+def shown(indices):
+    """`{layer: {branch: [index of its output, kernel]}}`, as `record` has them."""
     model = load_pretrained(NAME)
     found = {}
     for path, layer in record(model, torch.zeros(1, 3, SIDE, SIDE)).layers.items():
         found[path] = {}
         for name, branch in layer.branches.items():
-            place = path if name == "output" else f"{path}.{name}"
-            inside = [number for p, number in numbers.items() if p.startswith(place)]
+            prefix = path if name == "output" else f"{path}.{name}"
+            inside = [index for p, index in indices.items() if p.startswith(prefix)]
             found[path][name] = [max(inside), branch.kernel]
     return found
 
@@ -70,7 +70,7 @@ def contents():
     The digits are the first of each among the test images, the background a crop of a
     photograph.
     """
-    layers, weights, numbers = program()
+    layers, weights, indices = program()
     window = load_pretrained(NAME).preprocessing.window
     seen = [window(Image.fromarray(pixels)) for pixels in photographs()]
     inks, labels = handwritten_digits("test")
@@ -80,7 +80,7 @@ def contents():
     }
     return {
         "program": layers,
-        "shown": shown(numbers),
+        "shown": shown(indices),
         "digits": {str(d): inks[labels == d][0].tolist() for d in range(10)},
         "pictures": dict(zip(PHOTOGRAPHS, map(encoded, seen), strict=True)),
     } | {name: encoded(piece) for name, piece in pieces.items()}

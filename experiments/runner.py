@@ -52,14 +52,14 @@ class Experiment:
         """All settings on the first seed, then on the second, ..."""
         seeds = seeds or self.seeds
         found = []
-        for place, seed in enumerate(seeds):
+        for index, seed in enumerate(seeds):
             for setting in self.settings:
                 run = dict(setting)
-                most = run.pop("seeds", len(seeds))
+                count = run.pop("seeds", len(seeds))
                 length = run.pop("epochs", epochs or self.epochs)
                 number = run.pop("images", images or self.images)
                 run |= {"seed": seed, "epochs": length, "images": number}
-                found += [run] if place < most else []
+                found += [run] if index < count else []
         return found
 
 
@@ -140,9 +140,9 @@ def run_all(experiment, runs, path, jobs=1):
             if experiment.store:
                 rows = experiment.store(rows, path.parent)
             add_rows(path, rows)
-            told = {column: run[column] for column in experiment.key}
-            told |= {k: rows[0][k] for k in ("accuracy", "seconds") if k in rows[0]}
-            words = ", ".join(f"{column} {value}" for column, value in told.items())
+            shown = {column: run[column] for column in experiment.key}
+            shown |= {k: rows[0][k] for k in ("accuracy", "seconds") if k in rows[0]}
+            words = ", ".join(f"{column} {value}" for column, value in shown.items())
             print(f"{number} of {len(missing)}: {words}", flush=True)
     except KeyboardInterrupt:
         print("interrupted; the same command continues from here", file=sys.stderr)

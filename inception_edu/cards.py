@@ -125,6 +125,6 @@ def text(words):
     if len(parts) % 2 == 0:  # a backquote without a partner stays as it is
         return "`".join(parts)
     return "".join(
-        f"<code>{part}</code>" if place % 2 else part
-        for place, part in enumerate(parts)
+        f"<code>{part}</code>" if index % 2 else part
+        for index, part in enumerate(parts)
     )

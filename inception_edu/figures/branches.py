@@ -11,7 +11,7 @@ class Branch:
 
     name: str
     series: list  # of Node and Split
-    ends: bool = False  # leads to no output of this series (a side head)
+    is_side_head: bool = False  # leads to no output of this series
 
 
 @dataclass(slots=True)
@@ -48,8 +48,8 @@ def _series(nodes, targets, readers):
         if node in spine:
             done = section_of[node] = done + 1
             continue
-        place = max((section_of.get(source, 0) for source in node.inputs), default=0)
-        section_of[node] = max(place, done) if node in leads else place
+        section = max((section_of.get(source, 0) for source in node.inputs), default=0)
+        section_of[node] = max(section, done) if node in leads else section
         sections[section_of[node]].append(node)
 
     series = []
@@ -78,34 +78,34 @@ def _series(nodes, targets, readers):
 
 def _spine(nodes, leads, targets, readers):
     """Nodes that no path jumps over, among those that lead to a target."""
-    place = {node: i for i, node in enumerate(nodes)}
-    spine, reach = [], -1  # the last node that a path so far leads to
+    index = {node: i for i, node in enumerate(nodes)}
+    spine, furthest = [], -1  # the last node that a path so far leads to
     chosen = [node for node in nodes if node in leads]
     for node in chosen:
-        outside = not node.inputs or any(source not in place for source in node.inputs)
-        if outside and not (node.kind == "input" and reach < 0):
-            reach = max(reach, place[node])
+        outside = not node.inputs or any(source not in index for source in node.inputs)
+        if outside and not (node.kind == "input" and furthest < 0):
+            furthest = max(furthest, index[node])
     for node in chosen:
-        if reach <= place[node]:
+        if furthest <= index[node]:
             spine.append(node)
-        ends = [place[reader] for reader in readers[node] if reader in leads]
+        ends = [index[reader] for reader in readers[node] if reader in leads]
         if node in targets:
             ends.append(len(nodes))
-        reach = max([reach, *ends])
+        furthest = max([furthest, *ends])
     return spine
 
 
 def _connected(nodes):
     """The connected parts of a set of nodes, each in the order they run."""
-    home = {node: {node} for node in nodes}
+    component = {node: {node} for node in nodes}
     for node in nodes:
         for source in node.inputs:
-            if source in home and home[source] is not home[node]:
-                merged = home[source] | home[node]
-                home |= dict.fromkeys(merged, merged)
+            if source in component and component[source] is not component[node]:
+                merged = component[source] | component[node]
+                component |= dict.fromkeys(merged, merged)
     parts = {}
     for node in nodes:
-        parts.setdefault(id(home[node]), []).append(node)
+        parts.setdefault(id(component[node]), []).append(node)
     return list(parts.values())
 
 
@@ -113,23 +113,23 @@ def _branch(part, members, targets, leads, readers):
     """`(part, Branch)` of a connected part, with the name that tells it apart."""
     own = set(part)
     goals = {n for n in part if n in targets or not own.issuperset(readers[n])}
-    ends = leads.isdisjoint(part)
+    is_side_head = leads.isdisjoint(part)
     shared = name = common_path([node.path for node in part])
-    if not ends:
+    if not is_side_head:
         around = common_path([node.path for node in members])
         below = shared[len(around) :].strip(".")
         # alone in its split, it has the end of its own path
         name = below.split(".")[0] or shared.split(".")[-1]
-    return part, Branch(name, _series(part, goals, readers), ends)
+    return part, Branch(name, _series(part, goals, readers), is_side_head)
 
 
 def _ordered(branches, lower, upper):
     """Branches from left to right: in the order they are joined, side heads last."""
 
-    def place(branch):
+    def rank(branch):
         part, found = branch
         sources = part or [upper]
         hits = [i for i, s in enumerate(lower.inputs if lower else ()) if s in sources]
-        return found.ends, hits[0] if hits else 100 if part else -1
+        return found.is_side_head, hits[0] if hits else 100 if part else -1
 
-    return [branch for _, branch in sorted(branches, key=place)]
+    return [branch for _, branch in sorted(branches, key=rank)]

@@ -96,10 +96,10 @@ def _figure(title, names, height):
 def _draw_lines(axes, xs, lines):
     """A line with markers for each of `lines`, its name at its last finite value."""
     ends = []
-    for place, (name, values) in enumerate(lines.items()):
+    for index, (name, values) in enumerate(lines.items()):
         kernel = next(iter(str(name).split()), "")
-        tone = PALETTE.get(kernel, SERIES[place % len(SERIES)])
-        marker = MARKERS[place % len(MARKERS)]
+        tone = PALETTE.get(kernel, SERIES[index % len(SERIES)])
+        marker = MARKERS[index % len(MARKERS)]
         style = {"color": tone, "marker": marker, "markersize": 9, "linewidth": 2.5}
         (line,) = axes.plot(xs[: len(values)], values, label=name, **style)
         points = zip(values, line.get_xdata(), strict=True)

@@ -48,12 +48,12 @@ def _split_lines(split, common):
     for node in split.tangled:
         sources = ", ".join(s.path or s.label for s in node.inputs)
         yield f"{_run_text([node], common)} (from {sources})"
-    for place, branch in enumerate(split.branches, 1):
+    for index, branch in enumerate(split.branches, 1):
         if not branch.series:
             yield "| shortcut: unchanged"
             continue
-        kind = "side head" if branch.ends else "branch"
-        name = f"{branch.name} {kind}" if branch.name else f"{kind} {place}"
+        kind = "side head" if branch.is_side_head else "branch"
+        name = f"{branch.name} {kind}" if branch.name else f"{kind} {index}"
         lines = list(_series_lines(branch.series, common)) or ["an input"]
         if isinstance(branch.series[0], Split):
             lines.insert(0, "")

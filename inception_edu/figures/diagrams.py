@@ -154,9 +154,9 @@ def _draw_view(nodes, series, title, totals):
         picture.labels.append((box.x - size / 2, y - 13, size, 16))
     picture.boxes = [(box.left, box.y, box.width, box.height) for box in sheet.boxes]
     picture.nodes = [box.node for box in sheet.boxes]
-    place = {node: number for number, node in enumerate(picture.nodes)}
+    index = {node: number for number, node in enumerate(picture.nodes)}
     picture.edges = [
-        (place[source], place[target]) for source, target, _ in sheet.wires
+        (index[source], index[target]) for source, target, _ in sheet.wires
     ]
     return picture
 

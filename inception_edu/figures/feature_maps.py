@@ -140,8 +140,8 @@ def draw_prediction(sheet, y, recording):
     for number, share in enumerate(shares):
         bold = share == max(shares)
         sheet.fitted_text(0, y + 19, number, 60, NOTE, bold=bold)
-        wide = max((SIDE - 50 - left) * share, 0.5)
-        sheet.rect(left, y + 7, wide, 13, "accent" if bold else "line")
+        width = max((SIDE - 50 - left) * share, 0.5)
+        sheet.rect(left, y + 7, width, 13, "accent" if bold else "line")
         sheet.text(SIDE, y + 19, percent(share), NOTE, anchor="end", bold=bold)
         y += 19
     return y
@@ -160,8 +160,8 @@ def draw_layers(sheet, recording, photo):
         sheet.fitted_text(LEFT, y + 14, title, WIDTH - LEFT, NOTE)
         pitch = min(98, (WIDTH - LEFT) / len(layer.branches))
         size, shares = min(60, pitch - 4), layer.shares()
-        for place, (part, branch) in enumerate(layer.branches.items()):
-            x, kernel = LEFT + place * pitch, branch_kernel(part, branch)
+        for i, (part, branch) in enumerate(layer.branches.items()):
+            x, kernel = LEFT + i * pitch, branch_kernel(part, branch)
             tip, pick = f"{name}: where {part} answers", f"layer={name}"
             place_lit(sheet, photo, x, y + 20, size, branch.where, tip, pick)
             key = f"{name} {part}"  # no ghost in another layer
@@ -202,8 +202,8 @@ def draw_alone(sheet, name, branch, photo, rise):
     draw_rise(sheet, 26, rise, branch.maps[rise.channel])
     place_lit(sheet, photo, LEFT, y, size, branch.where, f"where {name} answers")
     sheet.text(LEFT, y + size + 16, "where", NOTE)
-    for place, channel in enumerate(branch.strongest(), 1):
-        x, top = LEFT + (place % 4) * pitch, y + (place // 4) * (size + 24)
+    for i, channel in enumerate(branch.strongest(), 1):
+        x, top = LEFT + (i % 4) * pitch, y + (i // 4) * (size + 24)
         tip = describe(name, branch, channel)
         place_map(sheet, x, top, size, branch.maps[channel], tip)
         label = f"#{channel}: {branch.mean[channel]:.2g}"
@@ -218,8 +218,8 @@ def draw_rise(sheet, y, rise, rows):
     maps = (rise.input, None, rise.gives, rows)
     names = (f"input {rise.source}", f"{count}x{count} kernel")
     names += ("products added", f"channel {rise.channel}")
-    for place, (shown, name, sign) in enumerate(zip(maps, names, " ×=→", strict=True)):
-        x = LEFT + place * pitch
+    for i, (shown, name, sign) in enumerate(zip(maps, names, " ×=→", strict=True)):
+        x = LEFT + i * pitch
         if shown is None:
             for i, weight in enumerate(w for line in rise.kernel for w in line):
                 row, column = divmod(i, count)
@@ -230,7 +230,7 @@ def draw_rise(sheet, y, rise, rows):
         else:
             place_map(sheet, x, y, size, shown, name)
         sheet.fitted_text(x + size / 2, y + 88, name, pitch - 4, anchor="middle")
-        if place:
+        if i:
             middle = x - (pitch - size) / 2
             sheet.text(middle, y + 44, sign, 22, anchor="middle", bold=True)
     words = f"Blue adds, orange subtracts; + {rise.count - 1} other inputs; ReLU."

@@ -85,8 +85,8 @@ def _draw_input(sheet, x, y, cell):
     middle = SIDE // 2 * cell
     sheet.raw('<g class="ie-slide">')
     for size, color, inset in ((5, "5x5", 0), (3, "3x3", 0), (3, "pool", 4)):
-        reach = size // 2 * cell - inset
-        box = (x0 + middle - reach, y0 + middle - reach, *(2 * [2 * reach + cell]))
+        extent = size // 2 * cell - inset
+        box = (x0 + middle - extent, y0 + middle - extent, *(2 * [2 * extent + cell]))
         dash = "5 4" if color == "pool" else None
         sheet.rect(*box, stroke=color, stroke_width=4, dash=dash)
     sheet.rect(x0 + middle, y0 + middle, cell, cell, "1x1")
@@ -147,7 +147,7 @@ def _sliding_css():
     frames = ""
     for step in range(steps):
         row, column = divmod(step, SIDE)
-        x, y = ((place - SIDE // 2) * cell for place in (column, row))
+        x, y = ((pixel - SIDE // 2) * cell for pixel in (column, row))
         frames += f"{share(step)}{{transform:translate({x}px,{y}px)}}"
     css = f"{STILL}@keyframes ie-slide{{{frames}}}"
     moving = f".ie-slide{{animation:ie-slide {length}s step-end infinite}}"

@@ -10,16 +10,16 @@ HIGH = 17  # of a label's box
 FAR = 16  # from here on a line joins a label to its mark
 
 
-def spread(places, low, high, gap):
+def spread(positions, low, high, gap):
     """The positions, moved as little as needed to stand `gap` apart, in their order.
 
     They stay from `low` to `high`, nearer together where that has no room.
     """
-    order = sorted(range(len(places)), key=lambda i: places[i])
-    gap = min(gap, (high - low) / max(1, len(places) - 1))
-    moved, last = [0.0] * len(places), low - gap
+    order = sorted(range(len(positions)), key=lambda i: positions[i])
+    gap = min(gap, (high - low) / max(1, len(positions) - 1))
+    moved, last = [0.0] * len(positions), low - gap
     for i in order:
-        last = moved[i] = max(places[i], last + gap)
+        last = moved[i] = max(positions[i], last + gap)
     limit = high
     for i in reversed(order):
         limit = moved[i] = min(moved[i], limit)

@@ -20,7 +20,7 @@ WIDEST, TALLEST = 1080, 620  # a wider picture shrinks, and its text with it
 
 @dataclass(slots=True)
 class Box:
-    """A node's place: centre `x`, top `y`."""
+    """A node's box: centre `x`, top `y`."""
 
     node: Node
     x: float
@@ -100,13 +100,13 @@ class Layout:
                 edges = self.passing(before, after, inside)
                 found.append(self.side_by_side(element.branches, edges))
             else:
-                reach = self.width / 2
+                half = self.width / 2
                 if isinstance(before, Split) and len(element.inputs) > 1:
                     exits = found[-1].exits
-                    reach = max([reach, *(abs(x) + self.width / 2 for x in exits)])
-                box = Box(element, 0.0, 0.0, 2 * reach, self.height)
-                high = self.height + GAP
-                found.append(Block(reach, reach, high, [box], exits=[0.0]))
+                    half = max([half, *(abs(x) + self.width / 2 for x in exits)])
+                box = Box(element, 0.0, 0.0, 2 * half, self.height)
+                height = self.height + GAP
+                found.append(Block(half, half, height, [box], exits=[0.0]))
         return found
 
     def passing(self, before, after, inside):
@@ -129,12 +129,12 @@ class Layout:
                 part.shortcuts = [Shortcut(edge) for edge in edges]
             centre = x + part.left
             parts.append((part, centre))
-            if not branch.ends:
-                exits += [centre + place for place in part.exits]
+            if not branch.is_side_head:
+                exits += [centre + exit_x for exit_x in part.exits]
             x += part.left + part.right + BRANCH_GAP
         exits = exits or [(x - BRANCH_GAP) / 2]
         axis = (min(exits) + max(exits)) / 2
-        block = Block(exits=[place - axis for place in exits])
+        block = Block(exits=[exit_x - axis for exit_x in exits])
         for part, centre in parts:
             block.take(part, centre - axis, 0)
             block.height = max(block.height, part.height)
@@ -152,8 +152,8 @@ class Layout:
         for level, members_of_row in enumerate(rows):
             # Odd rows are shifted, so that a wire to a far row is seen beside a box.
             x = -pitch * (len(members_of_row) - 1) / 2 + (level % 2) * pitch / 2
-            for place, node in enumerate(members_of_row):
-                corner = x + place * pitch, level * (self.height + GAP)
+            for i, node in enumerate(members_of_row):
+                corner = x + i * pitch, level * (self.height + GAP)
                 block.boxes.append(Box(node, *corner, self.width, self.height))
         block.left = max(self.width / 2 - box.x for box in block.boxes)
         block.right = max(self.width / 2 + box.x for box in block.boxes)
@@ -175,8 +175,8 @@ class Layout:
             columns = in_columns(groups, count)
             if len(columns) < count:
                 break
-            width = sum(map(wide, columns)) + COLUMN_GAP * (count - 1)
-            height = max(map(tall, columns)) + (GAP - 10 if count > 1 else 0)
+            width = sum(map(total_width, columns)) + COLUMN_GAP * (count - 1)
+            height = max(map(total_height, columns)) + (GAP - 10 if count > 1 else 0)
             cost = 3 * max(width / WIDEST, 1) + max(height / TALLEST, 1) + 0.05 * count
             if best is None or cost < best[0] - 0.02:
                 best = (cost, columns)
@@ -192,7 +192,7 @@ class Layout:
                 sheet.take(block, x + left, y)
                 channel |= {box.node: x - COLUMN_GAP / 2 for box in block.boxes}
                 y += block.height
-            x += wide(column) + COLUMN_GAP
+            x += total_width(column) + COLUMN_GAP
         boxes = {box.node: box for box in sheet.boxes}
         shortcuts = {}
         for shortcut in sorted(sheet.shortcuts, key=lambda shortcut: shortcut.y):
@@ -205,7 +205,7 @@ class Layout:
                 passing = shortcuts.get((source, node), ())
                 points = wire(boxes[source], boxes[node], passing, across)
                 wires.append((source, node, points))
-        height = first + max(map(tall, columns)) - GAP + BUS
+        height = first + max(map(total_height, columns)) - GAP + BUS
         return Placement(sheet.boxes, wires, x - COLUMN_GAP, height)
 
 
@@ -220,17 +220,17 @@ def members(series):
             yield element
 
 
-def wide(blocks):
+def total_width(blocks):
     return max(block.left for block in blocks) + max(block.right for block in blocks)
 
 
-def tall(blocks):
+def total_height(blocks):
     return sum(block.height for block in blocks)
 
 
 def in_columns(groups, count):
     """The groups of blocks in at most `count` columns, the tallest as low as can be."""
-    heights = [tall(group) for group in groups]
+    heights = [total_height(group) for group in groups]
     ends = range(len(groups) + 1)
     limits = {sum(heights[a:b]) for a in ends for b in ends[a + 1 :]}
     for limit in sorted(limit for limit in limits if limit >= max(heights)):
@@ -251,11 +251,11 @@ def wire(source, target, shortcuts, across):
     x, y = source.x, source.bottom
     points = [(x, y)]
 
-    def turn(level, place):
+    def turn(level, target_x):
         nonlocal x
-        if abs(place - x) > 0.5:
-            points.extend([(x, level), (place, level)])
-            x = place
+        if abs(target_x - x) > 0.5:
+            points.extend([(x, level), (target_x, level)])
+            x = target_x
 
     bus = y + BUS
     if across:

@@ -15,8 +15,8 @@ MIDDLE = 86  # height of the middle of the maps
 def operation(node):
     """`(Drawing, lines)` of what a node's operation reads, does and writes."""
     lines = arithmetic(node)
-    wide = max(620, *(32 + text_width(line, LABEL, bold=True) for line in lines))
-    sheet = Drawing(round(wide), 240 + LINE * len(lines))
+    width = max(620, *(32 + text_width(line, LABEL, bold=True) for line in lines))
+    sheet = Drawing(round(width), 240 + LINE * len(lines))
     sheet.rect(0, 0, sheet.width, sheet.height, "paper")
     if node.kind.startswith("conv") or node.kind.endswith("pool"):
         _draw_window(sheet, node)
@@ -109,26 +109,26 @@ def _draw_window(sheet, node):
     ]
     dot = [max(5, face / grid) for face, grid in zip(small, after, strict=True)]
     cell = min(18, 108 / max(kernel))
-    high, wide = kernel[0] * cell, kernel[1] * cell
+    height, width = kernel[0] * cell, kernel[1] * cell
     x_in, x_kernel = 16, 220
-    x_out, top = max(430, x_kernel + wide + 60), MIDDLE - high / 2
+    x_out, top = max(430, x_kernel + width + 60), MIDDLE - height / 2
     left, y = x_in + big[1] / 2 - window[1] / 2, MIDDLE - window[0] / 2
 
     _draw_map(sheet, x_in, big)
     sheet.rect(left, y, window[1], window[0], color, stroke="ink")
     for end in (0, 1):
         start = (left + window[1], y + end * window[0])
-        sheet.line(start, (x_kernel, top + end * high), stroke="grid", width=1)
+        sheet.line(start, (x_kernel, top + end * height), stroke="grid", width=1)
     if max(kernel) <= 11:
         for row in range(kernel[0]):
             for column in range(kernel[1]):
                 corner = (x_kernel + column * cell, top + row * cell)
                 sheet.rect(*corner, cell, cell, color, stroke="paper")
     else:
-        sheet.rect(x_kernel, top, wide, high, color)
+        sheet.rect(x_kernel, top, width, height, color)
     _draw_map(sheet, x_out, small)
     target = x_out + small[1] / 2 - dot[1] / 2
-    ends = (x_kernel + wide + 6, MIDDLE), (target - 3, MIDDLE)
+    ends = (x_kernel + width + 6, MIDDLE), (target - 3, MIDDLE)
     sheet.line(*ends, arrow=True, width=1.5)
     sheet.rect(target, MIDDLE - dot[0] / 2, dot[1], dot[0], color, stroke="ink")
 

@@ -172,9 +172,9 @@ class Plot:
 
     def limit(self, x, label):
         """A vertical line at `x` with its label above: a budget, a threshold."""
-        place, _ = self.at(x, self.y_range[0])
-        self.upright(place, above=4)
-        return self.name_above(place, self.y - 8, label)
+        pixel, _ = self.at(x, self.y_range[0])
+        self.upright(pixel, above=4)
+        return self.name_above(pixel, self.y - 8, label)
 
     def name_above(self, x, y, label):
         """The label of a vertical line at the pixel `x`, inside the sheet."""
@@ -251,9 +251,9 @@ def clip(points, box):
 
 def label(drawing, x, y, text, *, anchor="start", bold=False, fill="ink"):
     """A text on a background box, which keeps lines off its letters."""
-    wide = text_width(text, bold=bold)
-    left = x - wide * {"start": 0, "middle": 0.5, "end": 1}[anchor]
-    drawing.rect(left - 1, y - 11, wide + 2, 14, "paper", opacity=0.85)
+    width = text_width(text, bold=bold)
+    left = x - width * {"start": 0, "middle": 0.5, "end": 1}[anchor]
+    drawing.rect(left - 1, y - 11, width + 2, 14, "paper", opacity=0.85)
     drawing.text(x, y, text, anchor=anchor, bold=bold, fill=fill)
 
 

@@ -89,7 +89,7 @@ class Drawing:
     def area(
         self,
         tag,
-        place,
+        shape,
         fill,
         *,
         stroke="none",
@@ -102,7 +102,7 @@ class Drawing:
         lines=(),
     ):
         """An element with an inside; `key` names what it stands for in each picture."""
-        look = {"data-key": key and escape(key), **place, "fill": fill}
+        look = {"data-key": key and escape(key), **shape, "fill": fill}
         if stroke != "none":
             look["stroke"] = stroke
             look["stroke-width"] = stroke_width if stroke_width != 1 else None
@@ -112,8 +112,8 @@ class Drawing:
 
     def rect(self, x, y, width, height, fill="none", *, hatch=None, **style):
         """A rectangle. `hatch` is one of the theme's, or a kernel's name."""
-        place = {"x": x, "y": y, "width": width, "height": height}
-        self.area("rect", place, fill, **style)
+        shape = {"x": x, "y": y, "width": width, "height": height}
+        self.area("rect", shape, fill, **style)
         kind = HATCH.get(hatch, hatch)
         lines = tuple(_hatch_lines(kind, x, y, width, height)) if kind else ()
         return self.strokes(lines, on_color(fill), 0.45) if lines else self
@@ -122,8 +122,8 @@ class Drawing:
         return self.area("circle", {"cx": x, "cy": y, "r": radius}, fill, **style)
 
     def polygon(self, *points, fill="ink", **style):
-        place = {"points": " ".join(f"{_n(x)},{_n(y)}" for x, y in points)}
-        return self.area("polygon", place, fill, lines=(points,), **style)
+        shape = {"points": " ".join(f"{_n(x)},{_n(y)}" for x, y in points)}
+        return self.area("polygon", shape, fill, lines=(points,), **style)
 
     def text(self, x, y, text, size=NOTE, *, fill="ink", anchor="start", bold=False):
         """A line of text."""
@@ -180,9 +180,9 @@ class Drawing:
     def grid(self, x, y, count, cell, stroke="line", opacity=1):
         """The lines of `count` x `count` cells."""
         side, steps = count * cell, [i * cell for i in range(count + 1)]
-        upright = [((x + step, y), (x + step, y + side)) for step in steps]
-        flat = [((x, y + step), (x + side, y + step)) for step in steps]
-        return self.strokes((*upright, *flat), stroke, opacity)
+        vertical = [((x + step, y), (x + step, y + side)) for step in steps]
+        horizontal = [((x, y + step), (x + side, y + step)) for step in steps]
+        return self.strokes((*vertical, *horizontal), stroke, opacity)
 
     def raw(self, markup):
         """SVG markup as it is, e.g. an `<image>`; it is not escaped."""
@@ -234,13 +234,13 @@ def _hatch_lines(kind, x, y, width, height, spacing=7):
     if kind in "-+":
         yield from (((x, level), (x + width, level)) for level in down)
     if kind in "|+":
-        yield from (((place, y), (place, y + height)) for place in across)
+        yield from (((column, y), (column, y + height)) for column in across)
     if kind in "/\\x":
         step = spacing * 1.4
         for i in range(1, int((width + height) / step) + 1):
-            reach = i * step
-            x0, y0 = max(0.0, reach - height), min(reach, height)
-            x1, y1 = min(reach, width), max(0.0, reach - width)
+            offset = i * step
+            x0, y0 = max(0.0, offset - height), min(offset, height)
+            x1, y1 = min(offset, width), max(0.0, offset - width)
             if kind in "/x":
                 yield ((x + x0, y + y0), (x + x1, y + y1))
             if kind in "\\x":

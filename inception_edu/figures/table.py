@@ -28,8 +28,8 @@ class Table:
                     f"{self.columns}"
                 )
         self.cells, self.flush = [[] for _ in rows], []
-        for place, column in enumerate(self.columns):
-            values = [row[place] for row in rows]
+        for index, column in enumerate(self.columns):
+            values = [row[index] for row in rows]
             after = digits.get(column, 2) if isinstance(digits, dict) else digits
             for line, value in zip(self.cells, values, strict=True):
                 line.append(as_text(value, after))

@@ -19,7 +19,7 @@ from inception_edu.figures.svg import escape
 from inception_edu.figures.theme import themed
 from inception_edu.text import printable
 
-MOST = 400  # levels of one diagram; what lies deeper stays closed
+MAX_LEVELS = 400  # levels of one diagram; what lies deeper stays closed
 
 
 def walkable(diagram, still):
@@ -56,7 +56,7 @@ def levels(diagram):
 
     def open_node(node):
         key = _key(node)
-        if key is None or (key not in known and len(found) >= MOST):
+        if key is None or (key not in known and len(found) >= MAX_LEVELS):
             return None
         if key not in known:
             known[key] = len(found)
@@ -102,13 +102,13 @@ def _words(node):
 def _key(node):
     """What two boxes have in common that open into the same picture."""
     if node.members:
-        place = {member: i for i, member in enumerate(node.members)}
+        index = {member: i for i, member in enumerate(node.members)}
         start = common_path([member.path for member in node.members])
         return tuple(
             (
                 member.path[len(start) :],
                 _key(member),
-                tuple(place.get(source, source.out_shape) for source in member.inputs),
+                tuple(index.get(source, source.out_shape) for source in member.inputs),
             )
             for member in node.members
         )

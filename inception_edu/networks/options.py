@@ -1,6 +1,6 @@
 """Validation of the networks' builder options."""
 
-MOST_MODULES = 100  # of one kind; the papers' networks have 20 at most
+MAX_MODULES = 100  # of one kind; the papers' networks have 20 at most
 
 
 def choose(option, value, choices):
@@ -20,10 +20,10 @@ def no_heads(aux, name, instead=""):
 def check_counts(**counts):
     """ValueError for a number of modules that is not whole, or fills the memory."""
     for name, count in counts.items():
-        if type(count) is not int or not 0 <= count <= MOST_MODULES:
+        if type(count) is not int or not 0 <= count <= MAX_MODULES:
             raise ValueError(
                 f"{name}={count!r} must be a whole number of modules, 0 to "
-                f"{MOST_MODULES}"
+                f"{MAX_MODULES}"
             )
 
 

@@ -56,8 +56,8 @@ class Figure:
     @property
     def source(self):
         """Paper and place, ready to be printed beside the number."""
-        home = source(self.paper)
-        return f"{home.title}, {self.place} ({home.where})"
+        paper = source(self.paper)
+        return f"{paper.title}, {self.place} ({paper.where})"
 
     def __str__(self):
         text = f"{self.network}, {self.what}: {self.value:.12g} {self.unit}".rstrip()
@@ -155,13 +155,13 @@ class Unknown(KeyError):
         return self.args[0]
 
 
-def frame(name, kind, **wanted):
+def frame(name, kind, **filters):
     """The rows that fit as a pandas DataFrame, indexed by id; None fits anything."""
     import pandas
 
     rows = [asdict(row) for row in table(name, kind).values()]
     everything = found = pandas.DataFrame(rows).set_index("id")
-    for column, value in wanted.items():
+    for column, value in filters.items():
         if value is None:
             continue
         there = sorted(map(repr, {*everything[column]} - {"", value}))
@@ -188,8 +188,8 @@ def figures(paper=None, place=None, network=None, what=None):
     `figures(paper="rethinking", place="table 3", what="top-1 error")` is the
     ladder. Everything left out is free.
     """
-    wanted = {"paper": paper, "place": place, "network": network, "what": what}
-    return frame("figures.csv", Figure, **wanted)
+    filters = {"paper": paper, "place": place, "network": network, "what": what}
+    return frame("figures.csv", Figure, **filters)
 
 
 def claim(id):

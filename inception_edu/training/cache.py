@@ -23,8 +23,8 @@ def own_folder(ours, systems, usual):
     """The folder that the variable `ours` names, else ours in the user's own one."""
     if os.environ.get(ours):  # set, but to nothing: as if it were not set
         return Path(os.path.expanduser(os.environ[ours]))  # ~nobody stays as it is
-    home = os.environ.get(systems) or os.environ.get("LOCALAPPDATA")
-    return Path(home or os.path.expanduser(usual)) / "inception_edu"
+    base = os.environ.get(systems) or os.environ.get("LOCALAPPDATA")
+    return Path(base or os.path.expanduser(usual)) / "inception_edu"
 
 
 def cached(name, build):

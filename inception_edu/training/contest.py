@@ -176,7 +176,7 @@ class Contest:
             lines.append(f"{'':4}{'design':22}{'score':>7}{'M MACs':>8}{scales}  seed")
         else:
             lines.append("no entry yet: contest.enter('my design', build)")
-        lines += [f"{place:>2}. {entry}" for place, entry in enumerate(entries, 1)]
+        lines += [f"{rank:>2}. {entry}" for rank, entry in enumerate(entries, 1)]
         if self.unsaved:
             lines.append(
                 f"{len(self.unsaved)} could not be written to {self.folder} and last "

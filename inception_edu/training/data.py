@@ -151,7 +151,7 @@ def compose(digits, photographs, random, n, size):
     """
     chosen = random.randint(0, len(digits), n)
     scales = random.randint(SMALLEST, LARGEST + 1, n)
-    places = random.randint(0, 1 << 30, (n, 2)) % (size + 1 - scales)[:, None]
+    offsets = random.randint(0, 1 << 30, (n, 2)) % (size + 1 - scales)[:, None]
     photograph = random.randint(0, len(photographs), n)
     corners = random.randint(0, 1 << 30, (n, 2))
     mirrored = random.randint(0, 2, n)
@@ -164,7 +164,7 @@ def compose(digits, photographs, random, n, size):
         top, left = (corners[i] % (np.array(photo.shape[:2]) - size + 1)).tolist()
         crop = photo[top : top + size, left : left + size]
         images[i] = crop[:, ::-1] if mirrored[i] else crop
-        scale, (y, x) = scales[i], places[i]
+        scale, (y, x) = scales[i], offsets[i]
         window = images[i, y : y + scale, x : x + scale]
         paint_digit(window, digits[chosen[i]], opacity[i], contrast[i], tint[i])
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2)), chosen, scales
