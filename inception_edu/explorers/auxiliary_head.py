@@ -114,14 +114,12 @@ def draw(state):
         f"without; the main loss after {STEPS} steps is {fmean(ours):.2f} with it, "
         f"{fmean(theirs):.2f} without."
     )
-    sheet = Drawing(SHEET, 432)
+    sheet = Drawing(SHEET, 394)
     draw_gradients(sheet, state)
     lines = (
         f"Main loss after {STEPS} steps, the range of {len(ours)} seeds:",
         f"{min(ours):.2f} to {max(ours):.2f} with the head, "
         f"{min(theirs):.2f} to {max(theirs):.2f} without.",
-        "Going deeper, section 5: the heads bring gradient to the lower layers.",
-        "Rethinking, section 4: no faster start; the heads regularize.",
     )
     for i, line in enumerate(lines):
         sheet.fitted_text(0, 368 + 19 * i, line, SHEET, fill="muted")

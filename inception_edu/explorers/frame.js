@@ -212,6 +212,8 @@ export default { render({ model, el }) {
   const exchange = (svg) => {
     const [old, glides, hadAxes] = [looks, !still(), before?.ranges];
     picture.innerHTML = drawn = svg; // at once, hence no flicker
+    const { width, height } = picture.firstElementChild?.viewBox.baseVal ?? {};
+    picture.parentNode.style.setProperty("--ratio", width / height);
     [looks, ranges] = [byLook(picture), axes(picture)];
     const way = glides ? pairs(old, looks).filter(differ).flatMap((pair) => changes(...pair)) : []; // from what is seen now
     halt();

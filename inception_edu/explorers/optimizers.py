@@ -22,7 +22,6 @@ from inception_edu.figures.theme import LABEL
 DECAY = 0.9  # of RMSProp's mean square, as in the paper
 START = (-9.0, 3.0)
 FAR = 1e4  # a loss that has left the valley for good
-MANY = 200  # the table's second step
 
 
 # A rule takes a gradient, what the optimizer remembers and the settings; it returns
@@ -64,7 +63,7 @@ RATES = [0.001, 0.0045, 0.01, 0.02, 0.045, 0.1, 0.2, 0.45, 1.0, 1.5, 1.9, 2.1]
 QUESTION = "How do SGD, momentum and RMSProp descend this narrow valley?"
 CONTROLS = [
     Steps("rate", "learning rate", RATES, 0.045),
-    Range("steps", "steps", 1, MANY, 1, 60, play=True),
+    Range("steps", "steps", 1, 200, 1, 60, play=True),
     Steps("eps", "eps (RMSProp)", [1e-8, 1e-6, 1e-4, 1e-2, 0.1, 1.0], 1.0),
     Range("momentum", "momentum", 0.0, 0.95, 0.05, 0.9),
     Steps("condition", "condition number", [1, 2, 5, 10, 20, 50, 100], 20),
@@ -112,16 +111,15 @@ def draw(state):
     reached = ", ".join(f"{name} {value}" for name, value in losses.items())
     start = f"start: {loss(START, condition):.4g}"
     summary = f"Loss after {steps} step{'s' * (steps > 1)} ({start}): {reached}."
-    sheet = Drawing(SHEET, 450)
+    sheet = Drawing(SHEET, 314)
     draw_valley(sheet, state, paths, losses)
-    draw_table(sheet, state)
     desc = f"condition {condition}, learning rate {state['rate']}, eps {state['eps']:g}"
     return Picture(sheet.svg(summary, desc), summary)
 
 
-BOX = (0, 44, SHEET, 226)  # x, y, width, height on the sheet
-# 25 pixels a unit, the same along and across: angles are true
-X_RANGE, Y_RANGE = (-13.2, 9.2), (-4.52, 4.52)
+BOX = (0, 44, SHEET, 268)  # x, y, width, height on the sheet
+# 28 pixels a unit, the same along and across: angles are true
+X_RANGE, Y_RANGE = (-11.5, 8.5), (-4.79, 4.79)
 
 
 def is_inside(x, y):
@@ -156,22 +154,3 @@ def draw_valley(sheet, state, paths, losses):
     x, y = plot.at(0, 0)
     sheet.line((x, plot.bottom - 22), (x, y + 8), stroke="accent", width=1)
     label(sheet, x, plot.bottom - 8, "minimum", anchor="middle", fill="accent")
-
-
-def draw_table(sheet, state):
-    """How long the first and the 200th step are, gradient by gradient."""
-    sheet.text(0, 294, "step size under a constant gradient g", LABEL, bold=True)
-    y, columns = 316, dict(zip(OPTIMIZERS, (190, 286, 430, SHEET), strict=True))
-    for name, x in columns.items():
-        sheet.text(x, y, name, anchor="end", bold=True)
-    for gradient in (0.01, 1, 10):
-        sheet.line((0, y + 7), (SHEET, y + 7), stroke="grid", width=1)
-        sheet.text(0, y + 19, f"g = {gradient}")
-        updates = [(optimizer(name, state), x) for name, x in columns.items()]
-        sizes = {x: [update(gradient) for _ in range(MANY)] for update, x in updates}
-        for step in (1, MANY):
-            y += 19
-            sheet.text(66, y, f"step {step}", fill="muted")
-            for x, found in sizes.items():
-                sheet.text(x, y, f"{found[step - 1]:.3g}", anchor="end")
-        y += 3
