@@ -24,11 +24,7 @@ CURVES = {
     "train_accuracy": "training accuracy",
     "loss": "training loss",
 }
-STORED = {
-    "nothing": "nothing",
-    "modules": "modules at equal MACs",
-    "ladder": "v3's ladder",
-}
+STORED = {"modules": "modules at equal MACs", "ladder": "v3's ladder"}
 SCALES = {s: s for s in ("10-15", "16-23", "24-31", "32-40")}  # columns by scale
 SCALES["all"] = "accuracy"
 
@@ -66,8 +62,6 @@ def stored(experiment):
 
     Runs of one name differ in their seed alone; those of modules, at equal MACs.
     """
-    if experiment == "nothing":
-        return {}, "No stored runs are shown."
     table = {"ladder": "ladder_short"}.get(experiment, experiment)  # with scales
     groups = {}
     for row in read_rows(FOLDER / f"{table}.csv"):
@@ -116,16 +110,13 @@ def summarize(state, runs, groups):
         if run.done:
             accuracy = percent(run.history.accuracy[-1], 1)
             live[-1] += f" with {accuracy} after {run.done} epochs"
-    words = "; ".join(live) or "No run yet"
-    if groups:
-        *_, (name, accuracies) = groups.items()
-        kinds = {"ladder": "rungs"}.get(state["beside"], state["beside"])
-        words += (
-            f". Stored: {name} is the best of {len(groups)} {kinds} with "
-            f"{percent(fmean(accuracies['all']), 1)}, the mean of "
-            f"{len(accuracies['all'])} seeds"
-        )
-    return f"{words}."
+    *_, (name, accuracies) = groups.items()
+    kinds = {"ladder": "rungs"}.get(state["beside"], state["beside"])
+    return (
+        f"{'; '.join(live) or 'No run yet'}. Stored: {name} is the best of "
+        f"{len(groups)} {kinds} with {percent(fmean(accuracies['all']), 1)}, the mean "
+        f"of {len(accuracies['all'])} seeds."
+    )
 
 
 def draw(state, runs=()):
@@ -189,9 +180,6 @@ def draw_scales(sheet, runs, groups, top):
         plot.curve(curve, stroke, width, dash).mark(*curve[-1], stroke, 4)
         ends.append((*curve[-1], f"{name} {percent(means[-1], 1)}", stroke))
     plot.name_ends(ends, 16)
-    if not lines:
-        middle = plot.x + plot.width / 2, plot.y + plot.height / 2
-        sheet.text(*middle, "no run yet", anchor="middle", fill="muted")
 
 
 def training(**options):

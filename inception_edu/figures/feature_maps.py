@@ -42,15 +42,7 @@ class Photo(NamedTuple):
         return f"ie-photo-{zlib.crc32(self.uri.encode()):08x}"
 
 
-def feature_sheet(
-    photo,
-    recording,
-    layer,
-    branch=EVERY,
-    *,
-    rise=None,
-    remark="",
-):
+def feature_sheet(photo, recording, layer, branch=EVERY, *, rise=None, remark=""):
     """A `Drawing` of what `recording.layers[layer]` answers to a `Photo`.
 
     `layer`: one of the recording's, or "every layer". `branch`: one branch, or "every
