@@ -5,10 +5,14 @@ import re
 from tools.notebooks import heading, tags
 
 # What a card says to somebody who can run its cell.
-TO_DO = re.compile(
-    r"<div[^>]*>(?:No prediction yet|Write answer|Write one of)[^<]*</div>"
-    r"| You made no prediction\."
+TO_DO = (
+    (r"<div[^>]*>(?:No prediction yet|Write answer)[^<]*</div>", ""),
+    (r" You made no prediction\.", ""),
+    (r"Write one of [^<]* into judge\(\)\.", "True, true in part, wrong, or unsettled?"),
+    (r"<li>'([^<]*)'</li>", r"<li>\1</li>"),
+    (r"<span aria-hidden='true'>i</span> (\w)", lambda found: found[1].upper()),
 )
+HINT = re.compile(r"<details>\s*<summary><b>Hint.*?</details>", re.DOTALL)
 FOLD = re.compile(r"^<details><summary>.*?</summary>\s*|\s*</details>$")
 
 
@@ -34,9 +38,12 @@ def on_slides(notebook, resources, notes=False, solutions=False, short=False):
                 kept.append(cell)
                 solved = True
             continue
+        cell.source = HINT.sub("", cell.source)
         if short and "short" not in tags(cell):
             cut |= kind not in ("skip", "notes")
             continue
+        if short:  # without the stub
+            cell.source = re.split(r"\n### Build", cell.source)[0]
         if "hint" not in tags(cell):
             shown, solved = kind != "skip", False
         if cut and kind in ("-", "fragment"):  # what it stood on was cut
@@ -54,7 +61,8 @@ def for_audience(cell):
     for output in cell.outputs:
         data = output.get("data", {})
         if "ie-card" in data.get("text/html", ""):
-            data["text/html"] = TO_DO.sub("", data["text/html"])
+            for pattern, shown in TO_DO:
+                data["text/html"] = re.sub(pattern, shown, data["text/html"])
     if re.search(r"\bcheck\.\w+\(", cell.source):
         cell.source = re.split(r"\n+ie\.check\.", cell.source)[0]
         cell.outputs = []

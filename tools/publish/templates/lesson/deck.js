@@ -1,10 +1,13 @@
 // Before the show: make every slide fit 1280x720. Type shrinks one step, no more;
 // what still does not fit goes on to a next slide, lists, tables and text by lines.
-const HEIGHT = 720, LEAST = 15, LETTERS = 800;
+const HEIGHT = 720, THIRD = HEIGHT / 3 + 24, LEAST = 15, LETTERS = 800;
+const twice = (node) => [...node.querySelectorAll(".katex-mathml")].reduce((sum, part) => sum + part.textContent.length, 0);
 const letters = (section) => [...section.querySelectorAll("p, li, td, th, pre, summary")]
-  .reduce((sum, node) => sum + (node.closest("aside, svg, .explorer-place") ? 0 : node.textContent.trim().length), 0);
+  .filter((node) => !node.closest("aside, svg, .explorer-place"))
+  .reduce((sum, node) => sum + node.textContent.trim().length - twice(node), 0);
 const fits = (section) => section.scrollHeight <= HEIGHT && letters(section) <= LETTERS;
 const isHeading = (node) => /^H[1-4]$/.test(node.tagName);
+const isTop = (node) => isHeading(node) || node.matches(".running");
 
 // A slide as a flat list of what may be parted; a fragment's parts step together.
 let fragments = 0;
@@ -59,6 +62,24 @@ const part = (unit, section) => {
   place.replaceChildren(...rest);
   return twin;
 };
+// A last slide is not left nearly empty: what stands before it comes along.
+const fill = (last, before) => {
+  while (before && last.scrollHeight < THIRD && !isTop(before.lastElementChild)) {
+    let taken = before.lastElementChild;
+    taken.remove();
+    if (before.scrollHeight < THIRD || taken.matches(".input")) {
+      before.append(taken);
+      if (!taken.matches("ul, ol") || taken.children.length < 3) return;
+      const item = taken.lastElementChild, list = taken.cloneNode();
+      list.append(item);
+      if (list.tagName === "OL") list.start = (taken.start || 1) + taken.children.length;
+      taken = list;
+    }
+    (last.firstElementChild.matches(".again") ? last.children[1] : last.firstElementChild).before(taken);
+    const lead = before.lastElementChild;
+    if (!isTop(lead) && lead.textContent.trim().endsWith(":")) taken.before(lead);
+  }
+};
 const split = (section) => {
   const [units, notes] = flatten(section);
   const title = units.find((unit) => isHeading(unit) || unit.matches(".running"));
@@ -81,18 +102,12 @@ const split = (section) => {
     here.append(unit);
     narrow(unit.parentNode);
     if (fits(here)) continue;
-    const room = [...here.children].slice(0, -1).every((node) => isHeading(node) || node.matches(".running"));
+    const room = [...here.children].slice(0, -1).every(isTop);
     if (!room && (unit.matches(".input") || unit.offsetTop - here.offsetTop > HEIGHT * 0.55 || letters(here) > LETTERS || !pieces(unit))) {
-      const carried = []; // no heading stays behind alone, no question without its answer
-      const asked = unit.matches("details") ? unit.previousElementSibling : null;
-      const before = asked?.previousElementSibling;
-      if (asked?.matches("p:not(.running)") && before && !isHeading(before) && !before.matches(".running")) {
-        carried.push(asked);
-        asked.remove();
-      }
-      for (let above = unit.previousElementSibling; above && isHeading(above) && !above.matches(".again"); above = unit.previousElementSibling) {
-        carried.unshift(above);
-        above.remove();
+      const carried = []; // no heading stays behind alone, or apart from its text
+      const own = [...here.children].findLast((node, i, all) => isHeading(node) && !all.slice(0, i).every(isTop));
+      if (own && (own === unit.previousElementSibling || own.offsetTop - here.offsetTop > THIRD)) {
+        while (own.isConnected) { carried.unshift(unit.previousElementSibling); carried[0].remove(); }
       }
       unit.remove();
       open();
@@ -102,17 +117,18 @@ const split = (section) => {
     }
     if (room) here.classList.add("tight");
     const rest = fits(here) ? null : part(unit, here);
-    if (rest) { open(); queue.unshift(rest); }
+    if (rest) {
+      here.classList.remove("tight");
+      here.classList.toggle("tight", !fits(here));
+      open();
+      queue.unshift(rest);
+    }
   }
-  // A last line does not stand alone: what is before it comes along.
-  const [last, before] = [made.at(-1), made.at(-2)];
-  const alone = last.children.length === 2 && last.firstElementChild.matches(".again") && last.lastElementChild.matches("p");
-  const above = before?.children.length > 2 && before.lastElementChild;
-  if (alone && above && above.matches("p") && letters(last) < 120) last.lastElementChild.before(above);
+  fill(made.at(-1), made.at(-2));
   made.forEach((slide, i) => {
     const again = slide.querySelector(".again, .running, h1, h2, h3");
     if (made.length > 1 && again) { const more = document.createElement("span"); more.className = "more"; more.textContent = `${i + 1} of ${made.length}`; again.append(more); }
-    const shown = [...slide.children].filter((node) => !isHeading(node) && !node.matches(".running"));
+    const shown = [...slide.children].filter((node) => !isTop(node));
     if (shown.every((node) => node.matches(".fragment"))) shown.forEach((node) => node.classList.remove("fragment")); // nothing to wait for
     slide.append(...notes.map((note) => note.cloneNode(true)));
   });
@@ -123,13 +139,22 @@ let running = "";
 for (const section of document.querySelectorAll(".slides > section > section")) {
   // A slide that does not begin with a heading says where it belongs.
   const heading = section.querySelector("h1, h2, h3");
-  if (running && section.querySelector("h1, h2, h3, p, ul, ol, pre, table, img, svg, .explorer-place") !== heading) {
+  if (running && section.querySelector("h1, h2, h3, p, ul, ol, pre, table, img, svg, .explorer-place, .ie-card") !== heading) {
     const line = document.createElement("p");
     line.className = "running";
     line.textContent = running;
     section.prepend(line);
   }
   running = [...section.querySelectorAll("h1, h2, h3")].at(-1)?.textContent ?? running;
+  // What is asked about an explorer stands below its controls, if there is room.
+  const [text, controls] = [".cell.text", ".ie-controls"].map((kind) => section.querySelector(kind));
+  if (text && controls) {
+    const asked = document.createElement("div");
+    asked.className = "asked";
+    asked.append(...[...text.children].filter((node) => !isTop(node)));
+    controls.append(asked);
+    if (!fits(section)) { text.append(...asked.children); asked.remove(); }
+  }
   narrow(section);
   if (!fits(section)) section.classList.add("tight");
   if (!fits(section)) { section.classList.remove("tight"); split(section); }
@@ -139,6 +164,6 @@ document.body.classList.remove("measuring");
 // A finger draws, drags and pans here, and turns no slide.
 document.querySelectorAll(".explorer-place, .ie-diagram").forEach((place) => place.setAttribute("data-prevent-swipe", ""));
 Reveal.initialize({
-  width: 1280, height: HEIGHT, margin: 0.02, minScale: 0.1, maxScale: 3, center: false, hash: true,
+  width: 1280, height: HEIGHT, margin: 0, minScale: 0.1, maxScale: 3, center: false, hash: true,
   navigationMode: "linear", scrollLayout: "compact", slideNumber: "c/t", transition: "none", plugins: [RevealNotes, RevealZoom],
 });
