@@ -36,9 +36,10 @@ from tools.submissions import (
 
 LARGEST = 20  # MB of a submitted file
 SHOWN = 5  # cells that raised, in the printed report
-PIP = re.compile(
-    r"^[ \t]*[!%]+[ \t]*(?:(?:\S*python\S*|uv)[ \t]+(?:-m[ \t]+)?)?"
-    r"(?:pip3?|conda|mamba|apt|apt-get)\b(?:.*\\\n)*.*$",
+SETUP = re.compile(  # packages to install, windows to open: another machine's
+    r"^[ \t]*(?:[!%]+[ \t]*(?:(?:\S*python\S*|uv|sudo)[ \t]+(?:-m[ \t]+)?)?"
+    r"(?:pip3?|conda|mamba|apt|apt-get|matplotlib|config|load_ext|autoreload)\b"
+    r"|(?:matplotlib|mpl|plt)\.(?:use|switch_backend)\()(?:.*\\\n)*.*$",
     re.MULTILINE,
 )
 MARKS = {"passed": "[ok]", "failed": "[x]", "flagged": "[?]"}
@@ -74,7 +75,7 @@ def grade(path, seconds=300, memory=4096, asked=None, whole=False):
     code = code_cells(notebook)
     chosen = code if whole else cells_to_run(code)
     for number, cell in chosen.items():
-        cell.source = without_installing(number, cell.source, report["notes"])
+        cell.source = without_setup(number, cell.source, report["notes"])
     run = Run(chosen, seconds, memory)
     start = time.monotonic()
     report["ended"], report["reason"] = run.run()
@@ -101,14 +102,14 @@ def cells_to_run(code):
     return {number: cell for number, cell in code.items() if cell.id in ids}
 
 
-def without_installing(number, source, notes):
-    """The source without commands that install packages, each of them noted."""
+def without_setup(number, source, notes):
+    """The source without the lines that `SETUP` matches, each of them noted."""
 
     def left_out(match):
         notes.append(one_line(f"cell {number}: {match[0].strip()!r} was left out"))
         return f"{match[0][: -len(match[0].lstrip())]}pass"
 
-    return PIP.sub(left_out, source)
+    return SETUP.sub(left_out, source)
 
 
 def results(names, code, run, ended):

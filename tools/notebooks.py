@@ -45,7 +45,7 @@ def stored_json(path):
     content = Path(path).read_bytes()
     if not content:
         raise ValueError("the file is empty")
-    raw = json.loads(content.decode("utf-8-sig"))
+    raw = json.loads(content)  # in UTF-8, or in UTF-16 as PowerShell writes
     if not isinstance(raw, dict) or "nbformat" not in raw:
         raise ValueError("JSON, but not a notebook")
     return raw

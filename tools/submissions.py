@@ -21,7 +21,7 @@ def submissions(paths):
         if path.is_file():
             notebooks.append(path)
             continue
-        for one in sorted(file for file in path.rglob("*") if file.is_file()):
+        for one in sorted(file for file in path.rglob("*") if not file.is_dir()):
             if any(part.startswith(".") for part in one.relative_to(path).parts):
                 others.append((one, "hidden, such as Jupyter's own checkpoints"))
             elif one.suffix.lower() != ".ipynb":

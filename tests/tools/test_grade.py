@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from tools.grade import grade, main, without_installing
+from tools.grade import grade, main, without_setup
 from tools.judge import borrowed
 from tools.notebooks import ROOT, read
 from tools.sandbox import limits, one_line, sandbox
@@ -135,7 +135,8 @@ WHOLE = {
             imports=f"{IMPORTS}{LIBRARY}",
             conv_params=KNOWN,
             conv_macs="print('[ok] conv_macs: 5 checks passed')",
-            naive_module="def naive_module(i, w):\n    return NaiveModule(i, w)",
+            naive_module="import sys\ndef naive_module(i, w):\n    home = sys.modules"
+            "['inception_edu.networks.googlenet']\n    return home.NaiveModule(i, w)",
         ),
         *("finished", ("failed", "failed", "passed", "failed")),
         "uses the package's own conv_params; write your own",
@@ -221,7 +222,7 @@ def test_submission_gets_what_it_deserves_and_is_told_why(whole, name):
     assert [one["status"] for one in found["exercises"]] == list(statuses), found
     assert found["points"] == statuses.count("passed")
     assert found["maximum"] == len(statuses)
-    assert all(words in json.dumps(found) for words in told), found
+    assert [words for words in told if words not in json.dumps(found)] == [], found
 
 
 def test_a_right_answer_passes_in_every_shape_that_editors_and_consoles_give_it(
@@ -235,7 +236,7 @@ def test_a_right_answer_passes_in_every_shape_that_editors_and_consoles_give_it(
     colab["nbformat_minor"] = 0
     for cell in colab["cells"]:
         cell.update(id=None, metadata=None)
-    (folder / "COLAB.IPYNB").write_text(json.dumps(colab), encoding="utf-8")
+    (folder / "COLAB.IPYNB").write_text(json.dumps(colab), encoding="utf-16")
     marked = json.loads(nbformat.writes(lesson(before=slow)))
     marked["cells"][2]["metadata"] = {"tags": None, "vscode": {"languageId": "python"}}
     marked = b"\xef\xbb\xbf" + json.dumps(marked).encode()
@@ -262,7 +263,7 @@ def test_a_right_answer_passes_in_every_shape_that_editors_and_consoles_give_it(
     for good in (one, two):
         assert [r["status"] for r in good["exercises"]] == list(ALL_RIGHT), good
         assert good["errors"] == []
-    assert [note.split("'")[1][:4] for note in one["notes"]] == ["!pip", "%pip"]
+    assert [note.split("'")[1][:4] for note in one["notes"]] == ["%mat", "!pip", "%pip"]
     assert (other["ended"], other["points"], other["maximum"]) == ("other lesson", 0, 4)
     assert other["reason"] == "this is lesson 03, not 01"
     assert [n["reason"].split()[0] for n in found["not_graded"]] == ["hidden,", "not"]
@@ -319,13 +320,14 @@ def test_every_exercise_of_a_lesson_has_its_cell_there():
         ("if colab:\n    %pip install -q x\nx = 1", "if colab:\n    pass\nx = 1"),
         ("!python -m pip install x", "pass"),
         ("!ls pip", "!ls pip"),
+        ("%matplotlib qt\nmatplotlib.use('TkAgg')", "pass\npass"),
         ("pip = 3", "pip = 3"),
     ],
 )
 def test_installing_is_left_out_and_noted(source, kept):
     notes = []
-    assert without_installing(3, source, notes) == kept
-    assert len(notes) == (source != kept)
+    assert without_setup(3, source, notes) == kept
+    assert len(notes) == kept.count("pass")
 
 
 CANDIDATES = {
