@@ -143,7 +143,8 @@ def test_the_guide_has_discussions_and_exams_with_solutions(path):
 
 
 # Numbers of the prose, as "387,072", stand in an output, which nbval compares, in code
-# or in a table, or are worked out beside them. These are not: what they count.
+# or in a table, or are worked out beside them; a statistic, as "t = 3.71", stands in an
+# output. These do not: what they count.
 ELSEWHERE = {
     "1,583": "M MACs of GoogLeNet with its stem and classifier, 1.58 G in lesson 02",
     "5,857,280": "weights of the naive 5b, shown by the explorer",
@@ -157,8 +158,12 @@ ELSEWHERE = {
     "1,344": "pixels, 7 x 192",
     "3,359,464": "parameters of the auxiliary head in the release of v4",
     "1,190": "growth of the gradient, shown by the explorer at scale 1",
+    "11.0": "t of scale 0.1 against 1 at rate 0.3, of the runs of residual_scaling",
+    "1.09": "t of the wide network with and without additions at rate 0.3",
+    "5.98": "the same at rate 0.02",
 }
 LARGE = re.compile(r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?![\w,])")
+STATISTIC = re.compile(r"\bt = -?(\d+\.\d+)")
 PRODUCT = re.compile(r"\d+(?: [a-wyz]+)?(?: x \d+(?: [a-wyz]+)?)+")
 
 
@@ -178,8 +183,12 @@ def test_large_numbers_of_the_prose_are_computed_somewhere():
     known = " ".join(path.read_text(encoding="utf-8") for path in tables)
     known += " ".join(str(c.outputs) + c.source for c in cells if "outputs" in c)
     numbers = {number.replace(",", "") for number in re.findall(r"\d[\d,]*", known)}
+    shown = " ".join(str(c.outputs) for c in cells if "outputs" in c)
+    statistics = {f"{float(x):.2f}" for x in re.findall(r"\d+\.\d{2,4}\b", shown)}
     for cell in cells:
         if cell.cell_type == "markdown":
             here = worked_out(cell.source) | set(ELSEWHERE)
             for found in LARGE.findall(cell.source):
                 assert found in here or found.replace(",", "") in numbers, cell.id
+            for found in STATISTIC.findall(cell.source):
+                assert found in here or f"{float(found):.2f}" in statistics, cell.id

@@ -198,7 +198,8 @@ LETTERS = """() => Math.max(...Reveal.getSlides().map((slide) => {
   const parts = [...slide.querySelectorAll("p, li, td, th, pre, summary")]
     .filter((part) => !part.closest("aside, svg, .explorer-place, .running"));
   const seen = parts.map((part) => part.cloneNode(true));
-  seen.forEach((part) => part.querySelectorAll(".katex-mathml").forEach((it) => it.remove()));
+  seen.flatMap((part) => [...part.querySelectorAll(".katex-mathml")])
+    .forEach((formula) => formula.remove());
   const letters = seen.reduce((sum, part) => sum + part.textContent.trim().length, 0);
   return parts.length > 1 ? letters : 0;
 }))"""

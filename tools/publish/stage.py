@@ -8,7 +8,10 @@ from tools.notebooks import heading, tags
 TO_DO = (
     (r"<div[^>]*>(?:No prediction yet|Write answer)[^<]*</div>", ""),
     (r" You made no prediction\.", ""),
-    (r"Write one of [^<]* into judge\(\)\.", "True, true in part, wrong, or unsettled?"),
+    (
+        r"Write one of [^<]* into judge\(\)\.",
+        "True, true in part, wrong, or unsettled?",
+    ),
     (r"<li>'([^<]*)'</li>", r"<li>\1</li>"),
     (r"<span aria-hidden='true'>i</span> (\w)", lambda found: found[1].upper()),
 )
