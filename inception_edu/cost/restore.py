@@ -1,13 +1,15 @@
 """The model is put back as it was before a trace, whatever its forward did.
 
 What it holds is copied before the run, one level for each container: attributes,
-buffers, lists, dicts and objects that hang on a module or on one of its hooks.
-Layers and parameters that the forward made stay, as after a real call.
+buffers, lists, dicts and objects that hang on a module, on its class, on one of its
+hooks or, by a global name, on its forward. Layers and parameters that the forward made
+stay, as after a real call.
 """
 
 import sys
 from collections import deque
-from functools import cached_property
+from contextlib import suppress
+from functools import cached_property, partial
 from types import CellType, FunctionType, MethodType, SimpleNamespace
 
 import torch
@@ -19,6 +21,7 @@ OWN = frozenset(nn.Module().__dict__)  # what every module has
 PLAIN = (bool, int, float, str, type(None))
 MUTABLE = (dict, list, set, deque)
 FOREIGN = {*sys.stdlib_module_names, "torch", "numpy"}
+LOOKED_INTO = (SimpleNamespace, CellType)
 DEPTH = 6  # of containers in containers
 
 
@@ -26,7 +29,7 @@ class Snapshot:
     """What `modules` hold now; `restore()` puts it back."""
 
     def __init__(self, modules):
-        self.modules, self.containers, self.seen = [], [], {}
+        self.modules, self.containers, self.named, self.seen = [], [], [], {}
         self.changed = {}  # storage -> tensor and its values before
         for module in modules:
             if id(module) not in self.seen:
@@ -41,10 +44,10 @@ class Snapshot:
         parameters, buffers = own["_parameters"].copy(), own["_buffers"].copy()
         tables = parameters, buffers, own["_modules"].copy()
         self.modules.append((module, of_torch, own.copy(), *tables))
-        for hooks in (own["_forward_hooks"], own["_forward_pre_hooks"]):
-            if hooks:
-                self.keep(list(hooks.values()), depth)
+        hooks = own["_forward_hooks"].values(), own["_forward_pre_hooks"].values()
+        self.keep((*hooks[0], *hooks[1]), depth)
         if not of_torch:
+            self.keep(type(module), depth)
             for name in own.keys() - OWN:
                 self.keep(own[name], depth)
 
@@ -71,8 +74,8 @@ class Snapshot:
         if isinstance(value, MUTABLE):
             before = dict(value) if isinstance(value, dict) else parts
             self.containers.append((value, before))
-        elif isinstance(value, CellType) and parts:
-            self.containers.append((value, parts[0]))
+        elif named := named_in(value):
+            self.named.append((value, named))
         for part in parts:
             self.keep(part, depth + 1)
 
@@ -82,22 +85,21 @@ class Snapshot:
             storage = tensor.untyped_storage()._cdata
             if storage in self.tensors and storage not in self.changed:
                 known = self.tensors[storage]
-                self.changed[storage] = known, known.detach().clone()
+                own = known.detach()
+                self.changed[storage] = known, own, own.clone()
 
     def restore(self):
         """Put everything back; whether layers or parameters have come along."""
-        for tensor, values in self.changed.values():
-            tensor.data.copy_(values)
+        for tensor, own, values in self.changed.values():
+            tensor.data = own.copy_(values)
+        for value, before in self.named:
+            for name, part in before.items():
+                if getattr(value, name) is not part:
+                    setattr(value, name, part)
         for value, before in self.containers:
-            if isinstance(value, CellType):
-                value.cell_contents = before
-                continue
             value.clear()
             value.extend(before) if hasattr(value, "extend") else value.update(before)
-        grown = False
-        for saved in self.modules:
-            grown |= put_back(*saved)
-        return grown
+        return sum(put_back(*saved) for saved in self.modules) > 0
 
 
 def held_by(value):
@@ -108,19 +110,31 @@ def held_by(value):
         return list(value)
     if isinstance(value, MethodType):
         return [value.__self__]
-    if isinstance(value, CellType):  # a variable shared with the function around
-        try:
-            return [value.cell_contents]
-        except ValueError:  # it has no value yet
-            return []
+    if isinstance(value, partial):
+        return [value.func, *value.args, value.keywords]
     if isinstance(value, FunctionType):
-        named = map(value.__globals__.get, value.__code__.co_names)
-        shared = value.__closure__ or ()
-        return [*(v for v in named if isinstance(v, MUTABLE)), *shared]
-    foreign = type(value).__module__.partition(".")[0] in FOREIGN
-    if isinstance(value, type) or (foreign and type(value) is not SimpleNamespace):
+        home = value.__globals__
+        named = [home.get(name) for name in value.__code__.co_names]
+        own = [v for v in named if getattr(v, "__globals__", None) is home]
+        own += [v for v in named if isinstance(v, MUTABLE)]
+        return [*own, value.__dict__, *(value.__closure__ or ())]
+    kind = value if isinstance(value, type) else type(value)
+    if kind.__module__.partition(".")[0] in FOREIGN and kind not in LOOKED_INTO:
         return []
-    return [value.__dict__] if hasattr(value, "__dict__") else []
+    more = getattr(value, "__dict__", None), getattr(value, "forward", None)
+    return [*named_in(value).values(), *more, *getattr(value, "__bases__", ())]
+
+
+def named_in(value):
+    """What a value holds by names that are not in a dict of its own."""
+    if isinstance(value, type):
+        named = vars(value).items()
+        return {n: v for n, v in named if n[:2] != "__" and not hasattr(v, "__get__")}
+    found = {}
+    for name in getattr(type(value), "__slots__", ("cell_contents",)):
+        with suppress(AttributeError, ValueError):  # it has no value yet
+            found[name] = getattr(value, name)
+    return found
 
 
 def put_back(module, of_torch, attributes, parameters, buffers, modules):

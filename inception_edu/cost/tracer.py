@@ -28,8 +28,9 @@ from inception_edu.text import dims
 
 MODULE_CALL = nn.Module._call_impl
 WITHOUT_MEMORY = torch.Tensor._make_wrapper_subclass
-LAZY = nn.parameter.UninitializedTensorMixin  # its metaclass is C's: quick to ask
+LAZY = nn.modules.lazy.LazyModuleMixin
 KINDS = {"scaled_dot_product_attention": "attention"}
+SETTERS = {"__setitem__", "__set__"}  # of values, and of attributes such as `data`
 SCRIPTED = (torch.jit.ScriptFunction, torch._C.ScriptMethod)
 
 
@@ -46,13 +47,13 @@ class Tracer:
         self.parameters, self.counted = {}, set()
         self.alive = []  # what is known by id must not go
         for module in self.paths:
+            if isinstance(module, LAZY) and module.has_uninitialized_params():
+                raise ValueError(
+                    "the model has lazy layers without weights; run it once on a real "
+                    "input, then trace it"
+                )
             for parameter in module._parameters.values():
                 if parameter is not None and id(parameter) not in self.parameters:
-                    if isinstance(parameter, LAZY):
-                        raise ValueError(
-                            "the model has lazy layers without weights; run it once "
-                            "on a real input, then trace it"
-                        )
                     self.parameters[id(parameter)] = parameter.shape
                     self.alive.append(parameter)
         self.built = sum([shape.numel() for shape in self.parameters.values()])
@@ -148,11 +149,8 @@ class Tracer:
 
     def used_parameters(self, leaves):
         """The parameters among a call's arguments."""
-        return [
-            leaf
-            for leaf in leaves
-            if type(leaf) is nn.Parameter or id(leaf) in self.parameters
-        ]
+        own = self.parameters
+        return [v for v in leaves if type(v) is nn.Parameter or id(v) in own]
 
     # ---- calls of torch functions -----------------------------------------------
 
@@ -209,8 +207,9 @@ class Tracer:
     def ask_torch(self, function, args, kwargs):
         """The answer of a function without a rule, from torch's meta device."""
         name = getattr(function, "_overloadpacket", function).__name__.strip("_")
+        out = kwargs.get("out")  # is only written to
         leaves = flatten_arguments((*args, *kwargs.values()))
-        values = [leaf for leaf in leaves if type(leaf) is ShapeValue]
+        values = [v for v in leaves if type(v) is ShapeValue and v is not out]
         try:
             answer, calls, pairs = run_on_meta(function, name, args, kwargs)
         except Exception as problem:
@@ -277,7 +276,7 @@ class Tracer:
         The run does it all the same, so its products and parameters count.
         """
         name = function.__name__
-        if changes_its_input(name) or name == "__setitem__" or "out" in kwargs:
+        if changes_its_input(name) or name in SETTERS or "out" in kwargs:
             for tensor in (kwargs.get("out"), *args[:1]):
                 if isinstance(tensor, torch.Tensor):
                     self.snapshot.before_change(tensor)

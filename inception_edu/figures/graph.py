@@ -213,7 +213,8 @@ def with_writes_as_concat(ops, axes, readers):
             filled[op.index] = ([*steps, op.index], values)
             places, shapes = zip(*values, strict=True)
             axis = axes[op.index]
-            if sum(shape[axis] for shape in shapes) == op.out_shape[axis]:
+            widths = [s[axis] for s in shapes if len(s) == len(op.out_shape)]
+            if sum(widths) == op.out_shape[axis]:
                 concats[op.index] = op._replace(
                     kind="cat", inputs=places, in_shapes=shapes
                 )

@@ -7,6 +7,7 @@ import copy
 import gc
 from collections import deque
 from contextlib import nullcontext
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -173,7 +174,31 @@ def keep(name, value):
     return lambda model: setattr(model, name, value())
 
 
+SEEN = {}
+
+
+class Slots:
+    __slots__ = ("more", "y")
+
+    def __init__(self):
+        self.y = None
+
+
+class OfClass(Model):
+    last = None
+
+
 KEEPERS = {
+    "slots": (keep("seen", Slots), lambda m, y: setattr(m.seen, "y", y)),
+    "class": (
+        keep("__class__", lambda: OfClass),
+        lambda m, y: setattr(OfClass, "last", y),
+    ),
+    "global": (keep("seen", int), lambda m, y: SEEN.update(y=y)),
+    "replaced": (
+        keep("seen", int),
+        lambda m, y: setattr(m.conv.bias, "data", torch.ones(1)),
+    ),
     "attribute": (keep("seen", lambda: None), lambda m, y: setattr(m, "seen", y)),
     "list": (keep("seen", list), lambda m, y: m.seen.append(y)),
     "nested": (
@@ -235,7 +260,7 @@ def test_what_a_hook_keeps_is_put_back():
     features, order = {}, []
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
     model[0].register_forward_hook(lambda m, i, out: features.update(conv=out))
-    model[1].register_forward_hook(lambda m, i, out: order.append(out))
+    model[1].register_forward_hook(partial(lambda to, m, i, out: to.append(out), order))
     trace(model, IMAGE)
     assert features == {} and order == []
 
@@ -333,7 +358,15 @@ def out_argument(m, x):
     return out
 
 
-@pytest.mark.parametrize("write", [real_buffer, new_buffer, real_parts, out_argument])
+def by_mask(m, x):
+    out = torch.empty(x.shape[0], 32, *x.shape[2:])
+    out[torch.ones_like(out) > 0] = torch.cat([m.a(x), m.b(x)], 1).flatten()
+    return out
+
+
+@pytest.mark.parametrize(
+    "write", [real_buffer, new_buffer, real_parts, out_argument, by_mask]
+)
 def test_what_is_written_into_a_buffer_has_edges(write):
     def setup(m):
         m.a, m.b, m.c = nn.Conv2d(16, 8, 1), nn.Conv2d(16, 24, 1), nn.Conv2d(32, 4, 1)
