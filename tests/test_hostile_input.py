@@ -179,7 +179,9 @@ CASES = {
     "input_shape=224 must hold": lambda f: ie.trace(nn.Conv2d(3, 4, 3), 224),
     "expects 5 input features": lambda f: ie.trace(nn.Linear(5, 4), (1, 4)),
     "expects 5 channels": lambda f: ie.trace(nn.BatchNorm2d(5), (1, 4, 2, 2)),
-    "the model has lazy layers": lambda f: ie.trace(nn.LazyConv2d(4, 3), (1, 3, 8, 8)),
+    "the model has lazy layers": lambda f: ie.trace(
+        nn.LazyBatchNorm2d(affine=False), (1, 3, 8, 8)
+    ),
     "getitem of 2x8": lambda f: ie.trace(Work(lambda x: x[x > 0]), (2, 8)),
     "looks at values": lambda f: ie.trace(Work(lambda x: bool(x.sum())), (2, 8)),
     "view does not take 2x8": lambda f: ie.trace(Work(lambda x: x.view(3, 5)), (2, 8)),
@@ -255,12 +257,8 @@ CASES = {
     "build it with num_classes=10": lambda f: fit(model(num_classes=9)),
     "the model returns a dict": lambda f: fit(Returns(lambda y, x: {"logits": y})),
     "logits (2, 10) and dict": lambda f: fit(Returns(lambda y, x: (y, {"x": x}))),
-    "logits (2, 10) and torch.Size([2, 48])": lambda f: fit(
-        Returns(lambda *both: both)
-    ),
-    "10) and torch.Size([8, 48])": lambda f: fit(
-        Returns(lambda *both: both, always=False)
-    ),
+    "logits (2, 10) and (2, 48)": lambda f: fit(Returns(lambda *both: both)),
+    "10) and (8, 48)": lambda f: fit(Returns(lambda *both: both, always=False)),
     "lazy layers (1)": lambda f: fit(nn.Sequential(nn.Flatten(), nn.LazyLinear(2))),
     "lazy layers (0.0)": lambda f: EVALUATE(
         nn.Sequential(nn.Sequential(nn.LazyLinear(2))), data()
@@ -268,6 +266,10 @@ CASES = {
     "1 seeds in common": lambda f: ie.training.compare(
         results("ladder").query("seed == 1"), "rung", "baseline", "bn_aux"
     ),
+    "a dict; expected a tensor": lambda f: EVALUATE(
+        Returns(lambda y, x: {"logits": y}), data()
+    ),
+    "a Tensor of (8, 3, 48, 48)": lambda f: EVALUATE(nn.Identity(), data()),
     "evaluate takes a module and data": lambda f: EVALUATE("mini_v3", data()),
     "did you mean learning_rate": lambda f: QUICK.but(learnig_rate=0.1),
     "learning_rate=nan must lie": lambda f: QUICK.but(learning_rate=NAN),

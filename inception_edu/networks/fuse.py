@@ -18,12 +18,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from inception_edu.networks.copies import independent_copy
 from inception_edu.networks.layers import Branches, ConvUnit, Network
 from inception_edu.networks.memory_format import (
-    example_for,
     is_bare,
     lay_out,
     preferred_memory_format,
     reads_no_strides,
-    same_outputs,
+    same_on_example,
 )
 from inception_edu.networks.packed import PackedConv
 
@@ -60,12 +59,10 @@ def fuse(model: nn.Module, steps: Iterable[str] = STEPS) -> nn.Module:
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     steps = steps_on(device, steps, preferred_memory_format(device))
     fused = fused_copy(model, steps)
-    if steps & CHANGE_STRIDES and not all(map(reads_no_strides, model.modules())):
-        plain = independent_copy(model).eval()
-        example = example_for(plain, device)
-        if example is None or not same_outputs(plain, fused, example):
-            fused = fused_copy(model, steps - CHANGE_STRIDES)
-    return fused
+    tried = not steps & CHANGE_STRIDES or reads_no_strides(model)
+    if tried or same_on_example(model, fused, device):
+        return fused
+    return fused_copy(model, steps - CHANGE_STRIDES)
 
 
 def steps_on(device, steps, layout):
@@ -80,7 +77,9 @@ def steps_on(device, steps, layout):
 
 def fused_copy(model, steps):
     """A copy of `model` after these steps."""
-    fused, refused = independent_copy(model).eval().requires_grad_(False), {}
+    fused, refused = independent_copy(model), {}
+    fused.eval()  # a method of the reader's own, which may return nothing
+    fused.requires_grad_(False)
     if isinstance(fused, Network):
         fused.aux_heads = None
     if "fold" in steps:
@@ -91,16 +90,13 @@ def fused_copy(model, steps):
             refused |= exchange_pools(module, path)
     if "merge" in steps:
         fused = merge_siblings(fused)
+    if "channels_last" in steps:
+        lay_out(fused, torch.channels_last)
     if "pack" in steps and torch.backends.mkldnn.is_available():
         for module in list(fused.modules()):
             pack_convolutions(module)
-    if "channels_last" in steps:
-        packed = [m for m in fused.modules() if isinstance(m, PackedConv)]
-        lay_out(fused, torch.channels_last)
-        for conv in packed:  # its packed weight decides; torch's pruning reads strides
-            conv.weight.data = conv.weight.data.contiguous()
     fused.refused = refused
-    return fused.eval()
+    return fused
 
 
 def is_chain(module):

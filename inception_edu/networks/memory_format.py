@@ -33,9 +33,8 @@ def preferred_memory_format(device, torch_version=torch.__version__):
     version = tuple(int(part) for part in torch_version.split(".")[:2])
     if device.type == "cpu":
         return torch.channels_last
-    if device.type in ("mps", "meta"):
-        return torch.contiguous_format
-    if device.type == "cuda" and version < RIGHT_ON_CUDA_SINCE:
+    old = device.type == "cuda" and version < RIGHT_ON_CUDA_SINCE
+    if old or device.type in ("mps", "meta"):
         return torch.contiguous_format
     return torch.channels_last if layouts_agree(device) else torch.contiguous_format
 
@@ -74,52 +73,52 @@ def outputs_and_gradients(device, layout):
     return [y.detach(), *(leaf.grad for leaf in (x, wide, narrow, scale, shift))]
 
 
-def accepts_channels_last(model, images):
-    """Whether `model` gives the same for a batch in both layouts: a run of each.
+def accepts_channels_last(model, images, modes=(False, True)):
+    """Whether `model` gives the same for a batch in both layouts.
 
-    Code that reads strides fails in channels last (`x.view(len(x), -1)` behind a
-    convolution) or gives something else. `images` are `(N, C, H, W)` on the model's
-    device, two or more. Copies of `model` run, in eval and in train mode: it stays as
-    it was. False too where it does not run, or cannot be copied.
+    Torch's own modules and ours do. Other code may read strides: it fails in channels
+    last (`x.view(len(x), -1)` behind a convolution) or gives something else, so a copy
+    of `model` runs in each layout, in eval and in train mode (`modes`). `images` are
+    `(N, C, H, W)` on the model's device, two or more.
     """
-    if images.dim() != 4:
-        return False
-    try:
-        plain, last = independent_copy(model), independent_copy(model)
-    except Exception:  # a model that cannot be copied
-        return False
-    lay_out(last, torch.channels_last)
-    return all(
-        same_outputs(plain.train(mode), last.train(mode), images, torch.channels_last)
-        for mode in (False, True)
-    )
+    if images.dim() != 4 or reads_no_strides(model):
+        return images.dim() == 4
+    layouts = torch.contiguous_format, torch.channels_last
+    return agree(*(outputs_of(model, images, modes, layout) for layout in layouts))
 
 
 @torch.no_grad()
-def same_outputs(model, other, images, layout=torch.contiguous_format):
-    """Whether copies of the two give the same; `other` gets the images in `layout`.
+def outputs_of(model, images, modes=(False,), layout=torch.preserve_format):
+    """The tensors that a copy of `model` gives, laid out so; none if it does not run.
 
-    Both draw the same random numbers, and the random state is restored.
+    It draws the same random numbers every time, and the random state is restored.
     """
-    devices, outputs = [] if images.device.type == "cpu" else [images.device], []
-    others = images.contiguous(memory_format=layout)
+    devices, found = [] if images.device.type == "cpu" else [images.device], []
+    random = torch.random.fork_rng(devices, device_type=images.device.type)
     try:
-        for network, batch in ((model, images), (other, others)):
-            random = torch.random.fork_rng(devices, device_type=images.device.type)
-            with random, redirect_stdout(None):
-                output = independent_copy(network)(batch)
-            outputs.append([t for t in tree_leaves(output) if torch.is_tensor(t)])
-    except Exception:  # whatever it raises: torch's own, or of an assert in its code
-        return False
-    expected, found = outputs
-    return len(expected) == len(found) and all(map(close, expected, found))
+        twin = independent_copy(model)
+        lay_out(twin, layout)
+        images = images.to(memory_format=layout)
+        with random, redirect_stdout(None):
+            for mode in modes:
+                twin.train(mode)
+                found += filter(torch.is_tensor, tree_leaves(twin(images)))
+    except Exception as problem:  # torch's own, or of an assert in the model's code
+        if isinstance(problem.__context__, KeyboardInterrupt):  # torch changed it
+            raise problem.__context__ from None
+        return []
+    return found
+
+
+def agree(expected, found):
+    return 0 < len(expected) == len(found) and all(map(close, expected, found))
 
 
 def lay_out(model, layout):
     """Give every 4-d parameter and buffer of `model` this layout, in place."""
     for tensor in (*model.parameters(), *model.buffers()):
         if tensor.dim() == 4:
-            tensor.data = tensor.data.contiguous(memory_format=layout)
+            tensor.data = tensor.data.to(memory_format=layout)
 
 
 def close(one, other):
@@ -137,23 +136,25 @@ def is_bare(module):
     return not any(hooks) and "forward" not in vars(module)
 
 
-def reads_no_strides(module):
-    """Whether the forward of `module` is torch's or ours, and no hook is called."""
-    forward = getattr(type(module), "forward", None)  # a scripted module has none
-    home = getattr(forward, "__module__", "")
-    return is_bare(module) and home.startswith(("torch.nn.", "inception_edu."))
+def reads_no_strides(model):
+    """Whether every module in `model` is torch's or ours, and no hook is called."""
+    return all(
+        type(module).__module__.startswith(("torch.nn.", "inception_edu."))
+        and is_bare(module)
+        for module in model.modules()
+    )
 
 
-def example_for(model, device):
-    """Two images that `model` takes, of the first size that it runs on; or None."""
+def same_on_example(model, other, device):
+    """Whether the two agree on images of the first size that `model` runs on."""
     first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
     if first is None or device.type == "meta":
-        return None
+        return False
     own = getattr(model, "input_size", None)
     for size in (own, *SIZES) if isinstance(own, int) else SIZES:
         shape = 2, first.in_channels, size, size
         images = torch.arange(prod(shape)).sin().reshape(shape)
         images = images.to(device, first.weight.dtype)
-        if same_outputs(model, model, images):
-            return images
-    return None
+        if expected := outputs_of(model, images):
+            return agree(expected, outputs_of(other, images))
+    return False

@@ -1,5 +1,7 @@
 """A convolution for inference, on weights laid out for the processor."""
 
+from functools import cache
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -10,8 +12,8 @@ class PackedConv(nn.Conv2d):
 
     The layout is made at the first image, whose size decides which one is best, and
     again when the weight was changed. Only oneDNN on float32 images can use it: on
-    anything else, for gradients, under torch.compile, which does better by itself, and
-    in exports, this is the convolution it was.
+    anything else, for gradients, under torch.compile, which does better by itself, in
+    exports and where calls are counted, this is the convolution it was.
     """
 
     def __init__(self, conv):
@@ -19,6 +21,9 @@ class PackedConv(nn.Conv2d):
         vars(self).update(vars(conv))  # the same weights and settings
         self.place = self.padding, self.stride, self.dilation, self.groups
         self.with_relu, self.packed = False, None
+        self.weight.data = (
+            self.weight.data.contiguous()
+        )  # torch's pruning reads strides
 
     def forward(self, x):
         if torch.jit.is_scripting() or not self.is_packable(x):
@@ -42,12 +47,12 @@ class PackedConv(nn.Conv2d):
     def state(self):
         """What changes with the weight; through `.data` or numpy only the values do.
 
-        Their sum takes 4 to 5 % of a network's time; a sample of them took 1.5 %, but
-        one changed value could escape it, and the answer would silently be the old one.
+        So each value counts by its place: a sum would miss that filters were exchanged.
         """
-        weight = self.weight
+        weight, size = self.weight, self.weight.numel()
         version = None if weight.is_inference() else weight._version
-        return weight.data_ptr(), version, weight.sum().item()
+        places = factors(size.bit_length())[:size]
+        return weight.data_ptr(), version, weight.reshape(-1).dot(places).item()
 
     @torch.jit.unused
     def is_packable(self, x):
@@ -64,7 +69,16 @@ class PackedConv(nn.Conv2d):
             )
             and not torch.compiler.is_compiling()
             and not torch.jit.is_tracing()
+            and torch.utils._python_dispatch._get_current_dispatch_mode() is None
+            and torch._C._functorch.peek_interpreter_stack() is None
+            and torch.autograd.forward_ad._current_level < 0
         )
 
     def __getstate__(self):
         return vars(self) | {"packed": None}
+
+
+@cache
+def factors(bits):
+    """A factor for each place of a weight with fewer than `2 ** bits` values."""
+    return torch.arange(2**bits).mul(1.7).sin()

@@ -91,7 +91,7 @@ def load_weights(
     source, found, reason = recognize(model, kept, own)
     if problems := differences(own, found):
         name = getattr(model, "name", type(model).__name__)
-        problems += advice(name, given, reason)
+        problems += advice(name, own, given, reason)
         raise ValueError(
             f"{place} do not fit {name} (read as {source} keys); nothing was "
             "loaded.\n" + "\n".join(problems)
@@ -102,14 +102,21 @@ def load_weights(
     return LoadReport(source, len(found), left_out)
 
 
-def advice(name, weights, reason):
+def advice(name, own, weights, reason):
     """What to do about weights that do not fit, as far as that is known."""
     deeper = [key for key, value in weights.items() if isinstance(value, Mapping)]
+    last = "." + next(reversed(own), "")
+    behind = [
+        repr(k.removesuffix(last[1:])) for k in map(str, weights) if k.endswith(last)
+    ]
     if deeper:
         yield (
             f"  Dicts lie inside, under {', '.join(map(repr, deeper[:6]))}: if one "
             "holds the weights, pass it alone: torch.load(path)[key]."
         )
+    elif behind:
+        names = " or ".join(behind[:6])
+        yield f"  Keys of one begin with {names}: pass those alone, without the prefix."
     elif reason:
         yield (
             f"  Read in the order of another library's network: {reason}. Sorted keys, "

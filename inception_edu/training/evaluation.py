@@ -51,7 +51,7 @@ def evaluate(model, data, *, threads=None):
     model.eval()
     try:
         with cpu_threads(count):
-            layout = choose_layout(model, split.images, device)
+            layout = choose_layout(model, split.images, device, (False,))
             right = correct(model, split, device, layout)
     finally:
         model.train(was_training)
@@ -96,12 +96,12 @@ def home_of(model):
     return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
-def choose_layout(model, images, device):
-    """The memory format for these images: what the device and the model can take."""
+def choose_layout(model, images, device, modes=(False, True)):
+    """The memory format for these images: what device and model can take, run so."""
     layout = preferred_memory_format(device)
     if layout is torch.contiguous_format:
         return layout
-    accepted = accepts_channels_last(model, as_input(images[:2], device))
+    accepted = accepts_channels_last(model, as_input(images[:2], device), modes)
     return layout if accepted else torch.contiguous_format
 
 
@@ -130,9 +130,14 @@ def dead_channels(model, images, batch_size=250):
 
 def split_outputs(outputs):
     """`(logits, list of the heads' logits)` of whatever a network returns."""
-    if isinstance(outputs, torch.Tensor):
-        return outputs, []
-    logits, *rest = outputs
+    several = isinstance(outputs, tuple | list) and outputs
+    logits, *rest = outputs if several else [outputs]
+    if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
+        shape = f" of {tuple(logits.shape)}" if hasattr(logits, "shape") else ""
+        raise ValueError(
+            f"the model returns a {type(logits).__name__}{shape}; expected a tensor of "
+            "(images, classes), or a tuple that begins with one"
+        )
     parts = (part if isinstance(part, tuple | list) else [part] for part in rest)
     return logits, [head for heads in parts for head in heads if head is not None]
 
@@ -176,13 +181,8 @@ def check_outputs(model, data, recipe, device, layout):
             raise ValueError(
                 f"the model does not take images of shape {shape}: {error}"
             ) from error
-    if not isinstance(outputs, torch.Tensor | tuple | list):
-        raise ValueError(
-            f"the model returns a {type(outputs).__name__}; expected a tensor of "
-            f"(images, {classes}), or a tuple that begins with one"
-        )
     logits, _ = split_outputs(outputs)
-    if logits.ndim != 2 or logits.shape[1] < classes:
+    if logits.shape[1] < classes:
         raise ValueError(
             f"the model returns {tuple(logits.shape)} for 2 images; expected "
             f"(2, {classes}), one value for each class: build it with "
@@ -197,7 +197,8 @@ def loss_of(outputs, labels, recipe):
     smoothing, loss = recipe.label_smoothing, 0.0
     for share, head in [(1.0, logits), *((recipe.aux_weight, h) for h in heads)]:
         if getattr(head, "shape", None) != logits.shape:
-            shape = getattr(head, "shape", type(head).__name__)
+            found = isinstance(head, torch.Tensor)
+            shape = tuple(head.shape) if found else type(head).__name__
             raise ValueError(
                 f"the model returns logits {tuple(logits.shape)} and {shape}; what "
                 "follows the logits is trained as an auxiliary head and must have "

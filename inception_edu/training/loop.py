@@ -367,7 +367,8 @@ class Training:
     def record(self, tally, start):
         """Evaluate, and append a row for the epoch or the part of it done."""
         model = self.average.model if self.average else self.model
-        right = correct(model.eval(), self.test, self.device, self.layout)
+        model.eval()
+        right = correct(model, self.test, self.device, self.layout)
         loss, accuracy = tally.read()
         self.history.add(
             epoch=self.done + tally.batches / self.batches,

@@ -97,7 +97,7 @@ class Average:
     """
 
     def __init__(self, model, decay):
-        self.model, self.decay, self.steps = independent_copy(model).eval(), decay, 0
+        self.model, self.decay, self.steps = independent_copy(model), decay, 0
         # Collected once: walking through the modules takes longer than the sums.
         mine, theirs = (
             [*network.parameters(), *network.buffers()]

@@ -157,6 +157,13 @@ def averaged(**options):
     return Branches({"a": [pool, plain], "b": [pool, ConvUnit(4, 2, 1)]})
 
 
+class Centered2d(nn.Conv2d):
+    def _conv_forward(self, x, weight, bias):
+        rows = weight.view(len(weight), -1)
+        rows = rows - rows.mean(1, keepdim=True)
+        return super()._conv_forward(x, rows.view_as(weight), bias)
+
+
 PADDED = {"stride": 1, "padding": 1}
 STRANGERS = {
     "an average": averaged,
@@ -200,6 +207,8 @@ STRANGERS = {
         }
     ),
     "one axis": lambda: with_norm(nn.Conv1d(4, 4, 1)),
+    "centered weights": lambda: with_norm(Centered2d(4, 4, 3)),
+    "made by torch.fx": lambda: torch.fx.symbolic_trace(with_norm(nn.Conv2d(4, 4, 3))),
 }
 
 

@@ -6,8 +6,10 @@ import pickle
 import pytest
 import torch
 from torch import nn
+from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations, prune
+from torch.utils.flop_counter import FlopCounterMode
 
 import inception_edu as ie
 from inception_edu.networks.layers import ConvUnit
@@ -67,12 +69,32 @@ def test_a_changed_weight_is_used(name):
     assert torch.allclose(after, by_hand(fused), atol=1e-4)
 
 
+@torch.no_grad()
+def test_filters_that_changed_places_are_used():
+    fused = ie.fuse(small())
+    fused[0].weight.copy_(torch.eye(8, 27).reshape(8, 3, 3, 3))
+    before = fused(IMAGES)
+    fused[0].weight.data.copy_(fused[0].weight.roll(1, 0))  # of the same sum
+    assert not torch.equal(fused(IMAGES), before)
+    assert torch.allclose(fused(IMAGES), by_hand(fused), atol=1e-4)
+
+
+def test_who_counts_or_differentiates_sees_plain_convolutions():
+    fused = ie.fuse(nn.Sequential(nn.Conv2d(3, 8, 3)))
+    with FlopCounterMode(display=False) as counter:
+        before = fused(IMAGES)
+    assert counter.get_total_flops() == ie.trace(fused, IMAGES.shape).flops
+    _, change = torch.func.jvp(fused, (IMAGES,), (torch.ones_like(IMAGES),))
+    assert torch.allclose(change, fused(IMAGES + 1) - before, atol=1e-4)
+
+
 EXPORTS = {
     "a copy": lambda fused: copy.deepcopy(fused),
     "a pickle": lambda fused: pickle.loads(pickle.dumps(fused)),
     "torch.export": lambda fused: torch.export.export(fused, (IMAGES,)).module(),
     "torch.jit.trace": lambda fused: torch.jit.trace(fused, IMAGES),
     "torch.jit.script": torch.jit.script,
+    "make_fx": lambda fused: make_fx(fused)(IMAGES),
     "torch.fx": torch.fx.symbolic_trace,
     "torch.compile": lambda f: torch.compile(f, backend="eager", fullgraph=True),
     "fused again": ie.fuse,

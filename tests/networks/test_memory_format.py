@@ -1,4 +1,4 @@
-"""Channels last is earned: by a device in a small test, by a model in one run."""
+"""Channels last is earned: by a device in a small test, by a model in a run of each."""
 
 import copy
 
@@ -89,7 +89,19 @@ def test_no_images_no_channels_last():
     assert accepts_channels_last(family, torch.randn(2, 3, 48, 48))
     assert not accepts_channels_last(nn.Conv3d(3, 2, 1), torch.randn(2, 3, 4, 4, 4))
     assert not accepts_channels_last(nn.Linear(3, 2), torch.randn(2, 3))
-    assert not accepts_channels_last(nn.Conv2d(9, 2, 1), torch.randn(2, 3, 4, 4))
+
+
+def test_torchs_own_modules_need_no_run_and_ctrl_c_ends_one():
+    def interrupted(x):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:  # as torch does where it calls Python
+            raise RuntimeError("empty mode stack") from None
+
+    images = torch.randn(2, 3, 8, 8)
+    assert accepts_channels_last(nn.Conv2d(9, 2, 1), images)  # which it could not take
+    with pytest.raises(KeyboardInterrupt):
+        accepts_channels_last(Flattening(interrupted), images)
 
 
 def test_a_copy_keeps_results_without_their_history():

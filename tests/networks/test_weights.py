@@ -184,6 +184,12 @@ def test_what_a_wrapper_puts_before_the_keys_is_left_out_and_named(wrap, prefix)
     assert all(part in report.source for part in prefix.split("."))
 
 
+def test_the_prefix_of_one_network_among_several_is_named():
+    state = small().state_dict().items()
+    pair = {f"{who}.{k}": v for who in ("teacher", "student") for k, v in state}
+    assert "begin with 'teacher.' or 'student.'" in refused(small(), pair)
+
+
 def test_batch_counters_may_be_missing_or_averaged_to_floats():
     model, weights = small(), small(seed=1).state_dict()
     average = {key: (value + 4.0) / 2 for key, value in weights.items()}

@@ -185,6 +185,9 @@ class Strange(nn.Module):
         self.conv, self.volume = nn.Conv2d(3, 4, 3), nn.Conv3d(1, 1, 1)
         self.fc, self.viewing = nn.Linear(144, 2), viewing
 
+    def train(self, mode=True):
+        super().train(mode)  # and returns nothing, as many forget
+
     def forward(self, x):
         self.kept = self.conv(self.volume(x[:, None])[:, 0]).relu()
         mode = "training" if self.training else "evaluation"
@@ -204,6 +207,15 @@ def test_a_model_that_reads_strides_is_trained_in_the_contiguous_layout(data, vi
     noted = ["contiguous images: the model reads strides"]
     assert history.notes == (noted if viewing else [])
     assert evaluate(history.model, data).accuracy == history.accuracy[-1]
+
+
+def test_a_wrong_answer_without_an_error_is_seen_too(data):
+    class Strided(nn.Module):
+        def forward(self, x):
+            return x.as_strided((len(x), 2), (192, 1))
+
+    images, cpu = data.test.images, torch.device("cpu")
+    assert evaluation.choose_layout(Strided(), images, cpu) is CONTIGUOUS
 
 
 def test_random_state_gradients_and_cudnn_are_left_as_found(data, network):
