@@ -1,6 +1,7 @@
 """Files: read as rows; complete, or as they were."""
 
 import csv
+import glob
 import os
 import shutil
 from contextlib import contextmanager
@@ -11,6 +12,11 @@ def read_rows(path):
     """The rows of a CSV as dicts of text, by the names in its first line."""
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def parts_of(path):
+    """What `atomic_write` to `path` left where a process was killed."""
+    return path.parent.glob(f"{glob.escape(path.stem)}.*.part{path.suffix}")
 
 
 @contextmanager

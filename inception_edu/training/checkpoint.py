@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from inception_edu.files import atomic_write
+from inception_edu.files import atomic_write, parts_of
 
 
 def save_checkpoint(state, path):
@@ -18,6 +18,7 @@ def save_checkpoint(state, path):
 def load_checkpoint(path, identity):
     """The state in a checkpoint, or None where there is no file.
 
+    What a training that was killed while it wrote has left there is deleted.
     Raises FileNotFoundError where no file can be, before the first epoch; ValueError
     when the file is damaged or belongs to another training.
     """
@@ -27,6 +28,8 @@ def load_checkpoint(path, identity):
             f"checkpoint {path} must be a file in an existing folder; make the folder, "
             "or name a file in another"
         )
+    for part in parts_of(path):
+        part.unlink()
     if not path.exists():
         return None
     advice = "delete the file to start again, or name another"
