@@ -1,4 +1,4 @@
-"""The trained minis that come with the package: `ie.load_pretrained("mini_v4")`.
+"""The trained minis bundled with the package: `ie.load_pretrained("mini_v4")`.
 
 Trains each on digits at every scale and writes networks/trained: a .safetensors file
 a network, in half precision, and a row in minis.csv with the command, the hash, and

@@ -1,6 +1,6 @@
 """Which earlier cells of a notebook a cell depends on.
 
-A page needs an explorer anew, with its frames, but not the training ten cells above
+A page needs an explorer again, with its frames, but not the training ten cells above
 it; a submission is graded without its charts. Python's own bytecode says which names
 a cell reads and which it makes.
 """

@@ -105,20 +105,20 @@ class Recipe:
             )
         return replace(self, **switches)
 
-    def learning_rate_at(self, share):
-        """The learning rate when `share` (0 to 1) of the training is done."""
+    def learning_rate_at(self, progress):
+        """The learning rate when `progress` (0 to 1) of the training is done."""
         if self.schedule == "constant":
             return self.learning_rate
         if self.schedule == "steps":
             # the small term: 0.06 / 0.02 is 2.9999999999999996
             return self.learning_rate * self.decay ** int(
-                share / self.decay_every + 1e-9
+                progress / self.decay_every + 1e-9
             )
         lowest, rise = 0.04, 0.3  # of the top rate; of the training
-        if share < rise:
-            part = (1 - math.cos(math.pi * share / rise)) / 2
+        if progress < rise:
+            part = (1 - math.cos(math.pi * progress / rise)) / 2
             return self.learning_rate * (lowest + (1 - lowest) * part)
-        part = (1 + math.cos(math.pi * (share - rise) / (1 - rise))) / 2
+        part = (1 + math.cos(math.pi * (progress - rise) / (1 - rise))) / 2
         return self.learning_rate * max(part, 1e-4)
 
 

@@ -3,7 +3,7 @@
 execute   run and store them
 check     name departures from the form
 pages     one HTML page a lesson
-slides    two reveal.js decks a lesson, whole and 20 minutes
+slides    two reveal.js decks a lesson, complete and 20 minutes
 students  the series without solutions and notes, as a folder and a zip
 handout   a PDF a lesson, two weeks of homework and the answer key
 """
@@ -42,7 +42,7 @@ def run(path, timeout):
 
 
 def make(chosen, paths):
-    """What a lecturer takes along; what is behind it is imported when it is needed."""
+    """Write pages, decks, copies or handouts, importing what that needs."""
     from tools.publish.build import pages, slides
     from tools.publish.handout import handout
     from tools.publish.students import students

@@ -9,7 +9,7 @@ from inception_edu.explorers import description
 from inception_edu.explorers.panel import Panel
 from tools.notebooks import ROOT, Unreadable, heading, plain, read, tags, title
 from tools.publish.bundle import TEMPLATES, formula_css, npm_file
-from tools.publish.exporters import DeckExporter, PageExporter, assets, place
+from tools.publish.exporters import DeckExporter, PageExporter, assets, explorer_html
 from tools.publish.live import python_script
 from tools.publish.students import NAME
 
@@ -83,19 +83,19 @@ def site_index(paths, folder):
     page = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=False)
     page = page.get_template("lesson/index.html.j2").render(
         lessons=lessons,
-        explorer=place(state, resources),
+        explorer=explorer_html(state, resources),
         archive=ARCHIVE if (folder / ARCHIVE).is_file() else "",
         resources=resources,
     )
     write(folder / "index.html", page)
 
 
-def beside(paths, folder):
+def write_shared_assets(paths, folder):
     """What pages and decks share: Python, the formulas' style, glossary, index."""
     write(folder / "python.js", python_script())
     write(folder / "formulas.css", formula_css())
     resources = {"title": "Glossary", "contents": [], "metadata": {"name": "glossary"}}
-    page = PageExporter(beside="").from_notebook_node(glossary(), resources)[0]
+    page = PageExporter(prefix="").from_notebook_node(glossary(), resources)[0]
     write(folder / "glossary.html", page)
     site_index(paths, folder)
 
@@ -107,9 +107,9 @@ def pages(paths, folder, solutions=False):
     around = [None, *named, None]
     for number, path in enumerate(paths):
         neighbors = around[number], around[number + 2]
-        page = exported(PageExporter(left_out, beside=""), path, neighbors)
+        page = exported(PageExporter(left_out, prefix=""), path, neighbors)
         write(folder / f"{path.stem}.html", page)
-    beside(paths, folder)
+    write_shared_assets(paths, folder)
 
 
 def slides(paths, folder, notes=False, solutions=False):
@@ -118,10 +118,10 @@ def slides(paths, folder, notes=False, solutions=False):
     for path in paths:
         has_short = any("short" in tags(cell) for cell in read(path).cells)
         for short in (False, True)[: 1 + has_short]:
-            exporter = DeckExporter(notes, solutions, short, beside="../")
+            exporter = DeckExporter(notes, solutions, short, prefix="../")
             name = f"{path.stem}{'_short' * short}.html"
             write(target / name, exported(exporter, path))
     reveal = (npm_file(f"reveal.js/{name}") for name in REVEAL)
     write(target / "reveal.js", "\n;\n".join(reveal))
     write(target / "reveal.css", npm_file("reveal.js/dist/reveal.css"))
-    beside(paths, folder)
+    write_shared_assets(paths, folder)

@@ -1,4 +1,4 @@
-"""What a page carries along: styles, scripts and fonts, as text to be inlined.
+"""What a page bundles: styles, scripts and fonts, as text to be inlined.
 
 reveal.js and KaTeX come from npm by the lock file, at build time only; node
 renders the mathematics, so that a page needs no script for it.

@@ -45,7 +45,7 @@ def with_frames(notebook, resources):
     states = widget_states(v4.writes(made), folder) if shown else {}
     for cell in cells:
         for output, state in zip(explorers(cell), states.get(cell.id, []), strict=True):
-            output.data = {"text/html": place(state, resources)}
+            output.data = {"text/html": explorer_html(state, resources)}
         if "outputs" in cell:
             cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
     return notebook, resources
@@ -68,8 +68,8 @@ def widget_states(text, folder):
     }
 
 
-def place(state, resources):
-    """HTML: a still picture, and the state that the player wakes it up with."""
+def explorer_html(state, resources):
+    """HTML: a still picture, and the state from which the player revives it."""
     front_end = Explorer._esm.default_value, Explorer._css.default_value
     frame = front_end[0].replace("export default", "const frame =", 1)
     resources["player"] = f"{frame}\n{own_file('lesson/player.js')}"
@@ -101,7 +101,7 @@ def with_folds(notebook, resources):
 
 def with_links(notebook, resources):
     """Lead links to lessons and to the glossary to their pages."""
-    glossary = f"]({resources['beside'] or ''}glossary.html"
+    glossary = f"]({resources['asset_prefix'] or ''}glossary.html"
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             lesson = re.sub(r"\]\(([\w-]+)\.ipynb\)", r"](\1.html)", cell.source)
@@ -124,33 +124,33 @@ def with_formulas(notebook, resources):
             parts[::2] = [FORMULA.sub(mark, part) for part in parts[::2]]
             cell.source = "".join(parts)
     resources["formulas"] = formulas(list(found))
-    if found and resources["beside"] is None:
+    if found and resources["asset_prefix"] is None:
         resources["styles"].append(formula_css())
     return notebook, resources
 
 
-def assets(beside, *styles):
+def assets(prefix, *styles):
     """What the templates put into every page."""
     head = own_file("lesson/theme.js") + own_file("lesson/reach.js")
     styles = [own_file(f"lesson/{name}.css") for name in styles]
-    return {"beside": beside, "styles": styles, "head": head, "player": ""}
+    return {"asset_prefix": prefix, "styles": styles, "head": head, "player": ""}
 
 
 class LessonExporter(HTMLExporter):
     """What pages and decks have in common; both load no more than two files.
 
-    `beside` is the way to `python.js` and `formulas.css`, such as "../"; None makes a
+    `prefix` is the path to `python.js` and `formulas.css`, such as "../"; None makes a
     page that needs no other file, with stored pictures only.
     """
 
-    def __init__(self, template, steps, beside, *styles, **more):
+    def __init__(self, template, steps, prefix, *styles, **more):
         super().__init__(
             template_name="lesson",
             template_file=template,
             extra_template_basedirs=[str(TEMPLATES)],
             exclude_anchor_links=True,
         )
-        self.more = assets(beside, *styles) | more
+        self.more = assets(prefix, *styles) | more
         for step in (with_frames, *steps, with_links, with_formulas):
             self.register_preprocessor(step, enabled=True)
 
@@ -173,17 +173,17 @@ class PageExporter(LessonExporter):
     `leave_out` names the tags of cells to leave out; `unfolded` opens solutions.
     """
 
-    def __init__(self, leave_out=("lecturer", "solution"), unfolded=False, beside=None):
+    def __init__(self, leave_out=("lecturer", "solution"), unfolded=False, prefix=None):
         remove = TagRemovePreprocessor(remove_cell_tags=set(leave_out))
         steps = (remove, with_folds)
-        super().__init__("page.html.j2", steps, beside, "page", unfolded=unfolded)
+        super().__init__("page.html.j2", steps, prefix, "page", unfolded=unfolded)
 
 
 class DeckExporter(LessonExporter):
     """A lesson to present: slides from slide marks; options of `on_slides`."""
 
-    def __init__(self, notes=False, solutions=False, short=False, beside=None):
+    def __init__(self, notes=False, solutions=False, short=False, prefix=None):
         stage = partial(on_slides, notes=notes, solutions=solutions, short=short)
         steps = (stage, _RevealMetadataPreprocessor)
         script = own_file("lesson/deck.js")
-        super().__init__("deck.html.j2", steps, beside, "page", "deck", deck=script)
+        super().__init__("deck.html.j2", steps, prefix, "page", "deck", deck=script)

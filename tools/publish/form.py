@@ -2,7 +2,7 @@
 
 nbval compares a run with what was stored, so a notebook that was never run,
 or stored with a timestamp, passes or fails for the wrong reason. Each sentence
-names the cell, what is wrong, and the mend.
+names the cell, what is wrong, and the fix.
 """
 
 import re
@@ -35,7 +35,7 @@ CLOCK = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d|(?<![\d:])\d\d:\d\d:\d\d(?![\d
 INLINE_PICTURE = re.compile(r"data:image/[\w.+;=-]+;base64,([A-Za-z0-9+/=]+)")
 INLINE_SVG = re.compile(r"<svg\b.*?</svg>", re.DOTALL)
 PICTURE = re.compile(r"<img\b|<svg\b")
-# A number and a point behind a line of text: "lesson\n01. The" would be a list.
+# A number and a point after a line of text: "lesson\n01. The" would be a list.
 BY_CHANCE = re.compile(r"^[A-Za-z(*\"`].*\n(\d+\. .{0,20})", re.MULTILINE)
 NO_ALT = re.compile(r"!\[\s*\]\(|<img(?![^>]*\balt=[\"'][^\"'])[^>]*>")
 NBVAL_COMMENT = re.compile(r"^\s*#+\s*(NBVAL|PYTEST_VALIDATE)_", re.MULTILINE)
@@ -136,7 +136,7 @@ def executed(cell, number):
         yield f"execution count {count}, expected {number}; run `make notebooks`"
     for output in cell.outputs:
         if output.output_type == "error" and "raises-exception" not in tags(cell):
-            yield f"stored error {output.ename}; mend it, or tag it raises-exception"
+            yield f"stored error {output.ename}; fix it, or tag it raises-exception"
         if output.get("name") == "stderr":
             yield f"stored stderr {output.text[:60]!r}; silence it"
     for text in texts(cell):

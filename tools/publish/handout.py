@@ -87,7 +87,7 @@ def weeks(paths):
 
 
 def for_paper(notebook):
-    """The notebook with every fold open; behind all else the hints and the quiz."""
+    """The notebook with every fold open; at its end the hints and the quiz."""
     hints, name = [text_cell("## Hints", "hints")], ""
     right = ["## Answers to the quiz"]
     for cell in notebook.cells:

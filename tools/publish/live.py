@@ -76,7 +76,7 @@ def live_state(state):
     """What differs in the state of an explorer that Python can draw in a page, or None.
 
     It can where the controls of its file, drawn without a kernel, give the stored
-    picture: then no model, run or picture of the notebook's own is behind it. Which
+    picture: then it needs no model, run or picture of the notebook's own. Which
     controls are inactive is the page's own answer: nothing can train there.
     """
     face = state["_face"]

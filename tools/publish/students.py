@@ -30,7 +30,7 @@ OWN = ("README.md", "Makefile")  # the students' own, from the templates
 
 
 def without(notebook):
-    """The notebook without solutions and lecturer notes, counted anew."""
+    """The notebook without solutions and lecturer notes, renumbered."""
     remove = TagRemovePreprocessor(remove_cell_tags=LEFT_OUT, enabled=True)
     return recounted(remove(notebook, {})[0])
 
@@ -49,8 +49,8 @@ def recounted(notebook):
 def contents(paths):
     """`{name: bytes}` of all that a student gets."""
     held = {f"notebooks/{path.name}": as_stored(without(read(path))) for path in paths}
-    beside = [ROOT / name for name in ALONGSIDE if (ROOT / name).is_file()]
-    for path in [*beside, *package_files()]:
+    extras = [ROOT / name for name in ALONGSIDE if (ROOT / name).is_file()]
+    for path in [*extras, *package_files()]:
         held[path.relative_to(ROOT).as_posix()] = path.read_bytes()
     return held | {name: own_file(f"students/{name}").encode() for name in OWN}
 

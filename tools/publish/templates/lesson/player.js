@@ -11,7 +11,7 @@ let python; // a promise of the worker, from the first touch on
 const startPython = () => {
   python ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
-    script.src = `${document.documentElement.dataset.beside}python.js`;
+    script.src = `${document.documentElement.dataset.assetPrefix}python.js`;
     script.onerror = () => reject(new Error("no python.js beside this page"));
     script.onload = () => {
       const worker = window.startPython();
@@ -79,7 +79,7 @@ const snapping = (place, state) => place.querySelectorAll("input, select").forEa
 
 for (const place of document.querySelectorAll(".explorer-place")) {
   const state = await unpacked(place.querySelector("script").textContent);
-  state.live &&= "beside" in document.documentElement.dataset;
+  state.live &&= "assetPrefix" in document.documentElement.dataset;
   state._starting = state.live ? "Python is starting in this page; a moment." : "";
   models.push(makeModel(state, models.length));
   place.replaceChildren();
