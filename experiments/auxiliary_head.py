@@ -22,6 +22,7 @@ from inception_edu.networks import create_model
 from inception_edu.networks.layers import ConvUnit
 from inception_edu.networks.minis import AuxiliaryHead
 from inception_edu.training import as_input, digits_at_scale
+from inception_edu.training.evaluation import split_outputs
 
 BATCH = 32  # images a step
 TRAINED_WITH = 0.4  # the weight of the head's loss
@@ -48,11 +49,9 @@ def build(norm, place, head_norm, seed):
 
 def losses(model, images, labels):
     """`(main, auxiliary)` cross-entropy of a batch; the second 0 without a head."""
-    outputs = model(images)
-    if model.aux_heads is None:
-        main = F.cross_entropy(outputs, labels)
-        return main, 0 * main
-    return tuple(F.cross_entropy(x, labels) for x in (outputs.logits, *outputs.aux))
+    logits, heads = split_outputs(model(images))
+    main = F.cross_entropy(logits, labels)
+    return main, sum((F.cross_entropy(head, labels) for head in heads), 0 * main)
 
 
 def measure(model, images, labels):
@@ -92,17 +91,15 @@ def train(model, split, seed):
 
 def measure_network(run):
     """The rows of one network: every stage, before and after training."""
-    data = digits_at_scale(run["images"])
+    data, found = digits_at_scale(run["images"]), []
     images = as_input(data.test.images[:MEASURED])
     labels = data.test.labels[:MEASURED]
     run = {column: run[column] for column in KEY}
-    norm, place, head_norm, seed = run.values()
-    found = []
     with torch.random.fork_rng():
-        model = build(norm, place, head_norm, seed)
+        model = build(*run.values())
         for steps in (0, STEPS):
             if steps:
-                train(model, data.train, seed)
+                train(model, data.train, run["seed"])
             table, main = measure(model, images, labels)
             for stage, gradient in table.items():
                 row = run | {"steps": steps, "stage": stage}

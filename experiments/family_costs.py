@@ -5,7 +5,6 @@ Traces every network that the explorer shows and writes explorers/family_figures
 
 import torch
 
-from experiments.runner import write_table
 from inception_edu.cost import trace
 from inception_edu.explorers.family_figures import (
     COLUMNS,
@@ -17,7 +16,7 @@ from inception_edu.explorers.family_figures import (
 from inception_edu.networks import create_model
 
 
-def rows():
+def contents():
     """One row for each network and its options: parameters, MACs, bytes, pixels."""
     members = [(figures, name) for figures in SETS for name in SETS[figures]]
     found = {}
@@ -33,6 +32,4 @@ def rows():
     return list(found.values())
 
 
-def main():
-    """Trace every network and write the file."""
-    write_table(TABLE, rows())
+STORED = TABLE, contents

@@ -11,7 +11,6 @@ from itertools import groupby
 
 import torch
 
-from experiments.runner import write_packed
 from inception_edu.cost import trace
 from inception_edu.explorers.network_modules import (
     COUNTS,
@@ -30,7 +29,7 @@ FAMILY = [name for name in MODELS if not name.startswith("mini")]
 NAMES = [*FAMILY, PRINTED, *(name for name in MODELS if name.startswith("mini"))]
 
 
-def tables():
+def contents():
     """`{name: {"input_size", "min_size", "sizes": {size: modules}}}` as plain data."""
     found = {}
     for name in NAMES:
@@ -102,6 +101,4 @@ def layer_name(op):
     return f"{what} {op.kind.replace('_', ' ')}"
 
 
-def main():
-    """Trace every network and write the file."""
-    write_packed(TABLES, tables())
+STORED = TABLES, contents

@@ -11,7 +11,6 @@ from base64 import b64encode
 import torch
 from PIL import Image
 
-from experiments.runner import write_packed
 from inception_edu.cost import trace
 from inception_edu.explorers.feature_maps import PHOTOGRAPHS
 from inception_edu.explorers.feature_page import SIDE, TABLE
@@ -91,6 +90,4 @@ def encoded(values):
     return b64encode(values.tobytes()).decode()
 
 
-def main():
-    """Write the file."""
-    write_packed(TABLE, contents())
+STORED = TABLE, contents

@@ -4,6 +4,8 @@ Measures the stacks of `explorers.residual` at their initial weights, three seed
 about a minute, and writes explorers/residual.csv: the mean over the seeds.
 """
 
+import numpy as np
+
 from experiments.runner import Experiment, settings
 from inception_edu.explorers.residual import SCALES, TABLE, Measured, measure, stack
 
@@ -14,13 +16,11 @@ def measure_stack(run):
     """A row for each depth of one stack."""
     norm, scale = run["norm"], run["scale"]
     found = [measure(stack(scale, bool(norm), seed), seed) for seed in SEEDS]
-    rows = []
-    for depth, seeds in enumerate(zip(*found, strict=True)):
-        means = [sum(column) / len(SEEDS) for column in zip(*seeds, strict=True)]
-        texts = (f"{mean:.5g}" for mean in means)
-        row = dict(zip(Measured._fields, texts, strict=True))
-        rows.append({"norm": norm, "scale": scale, "depth": depth} | row)
-    return rows
+    return [
+        {"norm": norm, "scale": scale, "depth": depth}
+        | {name: f"{mean:.5g}" for name, mean in Measured(*means)._asdict().items()}
+        for depth, means in enumerate(np.mean(found, axis=0))
+    ]
 
 
 EXPERIMENT = Experiment(

@@ -82,19 +82,14 @@ def shares(model, drawn, bare, scales):
     return rows
 
 
-def network(name, trained):
-    """The mini as bundled with the package, or with the initial weights of seed 0."""
-    if trained:
-        return load_pretrained(name)
-    with torch.random.fork_rng([]):
-        torch.manual_seed(0)
-        return create_model(name).eval()
-
-
 def measure(run):
-    """The rows of one network."""
+    """The rows of a mini as it comes with the package, or with its first weights."""
     first = {"model": run["model"], "trained": run["trained"]}
-    model = network(run["model"], run["trained"])
+    model = load_pretrained(run["model"])
+    if not run["trained"]:
+        with torch.random.fork_rng([]):
+            torch.manual_seed(0)
+            model = create_model(run["model"]).eval()
     rows = shares(model, *pairs(run["images"], run["seed"]))
     return [first | row for row in rows]
 

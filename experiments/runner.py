@@ -17,8 +17,10 @@ from importlib import import_module
 from itertools import product
 from pathlib import Path
 
+import torch
 from joblib import Parallel, delayed, parallel_config
 
+from inception_edu.cost import trace
 from inception_edu.files import atomic_write, read_rows
 from inception_edu.training.stored import FOLDER
 
@@ -132,17 +134,17 @@ def run_all(experiment, runs, path, jobs=1):
     """Measure the runs that the table at `path` lacks: False when interrupted."""
     missing = missing_runs(runs, path, experiment.key)
     print(f"{len(runs) - len(missing)} of {len(runs)} runs are in {path.name}")
+    shown = (*experiment.key, "accuracy", "seconds")
     results = Parallel(jobs, batch_size=1, return_as="generator_unordered")(
-        delayed(measured)(experiment.measure, run) for run in missing
+        delayed(experiment.measure)(run) for run in missing
     )
     try:
-        for number, (run, rows) in enumerate(results, 1):
+        for number, rows in enumerate(results, 1):
+            rows = [rows] if isinstance(rows, dict) else rows
             if experiment.store:
                 rows = experiment.store(rows, path.parent)
             add_rows(path, rows)
-            shown = {column: run[column] for column in experiment.key}
-            shown |= {k: rows[0][k] for k in ("accuracy", "seconds") if k in rows[0]}
-            words = ", ".join(f"{column} {value}" for column, value in shown.items())
+            words = ", ".join(f"{c} {rows[0][c]}" for c in shown if c in rows[0])
             print(f"{number} of {len(missing)}: {words}", flush=True)
     except KeyboardInterrupt:
         print("interrupted; the same command continues from here", file=sys.stderr)
@@ -150,18 +152,8 @@ def run_all(experiment, runs, path, jobs=1):
     return True
 
 
-def measured(measure, run):
-    """`(run, list of rows)`."""
-    rows = measure(run)
-    return run, [rows] if isinstance(rows, dict) else rows
-
-
 def training_row(run, history, input_shape=(1, 3, 48, 48)):
     """The row of a training: `run`, the network's cost, what its history holds."""
-    import torch
-
-    from inception_edu.cost import trace
-
     if history.interrupted:
         raise KeyboardInterrupt
     cost = trace(history.model, input_shape)
@@ -195,8 +187,10 @@ def main(argv=None):
     add("--scheduler", help="address of the Dask scheduler")
     given = parser.parse_args(argv)
     module = import_module(f"experiments.{given.name}")
-    if hasattr(module, "main"):  # a table made at once
-        module.main()
+    if hasattr(module, "STORED"):  # a table made at once
+        table, contents = module.STORED
+        write = write_table if table.suffix == ".csv" else write_packed
+        write(table, contents())
         return True
     experiment = getattr(module, "SEARCH" if given.search else "EXPERIMENT", None)
     if experiment is None:

@@ -111,7 +111,7 @@ def test_costs_belong_to_the_network_that_the_figure_is_about(
 
 
 def test_the_stored_costs_are_what_the_tracer_finds():
-    found = [{k: str(v) for k, v in row.items()} for row in family_costs.rows()]
+    found = [{k: str(v) for k, v in row.items()} for row in family_costs.contents()]
     assert found == read_rows(family_figures.TABLE)
 
 

@@ -125,7 +125,7 @@ def test_the_axis_stands_still_below_the_published_counts():
 
 
 def test_the_stored_networks_are_what_the_tracer_finds():
-    assert network_tables.tables() == network_modules.stored()
+    assert network_tables.contents() == network_modules.stored()
 
 
 @pytest.mark.parametrize(
