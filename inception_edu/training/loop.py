@@ -83,16 +83,15 @@ def fit(
     `Data`, or "cifar10" or "imagenette". `epochs`: the recipe's own unless given.
     `device`: "auto" takes the accelerator, if there is one; the model returns to the
     device it came from. `progress`: show a bar. `checkpoint`: a file written after
-    every epoch; training resumes from it and ends with the same weights as an
-    uninterrupted one. `callback(history)` runs after every epoch; when it returns
-    False, training ends. `threads`: of the CPU; one for images of at most 64 pixels
-    a side unless given.
+    every epoch, from which training resumes. `callback(history)` runs after every
+    epoch; when it returns False, training ends. `threads`: of the CPU; one for images
+    of at most 64 pixels a side unless given.
 
     Ctrl-C or the notebook's stop button ends training and keeps what was learned:
-    `history.interrupted`. On a CPU the same seed and threads give the same weights.
-    When an accelerator runs out of memory, each batch is computed in halves, and
-    `history.notes` says so. Raises ValueError for data that the model cannot take,
-    `Diverged` when the loss is not a finite number.
+    `history.interrupted`. On a CPU the same seed and threads give the same weights,
+    resumed or not. When an accelerator runs out of memory, each batch is computed in
+    halves, and `history.notes` says so. Raises ValueError for data that the model
+    cannot take, `Diverged` when the loss is not a finite number.
     """
     if isinstance(data, str):
         data = load_data(data)

@@ -115,6 +115,24 @@ def without_dropout(network):
     return model
 
 
+def test_precision_and_layout_of_a_device_reach_training_and_evaluation(
+    data, network, monkeypatch
+):
+    """A CPU has bfloat16 too, so it runs."""
+    seen, model = set(), network()
+    model[5].register_forward_hook(
+        lambda m, given, out: seen.add((m.training, out.dtype))
+    )
+    monkeypatch.setattr(devices, "precision", lambda device: torch.bfloat16)
+    for room in (loop, evaluation):
+        monkeypatch.setattr(room, "preferred_memory_format", lambda device: CONTIGUOUS)
+    history = fit(model, data, RECIPE, progress=False)
+    reason = "channels last is not reliable on this cpu"
+    assert history.notes == [f"contiguous images: {reason}"]
+    assert seen == {(True, torch.bfloat16), (False, torch.bfloat16)}
+    assert model[5].weight.dtype == torch.float32
+
+
 def test_out_of_memory_halves_the_batch_and_the_weights_stay_the_same(data, network):
     full = fit(without_dropout(network), data, RECIPE, progress=False)
     small = Small(without_dropout(network), 5)
