@@ -7,15 +7,13 @@ each. `judge` runs one candidate behind the guard and returns a `Card`: "right",
 
 import contextlib
 import importlib
-import textwrap
 from dataclasses import dataclass
 from functools import cache
-from itertools import combinations
 
 from inception_edu.cards import WIDTH, Card, show
 from inception_edu.lesson.compare import in_words
 from inception_edu.lesson.errors import NotAttempted, Problem, brief, is_stub
-from inception_edu.lesson.exercise import Case, Exercise, Mistake
+from inception_edu.lesson.exercise import Case, Exercise
 from inception_edu.lesson.guard import KEPT, SECONDS, guarded
 from inception_edu.text import closest
 
@@ -66,46 +64,21 @@ def explain(exercise, results):
     """The hint that explains every failed case, or "".
 
     A known mistake explains them if it gives, case by case, what the candidate gave.
-    Two mistakes at once are named only if no other two would do the same.
     """
     failed = [result for result in results if result.problem]
     if not failed:
         return ""
-
-    def explains(variants, hint=None):
-        return any(
-            all(
+    known = {} if any(one.problem.right for one in failed) else exercise.mistakes
+    for hint, variants in known.items():
+        for mistake in variants:
+            if all(
                 (one.problem and one.problem.hint == hint)
                 or exercise.makes(mistake, one)
                 for one in results
-            )
-            for mistake in variants
-        )
-
-    known = {} if any(one.problem.right for one in failed) else exercise.mistakes
-    for hint, variants in known.items():
-        if explains(variants, hint):
-            return hint
+            ):
+                return hint
     facts = {result.problem.hint for result in failed}
-    if len(facts) == 1 and "" not in facts:
-        return facts.pop()
-    both = [
-        f"two things: {one}; and {other}"
-        for (one, first), (other, second) in combinations(known.items(), 2)
-        if explains(merged(first, second))
-    ]
-    return both[0] if len(both) == 1 else ""
-
-
-def merged(first, second):
-    """Two mistakes at once, as a list of one; none if they do not go together."""
-    if len(first) != 1 or len(second) != 1:
-        return []
-    (first,), (second,) = first, second
-    if first.function or second.function or {"act", "join"} & {*first.net, *second.net}:
-        return []
-    linear = first.net.get("linear", ()) + second.net.get("linear", ())
-    return [Mistake(first.edits + second.edits, net={"linear": linear})]
+    return facts.pop() if len(facts) == 1 else ""
 
 
 def judge(exercise, candidate, seconds=SECONDS):
@@ -204,20 +177,18 @@ class Exercises(tuple):
     """Exercises that print themselves as a list."""
 
     def __repr__(self):
-        later, lines = " " * 10, ["lesson  exercise"]
-        for one in self:
-            for first, text in ((f"{one.lesson:>6}  ", one.call), (later, one.task)):
-                lines += textwrap.wrap(
-                    text, WIDTH, initial_indent=first, subsequent_indent=later
-                )
-        return "\n".join(lines)
+        rows = (f"{one.lesson:>6}  {one.name:<26}{one.task}" for one in self)
+        return "\n".join(["lesson  exercise", *(row[:WIDTH] for row in rows)])
 
 
 @cache
 def library():
     """Every exercise by its name, in the order of the lessons."""
+    import torch
+
     home = "inception_edu.lesson.exercises"
-    parts = [importlib.import_module(f"{home}.{part}") for part in LIBRARY]
+    with torch.device("cpu"):  # whatever the reader's default is
+        parts = [importlib.import_module(f"{home}.{part}") for part in LIBRARY]
     values = [value for part in parts for value in vars(part).values()]
     found = [value for value in values if isinstance(value, Exercise)]
     return {one.name: one for one in sorted(found, key=lambda one: one.lesson)}

@@ -32,10 +32,10 @@ def close(a, b, tolerance):
         return False
 
 
-def difference(expected, got, tolerance=1e-6):
-    """None when `got` is right, else the first `Problem`."""
+def difference(expected, got, tolerance=1e-6, names=()):
+    """None when `got` is right, else the first `Problem`; `names` are a tuple's."""
     if isinstance(expected, tuple | list):
-        return list_difference(expected, got, tolerance)
+        return list_difference(expected, got, tolerance, names)
     if is_tensor(expected) and expected.dim():
         return tensor_difference(expected, got, tolerance)
     number, value = plain(expected), plain(got)
@@ -69,18 +69,13 @@ def number_hint(got):
     return "return a plain number"
 
 
-def list_difference(expected, got, tolerance):
+def list_difference(expected, got, tolerance, names):
     if not isinstance(got, tuple | list):
-        what = f"{len(expected)} values are expected"
-        return Problem(what, "return a tuple", in_words(expected), in_words(got))
+        what, hint = f"{len(expected)} values are expected", type(expected).__name__
+        return Problem(what, f"return a {hint}", in_words(expected), in_words(got))
     if len(got) != len(expected):
         return Problem(f"{len(expected)} values are expected", found=f"{len(got)}")
-    names = [f"value {number}" for number in range(1, len(expected) + 1)]
-    return first_difference(names, expected, got, tolerance)
-
-
-def first_difference(names, expected, got, tolerance):
-    """The first Problem among values that have names, or None."""
+    names = names or [f"value {number + 1}" for number in range(len(expected))]
     for name, wanted, found in zip(names, expected, got, strict=True):
         if problem := difference(wanted, found, tolerance):
             problem.what = f"{name}: {problem.what}"

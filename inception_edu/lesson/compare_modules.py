@@ -10,20 +10,43 @@ import copy
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import islice
+from itertools import islice, permutations
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from inception_edu.lesson.compare import in_words, unchanged
-from inception_edu.lesson.errors import Problem
-from inception_edu.lesson.exercise import Exercise, exercise, run
-from inception_edu.lesson.module_mistakes import common_mistakes
+from inception_edu.lesson.errors import GRADIENTS, WRONG_DIMENSION, Problem
+from inception_edu.lesson.exercise import Exercise, Mistake, exercise, run
 from inception_edu.lesson.recorder import Recorder, leaves, noise, randomize
-from inception_edu.lesson.reference import Net, arrangements, near_misses
+from inception_edu.lesson.reference import Net, arrangements, concatenated, near_misses
 
-NEAR = 1e-3  # of a gradient's norm
+NEAR = 0.02  # of a gradient's norm: a ReLU may switch when rounded in another way
 NOT_HERE = (RuntimeError, ValueError, IndexError, Problem)  # a mistake without sense
+
+ACTIVATIONS = {
+    "ReLU6": F.relu6,
+    "leaky ReLU": F.leaky_relu,
+    "GELU": F.gelu,
+    "SiLU": F.silu,
+    "ELU": F.elu,
+    "a sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "softplus": F.softplus,
+    "hard swish": F.hardswish,
+    "the absolute value": torch.abs,
+}
+WRONG_JOINS = {
+    "concatenate the branches, do not add them": lambda b: sum(b.values()),
+    WRONG_DIMENSION: lambda b: torch.cat(list(b.values()), 0),
+    "`torch.cat` joins along a dimension; `torch.stack` makes a new one": (
+        lambda b: torch.stack(list(b.values()), 1)
+    ),
+    "ReLU follows the convolutions only, neither the pool nor the concatenation": (
+        lambda b: F.relu(concatenated(b))
+    ),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +125,9 @@ class ModuleExercise(Exercise):
     def judge(self, candidate, case, got):
         self.compare(case, got)
         try:
-            self.compare(case, run_once(got.module.train(), noise_image(case)))
+            trained = run_once(got.module.train(), noise_image(case))
+            check_learning(trained)
+            self.compare(case, trained)
         except Problem as problem:
             raise Problem(
                 f"in train mode, {problem.what}",
@@ -150,8 +175,7 @@ class ModuleExercise(Exercise):
             return
         raise Problem(
             f"the output is right, the gradient of {what}",
-            "leave out `.detach()`, `.data` and `torch.no_grad()`: training needs "
-            "every gradient",
+            GRADIENTS,
             right=True,
         )
 
@@ -160,7 +184,8 @@ class ModuleExercise(Exercise):
         got = recorder.output
         if recorder.displaced:
             problem.hint = (
-                "batch norm follows its convolution directly, before the ReLU"
+                "a batch norm stands elsewhere than directly after a convolution, "
+                "before its ReLU"
             )
         elif got.shape == expected.shape and len(branches) > 1:
             widths = [branch.shape[1] for branch in branches.values()]
@@ -193,7 +218,7 @@ class ModuleExercise(Exercise):
                 yield function(noise_image(case), net, *case.args)
 
     def note(self, results):
-        has_norm = any(layer.norm for layer in results[0].got.layers)
+        has_norm = any(layer.normed for layer in results[0].got.layers)
         return self.note_on_norms if has_norm else ""
 
 
@@ -229,7 +254,7 @@ def run_once(module, image):
         if tensor.requires_grad:
             tensor.retain_grad()  # of a weight that is computed, too
     if output.requires_grad:
-        (output * noise(8, *output.shape)).sum().backward()
+        (output * noise(8, *output.shape)).sum().backward(retain_graph=True)
     recorder.module, recorder.output = module, output.detach()
     recorder.gradients = [tensor.grad for tensor in read]
     learning = [p for p in module.parameters() if p.requires_grad]
@@ -239,21 +264,30 @@ def run_once(module, image):
 
 def check_learning(recorder):
     """Raise a Problem for a layer that an optimizer could not train."""
-    own = {id(parameter) for parameter in recorder.module.parameters()}
-    seen = set()
+    named = dict(recorder.module.named_parameters())
+    own, seen = {*map(id, named.values())}, set()
+    weights = {f"of the {one} layer": one.weight for one in recorder.layers} | named
+    frozen = [k for k, w in weights.items() if not w.requires_grad and w.numel() > 1]
+    if frozen:
+        raise Problem(f"the weight {frozen[0]} does not learn", GRADIENTS, right=True)
+    for norm in recorder.norms:
+        if norm["training"] != recorder.module.training:
+            raise Problem(
+                "batch norm takes its statistics from the wrong place",
+                "in train mode they are the batch's, in eval mode the running ones: "
+                "leave out `track_running_stats=False`, and `.eval()` in `forward`",
+            )
+        if norm["eps"] > 0.01:
+            raise Problem(
+                f"batch norm has eps={norm['eps']}",
+                "eps only prevents a division by zero: 1e-3 in the released networks",
+            )
     for layer in recorder.layers:
         if not any(id(origin) in own for origin in leaves(layer.weight)):
             raise Problem(
                 f"the {layer} layer is not registered in your module",
                 "make layers and nn.Parameter in `__init__`, as attributes; in "
                 "place of a plain list or dict use nn.ModuleList or nn.ModuleDict",
-            )
-        tensors = [t for t in (layer.weight, layer.bias) if t is not None]
-        if not all(tensor.requires_grad for tensor in tensors):
-            raise Problem(
-                f"the weights of the {layer} layer do not learn",
-                "leave out `.detach()`, `torch.no_grad()` and `requires_grad = False`",
-                right=True,
             )
         if layer.weight.data_ptr() in seen:
             raise Problem(
@@ -265,6 +299,30 @@ def check_learning(recorder):
 
 def noise_image(case):
     return 8 * noise(7, *case.image)
+
+
+def only(names, branches):
+    """These branches, in this order, concatenated."""
+    return concatenated({name: branches[name] for name in names})
+
+
+def common_mistakes(labels, branches):
+    """Hint -> variants, for a module with these layers and these branches."""
+    found = {"no ReLU is there: one follows every convolution": [{"act": lambda x: x}]}
+    for name, function in ACTIVATIONS.items():
+        found[f"the activation is {name}, not ReLU"] = [{"act": function}]
+    for label in labels if len(labels) > 1 else ():
+        found[f"the ReLU after `{label}` is missing"] = [{"linear": (label,)}]
+    if branches:
+        for name in branches:
+            hint = f"the branch `{name}` is missing from the concatenation"
+            left = [other for other in branches if other != name]
+            found[hint] = [{"join": partial(only, left)}]
+        hint = f"the branches are in another order: expected {', '.join(branches)}"
+        _, *orders = permutations(branches)
+        found[hint] = [{"join": partial(only, order)} for order in orders]
+        found |= {hint: [{"join": join}] for hint, join in WRONG_JOINS.items()}
+    return {hint: [Mistake(net=one) for one in ones] for hint, ones in found.items()}
 
 
 module_exercise = partial(exercise, ModuleExercise)

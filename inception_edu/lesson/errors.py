@@ -31,13 +31,17 @@ class Problem(Exception):
         self.expected, self.found, self.right = expected, found, right
 
 
+GRADIENTS = (
+    "leave out `.detach()`, `.data`, `torch.no_grad()` and `requires_grad = False`: "
+    "training needs every gradient"
+)
 WRONG_DIMENSION = "channels are dimension 1: `torch.cat(outputs, dim=1)`"
 
 # Part of the error's text: what it usually means. Each is true of every such error.
 REMEDIES = {
     r"Sizes of tensors must match except in dimension 1\b": (
-        "the branches end on different grids: check the padding (a 3x3 needs 1, a 5x5 "
-        "needs 2) and the stride of each"
+        "the branches end on different grids: check the padding (to keep the grid, a "
+        "3x3 needs 1, a 5x5 needs 2) and the stride of each"
     ),
     r"Sizes of tensors must match except in dimension \d": WRONG_DIMENSION,
     r"to have \d+ channels, but got \d+ channels": (
@@ -61,8 +65,8 @@ REMEDIES = {
     r"^RecursionError": "the function calls itself and never stops",
     r"^EOFError": "take the inputs as arguments, not by `input()`",
     r"^UnboundLocalError": (
-        "this name is assigned only on some paths through the function: assign it "
-        "before the `if` or loop"
+        "this name is read before the function gives it a value: assign it first, on "
+        "every path"
     ),
     r"^NameError": "is the name spelled right, and has the cell that defines it run?",
     r"'NoneType'": "one of the values here is None",

@@ -4,17 +4,17 @@ import copy
 import inspect
 import tomllib
 from dataclasses import dataclass, field
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from pathlib import Path
 
-from inception_edu.lesson.compare import (
-    difference,
-    first_difference,
-    in_words,
-    is_tensor,
-    unchanged,
+from inception_edu.lesson.compare import difference, in_words, unchanged
+from inception_edu.lesson.errors import (
+    GRADIENTS,
+    NotAttempted,
+    Problem,
+    brief,
+    translate,
 )
-from inception_edu.lesson.errors import NotAttempted, Problem, brief, translate
 from inception_edu.lesson.guard import TimeUp
 
 
@@ -51,15 +51,13 @@ class Exercise:
     """An exercise whose candidate is a function that returns numbers or tensors.
 
     `right` answers a case; its name, parameters and docstring are the exercise's.
-    `drive(function, *args)` says how a case uses the function when once is not
-    enough; `parts` names the members of a tuple. With `differentiable`, gradients
-    must flow back to every float tensor.
+    `parts` names the members of a tuple. With `differentiable`, the gradient must flow
+    back to the first input.
     """
 
     right: object
     lesson: int
     cases: tuple
-    drive: object = None
     parts: tuple = ()
     tolerance: float = 1e-6
     differentiable: bool = False
@@ -98,21 +96,19 @@ class Exercise:
 
     def observe(self, candidate, case):
         """What the candidate returns for a case; raises Problem."""
-        return self.answer(case, partial(self.called, candidate))
-
-    def called(self, candidate, *args):
-        """The candidate's value for these inputs, which it may not change."""
-        given = copy.deepcopy(args)
+        given = copy.deepcopy(case.args)
         value = run(candidate, given, self.call)
         if value is None:
-            raise Problem("your function returned None", "add a `return` at its end")
+            raise Problem(
+                "your function returned None", "add a `return` at the end of every path"
+            )
         if inspect.isgenerator(value) or inspect.iscoroutine(value):
             value.close()
             raise Problem(
                 f"your function returned a {type(value).__name__}",
                 "use `return`, not `yield`, and no `async`",
             )
-        if not unchanged(args, given):
+        if not unchanged(case.args, given):
             raise Problem(
                 "the inputs were changed",
                 "your code writes into what it is given (`+=`, `append`, a method "
@@ -120,6 +116,8 @@ class Exercise:
             )
         if not self.parts:
             return value
+        if getattr(value, "shape", None) == (len(self.parts),):  # an array of numbers
+            value = tuple(value)
         if not isinstance(value, tuple | list) or len(value) != len(self.parts):
             raise Problem(
                 f"{len(self.parts)} values are expected",
@@ -132,39 +130,29 @@ class Exercise:
         """Raise the Problem with what was observed, if there is one."""
         if problem := self.gap(self.answer(case), got):
             raise problem
-        if self.differentiable and is_tensor(got):
+        if self.differentiable:
             self.judge_gradient(candidate, case)
 
     def judge_gradient(self, candidate, case):
-        """Raise a Problem if a float tensor among the inputs gets no gradient."""
-        args = copy.deepcopy(case.args)
-        inputs = [a for a in args if is_tensor(a) and a.is_floating_point()]
-        for tensor in inputs:
-            tensor.requires_grad_()
-        try:
-            result = candidate(*args)
-        except Exception:  # by way of numpy, for example
-            return
-        if result.requires_grad:
-            result.sum().backward()
-        if any(tensor.grad is None for tensor in inputs):
+        """Raise a Problem if the first input gets another gradient than it should."""
+        from inception_edu.lesson.recorder import gradient
+
+        found = gradient(candidate, copy.deepcopy(case.args))
+        wanted = gradient(self.right, copy.deepcopy(case.args))
+        if found is not None and (found - wanted).norm() > 1e-3 * wanted.norm():
             raise Problem(
-                "the values are right, but no gradient flows back to the inputs",
-                "leave out `.detach()`, `.item()` and `torch.no_grad()`: training "
-                "needs the gradient",
+                "the values are right, the gradient of the input is not",
+                GRADIENTS,
                 right=True,
             )
 
     def answer(self, case, function=None):
         """What `function`, or the right one, gives for a case."""
-        function, args = function or self.right, copy.deepcopy(case.args)
-        return self.drive(function, *args) if self.drive else function(*args)
+        return (function or self.right)(*copy.deepcopy(case.args))
 
     def gap(self, expected, got):
         """The `Problem` with the first difference between two answers, or None."""
-        if self.parts:
-            return first_difference(self.parts, expected, got, self.tolerance)
-        return difference(expected, got, self.tolerance)
+        return difference(expected, got, self.tolerance, self.parts)
 
     def wrong(self, mistake):
         """The function that makes a mistake."""

@@ -5,7 +5,8 @@ norm and added bias of a forward pass, however the module is written.
 """
 
 import inspect
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
@@ -16,8 +17,7 @@ from inception_edu.text import dims
 
 LAYERS = (torch.conv2d, torch.conv1d, F.linear)
 PRODUCTS = (torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__)
-ADDITIONS = ("add", "add_", "__add__", "__iadd__", "__radd__")
-SUMS = (torch.add, *(getattr(torch.Tensor, name) for name in ADDITIONS))
+ARITHMETIC = "i?r?(add|sub|mul|(true)?div)"  # x + y, torch.add(x, y), x.add_(y), ...
 NORM = inspect.signature(F.batch_norm)
 
 
@@ -25,15 +25,28 @@ NORM = inspect.signature(F.batch_norm)
 class Layer:
     """One layer as it ran: `weight` is (out, in, height, width).
 
-    `moments` describes what it read, a row per channel (see `moments_of`); `norm`
-    holds the arguments of a batch norm that reads its output, None without one.
+    `moments` describes what it read, a row per channel (see `moments_of`); `axis` is
+    that of the channels in its output. `steps` are results: of the "layer", and of what
+    its channels went through one by one, "add" (a bias by hand), "scale" (part of an
+    own norm), "norm". `last` is the module's copy of the last one.
     """
 
     weight: torch.Tensor
     bias: torch.Tensor | None
     moments: torch.Tensor
-    output: torch.Tensor
-    norm: dict | None = None
+    axis: int
+    steps: list = field(default_factory=list)
+    last: torch.Tensor = None
+
+    def went(self, name, output):
+        """Note a step; the module gets a copy, which it may change in place."""
+        self.steps.append((name, output))
+        self.last = output.clone()
+        return self.last
+
+    @property
+    def normed(self):
+        return any(name in ("scale", "norm") for name, _ in self.steps)
 
     @property
     def shape(self):
@@ -71,19 +84,16 @@ class Recorder(TorchFunctionMode):
             return self.einsum(*args)
         if func is F.batch_norm:
             return self.norm(func, args, kwargs)
-        output = func(*args, **kwargs)
-        if func in SUMS and len(args) == 2:
-            self.added(*args, output)
-        return output
+        if len(args) == 2 and re.fullmatch(ARITHMETIC, func.__name__.strip("_")):
+            return self.arithmetic(func, args, kwargs)
+        return func(*args, **kwargs)
 
     def layer(self, func, args, kwargs):
         names = dict(zip(("input", "weight", "bias"), args, strict=False)) | kwargs
-        x, weight = names["input"], names["weight"]
-        moments = moments_of(x, -1 if func is F.linear else 1)
-        layer = Layer(weight, names.get("bias"), moments, None)
+        x, axis = names["input"], -1 if func is F.linear else 1
+        layer = Layer(names["weight"], names.get("bias"), moments_of(x, axis), axis)
         self.layers.append(layer)  # first, so that one that fails is there too
-        layer.output = func(*args, **kwargs)
-        return layer.output
+        return layer.went("layer", func(*args, **kwargs))
 
     def product(self, func, a, b):
         if is_weight(b):
@@ -93,12 +103,13 @@ class Recorder(TorchFunctionMode):
         return func(a, b)
 
     def einsum(self, equation, *operands):
-        letters = equation.replace(" ", "").partition("->")[0].split(",")
+        given, _, result = equation.replace(" ", "").partition("->")
+        letters = given.split(",")
         for place in (0, 1):
             weight, x = operands[place], operands[1 - place]
             names, others = letters[place], letters[1 - place]
-            shared = set(names) & set(others) - {"."}
-            if is_weight(weight) and len(shared) == 1:
+            shared, made = set(names) & set(others) - {"."}, set(names) & set(result)
+            if is_weight(weight) and len(shared) == len(made) == 1:
                 channel = shared.pop()
                 turned = names[0] == channel
                 weight = weight.T if turned else weight
@@ -107,38 +118,38 @@ class Recorder(TorchFunctionMode):
                 output = torch.einsum(equation, *(used if place == 0 else used[::-1]))
                 axis = others.index(channel)
                 axis -= len(others) if "." in others[:axis] else 0
-                moments = moments_of(x, axis)
-                self.layers.append(Layer(weight, None, moments, output))
-                return output
+                after = result.index(made.pop()) - len(result)
+                self.layers.append(Layer(weight, None, moments_of(x, axis), after))
+                return self.layers[-1].went("layer", output)
         return torch.einsum(equation, *operands)
 
     def norm(self, func, args, kwargs):
         given = NORM.bind(*args, **kwargs)
         given.apply_defaults()
-        norm = dict(given.arguments)
-        x = norm.pop("input")
-        self.norms.append(dict(norm))
-        for name in ("running_mean", "running_var"):  # training changes them in place
-            norm[name] = None if norm[name] is None else norm[name].clone()
+        self.norms.append(given.arguments)
+        layer = self.holder(given.arguments["input"])
         output = func(*args, **kwargs)
-        readers = [layer for layer in self.layers if layer.output is x]
-        for layer in readers:
-            layer.norm, layer.output = norm, output
-        self.displaced |= not readers
+        if layer is None or layer.normed:
+            self.displaced = True
+            return output
+        return layer.went("norm", output)
+
+    def arithmetic(self, func, args, kwargs):
+        """A step of a layer, if the other value has one number for each channel."""
+        layer = self.holder(args[0]) or self.holder(args[1])
+        output = func(*args, **kwargs)
+        if layer:
+            held, other = args if args[0] is layer.last else args[::-1]
+            width, place = layer.shape[0], layer.axis % held.dim() - held.dim()
+            one_each = torch.is_tensor(other) and other.numel() == width
+            if one_each and (*[1] * held.dim(), *other.shape)[place] == width:
+                return layer.went("add" if "add" in func.__name__ else "scale", output)
         return output
 
-    def added(self, a, b, output):
-        """A bias that the module adds by hand belongs to the layer before it."""
-        for layer in self.layers:
-            width = layer.shape[0]
-            for x, bias in ((a, b), (b, a)):
-                if layer.output is x and torch.is_tensor(bias):
-                    place = -3 if x.dim() == 4 else -1
-                    if bias.numel() == width == (*[1] * 4, *bias.shape)[place]:
-                        bias = bias.reshape(width)
-                        layer.bias = bias if layer.bias is None else layer.bias + bias
-                        layer.output = output
-                        return
+    def holder(self, x):
+        """The layer whose output, after its steps, is `x`, unless changed in place."""
+        held = [layer for layer in self.layers if layer.last is x]
+        return held[0] if held and not x._version else None
 
 
 def is_weight(value):
@@ -191,6 +202,32 @@ def randomize(recorder):
                     drawn = size * noise(10 * index + number, *norm[name].shape)
                     drawn = 1 + drawn**2 if name == "running_var" else drawn
                     norm[name].copy_(drawn)
+
+
+class Leaving(TorchFunctionMode):
+    """Notes whether values leave torch, as by `.numpy()`: no gradient comes back."""
+
+    left = False
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.left |= func.__name__ in ("numpy", "__array__", "tolist", "item")
+        return func(*args, **(kwargs or {}))
+
+
+def gradient(function, args):
+    """The gradient of the first argument; None for a function that leaves torch."""
+    x = args[0].requires_grad_()
+    try:
+        with torch.enable_grad(), Leaving() as way:
+            y = function(*args)
+    except RuntimeError:  # `.numpy()` of a tensor that needs a gradient
+        return None
+    y = y[0] if isinstance(y, tuple | list) else y
+    if torch.is_tensor(y) and y.requires_grad:
+        (y.flatten() * noise(8, y.numel())).sum().backward()
+    elif way.left or not torch.is_tensor(y):
+        return None
+    return torch.zeros_like(x) if x.grad is None else x.grad
 
 
 def noise(seed, *sizes):

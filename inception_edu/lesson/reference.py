@@ -1,6 +1,6 @@
 """Run a reference in plain functions with the weights that a candidate uses."""
 
-from itertools import chain, islice, permutations, product
+from itertools import chain, islice, permutations, product, takewhile
 from math import prod
 
 import torch
@@ -28,8 +28,7 @@ class Net:
         self.passed, self.fused = passed, fused or {}
         self.shapes = {} if shapes is None else shapes
         self.act, self.linear, self.joined = act, linear, join or concatenated
-        self.branches = {}
-        self.labels = {}  # by the layer's index
+        self.branches, self.labels = {}, {}  # labels by the layer's index
 
     def __call__(
         self, x, label, out_channels, kernel_size, stride=1, padding="same", *,
@@ -43,7 +42,8 @@ class Net:
             return y.expand(-1, out_channels or 1, -1, -1)
         index, rows, columns = self.find(x, label, wanted)
         layer = self.passed.layers[index]
-        if norm is not None and norm != bool(layer.norm):
+        names = {name for name, _ in layer.steps}
+        if (norm is False and "norm" in names) or (norm and not layer.normed):
             raise Problem(
                 f"`{label}`: batch norm is {'missing' if norm else 'not wanted'}",
                 "batch norm stands directly after the convolution, before its ReLU"
@@ -53,8 +53,11 @@ class Net:
         weight = layer.weight.detach().reshape(-1, *wanted[1:])[rows][:, columns]
         bias = None if layer.bias is None else layer.bias.detach()[rows]
         y = F.conv2d(x, weight, bias, stride, padding)
-        if layer.norm is not None:
-            y = normalized(y, layer.norm, rows)
+        steps = layer.steps
+        if norm is False:  # what follows the bias is no part of the layer
+            steps = list(takewhile(lambda step: step[0] in ("layer", "add"), steps))
+        if len(steps) > 1:
+            y = Finished.apply(y, layer, steps[-1][1], rows)
         return self.act(y) if relu and label not in self.linear else y
 
     def join(self, branches):
@@ -95,8 +98,10 @@ def concatenated(branches):
 
 def matches(found, wanted):
     """Whether a layer has this shape; a matrix for unfolded patches has it too."""
-    if None not in wanted and found == (wanted[0], prod(wanted[1:]), 1, 1):
-        return True
+    if None not in wanted:
+        turned = *wanted[:2], *wanted[:1:-1]  # on a transposed grid, or a conv1d
+        if found in ((wanted[0], prod(wanted[1:]), 1, 1), turned):
+            return True
     return all(w in (None, f) for f, w in zip(found, wanted, strict=True))
 
 
@@ -151,13 +156,37 @@ def rows_of(index, names, widths):
     return found
 
 
-def normalized(y, norm, rows):
-    """Batch norm as the candidate has it, for these rows of its channels."""
-    parts = {
-        name: None if norm[name] is None else norm[name].detach()[rows].clone()
-        for name in ("running_mean", "running_var", "weight", "bias")
-    }
-    return F.batch_norm(y, **parts, training=norm["training"], eps=norm["eps"])
+class Finished(torch.autograd.Function):
+    """A layer's output after the candidate's own bias and norm, for these rows.
+
+    Channel by channel they scale and shift; the gradient is the candidate's own.
+    """
+
+    @staticmethod
+    def forward(context, y, layer, finished, rows):
+        raw, done = (
+            t.detach().double().movedim(layer.axis, 0).flatten(1)[rows]
+            for t in (layer.steps[0][1], finished)
+        )
+        middle, target = raw.mean(1, keepdim=True), done.mean(1, keepdim=True)
+        raw, done = raw - middle, done - target
+        scale = (raw * done).sum(1) / (raw * raw).sum(1).clamp(min=1e-30)
+        shift = target[:, 0] - scale * middle[:, 0]
+        context.parts = layer, finished, rows, scale[:, None, None].to(y.dtype)
+        return (y.double() * scale[:, None, None] + shift[:, None, None]).to(y.dtype)
+
+    @staticmethod
+    def backward(context, gradient):
+        layer, finished, rows, scale = context.parts
+        alike = finished[:, rows].shape in (gradient.shape, gradient.shape[:2])
+        if not alike or not finished.requires_grad:
+            return gradient * scale, None, None, None
+        whole = torch.zeros_like(finished)
+        whole[:, rows] = gradient.reshape_as(whole[:, rows])
+        (found,) = torch.autograd.grad(
+            finished, layer.steps[0][1], whole, retain_graph=True
+        )
+        return found[:, rows].reshape_as(gradient), None, None, None
 
 
 def missing(label, wanted, layers, shapes):

@@ -15,6 +15,7 @@ from textwrap import indent
 import numpy as np
 import torch
 from torch import nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
 Wrong = namedtuple("Wrong", "what candidate hint")  # hint: a part of it, "" for none
@@ -27,6 +28,7 @@ GROUPS = {  # replacements that several modules share
     "naive_module": ("pooled", "joined"),
     "inception_module": ("pooled", "joined"),
     "inception_a": ("joined",),
+    "bn_auxiliary": ("normed",),
 }
 
 
@@ -63,9 +65,35 @@ class Padded(Own):
         return F.conv2d(F.pad(x, (wide, wide, high, high)), self.w, self.b, stride)
 
 
-def normed(i, o, k, **options):
-    conv = nn.Conv2d(i, o, k, bias=False, **options)
-    return nn.Sequential(conv, nn.BatchNorm2d(o, eps=1e-3))
+class OwnNorm(nn.Module):
+    """Batch norm in plain arithmetic."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.gain, self.shift = (
+            nn.Parameter(torch.ones(size)),
+            nn.Parameter(torch.rand(size)),
+        )
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("var", torch.ones(size))
+
+    def forward(self, x):
+        mean, var = self.mean, self.var
+        if self.training:
+            mean, var = x.mean((0, 2, 3)), x.var((0, 2, 3), correction=0)
+            with torch.no_grad():
+                self.mean.lerp_(mean, 0.1)
+                self.var.lerp_(var, 0.1)
+        scale = self.gain[:, None, None] / (var[:, None, None] + 1e-3).sqrt()
+        return (x - mean[:, None, None]) * scale + self.shift[:, None, None]
+
+
+def normed(i, o, k, norm=nn.BatchNorm2d, **options):
+    return nn.Sequential(nn.Conv2d(i, o, k, bias=False, **options), norm(o))
+
+
+def own_normed(i, o, k, **options):
+    return normed(i, o, k, OwnNorm, **options)
 
 
 def no_bias(i, o, k, **options):
@@ -90,10 +118,15 @@ STYLES = {
     "bias added by hand": (AddedBias, torch.relu),
     "padded by hand": (Padded, by_hand),
     "batch norm": (normed, F.relu),
+    "own batch norm": (own_normed, F.relu),
     "no bias": (no_bias, nn.ReLU(inplace=True)),
     "lazy": (lazy, nn.ReLU()),
     "weight norm": (weight_normed, lambda x: torch.maximum(x, torch.zeros(1))),
 }
+
+
+def detached(module):
+    return ((name, value.detach()) for name, value in module.named_parameters())
 
 
 def builder(signature, layers, forward, style="nn.Conv2d", inner=None):
@@ -101,8 +134,9 @@ def builder(signature, layers, forward, style="nn.Conv2d", inner=None):
     conv, relu = STYLES[style]
     names = {
         "nn": nn, "F": F, "torch": torch, "C": conv, "relu": relu, "cat": torch.cat,
-        "BN": nn.BatchNorm2d, "P": nn.Conv2d,
+        "BN": OwnNorm if conv is own_normed else nn.BatchNorm2d, "P": nn.Conv2d,
         "CUT": lambda t: F.relu(t).detach(),
+        "WEIGHT": lambda m: lambda x: functional_call(m, dict(detached(m)), x),
     } | (inner or {})  # fmt: skip
     lines = ["class Answer(nn.Module):", f" def __init__(s, {signature}):"]
     lines += ["  super().__init__()", indent(layers, "  ")]
@@ -124,9 +158,8 @@ def inception(style="nn.Conv2d"):
 def right_modules(name):
     """`(style, class)` of every right answer to a module exercise."""
     for style in STYLES:
-        if name == "bn_auxiliary" and style == "batch norm":  # it has its own
-            continue
-        yield style, module(MODULES[name], style)
+        own = {"C": no_bias} if name == "bn_auxiliary" and "norm" in style else {}
+        yield style, module(MODULES[name], style, **own)
     others = DATA["others"]
     fused = builder(*others["inception_module"]["fused 1x1"].values())
     for style, source in others.get(name, {}).items():
