@@ -60,6 +60,7 @@ NOT_OURS = (
     "Could not find a kernel",
     "ResizeObserver loop",
     "Could not restore the debugger state",  # after a restart
+    "Connection lost, reconnecting",  # likewise
 )
 
 
