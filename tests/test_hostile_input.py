@@ -130,6 +130,11 @@ def runs(path):
 
 
 # Words of the refusal: what is refused, in a folder `f`.
+OPERATORS = torch.library.Library("tests", "DEF")
+OPERATORS.define("twice(Tensor x) -> Tensor")
+OPERATORS.impl("twice", lambda x: 2 * x, "CPU")
+
+
 CASES = {
     # ---- models
     "called 'inception_v5'; did you mean": lambda f: ie.create_model("inception_v5"),
@@ -183,7 +188,12 @@ CASES = {
         nn.LazyBatchNorm2d(affine=False), (1, 3, 8, 8)
     ),
     "getitem of 2x8": lambda f: ie.trace(Work(lambda x: x[x > 0]), (2, 8)),
-    "looks at values": lambda f: ie.trace(Work(lambda x: bool(x.sum())), (2, 8)),
+    "values, and a trace has only shapes (bool of a number)": lambda f: ie.trace(
+        Work(lambda x: bool(x.sum())), (2, 8)
+    ),
+    "tests::twice does not tell its shapes": lambda f: ie.trace(
+        Work(torch.ops.tests.twice), (2, 8)
+    ),
     "view does not take 2x8": lambda f: ie.trace(Work(lambda x: x.view(3, 5)), (2, 8)),
     "pass something like input_shape": lambda f: ie.latency(nn.Linear(3, 3)),
     "a is a str": lambda f: ie.latency({"a": "net"}),

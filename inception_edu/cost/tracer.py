@@ -60,7 +60,9 @@ class Tracer:
         if self.alive:
             self.device = self.alive[0].device
         self.written = {}  # id of a real tensor that was written to -> its ShapeValue
-        self.shortcuts = {} if hooks_of_all() else SHORTCUTS
+        every = nn.modules.module  # hooks that torch calls for every module there is
+        hooked = every._global_forward_hooks or every._global_forward_pre_hooks
+        self.shortcuts = {} if hooked else SHORTCUTS
         self.snapshot = Snapshot(self.paths)
 
     def visit(self, module, path):
@@ -262,7 +264,13 @@ class Tracer:
             self.stand_in(tensor, self.stand_in(tensor._base))
 
     def refusal(self, name, values, problem):
-        shapes = ", ".join(dims(value.sizes) for value in values)
+        shapes = ", ".join(dims(value.sizes) or "a number" for value in values)
+        operator, found, _ = str(problem).partition(": attempted to run")
+        if found and "aten" not in operator:
+            return self.error(
+                f"{operator} does not tell its shapes; give it a function that does, "
+                "with torch.library.register_fake"
+            )
         if isinstance(problem, NotImplementedError) or "meta" in str(problem):
             return self.error(
                 "the model looks at values, and a trace has only shapes "
@@ -384,12 +392,6 @@ class EveryCall(TorchFunctionMode):
             has_shapes = any(type(tracer.current(a)) is ShapeValue for a in leaves)
         call = tracer.call if has_shapes else tracer.without_input
         return call(function, args, kwargs)
-
-
-def hooks_of_all():
-    """Hooks that torch calls for every module there is."""
-    every = nn.modules.module
-    return every._global_forward_hooks or every._global_forward_pre_hooks
 
 
 def sources_of(args, kwargs):
