@@ -58,34 +58,41 @@ class StackedModule(Branches):
 class AsymmetricModule(Branches):
     """Figure 6, for the 17x17 grid: 7x7 as 1x7 then 7x1, one after the other.
 
-    `(N, in, H, W) -> (N, 4 x 192, H, W)`; `inner` is the width inside the
+    `(N, in, H, W) -> (N, 4 x out, H, W)`; `inner` is the width inside the
     factorized branches. The figure stacks 1x7, 7x1 in the long branch too; the
     released order, kept here, is 7x1, 1x7, 7x1, 1x7.
     """
 
-    def __init__(self, in_channels, inner, *, count_include_pad=False):
+    def __init__(self, in_channels, inner, out=192, *, count_include_pad=False):
         super().__init__(
             {
-                "1x1": ConvUnit(in_channels, 192, 1),
+                "1x1": ConvUnit(in_channels, out, 1),
                 "7x7": {
                     "reduce": ConvUnit(in_channels, inner, 1),
                     "1x7": ConvUnit(inner, inner, (1, 7)),
-                    "7x1": ConvUnit(inner, 192, (7, 1)),
+                    "7x1": ConvUnit(inner, out, (7, 1)),
                 },
                 "double_7x7": {
                     "reduce": ConvUnit(in_channels, inner, 1),
                     "7x1_a": ConvUnit(inner, inner, (7, 1)),
                     "1x7_a": ConvUnit(inner, inner, (1, 7)),
                     "7x1_b": ConvUnit(inner, inner, (7, 1)),
-                    "1x7_b": ConvUnit(inner, 192, (1, 7)),
+                    "1x7_b": ConvUnit(inner, out, (1, 7)),
                 },
                 "pool": {
                     "pool": average_pool(count_include_pad),
-                    "proj": ConvUnit(in_channels, 192, 1),
+                    "proj": ConvUnit(in_channels, out, 1),
                 },
             }
         )
-        self.out_channels = 4 * 192
+        self.out_channels = 4 * out
+
+
+def expanded(channels, out):
+    """1x3 and 3x1 side by side on the same input, concatenated."""
+    return Branches(
+        {"1x3": ConvUnit(channels, out, (1, 3)), "3x1": ConvUnit(channels, out, (3, 1))}
+    )
 
 
 class ExpandedModule(Branches):
@@ -97,25 +104,17 @@ class ExpandedModule(Branches):
     """
 
     def __init__(self, in_channels, *, count_include_pad=False):
-        def expand(channels):
-            return Branches(
-                {
-                    "1x3": ConvUnit(channels, 384, (1, 3)),
-                    "3x1": ConvUnit(channels, 384, (3, 1)),
-                }
-            )
-
         super().__init__(
             {
                 "1x1": ConvUnit(in_channels, 320, 1),
                 "3x3": {
                     "reduce": ConvUnit(in_channels, 384, 1),
-                    "expand": expand(384),
+                    "expand": expanded(384, 384),
                 },
                 "double_3x3": {
                     "reduce": ConvUnit(in_channels, 448, 1),
                     "3x3": ConvUnit(448, 384, 3),
-                    "expand": expand(384),
+                    "expand": expanded(384, 384),
                 },
                 "pool": {
                     "pool": average_pool(count_include_pad),

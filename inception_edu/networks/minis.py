@@ -18,7 +18,12 @@ from inception_edu.networks.googlenet import (
     head,
 )
 from inception_edu.networks.inception_resnet import Residual
-from inception_edu.networks.inception_v3 import GridReduction, average_pool
+from inception_edu.networks.inception_v3 import (
+    AsymmetricModule,
+    GridReduction,
+    average_pool,
+    expanded,
+)
 from inception_edu.networks.layers import Branches, ConvUnit, Network
 from inception_edu.networks.options import check_counts, choose, no_heads, numbered
 
@@ -80,34 +85,6 @@ def two_3x3(in_channels, row, pool):
     return DoubleModule(in_channels, widths, pool=pool)
 
 
-class AsymmetricModule(Branches):
-    """Rethinking, figure 6: 1x7 then 7x1, one after the other, `inner` wide.
-
-    `(N, in, H, W) -> (N, 4 * out, H, W)`: every branch ends `out` wide, as in v3.
-    """
-
-    def __init__(self, in_channels, inner, out):
-        super().__init__(
-            {
-                "1x1": ConvUnit(in_channels, out, 1),
-                "7x7": {
-                    "reduce": ConvUnit(in_channels, inner, 1),
-                    "1x7": ConvUnit(inner, inner, (1, 7)),
-                    "7x1": ConvUnit(inner, out, (7, 1)),
-                },
-                "double_7x7": {
-                    "reduce": ConvUnit(in_channels, inner, 1),
-                    "7x1_a": ConvUnit(inner, inner, (7, 1)),
-                    "1x7_a": ConvUnit(inner, inner, (1, 7)),
-                    "7x1_b": ConvUnit(inner, inner, (7, 1)),
-                    "1x7_b": ConvUnit(inner, out, (1, 7)),
-                },
-                "pool": {"pool": average_pool(), "proj": ConvUnit(in_channels, out, 1)},
-            }
-        )
-        self.out_channels = 4 * out
-
-
 class ExpandedModule(Branches):
     """Rethinking, figure 7: 1x3 and 3x1 side by side on the smallest grid.
 
@@ -115,19 +92,17 @@ class ExpandedModule(Branches):
     """
 
     def __init__(self, in_channels, inner, out):
-        def expand():
-            return Branches(
-                {"1x3": ConvUnit(out, out, (1, 3)), "3x1": ConvUnit(out, out, (3, 1))}
-            )
-
         super().__init__(
             {
                 "1x1": ConvUnit(in_channels, out, 1),
-                "3x3": {"reduce": ConvUnit(in_channels, out, 1), "expand": expand()},
+                "3x3": {
+                    "reduce": ConvUnit(in_channels, out, 1),
+                    "expand": expanded(out, out),
+                },
                 "double_3x3": {
                     "reduce": ConvUnit(in_channels, inner, 1),
                     "3x3": ConvUnit(inner, out, 3),
-                    "expand": expand(),
+                    "expand": expanded(out, out),
                 },
                 "pool": {"pool": average_pool(), "proj": ConvUnit(in_channels, out, 1)},
             }
