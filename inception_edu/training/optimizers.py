@@ -92,8 +92,8 @@ class Average:
     """Exponential moving average of a model's weights and buffers, a model itself.
 
     After step t the average is `decay` times the one before plus `1 - decay` times
-    the model's; after the first step it is the model. Counters are copied.
-    torch's own AveragedModel takes twelve times as long a step.
+    the model's; after the first step it is the model. Counters are copied: torch's
+    AveragedModel leaves them at 1, and its update takes ten times as long.
     """
 
     def __init__(self, model, decay):
