@@ -205,21 +205,15 @@ def inception_resnet_v1(num_classes=1000, aux=False, *, a=5, b=10, c=5, scale=No
         "conv_4b": ConvUnit(192, 256, 3, stride=2, padding="valid"),  # 256 x 35 x 35
     }
     layers |= numbered(
-        "inception_resnet_a",
-        a,
-        lambda: InceptionResNetA(256, (32, 32), scale=scale_a),
+        "inception_resnet_a", a, InceptionResNetA, 256, (32, 32), scale=scale_a
     )  # 256 x 35 x 35
     layers["reduction_a"] = ReductionA(256, k=192, l=192, m=256, n=384)  # 896 x 17 x 17
     layers |= numbered(
-        "inception_resnet_b",
-        b,
-        lambda: InceptionResNetB(896, (128, 128, 128), scale=scale_b),
+        "inception_resnet_b", b, InceptionResNetB, 896, (128, 128, 128), scale=scale_b
     )  # 896 x 17 x 17
     layers["reduction_b"] = ReductionB(896, (384, 256, 256))  # 1792 x 8 x 8
     layers |= numbered(
-        "inception_resnet_c",
-        c,
-        lambda: InceptionResNetC(1792, (192, 192, 192), scale=scale_c),
+        "inception_resnet_c", c, InceptionResNetC, 1792, (192, 192, 192), scale=scale_c
     )  # 1792 x 8 x 8
     layers |= head(1792, num_classes, dropout=0.2)
     return Network(layers, name="inception_resnet_v1", input_size=299, min_size=75)
@@ -263,37 +257,30 @@ def inception_resnet_v2(
     else:
         layers, width = v4_stem(), 384  # 384 x 35 x 35
     layers |= numbered(
-        "inception_resnet_a",
-        a,
-        lambda: InceptionResNetA(width, (48, 64), scale=scale_a),
+        "inception_resnet_a", a, InceptionResNetA, width, (48, 64), scale=scale_a
     )  # 320 x 35 x 35
     layers["reduction_a"] = ReductionA(width, k=256, l=256, m=384, n=384)
-    width_b = layers["reduction_a"].out_channels
+    width = layers["reduction_a"].out_channels
     layers |= numbered(
-        "inception_resnet_b",
-        b,
-        lambda: InceptionResNetB(width_b, (192, 160, 192), scale=scale_b),
+        "inception_resnet_b", b, InceptionResNetB, width, (192, 160, 192), scale=scale_b
     )  # 1088 x 17 x 17
     heads = {}
     if aux:
-        heads[list(layers)[-1]] = AuxiliaryHead(width_b, num_classes)
-    layers["reduction_b"] = ReductionB(width_b, (384, 288, 320))
-    width_c = layers["reduction_b"].out_channels
+        heads[list(layers)[-1]] = AuxiliaryHead(width, num_classes)
+    layers["reduction_b"] = ReductionB(width, (384, 288, 320))
+    width = layers["reduction_b"].out_channels
     layers |= numbered(
-        "inception_resnet_c",
-        c,
-        lambda: InceptionResNetC(width_c, (192, 224, 256), scale=scale_c),
+        "inception_resnet_c", c, InceptionResNetC, width, (192, 224, 256), scale=scale_c
     )  # 2080 x 8 x 8
-    out_channels = width_c
     if released:
         if c:
             last = 1.0 if scale is None else scale_c
             layers[f"inception_resnet_c{c}"] = InceptionResNetC(
-                width_c, (192, 224, 256), scale=last, relu=False
+                width, (192, 224, 256), scale=last, relu=False
             )
-        layers["conv_7b"] = ConvUnit(width_c, 1536, 1)  # 1536 x 8 x 8
-        out_channels = 1536
-    layers |= head(out_channels, num_classes, dropout=0.2)
+        layers["conv_7b"] = ConvUnit(width, 1536, 1)  # 1536 x 8 x 8
+        width = 1536
+    layers |= head(width, num_classes, dropout=0.2)
     return Network(
         layers, heads, name="inception_resnet_v2", input_size=299, min_size=75
     )

@@ -27,6 +27,7 @@ def check_counts(**counts):
             )
 
 
-def numbered(name, count, build):
-    """`count` stages called `name1`, `name2`, ..., each from `build()`."""
-    return {f"{name}{number}": build() for number in range(1, count + 1)}
+def numbered(name, count, build, *args, **options):
+    """`count` stages called `name1`, `name2`, ..., each built with these arguments."""
+    numbers = range(1, count + 1)
+    return {f"{name}{number}": build(*args, **options) for number in numbers}
