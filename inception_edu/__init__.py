@@ -7,6 +7,8 @@ first used, so `import inception_edu as ie` costs next to nothing.
 import sys
 from importlib import import_module
 
+from inception_edu.lazy import lazy
+
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -41,19 +43,9 @@ _FLOORS = (
 __all__ = ["__version__", *_HOMES, *_FLOORS]
 
 
-def __getattr__(name):
-    if name in _FLOORS:
-        return import_module(f"{__name__}.{name}")
-    if name in _HOMES:
-        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted(__all__)
-
+__getattr__, __dir__ = lazy(
+    globals(), _HOMES | dict(zip(_FLOORS, _FLOORS, strict=True))
+)
 
 if "IPython" in sys.modules:  # figures then show with a text twin and alt text
     import_module(f"{__name__}.figures.notebook").setup_notebook()

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    ("cards", "files", "text"),
+    ("cards", "files", "lazy", "text"),
     ("papers", "networks", "cost"),
     ("figures", "training"),
     ("explorers", "lesson"),

@@ -4,7 +4,7 @@
 when it is first used.
 """
 
-from importlib import import_module
+from inception_edu.lazy import lazy
 
 _HOMES = {
     "Table": "table",
@@ -18,15 +18,4 @@ _HOMES = {
 }
 
 __all__ = [*_HOMES]
-
-
-def __getattr__(name):
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = lazy(globals(), _HOMES)

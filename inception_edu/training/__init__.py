@@ -1,6 +1,6 @@
 """What you train: data, recipes, the loop, its history, stored results."""
 
-from importlib import import_module
+from inception_edu.lazy import lazy
 
 _HOMES = {
     "Data": "data",
@@ -19,20 +19,8 @@ _HOMES = {
     "results": "stored",
     "compare": "stored",
     "Contest": "contest",
+    "recipes": "recipes",
 }
 
-__all__ = [*_HOMES, "recipes"]
-
-
-def __getattr__(name):
-    if name == "recipes":
-        return import_module(f"{__name__}.recipes")
-    if name in _HOMES:
-        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted(__all__)
+__all__ = [*_HOMES]
+__getattr__, __dir__ = lazy(globals(), _HOMES)
