@@ -150,16 +150,12 @@ def has_constants(norm):
 
 def folded(conv, norm):
     """`conv` with `norm` in it, worked out in float64 and rounded once."""
-
-    def exact(*tensors):
-        return [None if t is None else t.double() for t in tensors]
-
-    both = fuse_conv_bn_weights(
-        *exact(conv.weight, conv.bias, norm.running_mean, norm.running_var),
-        norm.eps,
-        *exact(norm.weight, norm.bias),
+    values = fuse_conv_bn_weights(
+        *(conv.weight, conv.bias),
+        *(norm.running_mean.double(), norm.running_var.double()),
+        *(norm.eps, norm.weight, norm.bias),
     )
-    return with_weights(conv, *(value.to(conv.weight.dtype) for value in both))
+    return with_weights(conv, *values)
 
 
 def with_weights(conv, *values):
