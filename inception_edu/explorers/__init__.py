@@ -13,9 +13,20 @@ from importlib import import_module
 from inception_edu.explorers.controls import Picture, Range
 from inception_edu.text import closest
 
-NAMES = ("module", "bottleneck", "kernels", "grid_reduction", "label_smoothing")
-NAMES += ("optimizers", "auxiliary_head", "training", "network", "residual")
-NAMES += ("feature_maps", "family")
+NAMES = (
+    "module",
+    "bottleneck",
+    "kernels",
+    "grid_reduction",
+    "label_smoothing",
+    "optimizers",
+    "auxiliary_head",
+    "training",
+    "network",
+    "residual",
+    "feature_maps",
+    "family",
+)
 
 
 def description(name):

@@ -17,7 +17,11 @@ SWEEP = {"width": [8, 64, 256]}
 def draw(state):  # {"width": 64, "kernel": "3x3", ...}
     if state["width"] > 128 and state["kernel"] == "3x3":
         raise ValueError("a 3x3 wider than 128 ...; choose 1x1 or less")
-    return Picture(svg, "36,864 weights: 9 times the 1x1")
+    sheet = Drawing(SHEET, 230)
+    plot = Plot(sheet, (66, 30, SHEET - 90, 150), (0, 256), (0, 600_000))
+    plot.axes("width", "weights").mark(state["width"], 36_864)
+    words = "36,864 weights: 9 times the 1x1"
+    return Picture(sheet.svg(QUESTION, words), words)
 ```
 
 - `draw` gets every control's value by name and depends on nothing else: the same state

@@ -133,8 +133,9 @@ class Plot:
             top = self.y if grid == "x" else bottom
             stroke = "grid" if grid == "x" else "line"
             drawing.line((x, top), (x, bottom + 5), stroke=stroke, width=1)
-            # the last number stays on the sheet
-            middle = min(x, max(self.right, drawing.width - text_width(text) / 2))
+            # the first and the last number stay on the sheet
+            half = text_width(text) / 2
+            middle = max(half, min(x, max(self.right, drawing.width - half)))
             drawing.text(middle, bottom + 20, text, anchor="middle", **muted)
         said = [
             f"{label} {form(low)} to {form(high)}"

@@ -46,8 +46,8 @@ def check_picture(svg):
         long = text_width(text.text, size, text.get("font-weight") is not None)
         share = {"start": 0, "middle": 0.5, "end": 1}[text.get("text-anchor", "start")]
         if not text.get("transform"):
-            assert x - share * long >= -1, text.text
-            assert x + (1 - share) * long <= width + 1, text.text
+            assert x - share * long >= -1, f"{text.text!r} leaves it on the left"
+            assert x + (1 - share) * long <= width + 1, f"{text.text!r}, on the right"
         assert size <= float(text.get("y")) + 4, text.text
         assert float(text.get("y")) <= height, text.text
         assert "nan" not in text.text

@@ -1,7 +1,8 @@
 """Right and wrong answers to every exercise, as students write them.
 
-The texts are in tests/data/answers.toml. A function is an expression or a `def`; a
-wrong one may be "old => new", a replacement in the first right one. A module is the
+The texts are in tests/data/answers.toml. A function is an expression or a `def f`, and
+may use torch, nn, F, np, math and cost; a wrong one may be "old => new", a replacement
+in the first right one, and ends in a regular expression for its hint. A module is the
 body of `__init__` and of `forward`, with `s` for self and `C` for a convolution that
 each of `STYLES` writes in another way; a wrong one replaces a part of the right one.
 """
