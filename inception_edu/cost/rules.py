@@ -125,25 +125,6 @@ def convolution(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)
     )
 
 
-def transposed_convolution(
-    x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
-):
-    depth, width, *kernel = weight.shape
-    kernel = tuple(kernel)
-    axes = len(kernel)
-    stride, padding, extra, dilation = (
-        per_axis(size, axes) for size in (stride, padding, output_padding, dilation)
-    )
-    check_size(depth, x.shape[-axes - 1], "input channels", x.shape)
-    sizes = zip(x.shape[-axes:], stride, padding, dilation, kernel, extra, strict=True)
-    grid = ((n - 1) * s - 2 * p + d * (k - 1) + e + 1 for n, s, p, d, k, e in sizes)
-    shape = (*x.shape[: -axes - 1], width * groups, *grid)
-    macs = prod(x.shape) * width * prod(kernel)
-    # Output pixels of one stride see different numbers of input pixels: no field.
-    window = kernel, stride, padding, dilation, groups
-    return Result("conv_transpose", shape, None, macs, *window)
-
-
 def max_pool(
     axes, x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
     return_indices=False,
@@ -340,7 +321,6 @@ RULES = {
 }  # fmt: skip
 for axes in (1, 2, 3):
     RULES[f"conv{axes}d"] = convolution
-    RULES[f"conv_transpose{axes}d"] = transposed_convolution
     RULES[f"max_pool{axes}d"] = partial(max_pool, axes)
     RULES[f"avg_pool{axes}d"] = partial(avg_pool, axes)
     for kind in ("max_pool", "avg_pool"):

@@ -14,7 +14,7 @@ MOST_BOXES = 30  # of folded modules; above this, equal neighbors are merged
 _BOXES = {
     "input": "input",
     "conv": "conv",
-    "conv_transpose": "transposed conv",
+    "conv_transpose2d": "transposed conv",
     "max_pool": "max pool",
     "avg_pool": "avg pool",
     "adaptive_avg_pool": "avg pool",
@@ -165,20 +165,18 @@ def _window(op):
 def _describe(op, width):
     """`(step, label, notes)` of the operation that a box is named after."""
     step, notes = _BOXES.get(op.kind) or _note(op), []
-    if op.kind in ("conv", "conv_transpose"):
+    if op.kind == "conv":
         step = _window(op)
         if op.groups > 1:
             notes.append(f"{op.groups} groups")
         if any(d > 1 for d in op.dilation or ()):
             notes.append(f"dilation {max(op.dilation)}")
-        if op.kind == "conv_transpose":
-            notes.append("transposed")
     elif op.kind.endswith("pool"):
         axes = len(op.kernel)
         grid = tuple(op.in_shapes[0][-axes:])
         is_global = tuple(op.kernel) == grid and set(op.out_shape[-axes:]) == {1}
         step = f"global {step}" if is_global else f"{step} {_window(op)}"
-    has_width = op.kind in ("conv", "conv_transpose", "linear", "cat")
+    has_width = op.kind in ("conv", "conv_transpose2d", "linear", "cat")
     return step, f"{step}, {width}" if has_width else step, notes
 
 

@@ -18,7 +18,7 @@ def operation(node):
     width = max(620, *(32 + text_width(line, LABEL, bold=True) for line in lines))
     sheet = Drawing(round(width), 240 + LINE * len(lines))
     sheet.rect(0, 0, sheet.width, sheet.height, "paper")
-    if node.kind.startswith("conv") or node.kind.endswith("pool"):
+    if node.kind == "conv" or node.kind.endswith("pool"):
         _draw_window(sheet, node)
     else:
         _draw_step(sheet, node)
@@ -30,10 +30,8 @@ def operation(node):
 def arithmetic(node):
     """What an operation costs and why, in lines."""
     op, weights = node.op, 0
-    if node.kind.startswith("conv"):
+    if node.kind == "conv":
         grid = op.out_shape[node.axis + 1 :]
-        if node.kind == "conv_transpose":
-            grid = op.in_shapes[0][-len(op.kernel) :]
         factors = [*op.kernel, _depth(op), node.channels]
         weights = prod(factors)
         lines = [
@@ -56,7 +54,7 @@ def arithmetic(node):
     if more > 0:
         words = f"{more:,} parameters"
         lines.append(f"and {words} of bias and norm" if weights else words)
-    if node.kind.startswith("conv"):
+    if node.kind == "conv":
         lines.append(_how(op))
     if node.notes:
         lines.append(f"then {', '.join(node.notes)}")
@@ -132,7 +130,7 @@ def _draw_window(sheet, node):
     sheet.line(*ends, arrow=True, width=1.5)
     sheet.rect(target, MIDDLE - dot[0] / 2, dot[1], dot[0], color, stroke="ink")
 
-    is_conv = node.kind.startswith("conv")
+    is_conv = node.kind == "conv"
     axis = max(0, len(op.in_shapes[0]) - len(op.kernel) - 1)
     written = shape_text(op.out_shape, node.axis)
     for x, words, more in (

@@ -58,7 +58,7 @@ OPERATIONS = {
     "transposed": (
         nn.ConvTranspose2d(4, 6, 2, stride=2),
         (1, 4, 5, 5),
-        ["2 x 2 x 4 x 6 x 5 x 5 = 2,400 MACs"],
+        ["2,400 MACs", "102 parameters"],
     ),
     "linear": (nn.Linear(12, 5), (1, 12), ["12 x 5 = 60 MACs"]),
 }
@@ -73,7 +73,7 @@ def test_an_operation_shows_the_product_that_its_trace_counts(case):
     words = "\n".join(filter(None, words_in(found[1])))
     for line in lines:
         assert line in words
-    if trace.macs and case != "linear":
+    if case in ("strided", "groups"):
         assert f"= {trace.macs:,} MACs" in words
 
 
