@@ -17,4 +17,4 @@ def lazy(package, homes):
         package[name] = module if name == homes[name] else getattr(module, name)
         return package[name]
 
-    return get, lambda: sorted(homes)
+    return get, lambda: sorted(package["__all__"])
