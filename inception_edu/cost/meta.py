@@ -33,7 +33,7 @@ class AtenCalls(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if function is torch.ops.aten._convolution.default:  # not on old metas
+        if function is torch.ops.aten._convolution.default:  # old meta kernels lack it
             function, args = torch.ops.aten.convolution.default, args[:9]
         packet = function._overloadpacket
         if packet not in self.formulas:
@@ -65,7 +65,7 @@ class AtenCalls(TorchDispatchMode):
 
 
 def run_on_meta(function, name, args, kwargs, keep_indices=False):
-    """What a function gives when every tensor is replaced by one on meta.
+    """What a function returns when every tensor is replaced by one on meta.
 
     `(answer, AtenCalls, [(meta tensor, what it stood for), ...])`. With
     `keep_indices` real tensors of whole numbers and masks stay what they are.

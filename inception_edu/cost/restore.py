@@ -89,7 +89,7 @@ class Snapshot:
                 self.changed[storage] = known, own, own.clone()
 
     def restore(self):
-        """Put everything back; whether layers or parameters have come along."""
+        """Put everything back: whether the forward added layers or parameters."""
         for tensor, own, values in self.changed.values():
             tensor.data = own.copy_(values)
         for value, before in self.named:
@@ -113,9 +113,9 @@ def held_by(value):
     if isinstance(value, partial):
         return [value.func, *value.args, value.keywords]
     if isinstance(value, FunctionType):
-        home = value.__globals__
-        named = [home.get(name) for name in value.__code__.co_names]
-        own = [v for v in named if getattr(v, "__globals__", None) is home]
+        namespace = value.__globals__
+        named = [namespace.get(name) for name in value.__code__.co_names]
+        own = [v for v in named if getattr(v, "__globals__", None) is namespace]
         own += [v for v in named if isinstance(v, MUTABLE)]
         return [*own, value.__dict__, *(value.__closure__ or ())]
     kind = value if isinstance(value, type) else type(value)

@@ -1,7 +1,7 @@
 """What the operations of an Inception network do to shapes, and what they cost.
 
 One function a rule, with the arguments of the torch function it stands for; `RULES`
-maps the function's name to it. A rule answers with a `Result`, or with None for
+maps the function's name to it. A rule returns a `Result`, or with None for
 arguments that it leaves to torch. It knows nothing of models: the tracer adds
 paths, parameters and edges.
 
@@ -20,7 +20,7 @@ from inception_edu.text import dims
 
 
 class Result(NamedTuple):
-    """What a rule answers: what it knows of an `Op`.
+    """What a rule returns: what it knows of an `Op`.
 
     `field` is the receptive field, and `view` says that no memory is taken.
     """
@@ -113,7 +113,7 @@ def convolution(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)
     sizes, kernel = tuple(x.shape), tuple(weight.shape[2:])
     axes = len(kernel)
     stride, dilation = per_axis(stride, axes), per_axis(dilation, axes)
-    if padding == "same":  # what an odd total lacks is added on one side
+    if padding == "same":  # the odd pixel of a total is added on one side
         total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
         padding = tuple(t // 2 for t in total)
         grid = [n + t % 2 for n, t in zip(sizes[-axes:], total, strict=True)]

@@ -95,8 +95,8 @@ def trace(
         raise TypeError(f"trace takes an nn.Module, got {model!r}{hint}")
     if isinstance(model, torch.jit.ScriptModule):
         raise TypeError(
-            f"trace runs a model's Python, which a {type(model).__name__} has no more; "
-            "trace the model that it was made of"
+            f"trace runs a model's Python, which a {type(model).__name__} no longer "
+            "has; trace the model that it was made of"
         )
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     shapes = [checked(shape) for shape in (input_shape, *more_shapes)]

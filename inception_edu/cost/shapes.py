@@ -1,6 +1,6 @@
 """A tensor that is only a shape, and the receptive field that it carries.
 
-A `ShapeValue` travels through a model's `forward` in the place of the image. It is
+A `ShapeValue` travels through a model's `forward` in place of the image. It is
 a real `torch.Tensor` to Python and to torch, but it has no memory: every torch
 function that it meets is handed to the tracer, which answers with another one.
 """

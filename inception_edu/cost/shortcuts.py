@@ -16,7 +16,7 @@ def is_changed(own):
 
 
 def run_sequence(tracer, module, x):
-    home, paths = tracer.path, tracer.paths
+    path, paths = tracer.path, tracer.paths
     for child in module._modules.values():
         shortcut = tracer.shortcuts.get(getattr(type(child), "forward", None))
         if shortcut is run_sequence:
@@ -27,7 +27,7 @@ def run_sequence(tracer, module, x):
             tracer.path = paths[child]  # an error names it; `enter` puts it back
             answer = shortcut(tracer, child, x)
         if answer is None:
-            tracer.path = home
+            tracer.path = path
             answer = child(x)
         x = answer
     return x
@@ -37,7 +37,7 @@ def run_convolution(tracer, module, x):
     if type(x) is not ShapeValue or type(module) is not nn.Conv2d:
         return None
     own = module._parameters
-    if own.keys() != AFFINE:  # others are found behind `forward`
+    if own.keys() != AFFINE:  # `forward` finds others
         return None
     weight, bias = own["weight"], own["bias"]
     if module.padding_mode != "zeros" or type(module.padding) is str:

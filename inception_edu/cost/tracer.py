@@ -1,6 +1,6 @@
 """The `Tracer`: one run of a model on shapes alone, written down as operations.
 
-The model's own `forward` runs once with a `ShapeValue` in the place of the image:
+The model's own `forward` runs once with a `ShapeValue` in place of the image:
 nothing is computed, so Inception v4 takes about 5 ms. While it runs, every call of
 a module and of a torch function leads to the `Tracer`, which writes down an `Op`
 and answers with the next `ShapeValue`.
@@ -198,7 +198,7 @@ class Tracer:
         return self.written.get(id(leaf), leaf)
 
     def stand_in(self, real, base=None):
-        """A `ShapeValue` in the place of a real tensor from now on."""
+        """A `ShapeValue` in place of a real tensor from now on."""
         value = self.value(tuple(real.shape), None, real.dtype, base)
         if base is not None:
             value.op = base.op

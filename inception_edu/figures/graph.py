@@ -41,7 +41,7 @@ _NOTES = {
     "silu": "SiLU",
     "mul": "scale",
 }
-_HIDDEN = {  # they move numbers about and change none
+_HIDDEN = {  # they rearrange values and change none
     *("view", "reshape", "view_as", "reshape_as", "unflatten", "squeeze", "unsqueeze"),
     *("permute", "transpose", "expand", "contiguous", "clone", "detach", "to"),
     *("float", "type", "getitem", "pad", "chunk", "split", "unbind"),
@@ -125,7 +125,7 @@ def channel_axes(ops):
 
     A convolution or pool over n axes has them before the last n. What else there
     is takes after what it reads, inputs after what reads them. A sequence has its
-    features last, anything else its channels behind the batch.
+    features last, anything else its channels after the batch.
     """
     axes, sure = {}, set()
     for op in ops:
@@ -225,7 +225,7 @@ def nodes_of(trace, error=None):
 
     A normalization, activation or other step with one input joins the box
     before it when nothing else reads that box. `error` is what stopped the trace;
-    it gets the last box, behind those that it read.
+    it gets the last box, after those that it read.
     """
     readers = Counter(source for op in trace.ops for source in set(op.inputs))
     axes = channel_axes(trace.ops)
@@ -269,7 +269,7 @@ def nodes_of(trace, error=None):
 
 
 def _error_node(error, trace, made, nodes):
-    """The box of what stopped a trace: behind what the operation or module read.
+    """The box of what stopped a trace: after what the operation or module read.
 
     Where a module's own lines stopped, that is what nobody has read yet.
     """

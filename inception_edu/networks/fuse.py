@@ -1,7 +1,7 @@
 """An inference copy of a network: the same outputs from fewer operations.
 
-Five steps, each exact in real numbers and each to be had alone: batch normalization
-folded into the convolution before it; an average pool moved behind the 1x1 that follows
+Five steps, exact in real numbers, each available separately: batch normalization
+folded into the convolution before it; an average pool moved after the 1x1 that follows
 it, so that it reads fewer channels; 1x1 convolutions that read the same input merged
 into one; channels last in memory; weights laid out for the processor, with the ReLU in
 the same pass.
@@ -34,17 +34,17 @@ def fuse(model: nn.Module, steps: Iterable[str] = STEPS) -> nn.Module:
     """A copy of `model` for inference, in eval mode; `model` stays as it is.
 
     `steps` are those of `STEPS` to take: "fold" puts every batch normalization
-    into its convolution, "exchange" moves an average pool behind its 1x1, "merge"
+    into its convolution, "exchange" moves an average pool after its 1x1, "merge"
     makes one of sibling 1x1 convolutions in every `Branches`, "channels_last" sets
     the memory format where the device has it right, "pack" lays float32 weights out for
     the CPU and joins convolution and ReLU of a `ConvUnit`. Auxiliary heads are dropped
     and weights frozen in any case. Fuse on the device on which the copy will run.
 
     Outputs differ from `model.eval()` by rounding only; what it does not recognize
-    it leaves alone. A network that reads elsewhere, too, what a convolution in front
-    of a norm puts out has to leave out "fold", and in front of a `ConvUnit`'s ReLU
-    "pack". Where a forward of your own may read strides, as `x.view(len(x), -1)` does,
-    the last three steps are tried on an image, and left out if the output changes.
+    it leaves alone. A network that reads elsewhere, too, what a convolution before a
+    norm outputs has to leave out "fold", and before a `ConvUnit`'s ReLU "pack".
+    Where a forward of your own may read strides, as `x.view(len(x), -1)` does, the last
+    three steps are tried on an image, and left out if the output changes.
     `.refused` tells, by path, which pools were not exchanged, and why. Raises
     ValueError for a step that it does not know and for lazy layers without weights.
     """
@@ -114,7 +114,7 @@ def links(module):
     return list(pairwise(steps))
 
 
-def take_out(module, name):
+def remove_step(module, name):
     """Without this step; outside a `ConvUnit` the others keep their numbers."""
     if type(module) is ConvUnit:
         del module._modules[name]
@@ -135,7 +135,7 @@ def fold_norms(module):
         conv, norm = map(module._modules.get, (name, following))
         if is_plain_conv(conv) and has_constants(norm):
             module._modules[name] = folded(conv, norm)
-            take_out(module, following)
+            remove_step(module, following)
 
 
 def is_plain_conv(module):
@@ -196,7 +196,7 @@ def exchange_obstacle(pool, unit):
         return "the pool thins the grid: the convolution would read more, not less"
     conv = unit[0]
     if conv.out_channels > conv.in_channels:
-        return f"dearer: the pool would read {conv.out_channels} channels, not fewer"
+        return f"more expensive: the pool reads {conv.out_channels} channels, not fewer"
     return ""
 
 
@@ -229,15 +229,15 @@ def exchange_pools(module, path):
         elif not reason:
             conv, *rest = unit
             norms = list(takewhile(has_constants, rest))
-            module._modules[name] = Steps(conv, *norms)
-            module._modules[following] = Steps(pool, *rest[len(norms) :])
+            module._modules[name] = InternalSequential(conv, *norms)
+            module._modules[following] = InternalSequential(pool, *rest[len(norms) :])
     return refused
 
 
 # Step 3: merge.
 
 
-class Steps(nn.Sequential):
+class InternalSequential(nn.Sequential):
     """A sequence made here: nobody reads what its steps pass on to each other."""
 
 
@@ -292,7 +292,7 @@ def merge_siblings(module):
             if rest and getattr(rest[0], "inplace", False):
                 rest[0] = copy.copy(rest[0])  # its input is a view of the whole
                 rest[0].inplace = False
-            leading[name], tails[name] = first, Steps(*rest)
+            leading[name], tails[name] = first, InternalSequential(*rest)
     return MergedBranches(leading, tails) if len(leading) > 1 else module
 
 
@@ -312,9 +312,9 @@ def pack_convolutions(module):
             and not isinstance(child.padding, str)
         ):
             module._modules[name] = PackedConv(child)
-    if is_chain(module) and isinstance(module, ConvUnit | Steps):
+    if is_chain(module) and isinstance(module, ConvUnit | InternalSequential):
         for name, following in links(module):
             conv, relu = map(module._modules.get, (name, following))
             if type(conv) is PackedConv and type(relu) is nn.ReLU and is_bare(relu):
                 conv.with_relu = True
-                take_out(module, following)
+                remove_step(module, following)

@@ -77,7 +77,7 @@ def accepts_channels_last(model, images, modes=(False, True)):
     """Whether `model` gives the same for a batch in both layouts.
 
     Torch's own modules and ours do. Other code may read strides: it fails in channels
-    last (`x.view(len(x), -1)` behind a convolution) or gives something else, so a copy
+    last (`x.view(len(x), -1)` after a convolution) or gives something else, so a copy
     of `model` runs in each layout, in eval and in train mode (`modes`). `images` are
     `(N, C, H, W)` on the model's device, two or more.
     """

@@ -106,7 +106,7 @@ def advice(name, own, weights, reason):
     """What to do about weights that do not fit, as far as that is known."""
     deeper = [key for key, value in weights.items() if isinstance(value, Mapping)]
     last = "." + next(reversed(own), "")
-    behind = [
+    prefixes = [
         repr(k.removesuffix(last[1:])) for k in map(str, weights) if k.endswith(last)
     ]
     if deeper:
@@ -114,8 +114,8 @@ def advice(name, own, weights, reason):
             f"  Dicts lie inside, under {', '.join(map(repr, deeper[:6]))}: if one "
             "holds the weights, pass it alone: torch.load(path)[key]."
         )
-    elif behind:
-        names = " or ".join(behind[:6])
+    elif prefixes:
+        names = " or ".join(prefixes[:6])
         yield f"  Keys of one begin with {names}: pass those alone, without the prefix."
     elif reason:
         yield (
@@ -290,7 +290,7 @@ def order_problem(own, ours, weights, theirs):
             return f"{key} stands where {mine} is expected"
         for name, count in numbers(key):
             if count < last.get(name, count):
-                return f"{key} stands behind a larger number"
+                return f"{key} comes after a larger number"
             last[name] = count
     if len(ours) != len(theirs):
         return f"{len(theirs)} tensors for the network's {len(ours)}"
