@@ -8,7 +8,7 @@ from inception_edu.figures.theme import kernel_name
 from inception_edu.text import dims, number
 
 OPEN_BOXES = 20  # above this, modules are folded into one box each
-MOST_BOXES = 30  # of folded modules; above this, equal neighbors are merged
+MAX_BOXES = 30  # of folded modules; above this, equal neighbors are merged
 
 # Operations that get a box of their own; any other is a note on the box before.
 _BOXES = {
@@ -193,7 +193,7 @@ def views(nodes):
         if len(view) <= OPEN_BOXES:
             yield view
     stages = fold(nodes, 1)
-    yield merge_repeats(stages) if len(stages) > MOST_BOXES else stages
+    yield merge_repeats(stages) if len(stages) > MAX_BOXES else stages
 
 
 def with_writes_as_concat(ops, axes, readers):

@@ -45,7 +45,7 @@ def evaluate(model, data, *, threads=None):
     if not len(split):
         raise ValueError("there is no image to evaluate on")
     refuse_lazy(model)
-    device = home_of(model)
+    device = device_of(model)
     count = thread_count(device.type, *split.images.shape[2:], threads)
     was_training = model.training
     model.eval()
@@ -91,7 +91,7 @@ def by_scale(right, scales, bins):
     }
 
 
-def home_of(model):
+def device_of(model):
     """The device of a model's first weight; the CPU without one."""
     return next((p.device for p in model.parameters()), torch.device("cpu"))
 

@@ -47,7 +47,7 @@ from inception_edu.training.evaluation import (
     check_outputs,
     choose_layout,
     correct,
-    home_of,
+    device_of,
     loss_of,
 )
 from inception_edu.training.history import History
@@ -114,7 +114,7 @@ def fit(
         if isinstance(model, str):
             model = build(model, data, recipe, seed)
         refuse_lazy(model)
-        home, was_training, training = home_of(model), model.training, None
+        own_device, was_training, training = device_of(model), model.training, None
         try:
             model.to(device)
             layout = choose_layout(model, data.train.images, device)
@@ -127,7 +127,7 @@ def fit(
         finally:
             if training is not None:
                 training.keep_average()
-            model.to(home).train(training is None and was_training)
+            model.to(own_device).train(training is None and was_training)
     return training.history
 
 
@@ -142,7 +142,7 @@ def build(model, data, recipe, seed):
     )
 
 
-def progress_bar(total, name, wanted):
+def progress_bar(total, name, enabled):
     """A tqdm bar: a widget in a notebook, text in a terminal, else silent.
 
     Nothing is ever written where it would be stored: a log or a notebook's
@@ -150,11 +150,11 @@ def progress_bar(total, name, wanted):
     """
     from tqdm import tqdm
 
-    if wanted and hasattr(ipython_shell(), "kernel"):
+    if enabled and hasattr(ipython_shell(), "kernel"):
         from tqdm.notebook import tqdm as notebook_tqdm
 
         return notebook_tqdm(total=total, desc=name)
-    silent = not (wanted and sys.stderr.isatty())
+    silent = not (enabled and sys.stderr.isatty())
     return tqdm(total=total, desc=name, dynamic_ncols=True, disable=silent)
 
 
@@ -207,7 +207,7 @@ class Training:
         self.scaler = gradient_scaler(device)
         full, rest = divmod(len(data.train), recipe.batch_size)
         self.batches = full + (rest > 1)  # an epoch
-        self.parts = 1  # of a batch, computed one after the other
+        self.micro_batches = 1  # of a batch, computed one after the other
         name = getattr(model, "name", type(model).__name__)
         self.history = History(name, recipe, data.name, seed, epochs, model=model)
         if layout is not torch.channels_last:
@@ -215,8 +215,8 @@ class Training:
             if preferred_memory_format(device) is layout:
                 reason = f"channels last is not reliable on this {device.type}"
             self.history.notes.append(f"contiguous images: {reason}")
-        self.done = 0  # complete epochs
-        self.before = 0.0  # seconds, before the checkpoint that this one resumes
+        self.epochs_done = 0  # complete epochs
+        self.seconds_before = 0.0  # in the checkpoint that this one resumes
 
     def on_device(self, split):
         """The split where the model is, if there is room for it."""
@@ -232,9 +232,9 @@ class Training:
 
     def save(self, checkpoint):
         """Write everything that a checkpoint needs, as tensors and plain data."""
-        state = {"identity": identity_of(self), "done": self.done, "parts": self.parts}
+        state = {"identity": identity_of(self), "history": self.history.as_dict()}
+        state |= {"done": self.epochs_done, "parts": self.micro_batches}
         state |= {name: part.state_dict() for name, part in self.learned().items()}
-        state["history"] = self.history.as_dict()
         save_checkpoint(state, checkpoint)
 
     def resume(self, checkpoint):
@@ -246,23 +246,23 @@ class Training:
             part.load_state_dict(state[name])
         parts = {"recipe": self.recipe, "model": self.model}
         self.history = History(**state["history"], **parts)
-        self.done, self.parts = state["done"], state["parts"]
-        self.before = self.history.seconds[-1] if self.history.seconds else 0.0
+        self.epochs_done, self.micro_batches = state["done"], state["parts"]
+        self.seconds_before = self.history.seconds[-1] if self.history.seconds else 0.0
 
     def run(self, progress, checkpoint, callback):
         """Epoch after epoch, to the end or to an interrupt."""
-        start = time.perf_counter() - self.before
+        start = time.perf_counter() - self.seconds_before
         bar = progress_bar(
             self.epochs * self.batches, self.history.model_name, progress
         )
-        bar.update(self.done * self.batches)
+        bar.update(self.epochs_done * self.batches)
         tally = Tally()
         try:
-            while self.done < self.epochs:
+            while self.epochs_done < self.epochs:
                 self.epoch(tally, bar)
                 self.record(tally, start)
                 tally = Tally()
-                self.done += 1
+                self.epochs_done += 1
                 if checkpoint is not None:
                     self.save(checkpoint)
                 bar.set_postfix_str(
@@ -271,7 +271,7 @@ class Training:
                 )
                 answer = None if callback is None else callback(self.history)
                 if isinstance(answer, bool | np.bool_) and not answer:
-                    self.history.interrupted = self.done < self.epochs
+                    self.history.interrupted = self.epochs_done < self.epochs
                     break
         except KeyboardInterrupt:
             self.history.interrupted = True
@@ -283,13 +283,13 @@ class Training:
     def epoch(self, tally, bar):
         """One pass over the training images."""
         # A seed for each epoch, so that a resumed training draws the same.
-        seed = (self.seed * 1_000_003 + self.done + 1) % 2**63
+        seed = (self.seed * 1_000_003 + self.epochs_done + 1) % 2**63
         seed_generators(seed, self.device)
         self.model.train()
         for images, labels in batches(self.train, self.recipe):
-            share = (self.done + tally.batches / self.batches) / self.epochs
+            progress = (self.epochs_done + tally.batches / self.batches) / self.epochs
             labels = labels.to(self.device, torch.int64)
-            tally.add(*self.step(images, labels, share), len(labels))
+            tally.add(*self.step(images, labels, progress), len(labels))
             bar.update()
             if tally.batches % READ_EVERY == 0:
                 loss, accuracy = tally.read()
@@ -299,10 +299,10 @@ class Training:
                 )
         self.check_finite(tally.read()[0])
 
-    def step(self, images, labels, share):
+    def step(self, images, labels, progress):
         """One update: the loss before it, and how many images were right."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.learning_rate_at(share)
+            group["lr"] = self.recipe.learning_rate_at(progress)
         loss, right = self.gradients(images, labels)
         if self.device.type == "cpu":  # reading costs nothing: before the update
             self.check_finite(loss.item())
@@ -321,24 +321,24 @@ class Training:
             try:
                 return self.backpropagate(images, labels)
             except OutOfMemoryError as error:
-                if 4 * self.parts > self.recipe.batch_size:
+                if 4 * self.micro_batches > self.recipe.batch_size:
                     raise OutOfMemoryError(
                         f"{self.device} has no memory for two images of "
                         f"{tuple(images.shape[1:])}; take a smaller network or "
                         "device='cpu'"
                     ) from error
             self.optimizer.zero_grad(set_to_none=True)
-            self.parts *= 2
+            self.micro_batches *= 2
             empty_cache(self.device)
             self.history.notes.append(
-                f"out of memory in epoch {self.done + 1}: each batch is computed in "
-                f"{self.parts} parts"
+                f"out of memory in epoch {self.epochs_done + 1}: each batch is "
+                f"computed in {self.micro_batches} parts"
             )
 
     def backpropagate(self, images, labels):
         """Sum the gradients over the parts of a batch: `(mean loss, right)`."""
         self.optimizer.zero_grad(set_to_none=True)
-        parts = max(1, min(self.parts, len(labels) // 2))
+        parts = max(1, min(self.micro_batches, len(labels) // 2))
         total, right = 0.0, 0
         for some, their_labels in zip(
             images.tensor_split(parts), labels.tensor_split(parts), strict=True
@@ -357,8 +357,8 @@ class Training:
         if not math.isfinite(loss):
             rate = self.optimizer.param_groups[0]["lr"]
             raise Diverged(
-                f"the loss became {loss} in epoch {self.done + 1} at a learning rate "
-                f"of {rate:.3g}; try a smaller one, or clip the gradient: "
+                f"the loss became {loss} in epoch {self.epochs_done + 1} at a learning "
+                f"rate of {rate:.3g}; try a smaller one, or clip the gradient: "
                 "recipe.but(learning_rate=..., clip=2.0)",
                 self.history,
             )
@@ -370,7 +370,7 @@ class Training:
         right = correct(model, self.test, self.device, self.layout)
         loss, accuracy = tally.read()
         self.history.add(
-            epoch=self.done + tally.batches / self.batches,
+            epoch=self.epochs_done + tally.batches / self.batches,
             loss=loss,
             train_accuracy=accuracy,
             accuracy=right.mean().item(),
