@@ -292,13 +292,13 @@ class LabPage:
 STILL = {"viewport": {"width": 1280, "height": 720}, "reduced_motion": "reduce"}
 
 
-def complaints_of(page, *ignored):
+def complaints_of(page, *ignored, kinds=("error",)):
     """A list to which everything is added that this page will complain of."""
     found = []
 
     def note(message):
         text = f"{message.text} ({message.location.get('url')})"
-        if message.type in ("error", "warning") and not any(i in text for i in ignored):
+        if message.type in kinds and not any(word in text for word in ignored):
             found.append(text)
 
     page.on("console", note)
@@ -317,7 +317,8 @@ def new_page(chromium):
     def open_it(path=None, missing="no file", **options):
         page = chromium.new_page(**STILL | {"offline": True} | options)
         page.set_default_timeout(30_000)
-        complaints = pages[page] = complaints_of(page, missing)
+        kinds = "error", "warning"
+        complaints = pages[page] = complaints_of(page, missing, kinds=kinds)
         beside = [f"{folder.as_uri()}/" for folder in path.parents[:2]] if path else []
 
         def asked(request):
