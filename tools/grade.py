@@ -38,8 +38,8 @@ LARGEST = 20  # MB of a submitted file
 SHOWN = 5  # cells that raised, in the printed report
 SETUP = re.compile(  # packages to install, windows to open: another machine's
     r"^[ \t]*(?:[!%]+[ \t]*(?:(?:\S*python\S*|uv|sudo)[ \t]+(?:-m[ \t]+)?)?"
-    r"(?:pip3?|conda|mamba|apt|apt-get|matplotlib|config|load_ext|autoreload)\b"
-    r"|(?:matplotlib|mpl|plt)\.(?:use|switch_backend)\()(?:.*\\\n)*.*$",
+    r"(?:pip3?|conda|mamba|apt|apt-get|matplotlib|config|tensorboard|load_ext|"
+    r"autoreload)\b|(?:matplotlib|mpl|plt)\.(?:use|switch_backend)\()(?:.*\\\n)*.*$",
     re.MULTILINE,
 )
 MARKS = {"passed": "[ok]", "failed": "[x]", "flagged": "[?]"}

@@ -39,8 +39,8 @@ def start(key, memory):
 
     def remember(self, card, candidate):
         name, made = self.exercise.name, None
-        if card.kind == "right":  # what it returns may be the package's own
-            made = candidate(*copy.deepcopy(self.exercise.cases[0].args))
+        for case in self.exercise.cases[: card.kind == "right"]:
+            made = candidate(*copy.deepcopy(case.args))  # maybe the package's own
         if card.kind == "open":
             status, why = "not attempted", ""
         elif source := borrowed((candidate, made), HANDED_OUT.get(name, ())):
