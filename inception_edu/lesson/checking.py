@@ -77,6 +77,8 @@ def explain(exercise, results):
                 for one in results
             ):
                 return hint
+    if not any(exercise.gap(results[0].got, one.got) for one in results[1:]):
+        return "the answer is the same whatever comes in: use the arguments"
     facts = {result.problem.hint for result in failed}
     return facts.pop() if len(facts) == 1 else ""
 
@@ -184,10 +186,8 @@ class Exercises(tuple):
 @cache
 def library():
     """Every exercise by its name, in the order of the lessons."""
-    import torch
-
     home = "inception_edu.lesson.exercises"
-    with torch.device("cpu"):  # whatever the reader's default is
+    with importlib.import_module("torch").device("cpu"):  # whatever the default is
         parts = [importlib.import_module(f"{home}.{part}") for part in LIBRARY]
     values = [value for part in parts for value in vars(part).values()]
     found = [value for value in values if isinstance(value, Exercise)]

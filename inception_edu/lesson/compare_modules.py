@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from inception_edu.lesson.compare import in_words, unchanged
-from inception_edu.lesson.errors import GRADIENTS, WRONG_DIMENSION, Problem
+from inception_edu.lesson.errors import GRADIENTS, WRONG_DIMENSION, Problem, brief
 from inception_edu.lesson.exercise import Exercise, Mistake, exercise, run
 from inception_edu.lesson.recorder import Recorder, leaves, noise, randomize
 from inception_edu.lesson.reference import Net, arrangements, concatenated, near_misses
@@ -39,7 +39,6 @@ ACTIVATIONS = {
 }
 WRONG_JOINS = {
     "concatenate the branches, do not add them": lambda b: sum(b.values()),
-    WRONG_DIMENSION: lambda b: torch.cat(list(b.values()), 0),
     "`torch.cat` joins along a dimension; `torch.stack` makes a new one": (
         lambda b: torch.stack(list(b.values()), 1)
     ),
@@ -69,12 +68,11 @@ class ModuleExercise(Exercise):
         net = self.on_shapes(self.cases[0])
         return super().mistakes | common_mistakes(net.shapes, net.branches)
 
-    def on_shapes(self, case, function=None):
+    def on_shapes(self, case, function=None, **options):
         """The `Net` that notes the shapes of the layers and the names of branches."""
-        net = Net()
+        net = Net(**options)
         with torch.no_grad():
-            image = torch.zeros(1, *case.image[1:])
-            (function or self.right)(image, net, *case.args)
+            (function or self.right)(torch.zeros(case.image), net, *case.args)
         return net
 
     # ---- what the candidate does
@@ -129,14 +127,12 @@ class ModuleExercise(Exercise):
             check_learning(trained)
             self.compare(case, trained)
         except Problem as problem:
-            raise Problem(
-                f"in train mode, {problem.what}",
+            problem.what, problem.right = f"in train mode, {problem.what}", True
+            problem.hint = (
                 "in eval mode it is right: look for dropout, noise and code that "
-                "depends on `self.training`",
-                problem.expected,
-                problem.found,
-                right=True,
-            ) from None
+                "depends on `self.training`"
+            )
+            raise
         if got.unused:
             raise Problem(
                 "a parameter of your module is never used",
@@ -166,18 +162,11 @@ class ModuleExercise(Exercise):
         loss = (expected * noise(8, *expected.shape)).sum()
         (wanted,) = torch.autograd.grad(loss, image)
         found, *weights = recorder.gradients
-        lost = [name for i, name in net.labels.items() if weights[i] is None]
-        if lost:
-            what = f"the weights of `{lost[0]}` is missing"
-        elif found is None or (wanted - found).norm() > NEAR * wanted.norm():
-            what = "the input differs"
-        else:
-            return
-        raise Problem(
-            f"the output is right, the gradient of {what}",
-            GRADIENTS,
-            right=True,
-        )
+        lost = any(weights[index] is None for index in net.labels)
+        if lost or found is None or (wanted - found).norm() > NEAR * wanted.norm():
+            raise Problem(
+                "the output is right, a gradient is not", GRADIENTS, right=True
+            )
 
     def locate(self, problem, branches, expected, recorder):
         """Set the hint of a wrong output: which branches it concerns, or why."""
@@ -195,12 +184,14 @@ class ModuleExercise(Exercise):
                 names = " and ".join(wrong)
                 problem.hint = f"look at {names}: the other branches are right"
         elif got.dim() == expected.dim() == 4 and got.shape[2:] != expected.shape[2:]:
-            problem.hint = (
-                "the grid differs: check the stride and padding of every layer"
-            )
+            problem.hint = "the grid differs: check stride and padding of every layer"
 
     def makes(self, mistake, result):
-        if result.got is None:
+        if result.got is None:  # it raised: would the mistake do the same?
+            try:
+                self.on_shapes(result.case, self.wrong(mistake), **mistake.net)
+            except NOT_HERE as error:
+                return brief(error) == getattr(result.problem, "raised", None)
             return False
         answers = self.answers(mistake, result.case, result.got)
         return not all(self.gap(answer, result.got.output) for answer in answers)
@@ -322,6 +313,10 @@ def common_mistakes(labels, branches):
         _, *orders = permutations(branches)
         found[hint] = [{"join": partial(only, order)} for order in orders]
         found |= {hint: [{"join": join}] for hint, join in WRONG_JOINS.items()}
+        along = [
+            {"join": lambda b, d=d: torch.cat([*b.values()], d)} for d in (0, 2, 3)
+        ]
+        found[WRONG_DIMENSION] = along
     return {hint: [Mistake(net=one) for one in ones] for hint, ones in found.items()}
 
 

@@ -5,6 +5,7 @@ import inspect
 import tomllib
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from itertools import permutations
 from pathlib import Path
 
 from inception_edu.lesson.compare import difference, in_words, unchanged
@@ -89,19 +90,27 @@ class Exercise:
             made = eval(text, names)
             return Mistake(**{"net" if isinstance(made, dict) else "function": made})
 
-        return {
+        found = {
             hint: [make(text)] if isinstance(text, str) else [*map(make, text)]
             for hint, text in read_mistakes()[self.name].items()
         }
+        if self.parts:
+            hint = (
+                f"the values are right, but in another order: {', '.join(self.parts)}"
+            )
+            _, *orders = permutations(range(len(self.parts)))
+            found[hint] = [
+                Mistake(function=lambda *a, o=o: [self.right(*a)[i] for i in o])
+                for o in orders
+            ]
+        return found
 
     def observe(self, candidate, case):
         """What the candidate returns for a case; raises Problem."""
         given = copy.deepcopy(case.args)
         value = run(candidate, given, self.call)
         if value is None:
-            raise Problem(
-                "your function returned None", "add a `return` at the end of every path"
-            )
+            raise Problem("your function returned None", "add a `return` on every path")
         if inspect.isgenerator(value) or inspect.iscoroutine(value):
             value.close()
             raise Problem(
@@ -140,11 +149,8 @@ class Exercise:
         found = gradient(candidate, copy.deepcopy(case.args))
         wanted = gradient(self.right, copy.deepcopy(case.args))
         if found is not None and (found - wanted).norm() > 1e-3 * wanted.norm():
-            raise Problem(
-                "the values are right, the gradient of the input is not",
-                GRADIENTS,
-                right=True,
-            )
+            what = "the values are right, the gradient of the input is not"
+            raise Problem(what, GRADIENTS, right=True)
 
     def answer(self, case, function=None):
         """What `function`, or the right one, gives for a case."""
