@@ -7,7 +7,7 @@ about a minute, and writes explorers/residual.csv: the mean over the seeds.
 import numpy as np
 
 from experiments.runner import Experiment, settings
-from inception_edu.explorers.residual import SCALES, TABLE, Measured, measure, stack
+from inception_edu.explorers.residual import SCALES, TABLE, Stats, measure, stack
 
 SEEDS = (0, 1, 2)
 
@@ -18,7 +18,7 @@ def measure_stack(run):
     found = [measure(stack(scale, bool(norm), seed), seed) for seed in SEEDS]
     return [
         {"norm": norm, "scale": scale, "depth": depth}
-        | {name: f"{mean:.5g}" for name, mean in Measured(*means)._asdict().items()}
+        | {name: f"{mean:.5g}" for name, mean in Stats(*means)._asdict().items()}
         for depth, means in enumerate(np.mean(found, axis=0))
     ]
 

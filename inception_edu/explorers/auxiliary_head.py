@@ -8,7 +8,7 @@ same images; only the loss differs.
     python -m experiments auxiliary_head
 
 measures them again (mini_v3 on digits at every scale, at the start and after 200
-steps, three seeds; some minutes) and writes auxiliary_head.csv.
+steps, three seeds; a few minutes) and writes auxiliary_head.csv.
 
 What the papers say: Szegedy et al., Going deeper with convolutions, arXiv 1409.4842,
 section 5, added the heads for the gradients of the lower layers; Szegedy et al.,
@@ -161,7 +161,7 @@ def draw_gradients(sheet, state):
         bold = abs(ratio - 1) >= 0.005
         style = {"fill": "accent" if bold else "muted", "bold": bold}
         sheet.text(x, y + 43, f"x {ratio:.2f}", anchor="middle", **style)
-    plot.upright(edge, 2, "head")
+    plot.vline(edge, 2, "head")
     sheet.rect(edge - 2, plot.y, 56, 24, "accent", radius=3, key="box")
     sheet.text(edge + 26, plot.y + 17, "head", anchor="middle", fill="paper")
 

@@ -35,7 +35,7 @@ def direct_macs(state):
 
 
 def reduced_macs(state, width):
-    """MACs of a 1x1 of `width` channels and the k x k behind it."""
+    """MACs of a 1x1 of `width` channels and the k x k after it."""
     pixels, taps = state["grid"] ** 2, state["kernel"] ** 2
     return pixels * width * (state["in_channels"] + taps * state["out_channels"])
 

@@ -63,34 +63,34 @@ class Point(NamedTuple):
     high: float
 
 
-def cost_of(figures, name, what, times):
+def cost_of(error_set, name, what, times):
     """`(value, low, high)` of a member's cost, None where it has none."""
     if what == "latency":
-        timed = times.get(key_of(figures, name))
+        timed = times.get(key_of(error_set, name))
         return timed and [1e3 * t for t in (timed.median, timed.low, timed.high)]
-    value = cost(figures, name, what)
+    value = cost(error_set, name, what)
     return value and [value] * 3
 
 
 def points(state, times):
     """Every member that has both values, and the names of those that have not."""
-    figures, found, missing = state["figures"], [], []
-    for name in SETS[figures]:
-        values = cost_of(figures, name, state["cost"], times)
-        error = error_of(figures, name, state["against"])
+    error_set, found, missing = state["figures"], [], []
+    for name in SETS[error_set]:
+        values = cost_of(error_set, name, state["cost"], times)
+        error = error_of(error_set, name, state["against"])
         if None in (values, error):
             missing.append(name)
             continue
-        (x, *ends), is_ours = values, key_of(figures, name) is not None
-        found.append(Point(name, shown_name(name, figures), is_ours, x, error, *ends))
+        (x, *ends), is_ours = values, key_of(error_set, name) is not None
+        found.append(Point(name, shown_name(name, error_set), is_ours, x, error, *ends))
     return found, missing
 
 
-def shown_name(name, figures):
+def shown_name(name, error_set):
     """A network's name; Inception-ResNet-v2's says which of the two is meant."""
     if name != "Inception-ResNet-v2":
         return name
-    return f"{name} ({'release' if figures == 'released' else 'paper'})"
+    return f"{name} ({'release' if error_set == 'released' else 'paper'})"
 
 
 def frontier(members):
@@ -165,7 +165,7 @@ def draw_points(sheet, state, members, limit):
     if state["budget"] < 100:
         x, _ = plot.at(limit, plot.y_range[0])  # beyond it the ground is shaded
         sheet.rect(x, plot.y, plot.right - x, plot.height, "panel")
-        plot.upright(x, key="budget")
+        plot.vline(x, key="budget")
         plot.name_above(x, 16, f"budget {amount(limit, state['cost'])}")
     better = "down" if state["cost"] == "field" else "down and left"
     plot.axes(
@@ -240,16 +240,16 @@ def draw_notes(sheet, state, members, missing, watch):
 
 def costs_in_words(state, times):
     """All costs of the network that is looked at."""
-    name, figures = state["look"], state["figures"]
-    if name not in SETS[figures]:
-        return f"{name}: not among the {SET_NAMES[figures]}"
+    name, error_set = state["look"], state["figures"]
+    if name not in SETS[error_set]:
+        return f"{name}: not among the {SET_NAMES[error_set]}"
     parts = []
     for what in [*COSTS, "latency"]:
-        if values := cost_of(figures, name, what, times):
+        if values := cost_of(error_set, name, what, times):
             text = amount(values[0], what).replace("parameters", "params")
             text = text.replace("pixels", "px")
             parts.append(f"receptive field {text}" if what == "field" else text)
-    return f"{shown_name(name, figures)}: {', '.join(parts)}"
+    return f"{shown_name(name, error_set)}: {', '.join(parts)}"
 
 
 def source_in_words(state):

@@ -64,14 +64,14 @@ SET_NAMES = {
 NAMES = list(dict.fromkeys(name for members in SETS.values() for name in members))
 
 
-def build_of(figures, name):
+def build_of(error_set, name):
     """`(network, options)` for `create_model`, None for a reference."""
-    return (RELEASED if figures == "released" else BUILDS).get(name)
+    return (RELEASED if error_set == "released" else BUILDS).get(name)
 
 
-def key_of(figures, name):
+def key_of(error_set, name):
     """`(network, options)` as in family_figures.csv, None for a reference."""
-    build = build_of(figures, name)
+    build = build_of(error_set, name)
     return build and (build[0], " ".join(f"{k}={v}" for k, v in build[1].items()))
 
 
@@ -85,9 +85,9 @@ def traced():
 
 
 @cache
-def cost(figures, name, what):
+def cost(error_set, name, what):
     """A cost of a member, None where neither code nor a published figure has it."""
-    if key := key_of(figures, name):
+    if key := key_of(error_set, name):
         return traced()[key][what]
     counted = {"macs": "macs-counted", "params": "parameters-counted"}
     if what in counted:
@@ -98,17 +98,17 @@ def cost(figures, name, what):
     return None
 
 
-def published(figures, name, top):
+def published(error_set, name, top):
     """The `papers.Figure` of a member's error or accuracy, None if not published."""
-    place = SETS[figures].get(name)
+    place = SETS[error_set].get(name)
     if place is None or ("{top}" not in place and top == "top-1"):
         return None
     return figure(place.format(name=name.lower(), top=top))
 
 
-def error_of(figures, name, top):
+def error_of(error_set, name, top):
     """Published error in percent, None where there is none."""
-    found = published(figures, name, top)
+    found = published(error_set, name, top)
     if found is None:
         return None
     return round(100 - found.value if "accuracy" in found.what else found.value, 3)

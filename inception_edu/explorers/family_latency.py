@@ -21,31 +21,29 @@ class Stopwatch:
         self.changed = lambda: None
 
     def start(self, values):
-        """Time the networks of the chosen figures in a thread; ValueError if one is."""
+        """Time the networks of the error set in a thread; ValueError if one is."""
         if self.progress:
             raise ValueError("still measuring; the picture changes when it is done")
         self.progress = "starting"
         self.thread = Thread(target=self.run, args=(values["figures"],), daemon=True)
         self.thread.start()
 
-    def run(self, figures):
+    def run(self, error_set):
         """Measure, keep what went wrong, and have the picture drawn again."""
         self.problem = ""
         try:
-            self.measure(figures)
+            self.measure(error_set)
         except Exception as error:
             self.problem = f"the measurement failed: {error}"
         self.progress = ""
         self.changed()
 
-    def measure(self, figures):
-        """Time every network of these figures, in turns, round by round."""
+    def measure(self, error_set):
+        """Time every network of this error set, in turns, round by round."""
         from inception_edu.cost import latency
         from inception_edu.networks import create_model
 
-        builds = {
-            key_of(figures, name): build_of(figures, name) for name in SETS[figures]
-        }
+        builds = {key_of(error_set, n): build_of(error_set, n) for n in SETS[error_set]}
         builds.pop(None, None)  # references
         models, found = {}, {}
         for key, (network, options) in builds.items():

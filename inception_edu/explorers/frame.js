@@ -233,7 +233,7 @@ export default { render({ model, el }) {
   const paint = ([serial, values, svg, line, refusal, inactive]) => {
     if (serial < painted) return; // a late answer never covers a newer one
     clearTimeout(timer);
-    if (serial === painted) before = null; // drawn anew without the reader
+    if (serial === painted) before = null; // drawn again without the reader
     [painted, shown] = [serial, values];
     if (svg !== drawn) exchange(svg);
     const unbroken = line.replace(/(\d) (?=%|[kMGT]B?\b)/g, "$1\u00a0"); // a number stays with its unit

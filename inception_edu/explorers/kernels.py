@@ -45,17 +45,17 @@ def draw(state):
     name, row, column = state["plan"], state["row"] - 1, state["column"] - 1
     field = paths(name, row, column, clip=False)
     seen = paths(name, row, column)
-    pulls = {pixel: influence(n, state["weights"]) for pixel, n in seen.items()}
+    influences = {pixel: influence(n, state["weights"]) for pixel, n in seen.items()}
     summary = f"{in_view(state, field, seen)}; {in_weights(name, state['channels'])}."
-    most = max(pulls.values())
+    most = max(influences.values())
     shades = dict.fromkeys(field, 0)  # in the padding
-    shades |= {pixel: round(0.12 + 0.48 * n / most, 2) for pixel, n in pulls.items()}
-    remark = in_influence(field, seen, pulls)
+    shades |= {p: round(0.12 + 0.48 * n / most, 2) for p, n in influences.items()}
+    remark = in_influence(field, seen, influences)
     sheet = Drawing(SHEET, 462)
     draw_input(sheet, state, shades)
     draw_kernels(sheet, PLANS[name].branches)
     draw_output(sheet, state)
-    draw_window(sheet, state, seen, pulls, shades)
+    draw_window(sheet, state, seen, influences, shades)
     sheet.text(0, 436, remark)
     draw_costs(sheet, state)
     return Picture(sheet.svg(f"What {name} sees and costs: {summary}", remark), summary)
@@ -89,12 +89,12 @@ def in_weights(name, channels):
     return f"{what}: {percent(saved, 1)} less than a {side}x{side}{same}"
 
 
-def in_influence(field, seen, pulls):
+def in_influence(field, seen, influences):
     """How unequally the pixels count, or what the padding takes, in words."""
     total, left = field.total(), seen.total()
     if left < total:
         return f"{total - left} of {total} paths are lost in the padding."
-    most, least = max(pulls.values()), min(pulls.values())
+    most, least = max(influences.values()), min(influences.values())
     if most == least:
         return "One path from every pixel: equal influence."
     return f"Middle: {times(most / least)} the weakest influence."
@@ -206,12 +206,12 @@ def draw_kernels(sheet, branches):
         sheet.line(before, (right, middle), arrow=True)
 
 
-def draw_window(sheet, state, seen, pulls, shades):
+def draw_window(sheet, state, seen, influences, shades):
     """The inputs in view, enlarged, and how much each counts in the sum."""
     top, wide, half = TOP_BIG, 7 * BIG, PLANS[state["plan"]].side // 2
     row, column = state["row"] - 4, state["column"] - 4  # of the upper left corner
     inputs = {p: PIXELS[p[0]][p[1]] for p in seen}
-    counts = {pixel: f"{n:.2g}" for pixel, n in pulls.items()}
+    counts = {pixel: f"{n:.2g}" for pixel, n in influences.items()}
     counted, weights = "paths", ", weights 1"
     if state["weights"] == "random":
         counted, weights = "influence", ""

@@ -20,11 +20,11 @@ from inception_edu.figures.plot import SHEET, Plot, label, legend
 from inception_edu.figures.svg import Drawing
 from inception_edu.figures.theme import LABEL
 
-LEAST, MOST = -4.0, 16.0  # of the logit gap
+GAP_MIN, GAP_MAX = -4.0, 16.0  # of the logit gap
 
 QUESTION = "What target, loss and gradient does a logit get?"
 CONTROLS = [
-    Range("gap", "logit gap", LEAST, MOST, 0.1, 4.5),
+    Range("gap", "logit gap", GAP_MIN, GAP_MAX, 0.1, 4.5),
     Range("eps", "eps", 0.0, 0.3, 0.01, 0.1),
     Choice("classes", "classes K", {10: "10 digits", 1000: "1000 (ImageNet)"}, 10),
 ]
@@ -34,7 +34,7 @@ SWEEP = {
 }
 
 
-class Share(NamedTuple):
+class Probabilities(NamedTuple):
     """A probability for the true class and one for each of the others."""
 
     true: float
@@ -43,14 +43,14 @@ class Share(NamedTuple):
 
 def target(classes, eps):
     """The smoothed label: what the softmax is asked to become."""
-    return Share(1 - eps + eps / classes, eps / classes)
+    return Probabilities(1 - eps + eps / classes, eps / classes)
 
 
 def softmax(classes, gap):
     """What a network says whose true logit stands `gap` above all others."""
     below = exp(-gap)
     total = 1 + (classes - 1) * below
-    return Share(1 / total, below / total)
+    return Probabilities(1 / total, below / total)
 
 
 def loss(classes, eps, gap):
@@ -73,21 +73,21 @@ def floor(classes, eps):
 
 def draw(state):
     classes, eps, gap = state["classes"], state["eps"], state["gap"]
-    wanted, said = target(classes, eps), softmax(classes, gap)
-    pull, least = said.true - wanted.true, "it falls towards 0 as the gap grows"
+    labels, probs = target(classes, eps), softmax(classes, gap)
+    gradient, least = probs.true - labels.true, "it falls towards 0 as the gap grows"
     if eps:
         best = f"{best_gap(classes, eps):.3f}"
         least = f"its minimum is {floor(classes, eps):.3f}, at a gap of {best}"
     summary = (
         f"At a gap of {gap:g} the loss is {loss(classes, eps, gap):.3f} nats; {least}. "
-        f"The gradient at the true logit is {pull:+.4f}: the {step(pull)}."
+        f"The gradient at the true logit is {gradient:+.4f}: the {step(gradient)}."
     )
     sheet = Drawing(SHEET, 436)
-    draw_shares(sheet, classes, wanted, said)
+    draw_shares(sheet, classes, labels, probs)
     draw_curve(sheet, classes, eps, gap)
     words = (
-        f"target {wanted.true:.4g} for the true class and {wanted.other:.4g} for each "
-        f"other; softmax {said.true:.4g} and {said.other:.4g}"
+        f"target {labels.true:.4g} for the true class and {labels.other:.4g} for each "
+        f"other; softmax {probs.true:.4g} and {probs.other:.4g}"
     )
     title = f"Label smoothing, {classes} classes, eps {eps:g}: {summary}"
     return Picture(sheet.svg(title, words), summary)
@@ -103,41 +103,41 @@ def share_text(value):
     return f"{value:.4f}" if abs(value) >= 5e-5 else f"{value:.0e}" if value else "0"
 
 
-def draw_shares(sheet, classes, wanted, said):
+def draw_shares(sheet, classes, labels, probs):
     """Target, softmax and gradient of the true class and of the others."""
     rows = [
-        ("true class", wanted.true, said.true),
-        ("each other", wanted.other, said.other),
-        (f"all {classes - 1} others", 1 - wanted.true, 1 - said.true),
+        ("true class", labels.true, probs.true),
+        ("each other", labels.other, probs.other),
+        (f"all {classes - 1} others", 1 - labels.true, 1 - probs.true),
     ]
     for x, name in ((112, "target"), (252, "softmax"), (392, "gradient")):
         sheet.text(x, 16, name, LABEL, bold=True)
     sheet.text(SHEET - 8, 16, "-1 to 1", anchor="end", fill="muted")
     for i, (row, *shares) in enumerate(rows):
-        y, pull = 30 + 44 * i, shares[1] - shares[0]
+        y, grad = 30 + 44 * i, shares[1] - shares[0]
         sheet.text(0, y + 15, row)
         for x, fill, share in zip((112, 252), ("1x1", "3x3"), shares, strict=True):
             sheet.rect(x, y, 100, 16, "panel")
             sheet.rect(x, y, 100 * share, 16, fill, tip=f"{row}: {share:.6g}")
             sheet.text(x, y + 32, share_text(share))
         sheet.rect(392, y, 160, 16, "panel").line((472, y), (472, y + 16), width=1)
-        fill, reach = "bad" if pull > 0 else "good", 80 * pull
-        sheet.rect(min(472, 472 + reach), y, abs(reach), 16, fill)
-        words = f"{share_text(pull)}: {step(pull) if pull else 'logit rests'}"
+        fill, length = "bad" if grad > 0 else "good", 80 * grad
+        sheet.rect(min(472, 472 + length), y, abs(length), 16, fill)
+        words = f"{share_text(grad)}: {step(grad) if grad else 'logit rests'}"
         sheet.text(392, y + 32, words)
 
 
 def draw_curve(sheet, classes, eps, gap):
     """Loss against the gap, with smoothing and without, and the floor."""
     most = 12 if classes > 100 else 7
-    plot = Plot(sheet, (46, 204, SHEET - 60, 188), (LEAST, MOST), (0, most))
+    plot = Plot(sheet, (46, 204, SHEET - 60, 188), (GAP_MIN, GAP_MAX), (0, most))
     plot.axes("logit gap: true class above the others", "loss (nats)")
-    gaps = [LEAST + i * (MOST - LEAST) / 80 for i in range(81)]
+    gaps = [GAP_MIN + i * (GAP_MAX - GAP_MIN) / 80 for i in range(81)]
     for smoothing, style in ((0, ("ink", 2, "7 5")), (eps, ("1x1",))):
         plot.curve([(g, loss(classes, smoothing, g)) for g in gaps], *style)
     if eps:
         least, best = floor(classes, eps), best_gap(classes, eps)
-        plot.curve([(LEAST, least), (MOST, least)], "accent", 1, dash="2 3")
+        plot.curve([(GAP_MIN, least), (GAP_MAX, least)], "accent", 1, dash="2 3")
         (x, y), (_, top) = plot.at(best, least), plot.at(best, 0.8 * most)
         sheet.line((x, top), (x, y), stroke="accent", width=1, key="minimum")
         style = {"anchor": "end" if x > 350 else "start", "fill": "accent"}

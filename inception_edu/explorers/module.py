@@ -78,10 +78,10 @@ class Module(NamedTuple):
             return self.branches[branch]
         return [block for blocks in self.branches.values() for block in blocks]
 
-    def cost(self, amount, branch="sum"):
+    def cost(self, metric, branch="sum"):
         """MACs or weights; each weight works once a position."""
         weights = sum(block.weights for block in self.blocks(branch))
-        return weights * self.grid**2 if amount == "macs" else weights
+        return weights * self.grid**2 if metric == "macs" else weights
 
 
 def module_of(version, widths, values):
@@ -143,7 +143,7 @@ LENGTHS, HEIGHTS, COSTS = (1.1, 1.8, 4.5), (2.6, 7, 18), (1.5, 3, 8)
 
 
 def draw(state):
-    pair, amount = modules(state), state["show"]
+    pair, metric = modules(state), state["show"]
     sheet = Drawing(SHEET, 452)
     widest = max(block.channels for module in pair for block in module.blocks("sum"))
     tallest = max(max(m.in_channels, m.out_channels) for m in pair)
@@ -154,10 +154,10 @@ def draw(state):
     summary = in_words(state, *pair)
     rows = "; ".join(
         f"{module.version} {module.widths}: "
-        + ", ".join(f"{b} {short(module.cost(amount, b))}" for b in module.branches)
+        + ", ".join(f"{b} {short(module.cost(metric, b))}" for b in module.branches)
         for module in pair
     )
-    return Picture(sheet.svg(summary, f"{amount} by branch: {rows}"), summary)
+    return Picture(sheet.svg(summary, f"{metric} by branch: {rows}"), summary)
 
 
 def in_words(state, here, other):
@@ -219,22 +219,22 @@ def draw_module(sheet, module, left, longest, highest):
 
 def draw_costs(sheet, state, pair):
     """The cost of every branch, one bar for each module, and the sums below."""
-    amount, names = state["show"], [*pair[0].branches, "sum"]
-    unit = "MACs" if amount == "macs" else "weights"
-    budget = state["budget"] * 1e6 if amount == "macs" else 0
-    top = round_up(max(*(module.cost(amount) for module in pair), budget), COSTS)
+    metric, names = state["show"], [*pair[0].branches, "sum"]
+    unit = "MACs" if metric == "macs" else "weights"
+    budget = state["budget"] * 1e6 if metric == "macs" else 0
+    top = round_up(max(*(module.cost(metric) for module in pair), budget), COSTS)
     box = (44, 240, SHEET - 44 - 188, 34 * len(names))
     plot = Plot(sheet, box, (0, top), (len(names), 0)).axes(unit, grid="x")
     for i, name in enumerate(names):
         bold, y = name == "sum", plot.y + i * 34 + 3
         sheet.text(0, y + 18, name, bold=bold)
         for module in pair:
-            each = module.grid**2 if amount == "macs" else 1
+            each = module.grid**2 if metric == "macs" else 1
             costs = [(b.name, b.weights * each) for b in module.blocks(name)]
             parts = [(n, kernel, f"{kernel}: {n:,} {unit}") for kernel, n in costs]
             stacked_bar(sheet, plot.x, y, 13, plot.width / top, parts)
-            cost, tag = module.cost(amount, name), module.version
-            share = "" if bold else f" ({percent(cost / module.cost(amount))})"
+            cost, tag = module.cost(metric, name), module.version
+            share = "" if bold else f" ({percent(cost / module.cost(metric))})"
             if state["beside"] in PRESETS:
                 tag = "own" if module.widths == OWN else module.widths
             sheet.text(plot.right + 14, y + 12, tag, fill="muted")

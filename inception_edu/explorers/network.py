@@ -159,9 +159,9 @@ def as_published(network):
     return network_of(network.name, network.size, counts_of(network.name))
 
 
-def axis_end(groups, amount):
-    """A round number that the amount of every group of modules is below."""
-    return round_up(max(total(modules, amount) for modules in groups), STEPS)
+def axis_end(groups, metric):
+    """A round number that the metric of every group of modules is below."""
+    return round_up(max(total(modules, metric) for modules in groups), STEPS)
 
 
 HEIGHT, TALLEST = 460, 132  # of the sheet, of a network's blocks
@@ -170,10 +170,10 @@ NOTE = "A block is as wide as its cost, as high as its grid (log), its side abov
 
 
 def draw(state):
-    amount, pair = state["show"], networks(state)
+    metric, pair = state["show"], networks(state)
     tables = tables_of(state, pair)
     line, sheet = summary_of(pair), Drawing(SHEET, HEIGHT)
-    top = draw_legend(sheet, 14, pair, amount)
+    top = draw_legend(sheet, 14, pair, metric)
     count, module = max(len(table.rows) for table in tables), None
     alone = len(pair) == 1
     if state["module"] and alone:
@@ -183,10 +183,10 @@ def draw(state):
     free = HEIGHT - top - (40 if alone else 16) - low
     high = min(max(free / len(pair) - OVERHEAD, 36), TALLEST if alone else 56)
     usual = [as_published(network) for network in pair]
-    end = axis_end([network.modules for network in pair + usual], amount)
+    end = axis_end([network.modules for network in pair + usual], metric)
     for network in pair:
         framed = draw_blocks(
-            sheet, top, network, title_of(network), end, state["stage"], amount, high
+            sheet, top, network, title_of(network), end, state["stage"], metric, high
         )
         top += high + OVERHEAD
     top += 10
@@ -195,22 +195,22 @@ def draw(state):
     if module:
         place = pair[0].modules.index(module)
         entering = pair[0].modules[place - 1].channels if place else 3
-        cost = f"{words(module.each(amount), amount)} {SHOWN[amount]}"
+        cost = f"{words(module.each(metric), metric)} {SHOWN[metric]}"
         many = f", one of {module.times}" if module.times > 1 else ""
         sheet.text(EDGE, top, f"inside {module.name}{many}: {cost}", bold=True)
-        draw_inside(sheet, top + 18, module, entering, amount)
+        draw_inside(sheet, top + 18, module, entering, metric)
     else:
         known = tables_of(state, usual[:1])
         rows = [row.modules for table in tables + known for row in table.rows]
-        draw_tables(sheet, top, pair, tables, amount, axis_end(rows, amount), pitch)
+        draw_tables(sheet, top, pair, tables, metric, axis_end(rows, metric), pitch)
     sheet.height = max(HEIGHT, top + low + (30 if alone else 6))
     if alone:
         sheet.text(0, sheet.height - 6, NOTE, fill="muted")
     listed = []
     for network, table in zip(pair, tables, strict=True):
-        costs = [(r.label, words(total(r.modules, amount), amount)) for r in table.rows]
+        costs = [(r.label, words(total(r.modules, metric), metric)) for r in table.rows]
         rows = ", ".join(map(" ".join, costs))
-        listed.append(f"{network.name}, {SHOWN[amount]} {table.title}: {rows}")
+        listed.append(f"{network.name}, {SHOWN[metric]} {table.title}: {rows}")
     return Picture(sheet.svg(f"Network to scale: {line}", "; ".join(listed)), line)
 
 

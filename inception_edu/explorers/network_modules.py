@@ -61,9 +61,9 @@ class Module(NamedTuple):
     field: int | None  # side of the receptive field, None where every pixel is seen
     layers: list
 
-    def each(self, amount):
+    def each(self, metric):
         """What one of them has: "macs", "params" or "memory"."""
-        return sum(getattr(layer, amount) for layer in self.layers)
+        return sum(getattr(layer, metric) for layer in self.layers)
 
     @property
     def label(self):
@@ -71,7 +71,7 @@ class Module(NamedTuple):
 
 
 class Network(NamedTuple):
-    """A network on an input of `size` pixels, with so many A, B and C."""
+    """A network on an input of `size` pixels, with this many A, B and C."""
 
     name: str
     size: int
@@ -102,9 +102,9 @@ def in_short(run):
     return " ".join(words)
 
 
-def total(modules, amount):
+def total(modules, metric):
     """What some modules have together."""
-    return sum(module.times * module.each(amount) for module in modules)
+    return sum(module.times * module.each(metric) for module in modules)
 
 
 @cache
@@ -123,7 +123,7 @@ def counts_of(name):
 
 @lru_cache(maxsize=256)
 def network_of(name, size, counts):
-    """The `Network` with so many A, B and C; ValueError in words."""
+    """The `Network` with this many A, B and C; ValueError in words."""
     table = stored()[name]
     if size < table["min_size"]:
         raise ValueError(

@@ -19,28 +19,28 @@ from inception_edu.text import percent, short, tick
 
 SHOWN = {"macs": "MACs", "params": "parameters", "memory": "activation memory"}
 BOX, LANE = 34, 41  # height of a layer; from one branch to the next
-EDGE = 6  # of what stands on the ground of an open stage
+EDGE = 6  # of what stands on the background of an open stage
 GAP, CURVE = 31, 18  # between layers; more of it before they join
 
 
-def words(number, amount):
-    """An amount in few letters, with the B of bytes."""
-    return short(number) + ("B" if amount == "memory" else "")
+def words(number, metric):
+    """An metric in few letters, with the B of bytes."""
+    return short(number) + ("B" if metric == "memory" else "")
 
 
-def by_kernel(modules, amount):
-    """`{kernel: amount}` of modules, in the palette's order, without zeros."""
+def by_kernel(modules, metric):
+    """`{kernel: metric}` of modules, in the palette's order, without zeros."""
     found = dict.fromkeys(PALETTE, 0)
     for module in modules:
         for layer in module.layers:
-            found[layer.kernel] += module.times * getattr(layer, amount)
+            found[layer.kernel] += module.times * getattr(layer, metric)
     return {kernel: number for kernel, number in found.items() if number}
 
 
 def name_inside(sheet, x, y, width, kernel):
     """A kernel's name in the middle of its color, where that is wide enough.
 
-    It has a ground, which keeps the lines between modules off its letters.
+    It has a background, which keeps the lines between modules off its letters.
     """
     wide = text_width(kernel) + 4
     if width >= wide:
@@ -62,13 +62,13 @@ def pick(sheet, x, y, width, height, what, tip=""):
 # ---- the blocks --------------------------------------------------------------
 
 
-def draw_blocks(sheet, top, network, title, end, stage, amount, high):
+def draw_blocks(sheet, top, network, title, end, stage, metric, high):
     """One network on an axis from 0 to `end`; returns where stage `stage` is framed."""
     plot = Plot(sheet, (6, top + 52, SHEET - 40, high - 10), (0, end), (0, 1))
     plot.axes(x_ticks=ticks(0, end, 5), y_ticks=(), grid="x")
-    key = f"axis {SHOWN[amount]} of {network.name} 0 to {tick(end)}"
+    key = f"axis {SHOWN[metric]} of {network.name} 0 to {tick(end)}"
     sheet.line((plot.x, plot.bottom), (plot.right, plot.bottom), width=1, key=key)
-    title += f": {words(total(network.modules, amount), amount)} {SHOWN[amount]}"
+    title += f": {words(total(network.modules, metric), metric)} {SHOWN[metric]}"
     sheet.fitted_text(0, top + 14, title, SHEET - 2, bold=True)
     tallest = max(module.side for module in network.modules)
     marks, names, x, framed = [], [], plot.x, None
@@ -76,10 +76,10 @@ def draw_blocks(sheet, top, network, title, end, stage, amount, high):
         side, left = run[0].side, x
         tall = log2(1 + side) / log2(1 + tallest) * plot.height
         for module in run:
-            width = total([module], amount) / end * plot.width
-            draw_block(sheet, x, plot.bottom, width, tall, module, amount)
-            short = module.label.rpartition("_")[2].capitalize()  # "4a", "B x7"
-            for name in (module.label, short)[: len(short)]:
+            width = total([module], metric) / end * plot.width
+            draw_block(sheet, x, plot.bottom, width, tall, module, metric)
+            tag = module.label.rpartition("_")[2].capitalize()  # "4a", "B x7"
+            for name in (module.label, tag)[: len(tag)]:
                 if text_width(name) <= width - 2:
                     names.append((x + width / 2, plot.bottom - tall - 5, name))
                     break
@@ -89,7 +89,7 @@ def draw_blocks(sheet, top, network, title, end, stage, amount, high):
             place = (left, plot.bottom - tall, wide, tall)
             sheet.rect(*place, stroke="accent", stroke_width=3)
             framed = (left, plot.bottom), (left + wide, plot.bottom)
-        tip = f"{side}x{side}: {in_short(run)}, {words(total(run, amount), amount)}"
+        tip = f"{side}x{side}: {in_short(run)}, {words(total(run, metric), metric)}"
         pick(sheet, left, plot.y, wide, plot.height, f"stage={number};module=0", tip)
         marks.append((number, str(side), left + wide / 2, plot.bottom - tall))
     label_stages(sheet, plot.y - 20, marks, stage)
@@ -99,16 +99,16 @@ def draw_blocks(sheet, top, network, title, end, stage, amount, high):
 
 
 def draw_opening(sheet, framed, top, bottom):
-    """The ground of what is open, spread from the framed stage down to it."""
+    """The background of what is open, spread from the framed stage down to it."""
     corners = (SHEET, top), (SHEET, bottom), (0, bottom), (0, top)
     sheet.polygon(*framed, *corners, fill="accent", opacity=0.1)
 
 
-def draw_block(sheet, left, bottom, width, tall, module, amount):
+def draw_block(sheet, left, bottom, width, tall, module, metric):
     """A run of identical modules: a band for each kernel, lines between modules."""
-    base, cost = bottom, total([module], amount)
+    base, cost = bottom, total([module], metric)
     names = []
-    for kernel, number in by_kernel([module], amount).items():
+    for kernel, number in by_kernel([module], metric).items():
         high = tall * number / cost
         base -= high
         key = f"{module.name} {kernel}"
@@ -139,7 +139,7 @@ def label_stages(sheet, y, marks, stage):
 # ---- the rows ----------------------------------------------------------------
 
 
-def draw_tables(sheet, y, pair, tables, amount, end, pitch):
+def draw_tables(sheet, y, pair, tables, metric, end, pitch):
     """The rows of each network as bars from 0 to `end`, side by side."""
     alone, gap = len(pair) == 1, 16
     column = (SHEET - 2 * EDGE - gap * (len(pair) - 1)) / len(pair)
@@ -154,19 +154,19 @@ def draw_tables(sheet, y, pair, tables, amount, end, pitch):
             text = "▸ " * bool(row.pick) + (row.label if alone else row.brief)
             sheet.fitted_text(left, base, text, room - 8)
             place = left + room, base, scale
-            draw_bar(sheet, *place, row.modules, amount, pitch - 3, row.label)
-            cost = total(row.modules, amount)
-            value = words(cost, amount)
+            draw_bar(sheet, *place, row.modules, metric, pitch - 3, row.label)
+            cost = total(row.modules, metric)
+            value = words(cost, metric)
             if alone:
-                value += f" ({percent(cost / total(network.modules, amount), 1)})"
+                value += f" ({percent(cost / total(network.modules, metric), 1)})"
             sheet.text(left + column, base, value, anchor="end")
             if row.pick:
                 pick(sheet, left, base - 15, column, pitch - 2, row.pick)
 
 
-def draw_bar(sheet, x, base, scale, modules, amount, high, key):
+def draw_bar(sheet, x, base, scale, modules, metric, high, key):
     """The kernels' shares of some modules, each with its name where that fits."""
-    shares = by_kernel(modules, amount)
+    shares = by_kernel(modules, metric)
     parts = [(cost, kernel, f"{kernel}: {cost:,}") for kernel, cost in shares.items()]
     stacked_bar(sheet, x, base - 5 - high / 2, high, scale, parts, key)
     for kernel, number in shares.items():
@@ -174,10 +174,10 @@ def draw_bar(sheet, x, base, scale, modules, amount, high, key):
         x += number * scale
 
 
-def draw_legend(sheet, y, pair, amount):
+def draw_legend(sheet, y, pair, metric):
     """The colors of the kernels, in the palette's order; returns where they end."""
     modules = [module for network in pair for module in network.modules]
-    kernels = by_kernel(modules, amount)
+    kernels = by_kernel(modules, metric)
     legend(sheet, 0, y, [(kernel, kernel, "box") for kernel in kernels])
     return sheet.items[-1].look["y"] + 8
 
@@ -229,7 +229,7 @@ def places_of(layers, entering, top):
     return places, top + LANE * (lanes + shortcut)
 
 
-def draw_inside(sheet, top, module, entering, amount):
+def draw_inside(sheet, top, module, entering, metric):
     """The layers of `module`, whose input has `entering` channels."""
     places, end = places_of(module.layers, entering, top)
     layers = list(zip(module.layers, places[1:], strict=True))
@@ -258,7 +258,7 @@ def draw_inside(sheet, top, module, entering, amount):
             sign = "+" if layer.what == "addition" else ""
             sheet.text(place.left + 15, top - 4, sign + note, anchor="middle")
         else:
-            draw_layer(sheet, place, layer, amount, module.name)
+            draw_layer(sheet, place, layer, metric, module.name)
             if layer.kernel != "pool" and place is not places[-1]:
                 y = place.y - max(1.5, high) / 2 - 3
                 sheet.text(place.right + 15, y, note, anchor="middle")
@@ -289,14 +289,14 @@ def draw_shortcut(sheet, before, place, lane, style):
     sheet.line((end - 30, lane), *turns, curve=True, **style)
 
 
-def draw_layer(sheet, place, layer, amount, name):
+def draw_layer(sheet, place, layer, metric, name):
     """A box with the kernel and what it costs."""
-    cost, width = getattr(layer, amount), place.right - place.left
+    cost, width = getattr(layer, metric), place.right - place.left
     top = place.y - BOX / 2
     style = {"tip": f"{layer.label}: {cost:,}", "key": f"{name} {layer.place}"}
     sheet.rect(place.left, top, width, BOX, layer.kernel, radius=3, **style)
     kernel, _, rest = layer.what.replace(",", "", 1).partition(" ")
-    unit = "B" if amount == "memory" else ""
+    unit = "B" if metric == "memory" else ""
     below = brief(cost) + unit if cost else rest.removesuffix(" pool")
     style = {"anchor": "middle", "fill": on_color(layer.kernel)}
     x, room = place.left + width / 2, width - 2

@@ -72,7 +72,7 @@ SWEEP = {"rate": [0.01, 0.045, 0.1, 0.45, 1.0], "eps": [1e-8, 1e-4, 0.1, 1.0]}
 
 
 def optimizer(name, setting):
-    """`update(gradient) -> step` of an optimizer at its start."""
+    """`update(gradient) -> step` of an optimizer in its initial state."""
     rule, remembered, *_ = OPTIMIZERS[name]
 
     def update(gradient):
@@ -99,7 +99,7 @@ def loss(point, condition):
     return (x**2 / condition + y**2) / 2
 
 
-def told(loss):
+def loss_text(loss):
     """A loss in words."""
     return f"{loss:.3g}" if loss < FAR else "diverges"
 
@@ -107,7 +107,7 @@ def told(loss):
 def draw(state):
     condition, steps = state["condition"], state["steps"]
     paths = {name: path(name, state) for name in OPTIMIZERS}
-    losses = {name: told(loss(way[-1], condition)) for name, way in paths.items()}
+    losses = {name: loss_text(loss(way[-1], condition)) for name, way in paths.items()}
     reached = ", ".join(f"{name} {value}" for name, value in losses.items())
     start = f"start: {loss(START, condition):.4g}"
     summary = f"Loss after {steps} step{'s' * (steps > 1)} ({start}): {reached}."

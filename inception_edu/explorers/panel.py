@@ -8,7 +8,7 @@ from threading import RLock
 from inception_edu.explorers.controls import Picture
 from inception_edu.text import closest
 
-MOST_FRAMES = 64
+MAX_FRAMES = 64
 
 
 class Panel:
@@ -38,7 +38,7 @@ class Panel:
         self.controls = {control.name: control for control in controls}
         self.buttons = {button.name: button for button in buttons}
         every = {control.name: list(control.values) for control in controls}
-        few = prod(map(len, every.values())) <= MOST_FRAMES
+        few = prod(map(len, every.values())) <= MAX_FRAMES
         self.sweep = sweep or (every if few else {})
         self._draw, self._adjust = draw, adjust or (lambda values, *_: values)
         self._inactive = inactive or (lambda values: {})
@@ -156,10 +156,10 @@ class Panel:
                 f"{{{next(iter(self.controls))!r}: [...]}}"
             )
         count = prod(map(len, self.sweep.values()))
-        if count > MOST_FRAMES:
+        if count > MAX_FRAMES:
             raise ValueError(
                 f"{count} frames are too many for a page; "
-                f"sweep fewer values, at most {MOST_FRAMES} states together"
+                f"sweep fewer values, at most {MAX_FRAMES} states together"
             )
         stored = []
         for point in product(*self.sweep.values()):

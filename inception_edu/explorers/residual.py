@@ -43,7 +43,7 @@ CONTROLS = [
 SWEEP = {"scale": [0.1, 0.2, 0.3, 1.0], "depth": [5, 10, 20], "norm": [True, False]}
 
 
-class Measured(NamedTuple):
+class Stats(NamedTuple):
     """After n blocks: the RMS of the activations over that of the input, the RMS of
     the gradient at the input over that at the end, and the share of zeros."""
 
@@ -56,7 +56,7 @@ class Measured(NamedTuple):
 
 
 def stack(scale, norm, seed):
-    """`DEPTH` blocks, every convolution with He's start, as in the release."""
+    """`DEPTH` blocks, every convolution with He initialization, as in the release."""
     import torch
     from torch import nn
 
@@ -79,7 +79,7 @@ def stack(scale, norm, seed):
 
 
 def measure(blocks, seed=0, depths=None):
-    """A `Measured` for each of `depths`, by default from 0 to the whole stack."""
+    """A `Stats` for each of `depths`, by default from 0 to the whole stack."""
     import torch
 
     torch.manual_seed(seed)
@@ -93,20 +93,20 @@ def measure(blocks, seed=0, depths=None):
 
     found = []
     for y in outputs if depths is None else [outputs[depth] for depth in depths]:
-        pull = torch.randn_like(y)
-        (gradient,) = torch.autograd.grad(y, x, pull, retain_graph=True)
+        cotangent = torch.randn_like(y)
+        (gradient,) = torch.autograd.grad(y, x, cotangent, retain_graph=True)
         zeros = (y == 0).double().mean().item()
-        found.append(Measured(size(y) / size(x), size(gradient) / size(pull), zeros))
+        found.append(Stats(size(y) / size(x), size(gradient) / size(cotangent), zeros))
     return found
 
 
 @cache
 def measured():
-    """`{(norm, scale): [Measured, ...]}`, from depth 0 on."""
+    """`{(norm, scale): [Stats, ...]}`, from depth 0 on."""
     found = {}
     for row in read_rows(TABLE):
         key = (row["norm"] == "1", float(row["scale"]))
-        values = Measured(*(float(row[name]) for name in Measured._fields))
+        values = Stats(*(float(row[name]) for name in Stats._fields))
         found.setdefault(key, []).append(values)
     return found
 
@@ -160,7 +160,7 @@ def draw_depths(sheet, top, state, what, name):
     for _, along, *style in curves:
         plot.curve(enumerate(along), *style)
     plot.mark(depth, values[depth])
-    plot.name_ends([(DEPTH, v[-1], name, stroke) for name, v, stroke, *_ in curves])
+    plot.label_curves([(DEPTH, v[-1], name, stroke) for name, v, stroke, *_ in curves])
     x, y = plot.at(depth, values[depth])
     x = min(max(x, plot.x + 22), plot.right - 22)  # clear of the numbers and names
     y += -12 if y > plot.y + 24 else 24

@@ -152,7 +152,7 @@ def draw_curves(sheet, state, runs):
         for point in points:
             plot.mark(*point, role, 4)
         ends.append((*(points[-1] if points else (0, 0)), run.name, role))
-    plot.name_ends(ends)
+    plot.label_curves(ends)
 
 
 def draw_scales(sheet, runs, groups, top):
@@ -179,7 +179,7 @@ def draw_scales(sheet, runs, groups, top):
         curve = [(place + shift, value) for place, value in enumerate(means)]
         plot.curve(curve, stroke, width, dash).mark(*curve[-1], stroke, 4)
         ends.append((*curve[-1], f"{name} {percent(means[-1], 1)}", stroke))
-    plot.name_ends(ends, 16)
+    plot.label_curves(ends, 16)
 
 
 def training(**options):

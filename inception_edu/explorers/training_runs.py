@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from threading import Thread
 
 RECIPES = ("quick", "v1", "v3")
-MOST_RUNS = 6  # that a reader can tell apart
+MAX_RUNS = 6  # that a reader can tell apart
 SETTINGS = ("model", "recipe", "epochs", "images", "seed")  # of a run
 
 
@@ -111,10 +111,8 @@ class Trainer:
         settings = {name: values[name] for name in SETTINGS}
         run = next((run for run in self.runs if run.settings == settings), None)
         if run is None:
-            if len(self.runs) >= MOST_RUNS:
-                raise ValueError(
-                    f"{MOST_RUNS} runs fill the picture; press Clear first"
-                )
+            if len(self.runs) >= MAX_RUNS:
+                raise ValueError(f"{MAX_RUNS} runs fill the picture; press Clear first")
             folder = tempfile.mkdtemp(dir=self.folder.name)
             run = Run(settings, checkpoint=f"{folder}/run.pt")
             self.runs.append(run)

@@ -6,7 +6,7 @@ wide, on which a 14 pixel text still reads on a phone.
     plot = Plot(sheet, (48, 30, 480, 200), (0, 100), (0, round_up(most)))
     plot.axes("width of the 1x1", "MACs")
     plot.curve(points, "3x3").mark(*points[-1])
-    plot.name_ends([(x, y, "5x5, direct", "5x5")])
+    plot.label_curves([(x, y, "5x5, direct", "5x5")])
     legend(sheet, 48, 16, [("eps 0.1", "1x1", None), ("eps 0", "ink", "7 5")])
 
 Ranges come from what the controls can reach, or from `round_up`, so that an axis
@@ -166,7 +166,7 @@ class Plot:
         self.drawing.circle(*self.at(x, y), radius, fill, **style)
         return self
 
-    def upright(self, x, width=3, key=None, above=0):
+    def vline(self, x, width=3, key=None, above=0):
         """A vertical line across the plot at the pixel `x`."""
         ends = (x, self.y - above), (x, self.bottom)
         self.drawing.line(*ends, stroke="accent", width=width, key=key)
@@ -174,7 +174,7 @@ class Plot:
     def limit(self, x, label):
         """A vertical line at `x` with its label above: a budget, a threshold."""
         pixel, _ = self.at(x, self.y_range[0])
-        self.upright(pixel, above=4)
+        self.vline(pixel, above=4)
         return self.name_above(pixel, self.y - 8, label)
 
     def name_above(self, x, y, label):
@@ -185,7 +185,7 @@ class Plot:
         self.drawing.text(middle, y, label, **style)
         return self
 
-    def name_ends(self, ends, gap=17):
+    def label_curves(self, ends, gap=17):
         """Names right of the box for lines that end at `(x, y, name, stroke)`.
 
         Names that would collide are spread, each joined to its line's end.

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import inception_edu as ie
 from inception_edu.explorers import NAMES, bottleneck, description, module
 from inception_edu.explorers.controls import Range, Steps
-from inception_edu.explorers.panel import MOST_FRAMES, Panel
+from inception_edu.explorers.panel import MAX_FRAMES, Panel
 from inception_edu.figures.svg import text_width
 from inception_edu.files import read_rows
 from inception_edu.networks.googlenet import (
@@ -186,7 +186,7 @@ def test_a_drag_over_half_a_slider_moves_something_by_three_pixels(name, slider)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_frame_of_the_sweep_draws(name):
     explorer = getattr(ie.explore, name)(frames=True)
-    assert 0 < len(explorer._frames) <= MOST_FRAMES
+    assert 0 < len(explorer._frames) <= MAX_FRAMES
     for _, svg, summary, problem, _ in explorer._frames:
         check_picture(svg)
         assert summary or problem

@@ -23,8 +23,8 @@ from tools.publish.form import texts
 from tools.publish.stage import on_slides
 
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-MOST_BYTES = 700_000
-MOST_BYTES_OF_THE_SITE = 14_000_000
+MAX_BYTES = 700_000
+MAX_BYTES_OF_THE_SITE = 14_000_000
 
 
 def notebook(*cells):
@@ -71,7 +71,7 @@ def public(site):
 def test_a_page_is_small_and_its_links_lead_somewhere(site, public):
     assert {f"{path.stem}.html" for path in LESSONS} | {"index.html"} <= set(public)
     for name, page in public.items():
-        assert len(page.encode()) <= MOST_BYTES, name
+        assert len(page.encode()) <= MAX_BYTES, name
         for link in re.findall(r'<a [^>]*?href="([^"]+)"', page):
             place, _, anchor = link.partition("#")
             if not link.startswith("http"):
@@ -80,7 +80,7 @@ def test_a_page_is_small_and_its_links_lead_somewhere(site, public):
                 anchored = f'id="{anchor}"' in there.read_text("utf-8", "replace")
                 assert anchored or not anchor, f"{name}: {link}"
     whole = sum(file.stat().st_size for file in site.rglob("*") if file.is_file())
-    assert whole <= MOST_BYTES_OF_THE_SITE
+    assert whole <= MAX_BYTES_OF_THE_SITE
 
 
 @needs_npm
