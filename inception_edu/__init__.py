@@ -11,7 +11,7 @@ from inception_edu.lazy import lazy
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_LAZY = {
     "list_models": "networks",
     "create_model": "networks",
     "load_weights": "networks",
@@ -40,12 +40,10 @@ _FLOORS = (
     "lesson",
 )
 
-__all__ = ["__version__", *_HOMES, *_FLOORS]
+__all__ = ["__version__", *_LAZY, *_FLOORS]
 
 
-__getattr__, __dir__ = lazy(
-    globals(), _HOMES | dict(zip(_FLOORS, _FLOORS, strict=True))
-)
+__getattr__, __dir__ = lazy(globals(), _LAZY | dict(zip(_FLOORS, _FLOORS, strict=True)))
 
 if "IPython" in sys.modules:  # figures then show with a text twin and alt text
     import_module(f"{__name__}.figures.notebook").setup_notebook()

@@ -30,8 +30,8 @@ def draw(state):  # {"width": 64, "kernel": "3x3", ...}
   move then reaches the screen within 50 ms.
 - `raise ValueError(text)` in `draw` refuses a combination: the text is shown in
   place and the last good picture stays. Any other error is shown there too.
-- `adjust(values, changed, named)` (optional, pure) completes a change, as a preset
-  that sets other controls does. `changed` holds the names that moved, `named` also
+- `adjust(values, changed, explicit)` (optional, pure) completes a change, as a preset
+  that sets other controls does. `changed` holds the names that moved, `explicit` also
   those set to the value that they had, which a preset leaves alone.
 - `inactive(values)` (optional, pure) returns `{control: reason}` for the controls that
   change nothing in this state; the page disables them and shows the reason.

@@ -114,11 +114,11 @@ def modules(state):
     return [here, module_of(version, beside, PRESETS[beside])]
 
 
-def adjust(values, changed, named):
+def adjust(values, changed, explicit):
     """A preset sets all widths; moving a width leaves the preset."""
     if "preset" in changed and values["preset"] in PRESETS:
         widths = PRESETS[values["preset"]]
-        values |= {name: v for name, v in widths.items() if name not in named}
+        values |= {name: v for name, v in widths.items() if name not in explicit}
     matching = [p for p, widths in PRESETS.items() if widths.items() <= values.items()]
     if values["preset"] not in matching:
         values["preset"] = next(iter(matching), OWN)

@@ -214,7 +214,7 @@ def draw(state):
     return Picture(sheet.svg(f"Network to scale: {line}", "; ".join(listed)), line)
 
 
-def adjust(values, changed, named):
+def adjust(values, changed, explicit):
     """A network brings its own counts and size; another stage closes the module.
 
     A stage or module beyond the last is the last; a stage's only module is opened.
@@ -223,14 +223,14 @@ def adjust(values, changed, named):
         name = values["network"]
         fresh = dict(zip(LETTERS, counts_of(name), strict=True))
         fresh |= {"size": stored()[name]["input_size"], "stage": 0, "module": 0}
-        values |= {key: value for key, value in fresh.items() if key not in named}
+        values |= {key: value for key, value in fresh.items() if key not in explicit}
     try:
         network, *_ = networks(values)
     except ValueError:
         return values  # draw says why there is no such network
     values["stage"] = min(values["stage"], len(network.stages))
     kinds = [0, *map(len, network.stages)][values["stage"]]
-    if "stage" in changed and "module" not in named:
+    if "stage" in changed and "module" not in explicit:
         values["module"] = int(kinds == 1)
     values["module"] = min(values["module"], kinds)
     return values

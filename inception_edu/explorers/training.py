@@ -41,7 +41,7 @@ CONTROLS = [
 SWEEP = {"beside": list(STORED)}
 
 
-def adjust(values, changed, named):
+def adjust(values, changed, explicit):
     """Recipe v3 is mini_v3's: choosing either of the two moves the other."""
     if values["recipe"] == "v3" and values["model"] != "mini_v3":
         if "recipe" in changed:

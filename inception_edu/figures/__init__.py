@@ -6,7 +6,7 @@ when it is first used.
 
 from inception_edu.lazy import lazy
 
-_HOMES = {
+_LAZY = {
     "Table": "table",
     "diagram": "diagrams",
     "accuracy_by_scale": "charts",
@@ -17,5 +17,5 @@ _HOMES = {
     "sliding_window": "illustrations",
 }
 
-__all__ = [*_HOMES]
-__getattr__, __dir__ = lazy(globals(), _HOMES)
+__all__ = [*_LAZY]
+__getattr__, __dir__ = lazy(globals(), _LAZY)

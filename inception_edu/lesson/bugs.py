@@ -54,7 +54,7 @@ class DroppedReLU(ConvUnit):
 def four_modules():
     """Lesson 02: four modules 3a by a letter; three have a bug, shuffled.
 
-    A 3x3 in the 5x5 branch (tensorflow/models#443), a 5x5 in the place of its
+    A 3x3 in the 5x5 branch (tensorflow/models#443), a 5x5 in place of its
     reduction (mathematical-methods-in-deep-learning-ipython#33), an unused ReLU
     (Cadene/pretrained-models.pytorch#79).
     """

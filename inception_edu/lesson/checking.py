@@ -1,7 +1,7 @@
 """Feedback on an exercise: `check.<exercise>(candidate)` shows a card, never raises.
 
 An `Exercise` is a right answer, cases, and known mistakes with the hint that mends
-each. `judge` runs one candidate behind the guard and returns a `Card`: "right",
+each. `assess` runs one candidate under the guard and returns a `Card`: "right",
 "wrong", or "open" for a stub.
 """
 
@@ -47,7 +47,7 @@ def attempt(exercise, candidate, results):
                     f"`ie.check.{exercise.name}({exercise.name})`",
                 )
             result.got = exercise.observe(candidate, case)
-            exercise.judge(candidate, case, result.got)
+            exercise.verify(candidate, case, result.got)
         except NotAttempted:
             raise
         except Problem as problem:
@@ -83,7 +83,7 @@ def explain(exercise, results):
     return facts.pop() if len(facts) == 1 else ""
 
 
-def judge(exercise, candidate, seconds=SECONDS):
+def assess(exercise, candidate, seconds=SECONDS):
     """The `Card` on one candidate. Never raises; takes about `seconds` at most."""
     results, hint = [], ""
     printed, error = guarded(lambda: attempt(exercise, candidate, results), seconds)
@@ -159,7 +159,7 @@ class Checker:
             text = f"{name}: give it your own code, and only that"
             show(Card("open", text, (f"ie.check.{name}({name})",)))
             return
-        card = judge(self.exercise, candidates[0])
+        card = assess(self.exercise, candidates[0])
         show(card)
         self.remember(card, candidates[0])
 

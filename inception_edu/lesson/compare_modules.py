@@ -23,7 +23,7 @@ from inception_edu.lesson.recorder import Recorder, leaves, noise, randomize
 from inception_edu.lesson.reference import Net, arrangements, concatenated, near_misses
 
 NEAR = 0.02  # of a gradient's norm: a ReLU may switch when rounded in another way
-NOT_HERE = (RuntimeError, ValueError, IndexError, Problem)  # a mistake without sense
+NOT_APPLICABLE = (RuntimeError, ValueError, IndexError, Problem)  # to this module
 
 ACTIVATIONS = {
     "ReLU6": F.relu6,
@@ -120,7 +120,7 @@ class ModuleExercise(Exercise):
 
     # ---- what it should do
 
-    def judge(self, candidate, case, got):
+    def verify(self, candidate, case, got):
         self.compare(case, got)
         try:
             trained = run_once(got.module.train(), noise_image(case))
@@ -171,7 +171,7 @@ class ModuleExercise(Exercise):
     def locate(self, problem, branches, expected, recorder):
         """Set the hint of a wrong output: which branches it concerns, or why."""
         got = recorder.output
-        if recorder.displaced:
+        if recorder.norm_misplaced:
             problem.hint = (
                 "a batch norm stands elsewhere than directly after a convolution, "
                 "before its ReLU"
@@ -190,7 +190,7 @@ class ModuleExercise(Exercise):
         if result.got is None:  # it raised: would the mistake do the same?
             try:
                 self.on_shapes(result.case, self.wrong(mistake), **mistake.net)
-            except NOT_HERE as error:
+            except NOT_APPLICABLE as error:
                 return brief(error) == getattr(result.problem, "raised", None)
             return False
         answers = self.answers(mistake, result.case, result.got)
@@ -201,11 +201,11 @@ class ModuleExercise(Exercise):
         try:
             function = self.wrong(mistake)
             shapes = self.on_shapes(case, function).shapes
-        except NOT_HERE:
+        except NOT_APPLICABLE:
             return
         for fused in islice(arrangements(recorder.layers, shapes), 6):
             net = Net(recorder, shapes, fused, **mistake.net)
-            with suppress(*NOT_HERE), torch.no_grad():
+            with suppress(*NOT_APPLICABLE), torch.no_grad():
                 yield function(noise_image(case), net, *case.args)
 
     def note(self, results):

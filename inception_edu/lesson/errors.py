@@ -88,7 +88,7 @@ def translate(error, function, args, call):
             f"your code does not take these {len(args)} inputs",
             f"the exercise calls {call}",
         )
-    what = f"your code raised {brief(error)}{place(error)}"
+    what = f"your code raised {brief(error)}{location(error)}"
     problem = Problem(what, remedy(error, args))
     problem.raised = brief(error)
     return problem
@@ -118,7 +118,7 @@ def remedy(error, args=()):
 
 
 def brief(error, most=160):
-    """An error on one line, without addresses, cut after so many characters."""
+    """An error on one line, without addresses, cut after `most` characters."""
     try:
         text = str(error)
     except Exception:
@@ -128,7 +128,7 @@ def brief(error, most=160):
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def place(error):
+def location(error):
     """ " in line 3: `return a / 0`", for an error inside the student's own code."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path, line = frame.filename, frame.line

@@ -135,7 +135,7 @@ class Exercise:
             )
         return tuple(value)
 
-    def judge(self, candidate, case, got):
+    def verify(self, candidate, case, got):
         """Raise the Problem with what was observed, if there is one."""
         if problem := self.gap(self.answer(case), got):
             raise problem

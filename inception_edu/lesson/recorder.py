@@ -72,7 +72,7 @@ class Recorder(TorchFunctionMode):
     def __init__(self):
         super().__init__()
         self.layers, self.norms = [], []
-        self.displaced = False  # a norm that does not follow a layer directly
+        self.norm_misplaced = False  # a norm that does not follow a layer directly
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -130,7 +130,7 @@ class Recorder(TorchFunctionMode):
         layer = self.holder(given.arguments["input"])
         output = func(*args, **kwargs)
         if layer is None or layer.normed:
-            self.displaced = True
+            self.norm_misplaced = True
             return output
         return layer.went("norm", output)
 

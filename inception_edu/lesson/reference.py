@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from inception_edu.lesson.errors import Problem
 from inception_edu.lesson.recorder import moments_of, text_of
 
-MOST_ARRANGEMENTS = 48
+MAX_ARRANGEMENTS = 48
 
 
 class Net:
@@ -144,7 +144,7 @@ def arrangements(layers, shapes):
             options.append(ways)
     # The same order in every fused layer comes first; with many layers, no other.
     alike = zip(*options, strict=False) if options else [()]
-    for choice in islice(chain(alike, product(*options)), MOST_ARRANGEMENTS):
+    for choice in islice(chain(alike, product(*options)), MAX_ARRANGEMENTS):
         yield {name: place for way in choice for name, place in way.items()}
 
 

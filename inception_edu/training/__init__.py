@@ -2,7 +2,7 @@
 
 from inception_edu.lazy import lazy
 
-_HOMES = {
+_LAZY = {
     "Data": "data",
     "Split": "data",
     "as_input": "data",
@@ -22,5 +22,5 @@ _HOMES = {
     "recipes": "recipes",
 }
 
-__all__ = [*_HOMES]
-__getattr__, __dir__ = lazy(globals(), _HOMES)
+__all__ = [*_LAZY]
+__getattr__, __dir__ = lazy(globals(), _LAZY)

@@ -62,7 +62,7 @@ def explorers():
 
 
 def checks():
-    from inception_edu.lesson.checking import judge
+    from inception_edu.lesson.checking import assess
     from tests.lesson.answers import (
         FUNCTIONS,
         MODULES,
@@ -78,7 +78,7 @@ def checks():
     exercises = {exercise.name: exercise for exercise in ie.check.exercises()}
     for number, (name, what, candidate) in enumerate(answers):
         torch.manual_seed(0)
-        text = f"{what}\n\n{judge(exercises[name], candidate)}"
+        text = f"{what}\n\n{assess(exercises[name], candidate)}"
         yield f"check/{name}/{number:03}", text
 
 

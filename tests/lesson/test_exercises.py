@@ -8,7 +8,7 @@ from itertools import combinations
 import pytest
 
 import inception_edu as ie
-from inception_edu.lesson.checking import judge
+from inception_edu.lesson.checking import assess
 from inception_edu.lesson.compare_modules import ModuleExercise
 from inception_edu.lesson.exercise import Mistake
 from inception_edu.networks.googlenet import (
@@ -39,7 +39,7 @@ HARMLESS = {
 
 
 def feedback(name, candidate):
-    return judge(EXERCISES[name], candidate)
+    return assess(EXERCISES[name], candidate)
 
 
 def one_line(text):

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 import inception_edu as ie
-from inception_edu.lesson.checking import Check, judge
+from inception_edu.lesson.checking import Check, assess
 from inception_edu.networks.layers import Branches, ConvUnit
 
 EXERCISES = {exercise.name: exercise for exercise in ie.check.exercises()}
@@ -174,7 +174,7 @@ def test_a_stub_is_not_attempted_yet(candidate, capsys):
         "and run this cell again."
     )
     assert (
-        judge(NAIVE, forward("...", "self.one = nn.Conv2d(i, ..., 1)")).kind == "open"
+        assess(NAIVE, forward("...", "self.one = nn.Conv2d(i, ..., 1)")).kind == "open"
     )
 
 
@@ -184,11 +184,11 @@ def test_a_stub_is_not_attempted_yet(candidate, capsys):
 @pytest.mark.parametrize("loop", ["while True: pass", "while True: print('again')"])
 def test_an_endless_loop_is_stopped(loop):
     before = set(threading.enumerate())
-    answer = str(judge(CONV_PARAMS, does(loop), seconds=0.3))
+    answer = str(assess(CONV_PARAMS, does(loop), seconds=0.3))
     assert "still running after 0.3 seconds" in answer
     assert "is there a loop that never ends?" in answer and "restart" not in answer
     assert set(threading.enumerate()) <= before
-    assert str(judge(CONV_PARAMS, does(loop), seconds=0.3)) == answer  # no clock in it
+    assert str(assess(CONV_PARAMS, does(loop), seconds=0.3)) == answer  # no clock in it
 
 
 def test_a_loop_that_catches_everything_asks_for_a_restart(capsys):
@@ -202,9 +202,9 @@ def test_a_loop_that_catches_everything_asks_for_a_restart(capsys):
             except:  # noqa: E722
                 pass
 
-    answer = one_line(judge(CONV_PARAMS, swallow, seconds=0.2))
+    answer = one_line(assess(CONV_PARAMS, swallow, seconds=0.2))
     assert "restart the kernel" in answer
-    assert judge(CONV_PARAMS, right).kind == "right"
+    assert assess(CONV_PARAMS, right).kind == "right"
     assert not capsys.readouterr().out  # nor does it print into later cells
     ended.set()
     for left in set(threading.enumerate()) - before:
@@ -230,7 +230,7 @@ def test_what_a_candidate_prints_is_shown_and_cut():
             print("x" * 1000)
         return right(*args)
 
-    answer = judge(CONV_PARAMS, shouts)
+    answer = assess(CONV_PARAMS, shouts)
     assert answer.kind == "right" and "... and more" in answer.printed
     assert str(answer).startswith("    your code printed:\n    | xxxx")
     assert len(str(answer)) < 3000
@@ -257,8 +257,8 @@ def test_the_notebook_is_as_it_was_afterwards():
     wanted, before = draws(), state()
     for seed in seeds:
         seed(7)
-    assert judge(CONV_PARAMS, changes).kind == "right"
-    judge(NAIVE, lambda i, w: nn.Conv2d(i, 4, 1))
+    assert assess(CONV_PARAMS, changes).kind == "right"
+    assess(NAIVE, lambda i, w: nn.Conv2d(i, 4, 1))
     assert draws() == wanted and state() == before
 
 
@@ -269,7 +269,7 @@ def test_exit_in_a_kernel_does_not_end_it(monkeypatch):
     shell = shell_type()
     kernel = types.SimpleNamespace(get_ipython=lambda: shell)
     monkeypatch.setitem(sys.modules, "IPython", kernel)
-    answer = judge(CONV_PARAMS, lambda *args: shell.ask_exit())
+    answer = assess(CONV_PARAMS, lambda *args: shell.ask_exit())
     assert "your code called exit()" in str(answer)
     assert not left
     shell.ask_exit()
@@ -281,7 +281,7 @@ def test_inputs_may_not_be_changed():
         square.mul_(decay).add_((1 - decay) * gradient**2)
         return parameter - rate * gradient / (square.sqrt() + eps), square
 
-    answer = one_line(judge(EXERCISES["rmsprop_step"], in_place))
+    answer = one_line(assess(EXERCISES["rmsprop_step"], in_place))
     assert "the inputs were changed" in answer and "make a new value instead" in answer
 
 

@@ -26,7 +26,7 @@ def saving(n):
     ),
 )
 def factorize_5x5(x, net, in_channels, out_channels):
-    """Figure 1: two 3x3 convolutions in the place of one 5x5, the first already
+    """Figure 1: two 3x3 convolutions in place of one 5x5, the first already
     out_channels wide, a ReLU after each; the grid stays."""
     y = net(x, "first 3x3", out_channels, 3)
     return net(y, "second 3x3", out_channels, 3)
