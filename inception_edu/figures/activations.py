@@ -1,4 +1,4 @@
-"""What every branch of a network answers to one picture, kept small."""
+"""How every branch of a network responds to one image, kept small."""
 
 import torch
 from torch import nn

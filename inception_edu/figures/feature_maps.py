@@ -1,8 +1,8 @@
-"""Feature maps as a drawing: the picture, the prediction, what each branch answers.
+"""Feature maps as a drawing: the image, the prediction, each branch's response.
 
 `feature_sheet` takes plain numbers, a `Photo` and a `figures.recording.Recording`, and
 returns a `Drawing`; it needs neither torch nor an imaging library. Maps are PNGs of 16
-grays; where a branch answers is the picture under a shade.
+grays; where a branch responds is the image under a shade.
 """
 
 import zlib

@@ -1,4 +1,4 @@
-"""What every branch of a network answered to one picture, as plain numbers.
+"""How every branch of a network responded to one image, as plain numbers.
 
 `figures.activations.record` makes a `Recording` with torch; a page makes one without.
 """
@@ -10,7 +10,7 @@ KEPT = 6  # strongest channels of a branch, whose maps are kept
 
 
 class BranchResponse(NamedTuple):
-    """The answers of one branch, negative ones counted as zero.
+    """The responses of one branch, negative ones counted as zero.
 
     `mean` has a number for each channel, over the grid; `where` is the mean over the
     channels, as rows of numbers or an array; `maps` holds the strongest channels,

@@ -98,9 +98,9 @@ def tensor_difference(expected, got, tolerance):
         return None
     # Quote the largest gap, a NaN before anything else.
     index = int(gap.nan_to_num(nan=math.inf).argmax())
-    place = [int(i) for i in np.unravel_index(index, expected.shape)]
-    values = two_numbers(wanted[tuple(place)].item(), found[tuple(place)].item())
-    return Problem(f"the shape is right, the value at {place} differs", "", *values)
+    position = [int(i) for i in np.unravel_index(index, expected.shape)]
+    values = two_numbers(wanted[tuple(position)].item(), found[tuple(position)].item())
+    return Problem(f"the shape is right, the value at {position} differs", "", *values)
 
 
 def shape(value):

@@ -105,9 +105,9 @@ class Recorder(TorchFunctionMode):
     def einsum(self, equation, *operands):
         given, _, result = equation.replace(" ", "").partition("->")
         letters = given.split(",")
-        for place in (0, 1):
-            weight, x = operands[place], operands[1 - place]
-            names, others = letters[place], letters[1 - place]
+        for i in (0, 1):
+            weight, x = operands[i], operands[1 - i]
+            names, others = letters[i], letters[1 - i]
             shared, made = set(names) & set(others) - {"."}, set(names) & set(result)
             if is_weight(weight) and len(shared) == len(made) == 1:
                 channel = shared.pop()
@@ -115,7 +115,7 @@ class Recorder(TorchFunctionMode):
                 weight = weight.T if turned else weight
                 # used in place of the operand, so that the gradient passes through it
                 used = [weight.T if turned else weight, x]
-                output = torch.einsum(equation, *(used if place == 0 else used[::-1]))
+                output = torch.einsum(equation, *(used if i == 0 else used[::-1]))
                 axis = others.index(channel)
                 axis -= len(others) if "." in others[:axis] else 0
                 after = result.index(made.pop()) - len(result)
@@ -140,9 +140,9 @@ class Recorder(TorchFunctionMode):
         output = func(*args, **kwargs)
         if layer:
             held, other = args if args[0] is layer.last else args[::-1]
-            width, place = layer.shape[0], layer.axis % held.dim() - held.dim()
+            width, axis = layer.shape[0], layer.axis % held.dim() - held.dim()
             one_each = torch.is_tensor(other) and other.numel() == width
-            if one_each and (*[1] * held.dim(), *other.shape)[place] == width:
+            if one_each and (*[1] * held.dim(), *other.shape)[axis] == width:
                 return layer.went("add" if "add" in func.__name__ else "scale", output)
         return output
 
