@@ -220,10 +220,13 @@ export default { render({ model, el }) {
     const rescaled = before && hadAxes.join() !== ranges.join();
     const twins = before && !rescaled ? pairs(before.looks, looks) : [];
     const outline = twins.length ? ghost(twins.filter(differ), picture.firstElementChild) : null;
-    const kept = glides ? twins.filter((pair) => !differ(pair) && !isGround(pair[1])) : [];
-    const faded = kept.map(([, node]) => node.animate({ opacity: 0.55 }, { fill: "forwards" })); // leaves no attribute
+    const fade = () => {
+      const kept = twins.filter((pair) => !differ(pair) && !isGround(pair[1]));
+      const faded = kept.map(([, node]) => node.animate({ opacity: 0.55 }, { fill: "forwards" })); // leaves no attribute
+      focus = setTimeout(() => faded.forEach((one) => one.cancel()), GESTURE);
+    };
     clearTimeout(focus);
-    focus = setTimeout(() => faded.forEach((one) => one.cancel()), GESTURE);
+    if (glides) focus = setTimeout(fade, GLIDE); // once the move is seen, hence no part of its time
     shadow.replaceChildren(...(outline ? [outline] : []));
     note.textContent = rescaled ? `Axis now: ${ranges.filter((axis) => !hadAxes.includes(axis)).join("; ")}` : outline ? "Dashed: before this move" : "";
     const pause = performance.now() - repainted;

@@ -203,11 +203,14 @@ BAR = '.ie-picture-place rect[fill="#0068cb"]'
 def test_what_moved_glides_and_ends_on_pythons_own_picture(show):
     shown = show(toy(), **MOVING)
     shown.input.nth(0).press("ArrowRight")
-    shown.answer(1, width=200)
+    shown.answer(1, width=96)
     width = "bar => Number(bar.getAttribute('width'))"
-    assert 64 <= shown.page.locator(BAR).evaluate(width) < 200
+    assert 64 <= shown.page.locator(BAR).evaluate(width) < 96
     shown.page.wait_for_timeout(400)
-    twin = toy(start={"width": 200})
+    seen = "shapes => shapes.map(shape => Number(getComputedStyle(shape).opacity))"
+    rects = shown.page.locator(".ie-picture-place rect").evaluate_all(seen)
+    assert rects == [1, 0.55]  # the bar that moved, and what stayed
+    twin = toy(start={"width": 96})
     assert shown.picture.inner_html() == shown.page.evaluate(
         "svg => { const place = document.createElement('div');"
         "place.innerHTML = svg; return place.innerHTML; }",
