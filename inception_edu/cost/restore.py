@@ -44,8 +44,9 @@ class Snapshot:
         parameters, buffers = own["_parameters"].copy(), own["_buffers"].copy()
         tables = parameters, buffers, own["_modules"].copy()
         self.modules.append((module, of_torch, own.copy(), *tables))
-        hooks = own["_forward_hooks"].values(), own["_forward_pre_hooks"].values()
-        self.keep((*hooks[0], *hooks[1]), depth)
+        for hooks in own["_forward_hooks"], own["_forward_pre_hooks"]:
+            if hooks:
+                self.keep(tuple(hooks.values()), depth)
         if not of_torch:
             self.keep(type(module), depth)
             for name in own.keys() - OWN:

@@ -40,6 +40,8 @@ class Result(NamedTuple):
 
 def per_axis(size, axes):
     """A size as a tuple with an entry for each axis."""
+    if type(size) is tuple and len(size) == axes:
+        return size
     sizes = (size,) if isinstance(size, int) else tuple(size)
     return sizes * axes if len(sizes) == 1 else sizes
 

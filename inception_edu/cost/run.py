@@ -3,11 +3,12 @@
 Meanwhile every call of a module leads to the tracer. Afterwards the model is as it was.
 """
 
+import gc
 import operator
 import sys
 import threading
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import nn
@@ -31,6 +32,18 @@ def call_module(module, *args, **kwargs):
     if tracer is None:
         return MODULE_CALL(module, *args, **kwargs)
     return tracer.enter(module, args, kwargs)
+
+
+@contextmanager
+def no_collection():
+    """Thousands of small values are made, none of them garbage."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def no_compiling():
@@ -100,7 +113,7 @@ def trace(
         )
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     shapes = [checked(shape) for shape in (input_shape, *more_shapes)]
-    with LOCK, torch.no_grad(), no_compiling():
+    with LOCK, torch.no_grad(), no_collection(), no_compiling():
         return run(model, shapes, aux, dtype)
 
 
