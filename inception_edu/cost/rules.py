@@ -1,7 +1,7 @@
 """What the operations of an Inception network do to shapes, and what they cost.
 
 One function a rule, with the arguments of the torch function it stands for; `RULES`
-maps the function's name to it. A rule returns a `Result`, or with None for
+maps the function's name to it. A rule returns a `Result`, or None for
 arguments that it leaves to torch. It knows nothing of models: the tracer adds
 paths, parameters and edges.
 
