@@ -145,7 +145,7 @@ def test_a_library_s_file_in_another_order_is_refused(name):
     orders = random.Random(0).sample(orders, min(60, len(orders)))
     for order in (sorted(theirs), list(theirs)[::-1], *orders):
         _, _, reason = recognize(model, {key: theirs[key] for key in order}, own)
-        assert "stands" in reason
+        assert "is expected" in reason or "larger number" in reason
 
 
 def test_torchvisions_googlenet_loads_without_its_heads_into_its_layout_alone():
