@@ -198,15 +198,23 @@ def test_a_press_is_waited_for_whatever_else_is_answered(show):
 
 MOVING = {"reduced_motion": "no-preference"}
 BAR = '.ie-picture-place rect[fill="#0068cb"]'
+WIDTHS = """bar => {
+  window.widths = [];
+  const width = () => Number(document.querySelector(bar).getAttribute("width"));
+  const note = () => window.widths.push(width());
+  const all = { subtree: true, childList: true, attributes: true };
+  new MutationObserver(note).observe(document.querySelector(".ie-picture-place"), all);
+}"""
 
 
 def test_what_moved_glides_and_ends_on_pythons_own_picture(show):
     shown = show(toy(), **MOVING)
+    shown.page.evaluate(WIDTHS, BAR)
     shown.input.nth(0).press("ArrowRight")
     shown.answer(1, width=96)
-    width = "bar => Number(bar.getAttribute('width'))"
-    assert 64 <= shown.page.locator(BAR).evaluate(width) < 96
     shown.page.wait_for_timeout(400)
+    widths = shown.page.evaluate("() => window.widths")
+    assert 64 <= widths[0] < 96 == widths[-1]
     seen = "shapes => shapes.map(shape => Number(getComputedStyle(shape).opacity))"
     rects = shown.page.locator(".ie-picture-place rect").evaluate_all(seen)
     assert rects == [1, 0.55]  # the bar that moved, and what stayed
