@@ -39,12 +39,12 @@ CONTROLS = [
 SWEEP = {"layer": [EVERY_LAYER, *LAYERS], "size": [12, 24, 40]}
 
 
-def adjust(values, changed, named):
+def adjust(values, changed, explicit):
     """Drawing shows the drawing, moving the digit the digit.
 
     A layer without the branch shows every one.
     """
-    if "picture" not in named:
+    if "picture" not in explicit:
         is_photo = values["picture"] in PHOTOGRAPHS
         if "drawing" in changed:
             values["picture"] = "drawing"

@@ -219,9 +219,10 @@ export default { render({ model, el }) {
     halt();
     const rescaled = before && hadAxes.join() !== ranges.join();
     const twins = before && !rescaled ? pairs(before.looks, looks) : [];
-    const outline = twins.length ? ghost(twins.filter(differ), picture.firstElementChild) : null;
+    const moved = new Set(twins.filter(differ));
+    const outline = moved.size ? ghost(moved, picture.firstElementChild) : null;
     const fade = () => {
-      const kept = twins.filter((pair) => !differ(pair) && !isGround(pair[1]));
+      const kept = twins.filter((pair) => !moved.has(pair) && !isGround(pair[1]));
       const faded = kept.map(([, node]) => node.animate({ opacity: 0.55 }, { fill: "forwards" })); // leaves no attribute
       focus = setTimeout(() => faded.forEach((one) => one.cancel()), GESTURE);
     };

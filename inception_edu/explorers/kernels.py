@@ -196,10 +196,10 @@ def draw_kernels(sheet, branches):
             room = max(wide, 26) / 2
             sheet.line(before, (x - room - 3, y), arrow=True)
             for row, column in product(range(layer.height), range(layer.width)):
-                corner = (n * pitch * WEIGHT for n in (column, row))
-                at = x - wide / 2 + next(corner), y - high / 2 + next(corner)
-                fill = kernel_name(layer.name)
-                sheet.rect(*at, WEIGHT, WEIGHT, fill, stroke="paper")
+                left_edge = x - wide / 2 + column * pitch * WEIGHT
+                upper_edge = y - high / 2 + row * pitch * WEIGHT
+                box = left_edge, upper_edge, WEIGHT, WEIGHT
+                sheet.rect(*box, kernel_name(layer.name), stroke="paper")
             sheet.text(x, y - high / 2 - 6, layer.name, anchor="middle")
             before = (x + room + 3, y)
         middle = TOP + (i + 0.5) * MAP / 2 if count > 1 else y

@@ -24,12 +24,12 @@ GAP, CURVE = 31, 18  # between layers; more of it before they join
 
 
 def words(number, metric):
-    """An metric in few letters, with the B of bytes."""
+    """The value of a metric in few letters, with the B of bytes."""
     return short(number) + ("B" if metric == "memory" else "")
 
 
 def by_kernel(modules, metric):
-    """`{kernel: metric}` of modules, in the palette's order, without zeros."""
+    """`{kernel: value}` of modules, in the palette's order, without zeros."""
     found = dict.fromkeys(PALETTE, 0)
     for module in modules:
         for layer in module.layers:

@@ -60,12 +60,12 @@ def place_labels(spots, box, lines=()):
             (a - 5, b - 5, a + 5, b + 5) for other, a, b in spots if other != name
         ]
         best, least = free[0], inf
-        for box in sorted(free, key=lambda b: round(_joint(b, x, y)[1], 3)):
-            if _joint(box, x, y)[1] >= least:
+        for label in sorted(free, key=lambda b: round(_joint(b, x, y)[1], 3)):
+            if _joint(label, x, y)[1] >= least:
                 break  # farther is worse
-            ugly = _ugliness(box, (x, y), others, drawn, joined)
+            ugly = _ugliness(label, (x, y), others, drawn, joined)
             if ugly < least:
-                best, least = box, ugly
+                best, least = label, ugly
         end, far = _joint(best, x, y)
         labels.append(best)
         joined += _along((x, y), end) if far > FAR else []

@@ -186,8 +186,10 @@ class Exercises(tuple):
 @cache
 def library():
     """Every exercise by its name, in the order of the lessons."""
+    import torch
+
     package = "inception_edu.lesson.exercises"
-    with importlib.import_module("torch").device("cpu"):  # whatever the default is
+    with torch.device("cpu"):  # whatever the default is
         parts = [importlib.import_module(f"{package}.{part}") for part in LIBRARY]
     values = [value for part in parts for value in vars(part).values()]
     found = [value for value in values if isinstance(value, Exercise)]

@@ -18,6 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from inception_edu.networks.copies import independent_copy
 from inception_edu.networks.layers import Branches, ConvUnit, Network
 from inception_edu.networks.memory_format import (
+    device_of,
     is_bare,
     lay_out,
     preferred_memory_format,
@@ -56,11 +57,11 @@ def fuse(model: nn.Module, steps: Iterable[str] = STEPS) -> nn.Module:
     steps = {steps} if isinstance(steps, str) else set(steps)
     if unknown := steps - set(STEPS):
         raise ValueError(f"no step is called {unknown.pop()!r}; choose from {STEPS}")
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    device = device_of(model)
     steps = steps_on(device, steps, preferred_memory_format(device))
     fused = fused_copy(model, steps)
-    tried = not steps & CHANGE_STRIDES or reads_no_strides(model)
-    if tried or same_on_example(model, fused, device):
+    is_safe = not steps & CHANGE_STRIDES or reads_no_strides(model)
+    if is_safe or same_on_example(model, fused, device):
         return fused
     return fused_copy(model, steps - CHANGE_STRIDES)
 

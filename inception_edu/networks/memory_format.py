@@ -39,6 +39,11 @@ def preferred_memory_format(device, torch_version=torch.__version__):
     return torch.channels_last if layouts_agree(device) else torch.contiguous_format
 
 
+def device_of(model):
+    """The device of a model's first weight; the CPU without one."""
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
+
+
 @cache
 def layouts_agree(device):
     """Whether pools, convolution and norm give the same in both layouts on `device`."""

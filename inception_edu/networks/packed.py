@@ -21,9 +21,8 @@ class PackedConv(nn.Conv2d):
         vars(self).update(vars(conv))  # the same weights and settings
         self.place = self.padding, self.stride, self.dilation, self.groups
         self.with_relu, self.packed = False, None
-        self.weight.data = (
-            self.weight.data.contiguous()
-        )  # torch's pruning reads strides
+        # Its packed weight decides how it runs; torch's pruning reads strides.
+        self.weight.data = self.weight.data.contiguous()
 
     def forward(self, x):
         if torch.jit.is_scripting() or not self.is_packable(x):

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from inception_edu.networks.copies import refuse_lazy
 from inception_edu.networks.memory_format import (
     accepts_channels_last,
+    device_of,
     preferred_memory_format,
 )
 from inception_edu.training.data import Data, Split, as_input
@@ -89,11 +90,6 @@ def by_scale(right, scales, bins):
         for label, those in inside.items()
         if those.any()
     }
-
-
-def device_of(model):
-    """The device of a model's first weight; the CPU without one."""
-    return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
 def choose_layout(model, images, device, modes=(False, True)):

@@ -13,7 +13,11 @@ from torch import nn
 from inception_edu.cards import ipython_shell
 from inception_edu.networks import create_model
 from inception_edu.networks.copies import refuse_lazy
-from inception_edu.networks.memory_format import lay_out, preferred_memory_format
+from inception_edu.networks.memory_format import (
+    device_of,
+    lay_out,
+    preferred_memory_format,
+)
 from inception_edu.text import percent
 from inception_edu.training import recipes
 from inception_edu.training.checkpoint import (
@@ -47,7 +51,6 @@ from inception_edu.training.evaluation import (
     check_outputs,
     choose_layout,
     correct,
-    device_of,
     loss_of,
 )
 from inception_edu.training.history import History
