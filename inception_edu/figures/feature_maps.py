@@ -213,11 +213,11 @@ def draw_rise(sheet, y, rise, rows):
     for i, (shown, name, sign) in enumerate(zip(maps, names, " ×=→", strict=True)):
         x = LEFT + i * pitch
         if shown is None:
-            for i, weight in enumerate(w for line in rise.kernel for w in line):
-                row, column = divmod(i, count)
-                at = x + 6 + column * cell, y + 6 + row * cell, cell, cell
-                fill, opacity = ("3x3", "1x1")[weight > 0], abs(weight) / most
-                sheet.rect(*at, fill, opacity=max(round(opacity, 2), 0.01))
+            for row, line in enumerate(rise.kernel):
+                for column, weight in enumerate(line):
+                    at = x + 6 + column * cell, y + 6 + row * cell, cell, cell
+                    fill, opacity = ("3x3", "1x1")[weight > 0], abs(weight) / most
+                    sheet.rect(*at, fill, opacity=max(round(opacity, 2), 0.01))
             sheet.rect(x + 6, y + 6, 60, 60, stroke="line")
         else:
             place_map(sheet, x, y, size, shown, name)

@@ -5,6 +5,7 @@ from io import BytesIO
 from xml.etree import ElementTree
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from inception_edu.figures.feature_maps import (
@@ -114,11 +115,12 @@ def test_the_strongest_channels_are_shown_in_their_order_each_on_its_own_scale()
     assert {image.convert("L").getextrema()[1] for image in maps} == {255}
 
 
-def test_one_branch_is_shown_alone_with_how_its_strongest_channel_arises():
-    data = recording()
+@pytest.mark.parametrize("kernel", [[[0.5, -1], [0, 0.25]], [[0.5]]])
+def test_one_branch_is_shown_alone_with_how_its_strongest_channel_arises(kernel):
+    data, side = recording(), len(kernel)
     part = data.layers["mixed"].branches["3x3"]
     channel, given = part.strongest(1)[0], RANDOM.rand(6, 6).tolist()
-    rise = Rise(channel, 4, 9, given, [[0.5, -1], [0, 0.25]], given)
+    rise = Rise(channel, 4, 9, given, kernel, given)
     svg = feature_sheet(PHOTO, data, "mixed", "3x3", rise=rise).svg("x")
     tips = [tip for tip, _ in images(svg)]
     assert tips[1:5] == [
@@ -129,7 +131,8 @@ def test_one_branch_is_shown_alone_with_how_its_strongest_channel_arises():
     ]
     assert all("3x3 channel" in tip for tip in tips[5:])
     assert f"#{channel}: {part.mean[channel]:.2g}" in svg
-    assert "+ 8 other inputs" in svg and ">2x2 kernel</text>" in svg
+    assert "+ 8 other inputs" in svg and f">{side}x{side} kernel</text>" in svg
+    assert all(f">{sign}</text>" in svg for sign in "×=→")
 
 
 def test_the_twin_says_prediction_shares_and_channels():
