@@ -63,8 +63,11 @@ $(VENV)/.installed: pyproject.toml $(VENV)/.locked
 
 setup: $(VENV)/.installed
 
+# Without it a picture may wait 40 ms for the browser to acknowledge the one before.
+PROMPT = --ServerApp.kernel_websocket_connection_class=inception_edu.lab_server.PromptConnection
+
 lab: setup
-	$(BIN)/python -m jupyterlab $(LAB_ARGS) notebooks/00_start_here.ipynb
+	$(BIN)/python -m jupyterlab $(PROMPT) $(LAB_ARGS) notebooks/00_start_here.ipynb
 
 test: setup
 	$(BIN)/python -m pytest --nbval -n $(WORKERS) --dist loadfile \

@@ -8,6 +8,7 @@ waits for a state, generously, because machines that test are busy.
 
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -41,6 +42,8 @@ CHROMIUM_FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 ROOT = Path(__file__).parents[2]
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+(PROMPT,) = re.findall("^PROMPT = (.+)$", MAKEFILE, re.MULTILINE)  # as `make lab`
 PATIENCE = 180_000  # milliseconds: a notebook may train for two minutes
 
 SETTINGS = {
@@ -126,6 +129,7 @@ def lab(tmp_path_factory, chromium):
         [
             *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
             "--LabApp.expose_app_in_browser=True",
+            PROMPT,
             "--ServerApp.ip=127.0.0.1",
             f"--ServerApp.port={port}",
             "--ServerApp.port_retries=0",
