@@ -59,9 +59,8 @@ REMEDIES = {
         "the class has no `forward`: check its name and that it is indented inside "
         "the class"
     ),
-    r"(module|parameters?) before Module\.__init__": (
-        "begin `__init__` with `super().__init__()`"
-    ),
+    r"before Module\.__init__": "begin `__init__` with `super().__init__()`",
+    r"operand type\(s\) for \^": "a power is written ** in Python, not ^",
     r"^RecursionError": "the function calls itself and never stops",
     r"^EOFError": "take the inputs as arguments, not by `input()`",
     r"^UnboundLocalError": (

@@ -61,6 +61,7 @@ FUNCTIONS = {  # a statement or a value: words of the answer
     "sys.exit(3)": "your code called exit()",
     "return candidate(*args)": "the function calls itself and never stops",
     "return int(input('how many? '))": "take the inputs as arguments",
+    "return 1 - 2 / 3 ^ 2": "a power is written **",
     "return in_chanels * 2": "is the name spelled right",
     "args": "your function returned None -> add a `return`",
     "return '9408'": "return the number itself, not text",
