@@ -7,6 +7,7 @@ and the same way on every run.
 import math
 import numbers
 from collections.abc import Mapping, Sequence
+from itertools import product
 from types import EllipsisType
 
 from inception_edu.cards import Card, show
@@ -62,14 +63,14 @@ class Prediction:
         if self.guess is None:
             show(Card("info", f"{label}: {value}. You made no prediction."))
             return
-        read_as, note = self.reading(measured)
+        known = misconceptions or {}
         if self.options is not None:
-            right = read_as == measured
+            read_as, note, right = self.guess, "", self.guess == measured
             verdict = "Right" if right else "Not this time"
         else:
+            read_as, note = self.reading([measured, *known])
             right = nearness(read_as, float(measured)) <= CLOSE
             verdict = describe(read_as, float(measured))
-        known = misconceptions or {}
         exactly = read_as in known and read_as != measured
         show(
             Card(
@@ -81,20 +82,19 @@ class Prediction:
             )
         )
 
-    def reading(self, measured):
+    def reading(self, answers):
         """The guess in the question's unit, and a note where another one was meant.
 
         A guess of 0.71 may mean 71 %, one of 303,000,000 may mean 303 M: it is read
-        so where that, and not the plain number, comes within 10 % of the answer.
+        so where that, and not the plain number, comes within 10 % of an answer.
         """
-        if self.options is not None or nearness(self.guess, float(measured)) <= CLOSE:
-            return self.guess, ""
         prefix = PREFIXES.get(self.unit.split(" ")[0])
         others = [100 * self.guess] if self.unit == "%" else []
         others += [self.guess / prefix] if prefix else []
-        for other in others:
-            if nearness(other, float(measured)) <= CLOSE:
-                return other, f"{in_words(self.guess)} is read as {self.amount(other)}."
+        for answer, read_as in product(answers, [self.guess, *others]):
+            if nearness(read_as, float(answer)) <= CLOSE:
+                note = f"{in_words(self.guess)} is read as {self.amount(read_as)}."
+                return read_as, note if read_as != self.guess else ""
         return self.guess, ""
 
     def why(self, guess, known):

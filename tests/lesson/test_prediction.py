@@ -50,6 +50,7 @@ def test_a_guess_is_set_beside_the_measurement(guess, unit, measured, verdict, c
         (20, {128.0: "1x1 reductions", 607: "FLOPs"}, None),
         (304, {303: "never shown beside a good guess"}, None),
         (290, {290: "close, but by another way"}, "close, but by another way"),
+        (606_928_896, {128.0: "1x1 reductions", 607: "FLOPs"}, "FLOPs"),  # in units
     ],
 )
 def test_a_likely_misconception_is_explained(guess, known, hint, capsys):
