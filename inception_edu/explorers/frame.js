@@ -80,7 +80,7 @@ const ghost = (twins, picture) => {
   }
   return outline.childNodes.length ? outline : null;
 };
-const axes = (picture) => [...picture.querySelectorAll('[data-key^="axis "]')].map((node) => node.dataset.key.slice(5));
+const axes = (picture) => [...new Set([...picture.querySelectorAll('[data-key^="axis "]')].map((node) => node.dataset.key.slice(5)))];
 
 // ---- one control ----
 

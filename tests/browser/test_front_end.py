@@ -44,7 +44,9 @@ MODEL = """async ([source, css, state]) => {
 
 def draw(state):
     sheet = Drawing(300, 60).rect(0, 0, state["width"], 20, "1x1")
-    sheet.line((0, 50), (300, 50), key=f"axis width 0 to {round_up(state['width']):g}")
+    for y in (50, 52):  # two panels on the same axis
+        axis = f"axis width 0 to {round_up(state['width']):g}"
+        sheet.line((0, y), (300, y), key=axis)
     sheet.raw('<g data-pick="width=200;kernel=3x3">').rect(0, 30, 30, 20, "3x3")
     summary = f"{state['width']} {state['kernel']} {state['eps']} {state['bias']}"
     return Picture(sheet.raw("</g>").svg(summary), summary)
