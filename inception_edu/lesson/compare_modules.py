@@ -230,6 +230,7 @@ def forward(module, image):
         raise Problem(f"forward returned {in_words(output)}, not a tensor", hint)
     if output.dtype != image.dtype:
         hint = f"compute in the type of the input, {image.dtype}"
+        hint = hint if output.is_floating_point() else "return values, not their places"
         raise Problem(f"forward returned {output.dtype}", hint)
     return output
 

@@ -35,6 +35,7 @@ GRADIENTS = (
     "leave out `.detach()`, `.data`, `torch.no_grad()` and `requires_grad = False`: "
     "training needs every gradient"
 )
+GROUPS = "leave `groups` out: every output channel reads all input channels"
 WRONG_DIMENSION = "channels are dimension 1: `torch.cat(outputs, dim=1)`"
 
 # Part of the error's text: what it usually means. Each is true of every such error.
@@ -51,6 +52,7 @@ REMEDIES = {
     r"The size of tensor a .* must match": (
         "two tensors whose shapes do not fit are combined: print both shapes"
     ),
+    r"must be divisible by groups": GROUPS,
     r"mat1 and mat2 shapes cannot be multiplied": (
         "a linear layer or matrix product receives another width than it was made "
         "for: print the shape that comes in"

@@ -115,7 +115,7 @@ class Exercise:
             value.close()
             raise Problem(
                 f"your function returned a {type(value).__name__}",
-                "use `return`, not `yield`, and no `async`",
+                "use `return`, not `yield`, no `async`, and [...] rather than (...)",
             )
         if not unchanged(case.args, given):
             raise Problem(

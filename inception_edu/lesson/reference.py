@@ -6,7 +6,7 @@ from math import prod
 import torch
 from torch.nn import functional as F
 
-from inception_edu.lesson.errors import Problem
+from inception_edu.lesson.errors import GROUPS, Problem
 from inception_edu.lesson.recorder import moments_of, text_of
 
 MAX_ARRANGEMENTS = 48
@@ -211,6 +211,8 @@ def near_miss(label, wanted, layers):
     hints = []
     for layer in layers:
         outputs, inputs, *kernel = layer.shape
+        if layer.steps and len(layer.moments) > inputs:
+            return GROUPS
         same = outputs == wanted[0], inputs == wanted[1], kernel == list(wanted[2:])
         if sum(same) == 2:
             what = (*names, "has another kernel")[same.index(False)]
@@ -220,7 +222,7 @@ def near_miss(label, wanted, layers):
 
 def near_misses(shapes, layers):
     """The first such hint for layers of which some are missing."""
-    left = surplus(layers, shapes)
+    left = surplus({x.weight.data_ptr(): x for x in layers}.values(), shapes)
     found = {layer.shape for layer in layers}
     hints = (near_miss(k, s, left) for k, s in shapes.items() if s not in found)
     return next(filter(None, hints), "")

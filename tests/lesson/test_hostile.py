@@ -70,6 +70,7 @@ FUNCTIONS = {  # a statement or a value: words of the answer
     "return print": "a value of type builtin_function_or_method",
     "return Angry()": "cannot be read",
     "yield 1": "use `return`, not `yield`",
+    "return (i for i in args)": "[...] rather than (...)",
     "return torch.randn(3, dtype=torch.int)": "not implemented for 'Int'",
 }
 CANDIDATES = {
