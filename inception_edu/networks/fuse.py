@@ -1,10 +1,6 @@
 """An inference copy of a network: the same outputs from fewer operations.
 
-Five steps, exact in real numbers, each available separately: batch normalization
-folded into the convolution before it; an average pool moved after the 1x1 that follows
-it, so that it reads fewer channels; 1x1 convolutions that read the same input merged
-into one; channels last in memory; weights laid out for the processor, with the ReLU in
-the same pass.
+Four steps, exact in real numbers, each available separately: `fuse` names them.
 """
 
 import copy
@@ -25,27 +21,25 @@ from inception_edu.networks.memory_format import (
     reads_no_strides,
     same_on_example,
 )
-from inception_edu.networks.packed import PackedConv
 
-STEPS = ("fold", "exchange", "merge", "channels_last", "pack")
-CHANGE_STRIDES = {"merge", "channels_last", "pack"}
+STEPS = ("fold", "exchange", "merge", "channels_last")
+CHANGE_STRIDES = {"merge", "channels_last"}
 
 
 def fuse(model: nn.Module, steps: Iterable[str] = STEPS) -> nn.Module:
     """A copy of `model` for inference, in eval mode; `model` stays as it is.
 
     `steps` are those of `STEPS` to take: "fold" puts every batch normalization
-    into its convolution, "exchange" moves an average pool after its 1x1, "merge"
-    makes one of sibling 1x1 convolutions in every `Branches`, "channels_last" sets
-    the memory format where the device has it right, "pack" lays float32 weights out for
-    the CPU and joins convolution and ReLU of a `ConvUnit`. Auxiliary heads are dropped
-    and weights frozen in any case. Fuse on the device on which the copy will run.
+    into its convolution, "exchange" moves an average pool after its 1x1, where it reads
+    fewer channels, "merge" makes one of sibling 1x1 convolutions in every `Branches`,
+    "channels_last" sets the memory format where the device has it right. Auxiliary
+    heads are dropped, weights frozen in any case. Fuse on the device that will run it.
 
     Outputs differ from `model.eval()` by rounding only; what it does not recognize
     it leaves alone. A network that reads elsewhere, too, what a convolution before a
-    norm outputs has to leave out "fold", and before a `ConvUnit`'s ReLU "pack".
-    Where a forward of your own may read strides, as `x.view(len(x), -1)` does, the last
-    three steps are tried on an image, and left out if the output changes.
+    norm outputs has to leave out "fold". Where a forward of your own may read strides,
+    as `x.view(len(x), -1)` does, the last two steps are tried on an image, and left out
+    if the output changes. Torch's pruning reads them, too: prune before you fuse.
     `.refused` tells, by path, which pools were not exchanged, and why. Raises
     ValueError for a step that it does not know and for lazy layers without weights.
     """
@@ -93,9 +87,6 @@ def fused_copy(model, steps):
         fused = merge_siblings(fused)
     if "channels_last" in steps:
         lay_out(fused, torch.channels_last)
-    if "pack" in steps and torch.backends.mkldnn.is_available():
-        for module in list(fused.modules()):
-            pack_convolutions(module)
     fused.refused = refused
     return fused
 
@@ -115,14 +106,6 @@ def links(module):
     return list(pairwise(steps))
 
 
-def remove_step(module, name):
-    """Without this step; outside a `ConvUnit` the others keep their numbers."""
-    if type(module) is ConvUnit:
-        del module._modules[name]
-    else:
-        module._modules[name] = nn.Identity()
-
-
 # Step 1: fold.
 
 
@@ -136,7 +119,7 @@ def fold_norms(module):
         conv, norm = map(module._modules.get, (name, following))
         if is_plain_conv(conv) and has_constants(norm):
             module._modules[name] = folded(conv, norm)
-            remove_step(module, following)
+            module._modules[following] = nn.Identity()  # the others keep their numbers
 
 
 def is_plain_conv(module):
@@ -218,9 +201,7 @@ def is_pointwise(conv):
 def exchange_pools(module, path):
     """Pool, 1x1, ReLU becomes 1x1, pool, ReLU; `{path: reason}` of what may not."""
     refused = {}
-    if not is_chain(module) or isinstance(module, ConvUnit):
-        return refused
-    for name, following in links(module):
+    for name, following in links(module) if is_chain(module) else ():
         pool, unit = module._modules[name], module._modules[following]
         if not isinstance(unit, ConvUnit) or "Pool" not in type(pool).__name__:
             continue
@@ -230,16 +211,12 @@ def exchange_pools(module, path):
         elif not reason:
             conv, *rest = unit
             norms = list(takewhile(has_constants, rest))
-            module._modules[name] = InternalSequential(conv, *norms)
-            module._modules[following] = InternalSequential(pool, *rest[len(norms) :])
+            module._modules[name] = nn.Sequential(conv, *norms)
+            module._modules[following] = nn.Sequential(pool, *rest[len(norms) :])
     return refused
 
 
 # Step 3: merge.
-
-
-class InternalSequential(nn.Sequential):
-    """A sequence made here: nobody reads what its steps pass on to each other."""
 
 
 class MergedBranches(nn.Module):
@@ -293,29 +270,5 @@ def merge_siblings(module):
             if rest and getattr(rest[0], "inplace", False):
                 rest[0] = copy.copy(rest[0])  # its input is a view of the whole
                 rest[0].inplace = False
-            leading[name], tails[name] = first, InternalSequential(*rest)
+            leading[name], tails[name] = first, nn.Sequential(*rest)
     return MergedBranches(leading, tails) if len(leading) > 1 else module
-
-
-# Step 5: pack.
-
-
-def pack_convolutions(module):
-    """Every plain float32 convolution below `module` packed, a unit's with its ReLU.
-
-    Of a reader's own `nn.Sequential` nobody knows whether it is run as a whole.
-    """
-    for name, child in list(module._modules.items()):
-        if (
-            is_plain_conv(child)
-            and child.weight.dtype == torch.float32
-            and child.padding_mode == "zeros"
-            and not isinstance(child.padding, str)
-        ):
-            module._modules[name] = PackedConv(child)
-    if is_chain(module) and isinstance(module, ConvUnit | InternalSequential):
-        for name, following in links(module):
-            conv, relu = map(module._modules.get, (name, following))
-            if type(conv) is PackedConv and type(relu) is nn.ReLU and is_bare(relu):
-                conv.with_relu = True
-                remove_step(module, following)

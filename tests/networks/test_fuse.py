@@ -1,6 +1,7 @@
 """The fused copy: the same outputs, fewer operations, the model untouched."""
 
 import copy
+import pickle
 import warnings
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 
 import inception_edu as ie
-from inception_edu.networks.fuse import STEPS, MergedBranches, PackedConv, steps_on
+from inception_edu.networks.fuse import STEPS, MergedBranches, steps_on
 from inception_edu.networks.inception_v3 import AsymmetricModule
 from inception_edu.networks.layers import Branches, ConvUnit
 from tests.models import Flattening, Work, live
@@ -67,7 +68,8 @@ def test_every_step_alone_keeps_the_outputs(step):
     kinds = {type(module) for module in fused.modules()}
     assert (nn.BatchNorm2d not in kinds) == (step == "fold")
     assert (MergedBranches in kinds) == (step == "merge")
-    assert (PackedConv in kinds) == (step == "pack")
+    laid_out = any(not weight.is_contiguous() for weight in fused.parameters())
+    assert laid_out == (step == "channels_last")
 
 
 class LibraryUnit(nn.Module):
@@ -223,12 +225,35 @@ def test_strangers_keep_their_outputs(name):
     assert error(ie.fuse(model)(x.clone()), exact) < 1e-5
 
 
-def test_gradients_still_reach_the_input():
+def test_gradients_reach_the_input_and_every_weight():
     in_place = siblings(nn.Conv2d(4, 2, 1), nn.SiLU(inplace=True))
     for module, channels in ((AsymmetricModule(16, 4), 16), (in_place, 4)):
         x = torch.randn(1, channels, 9, 9, requires_grad=True)
-        ie.fuse(live(module))(x).sum().backward()
-        assert x.grad.abs().sum() > 0
+        fused = ie.fuse(live(module)).requires_grad_(True)
+        fused(x).sum().backward()
+        assert all(leaf.grad.abs().sum() > 0 for leaf in (x, *fused.parameters()))
+
+
+IMAGES = torch.randn(2, 16, 9, 9)
+EXPORTS = {
+    "a copy": copy.deepcopy,
+    "a pickle": lambda fused: pickle.loads(pickle.dumps(fused)),
+    "torch.export": lambda fused: torch.export.export(fused, (IMAGES,)).module(),
+    "torch.compile": lambda f: torch.compile(f, backend="eager", fullgraph=True),
+    "fused again": ie.fuse,
+}
+
+
+@pytest.mark.parametrize("way", EXPORTS)
+@torch.no_grad()
+def test_a_fused_module_can_be_copied_and_exported(way):
+    fused = ie.fuse(live(AsymmetricModule(16, 4)))
+    expected = fused(IMAGES)
+    assert torch.allclose(EXPORTS[way](fused)(IMAGES), expected, atol=1e-5)
+
+
+def test_half_precision_stays():
+    assert ie.fuse(live(unit()).bfloat16())[0].weight.dtype == torch.bfloat16
 
 
 # --- models of every kind ----------------------------------------------------------
