@@ -37,7 +37,7 @@ const pairs = (before, after) => [...after].flatMap(([look, nodes]) => {
   return twins.length === nodes.length ? nodes.map((node, i) => [twins[i], node]) : [];
 });
 const differ = ([old, now]) => !old.isEqualNode(now);
-const isGround = (node) => node.hasAttribute("opacity") || ["fill", "stroke"].some((paint) => /--ie-(grid|panel|line|paper|muted)/.test(node.getAttribute(paint)));
+const isGround = (node) => node.hasAttribute("opacity") || /--ie-(grid|panel|line|paper|muted)/.test(["fill", "stroke"].map((name) => node.getAttribute(name)).find((paint) => paint && paint !== "none"));
 const changes = (before, after) => PLACE.flatMap((name) => {
   const [from, to] = [before, after].map((node) => node.getAttribute(name) ?? "");
   return from === to ? [] : [{ node: after, name, from, to }];

@@ -43,7 +43,7 @@ MODEL = """async ([source, css, state]) => {
 
 
 def draw(state):
-    sheet = Drawing(300, 60).rect(0, 0, state["width"], 20, "1x1")
+    sheet = Drawing(300, 60).rect(0, 0, state["width"], 20, "1x1", stroke="paper")
     for y in (50, 52):  # two panels on the same axis
         axis = f"axis width 0 to {round_up(state['width']):g}"
         sheet.line((0, y), (300, y), key=axis)
