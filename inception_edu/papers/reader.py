@@ -92,26 +92,23 @@ class Claim:
     test: str
 
     def judge(self, vote=None):
-        """A card that sets your vote, such as "half", beside the verdict.
-
-        Without a vote the card shows the claim alone and asks for one.
-        """
+        """A card that sets your vote, such as "half", beside the verdict, or asks."""
         if vote not in VERDICTS:
-            hint = f"Write one of {', '.join(map(repr, VERDICTS))} into judge()."
-            odd = "" if vote in (None, ...) else f"{vote!r} is no verdict. "
-            return Card(
-                "ask", self.claim, (f"Claimed by {self.who}.",), hint=odd + hint
-            )
-        return self.card(("your vote", VERDICTS[vote]))
+            hint = "" if vote in (None, ...) else f"{vote!r} is no verdict. "
+            hint += f"Write one of {', '.join(map(repr, VERDICTS))} into judge()."
+            return Card("ask", self.claim, (f"Claimed by {self.who}.",), hint=hint)
+        fits = vote == self.verdict
+        kind, head = ("right", "Right.") if fits else ("wrong", "Not this time.")
+        details = self.claim, *self.card().details
+        compare = ("your vote", VERDICTS[vote]), ("verdict", VERDICTS[self.verdict])
+        return Card(kind, head, details, compare=compare)
 
-    def card(self, *compare):
+    def card(self):
         """The claim with its verdict, what is correct, and the source."""
-        verdict = VERDICTS[self.verdict]
         return Card(
             {"true": "right", "wrong": "wrong"}.get(self.verdict, "info"),
-            f"{verdict}: {self.claim}",
+            f"{VERDICTS[self.verdict]}: {self.claim}",
             (f"Claimed by {self.who}.", self.correct, f"Source: {self.source}."),
-            compare=(*compare, ("verdict", verdict)) if compare else (),
         )
 
     def __str__(self):

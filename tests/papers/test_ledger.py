@@ -65,6 +65,14 @@ def test_every_statement_of_the_blog_post_is_judged():
     assert sum(count.values()) - 7 - 5 - 11 >= 12
 
 
+@pytest.mark.parametrize("vote", VERDICTS)
+def test_a_vote_is_right_where_it_is_the_verdict_whatever_the_claim(vote):
+    for id in papers.claims().index:
+        card = papers.claim(id).judge(vote)
+        assert card.kind == ("right" if vote == papers.claim(id).verdict else "wrong")
+        assert card.details[0] == papers.claim(id).claim
+
+
 def test_every_figure_has_a_source_a_unit_and_a_number():
     for id in papers.figures().index:
         figure = papers.figure(id)
