@@ -9,6 +9,12 @@ import nbformat
 from nbformat import reader, validator
 
 ROOT = Path(__file__).parents[1]
+TEXT = {"metadata": {}, "source": ""}
+RESULT = {"metadata": {}, "execution_count": None}
+REQUIRED = {  # by the format, of cells and outputs
+    **{"markdown": TEXT, "raw": TEXT, "code": TEXT | RESULT | {"outputs": []}},
+    **{"display_data": {"metadata": {}}, "execute_result": RESULT},
+}
 
 
 class Unreadable(ValueError):
@@ -23,9 +29,6 @@ def read(path):
     """
     try:
         raw = without_null(stored_json(path))
-        for cell in raw.get("cells", []):
-            cell.setdefault("metadata", {})
-            cell.setdefault("source", "")
         notebook = nbformat.convert(reader.reads(json.dumps(raw)), 4)
         notebook.nbformat_minor = 5
         for number, cell in enumerate(notebook.cells, 1):
@@ -59,16 +62,13 @@ def faults(notebook):
 
 
 def without_null(value):
-    """JSON without the fields that are null, but for execution counts."""
+    """JSON without the fields that are null, and with those that must be there."""
     if isinstance(value, list):
         return [without_null(one) for one in value]
     if not isinstance(value, dict):
         return value
-    return {
-        key: without_null(one)
-        for key, one in value.items()
-        if one is not None or key == "execution_count"
-    }
+    kept = {key: without_null(one) for key, one in value.items() if one is not None}
+    return REQUIRED.get(value.get("cell_type", value.get("output_type")), {}) | kept
 
 
 def tags(cell):
