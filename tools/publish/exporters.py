@@ -170,13 +170,13 @@ class LessonExporter(HTMLExporter):
 class PageExporter(LessonExporter):
     """A lesson to read: for students, so without what is for lecturers.
 
-    `leave_out` names the tags of cells to leave out; `unfolded` opens solutions.
+    `leave_out` names the tags of cells to leave out.
     """
 
-    def __init__(self, leave_out=("lecturer", "solution"), unfolded=False, prefix=None):
+    def __init__(self, leave_out=("lecturer", "solution"), prefix=None):
         remove = TagRemovePreprocessor(remove_cell_tags=set(leave_out))
         steps = (remove, with_folds)
-        super().__init__("page.html.j2", steps, prefix, "page", unfolded=unfolded)
+        super().__init__("page.html.j2", steps, prefix, "page")
 
 
 class DeckExporter(LessonExporter):

@@ -87,13 +87,11 @@ def weeks(paths):
 
 
 def for_paper(notebook):
-    """The notebook with every fold open; at its end the hints and the quiz."""
+    """The notebook with its hints and the answers to the quiz at its end."""
     hints, name = [text_cell("## Hints", "hints")], ""
     right = ["## Answers to the quiz"]
     for cell in notebook.cells:
         name = found[1] if (found := heading(cell)) else name
-        if cell.cell_type == "markdown":
-            cell.source = cell.source.replace("<details>", "<details open>")
         if "hint" in tags(cell):
             hints += [text_cell(f"### {name}", f"{cell.id}-of"), cell]
         for key in re.findall(r'ie\.quiz\("([\w-]+)"', cell.source):
@@ -109,7 +107,7 @@ def for_paper(notebook):
 
 
 def print_page(html, target):
-    """Print a page to a PDF on A4, with an outline and page numbers."""
+    """Print a page to a PDF on A4: an outline, page numbers, every fold open."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
@@ -117,7 +115,7 @@ def print_page(html, target):
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as folder, sync_playwright() as playwright:
         file = Path(folder) / "page.html"
-        file.write_text(html, encoding="utf-8")
+        file.write_text(html.replace("<details", "<details open"), encoding="utf-8")
         browser = playwright.chromium.launch(executable_path=chromium())
         page = browser.new_page(reduced_motion="reduce")
         page.goto(file.as_uri())
@@ -152,8 +150,7 @@ def handout(paths, folder):
             problems, _ = execute(path, timeout=300)
             if problems:
                 raise ValueError(f"{path} does not run: {'; '.join(problems)}")
-            exporter = PageExporter(("lecturer",), unfolded=answers)
-            print_page(
-                exported(exporter, path, notebook=for_paper(read(path))),
-                path.with_suffix(".pdf"),
+            page = exported(
+                PageExporter(("lecturer",)), path, notebook=for_paper(read(path))
             )
+            print_page(page, path.with_suffix(".pdf"))
