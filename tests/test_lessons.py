@@ -121,6 +121,18 @@ def test_notes_are_folded_and_complete(path):
 
 
 @each_lesson
+def test_what_a_note_has_asked_before_is_shown_one_step_later(path):
+    for cell in cells_of(path):
+        kind = cell.metadata.slideshow.slide_type
+        if kind in ("slide", "subslide"):
+            step, at_once = False, []
+        step |= kind == "fragment"
+        at_once += [cell.id] * bool(cell.get("outputs") and not step)
+        if re.search(r"before (you show|the table)", cell.source, re.IGNORECASE):
+            assert kind != "notes" or (step and not at_once), cell.id
+
+
+@each_lesson
 def test_the_first_note_holds_plans_whose_minutes_add_up(path):
     plan = r"\*Plan for ([^*]+) minutes\.\*(.+?)(?=\n\n|\Z)"
     plans = dict(re.findall(plan, note_cells(path)[0], re.DOTALL))
