@@ -2,7 +2,7 @@
 
 import re
 
-from tools.notebooks import heading, tags
+from tools.notebooks import tags
 
 # What a card says to somebody who can run its cell.
 TO_DO = (
@@ -14,8 +14,10 @@ TO_DO = (
     ),
     (r"<li>'([^<]*)'</li>", r"<li>\1</li>"),
     (r"<span aria-hidden='true'>i</span> (\w)", lambda found: found[1].upper()),
+    (r"(?s)^<details><summary>.*?</summary>(.*)</details>$", r"\1"),
 )
 HINT = re.compile(r"<details>\s*<summary><b>Hint.*?</details>", re.DOTALL)
+SOLUTION = re.compile(r"^(?:<details>\s*<summary>|#+ )(.*?)(?:</summary>|$)", re.M)
 FOLD = re.compile(r"^<details><summary>.*?</summary>\s*|\s*</details>$")
 
 
@@ -34,8 +36,11 @@ def on_slides(notebook, resources, notes=False, solutions=False, short=False):
             continue
         if "solution" in tags(cell):
             if solutions and shown:
-                if found := heading(cell):
-                    cell.source = f"### {found[1]}"
+                if cell.cell_type == "code":
+                    for_audience(cell)
+                else:
+                    cell.source = SOLUTION.sub(r"### \1", cell.source, 1)
+                    cell.source = cell.source.removesuffix("</details>")
                 kind = "fragment" if solved else "subslide"
                 cell.metadata.slideshow = {"slide_type": kind}
                 kept.append(cell)
@@ -44,6 +49,7 @@ def on_slides(notebook, resources, notes=False, solutions=False, short=False):
         cell.source = HINT.sub("", cell.source)
         if short and "short" not in tags(cell):
             cut |= kind not in ("skip", "notes")
+            shown &= "hint" in tags(cell)
             continue
         if short:  # without the stub
             cell.source = re.split(r"\n### Build", cell.source)[0]
@@ -63,9 +69,8 @@ def for_audience(cell):
     """Leave in a code cell what the audience sees of it."""
     for output in cell.outputs:
         data = output.get("data", {})
-        if "ie-card" in data.get("text/html", ""):
-            for pattern, shown in TO_DO:
-                data["text/html"] = re.sub(pattern, shown, data["text/html"])
+        for pattern, shown in TO_DO if "text/html" in data else ():
+            data["text/html"] = re.sub(pattern, shown, data["text/html"])
     if re.search(r"\bcheck\.\w+\(", cell.source):
         cell.source = re.split(r"\n+ie\.check\.", cell.source)[0]
         cell.outputs = []

@@ -183,6 +183,8 @@ def test_a_solution_is_folded_and_the_next_one_apart():
 STUB = "def f(x):\n    raise NotImplementedError\n\n\nie.check.f(f)"
 CARD = "<div class='ie-card'><b>? Why</b><div>No prediction yet: write</div></div>"
 
+FOLDED = "<details><summary>What it measures</summary><pre>4</pre></details>"
+
 
 def staged(**options):
     """`(source shown, text shown, slide type)` of a deck's cells."""
@@ -192,12 +194,14 @@ def staged(**options):
         ("draw(f)",),
         (STUB, "short"),
         ("print('answer')", "solution"),
+        (STUB,),
+        ("print('other')", "solution"),
         ("the note", "lecturer"),
     )
-    shown = v4.new_output("display_data", {"text/html": CARD})
-    for cell in made.cells[1:4]:
-        cell.outputs = [shown]
-    for cell, kind in zip(made.cells, ["slide", "-", "subslide", "-", "skip", "notes"]):  # noqa: B905
+    for cell, page in zip(made.cells[1:5], [CARD, CARD, CARD, FOLDED], strict=True):
+        cell.outputs = [v4.new_output("display_data", {"text/html": page})]
+    kinds = ["slide", "-", "subslide", "-", "skip", "-", "skip", "notes"]
+    for cell, kind in zip(made.cells, kinds, strict=True):
         cell.metadata.slideshow = {"slide_type": kind}
     made, _ = on_slides(made, {}, **options)
     return [
@@ -217,14 +221,15 @@ def test_a_deck_shows_questions_stubs_and_no_other_code():
         ("# Toy", "", "slide"),
         ("", question, "-"),
         ("", question, "subslide"),
-        (STUB.partition("\n\n")[0], "", "-"),
+        *[(STUB.partition("\n\n")[0], "", "-")] * 2,
     ]
     short = [*whole[:2], (whole[3][0], "", "subslide")]
     assert staged(short=True) == short
     assert staged(notes=True) == [*whole, ("the note", "", "notes")]
     assert staged(notes=True, short=True) == short  # the note is not a short one
-    solved = staged(solutions=True)
-    assert solved == [*whole, ("print('answer')", "", "subslide")]
+    answer, other = ("", "<pre>4</pre>", "subslide"), ("print('other')", "", "subslide")
+    assert staged(solutions=True) == [*whole[:4], answer, whole[4], other]
+    assert staged(solutions=True, short=True) == [*short, answer]  # the other is cut
 
 
 def test_hints_links_and_pictures_on_a_page():

@@ -42,7 +42,7 @@ const pieces = (unit) => {
     const lines = pre.innerHTML.replace(/^\n|\n$/g, "").split(/(?<=\n)/);
     return [pre, lines.map((line) => { const span = document.createElement("span"); span.innerHTML = line; return span; })];
   }
-  if (unit.matches("blockquote, details") && unit.children.length > 1) return [unit, [...unit.children]];
+  if (unit.matches("blockquote") && unit.children.length > 1) return [unit, [...unit.children]];
   return null;
 };
 // Move what does not fit out of the unit; returns the rest as a new unit, or null.
@@ -134,36 +134,33 @@ const split = (section) => {
   });
 };
 document.body.classList.add("measuring");
-document.querySelectorAll(".slides details:not([open])").forEach((fold) => { fold.dataset.fold = ""; fold.open = true; });
 let running = "";
 for (const section of document.querySelectorAll(".slides > section > section")) {
   // A slide that does not begin with a heading says where it belongs.
   const heading = section.querySelector("h1, h2, h3");
   if (running && section.querySelector("h1, h2, h3, p, ul, ol, pre, table, img, svg, .explorer-place, .ie-card") !== heading) {
-    const line = document.createElement("p");
-    line.className = "running";
-    line.textContent = running;
-    section.prepend(line);
+    section.prepend(Object.assign(document.createElement("p"), { className: "running", textContent: running }));
   }
   running = [...section.querySelectorAll("h1, h2, h3")].at(-1)?.textContent ?? running;
   // What is asked about an explorer stands below its controls, if there is room.
   const [text, controls] = [".cell.text", ".ie-controls"].map((kind) => section.querySelector(kind));
   if (text && controls) {
-    const asked = document.createElement("div");
-    asked.className = "asked";
+    const place = controls.closest(".explorer-place"), high = place.offsetHeight;
+    const room = () => place.offsetHeight <= high || fits(section);
+    const asked = Object.assign(document.createElement("div"), { className: "asked" });
     asked.append(...[...text.children].filter((node) => !isTop(node)));
     controls.append(asked);
-    if (!fits(section)) { text.append(...asked.children); asked.remove(); }
+    if (!room()) section.classList.add("tight");
+    if (!room()) { section.classList.remove("tight"); text.append(...asked.children); asked.remove(); }
   }
   narrow(section);
   if (!fits(section)) section.classList.add("tight");
   if (!fits(section)) { section.classList.remove("tight"); split(section); }
 }
-document.querySelectorAll(".slides [data-fold]").forEach((fold) => { fold.open = false; });
 document.body.classList.remove("measuring");
 // A finger draws, drags and pans here, and turns no slide.
 document.querySelectorAll(".explorer-place, .ie-diagram").forEach((place) => place.setAttribute("data-prevent-swipe", ""));
 Reveal.initialize({
   width: 1280, height: HEIGHT, margin: 0, minScale: 0.1, maxScale: 3, center: false, hash: true,
-  navigationMode: "linear", scrollLayout: "compact", slideNumber: "c/t", transition: "none", plugins: [RevealNotes, RevealZoom],
+  navigationMode: "linear", scrollLayout: "compact", slideNumber: "c/t", controlsLayout: "edges", transition: "none", plugins: [RevealNotes, RevealZoom],
 });
