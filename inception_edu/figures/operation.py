@@ -52,8 +52,8 @@ def arithmetic(node):
         lines = [f"{node.macs:,} MACs"]
     more = node.params - weights
     if more > 0:
-        words = f"{more:,} parameters"
-        lines.append(f"and {words} of bias and norm" if weights else words)
+        whose = "bias" if more == node.channels else "bias and norm"
+        lines.append(f"{more:,} parameters" + f" of {whose}" * bool(weights))
     if node.kind == "conv":
         lines.append(_how(op))
     if node.notes:

@@ -39,6 +39,7 @@ def test_a_stage_opens_into_its_branches_and_those_into_their_arithmetic():
     words = words_in(opened(found, "inception_3a", "3x3, 128"))
     assert "3 x 3 x 96 x 128 x 28 x 28 = 86,704,128 MACs" in words
     assert "3 x 3 x 96 x 128 = 110,592 weights" in words
+    assert "128 parameters of bias" in words
     assert "64 + 128 + 32 + 32 = 256 channels, side by side; 0 MACs" in words_in(
         opened(found, "inception_3a", "concat, 256")
     )
@@ -60,7 +61,7 @@ OPERATIONS = {
         (1, 4, 5, 5),
         ["2,400 MACs", "102 parameters"],
     ),
-    "linear": (nn.Linear(12, 5), (1, 12), ["12 x 5 = 60 MACs"]),
+    "linear": (nn.Linear(12, 5), (1, 12), ["12 x 5 = 60 MACs", "5 parameters of bias"]),
 }
 
 
