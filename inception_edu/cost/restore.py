@@ -7,7 +7,7 @@ stay, as after a real call.
 """
 
 import sys
-from collections import deque
+from collections import ChainMap, UserDict, UserList, deque
 from contextlib import suppress
 from functools import cached_property, partial
 from types import CellType, FunctionType, MethodType, SimpleNamespace
@@ -21,7 +21,7 @@ OWN = frozenset(nn.Module().__dict__)  # what every module has
 PLAIN = (bool, int, float, str, type(None))
 MUTABLE = (dict, list, set, deque)
 FOREIGN = {*sys.stdlib_module_names, "torch", "numpy"}
-LOOKED_INTO = (SimpleNamespace, CellType)
+LOOKED_INTO = (SimpleNamespace, CellType, ChainMap, UserDict, UserList)
 DEPTH = 6  # of containers in containers
 
 
@@ -116,9 +116,11 @@ def held_by(value):
     if isinstance(value, FunctionType):
         namespace = value.__globals__
         named = [namespace.get(name) for name in value.__code__.co_names]
-        own = [v for v in named if getattr(v, "__globals__", None) is namespace]
+        home = namespace.get("__name__")
+        own = [v for v in named if getattr(v, "__module__", None) == home]
         own += [v for v in named if isinstance(v, MUTABLE)]
-        return [*own, value.__dict__, *(value.__closure__ or ())]
+        own += [*(value.__defaults__ or ()), *(value.__closure__ or ())]
+        return [*own, value.__dict__]
     kind = value if isinstance(value, type) else type(value)
     if kind.__module__.partition(".")[0] in FOREIGN and kind not in LOOKED_INTO:
         return []
@@ -144,7 +146,8 @@ def put_back(module, of_torch, attributes, parameters, buffers, modules):
     attributes["_parameters"], attributes["_buffers"] = parameters, buffers
     attributes["_modules"] = modules
     object.__setattr__(module, "__dict__", attributes)
-    if of_torch and len(now["_modules"]) == len(modules):
+    own = len(modules), len(parameters)
+    if of_torch and own == (len(now["_modules"]), len(now["_parameters"])):
         return False  # torch's own layers make none
     grown = False
     for table, before in (("_parameters", parameters), ("_modules", modules)):

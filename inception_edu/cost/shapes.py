@@ -98,6 +98,10 @@ class ShapeValue(torch.Tensor):
         return active_tracer().ask_torch(function, args, kwargs or {})
 
     @property
+    def _base(self):
+        return self.base
+
+    @property
     def shape(self):
         return torch.Size(self.sizes)
 

@@ -229,6 +229,9 @@ class Tracer:
         elif not made or (len(changed) == len(made) and not written):
             return tree_map(lambda leaf: given.get(id(leaf), leaf), answer)
         shape = tuple(made[0].shape if made else changed[0].shape)
+        whole = changed[0]._base if changed else None
+        if whole is not None and name in ("copy", "setitem"):  # `x[:, :8].copy_(y)`
+            name, shape = "setitem", tuple(whole.shape)
         field = field_after(calls, values, shape)
         fresh = [meta for meta in made if storage_of(meta) not in owners]
         new_bytes = sum(meta.numel() * meta.dtype.itemsize for meta in fresh)
@@ -265,11 +268,11 @@ class Tracer:
 
     def refusal(self, name, values, problem):
         shapes = ", ".join(dims(value.sizes) or "a number" for value in values)
-        operator, found, _ = str(problem).partition(": attempted to run")
-        if found and "aten" not in operator:
+        operator, _, _ = str(problem).partition(": ")
+        if "::" in operator and "aten" not in operator:
             return self.error(
-                f"{operator} does not tell its shapes; give it a function that does, "
-                "with torch.library.register_fake"
+                f"{operator} does not tell its shapes; give it a function that "
+                "does, with torch.library.register_fake"
             )
         if isinstance(problem, NotImplementedError) or "meta" in str(problem):
             return self.error(
@@ -289,13 +292,14 @@ class Tracer:
                 if isinstance(tensor, torch.Tensor):
                     self.snapshot.before_change(tensor)
             return function(*args, **kwargs)
+        before = len(self.ops)
         with AtenCalls() as calls:
             answer = function(*args, **kwargs)
         made = [a for a in flatten_arguments((answer,)) if isinstance(a, torch.Tensor)]
         if not made:  # a size, a type: nothing is computed
             return answer
         used = self.used_parameters(flatten_arguments((*args, *kwargs.values())))
-        if calls.macs:
+        if calls.macs and len(self.ops) == before:  # else a ShapeValue was inside
             result = Result(name.strip("_"), tuple(made[0].shape), None, calls.macs)
             new_bytes = prod(result.out_shape) * made[0].dtype.itemsize
             self.add_op(result, (), self.count(*used), new_bytes)

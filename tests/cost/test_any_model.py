@@ -5,7 +5,7 @@ MACs and shapes are compared with torch's FlopCounterMode around a real forward.
 
 import copy
 import gc
-from collections import deque
+from collections import UserList, deque
 from contextlib import nullcontext
 from functools import partial
 from types import SimpleNamespace
@@ -103,6 +103,7 @@ PARTS = {
     "newer function": lambda m, x: Scaled.apply(x, m.conv.weight, 2.0)[0],
     "function in place": lambda m, x: Doubled.apply(m.conv(x)),
     "reentrant": lambda m, x: checkpoint(m.conv, x, use_reentrant=True),
+    "vmap": lambda m, x: torch.vmap(lambda i: F.conv2d(i[None], m.conv.weight)[0])(x),
     "not reentrant": lambda m, x: checkpoint(m.conv, x, use_reentrant=False),
 }
 
@@ -188,6 +189,18 @@ class OfClass(Model):
     last = None
 
 
+class Store:
+    kept = {}
+
+    @classmethod
+    def keep(cls, y):
+        cls.kept["y"] = y
+
+
+def keep_by_default(y, kept=[]):  # noqa: B006
+    kept.append(y)
+
+
 KEEPERS = {
     "slots": (keep("seen", Slots), lambda m, y: setattr(m.seen, "y", y)),
     "class": (
@@ -195,6 +208,9 @@ KEEPERS = {
         lambda m, y: setattr(OfClass, "last", y),
     ),
     "global": (keep("seen", int), lambda m, y: SEEN.update(y=y)),
+    "a class by name": (keep("seen", int), lambda m, y: Store.keep(y)),
+    "default argument": (keep("seen", int), lambda m, y: keep_by_default(y)),
+    "user list": (keep("seen", UserList), lambda m, y: m.seen.append(y)),
     "replaced": (
         keep("seen", int),
         lambda m, y: setattr(m.conv.bias, "data", torch.ones(1)),
@@ -288,12 +304,19 @@ def scale(m, x):
     return x * m.head
 
 
+def in_list(m, x):
+    if not len(m.head):
+        m.head.append(torch.ones(4, 1, 1))
+    return m.conv(x) * m.head[0]
+
+
 @pytest.mark.parametrize(
     ("forward", "setup", "more"),
     [
         (classify, keep("head", lambda: None), 2570),
         (append, keep("head", nn.ModuleList), 20),
         (scale, lambda m: m.register_parameter("head", None), 4),
+        (in_list, keep("head", nn.ParameterList), 4),
     ],
 )
 def test_layers_made_in_the_forward_count_and_stay(forward, setup, more):
@@ -352,6 +375,13 @@ def real_parts(m, x):
     return out
 
 
+def narrowed(m, x):
+    out = torch.zeros_like(x).repeat(1, 2, 1, 1)
+    out.narrow(1, 0, 8).copy_(m.a(x))
+    out.narrow(1, 8, 24).copy_(m.b(x))
+    return out
+
+
 def out_argument(m, x):
     out = torch.empty(x.shape[0], 32, *x.shape[2:])
     torch.cat([m.a(x), m.b(x)], 1, out=out)
@@ -365,7 +395,7 @@ def by_mask(m, x):
 
 
 @pytest.mark.parametrize(
-    "write", [real_buffer, new_buffer, real_parts, out_argument, by_mask]
+    "write", [real_buffer, new_buffer, real_parts, narrowed, out_argument, by_mask]
 )
 def test_what_is_written_into_a_buffer_has_edges(write):
     def setup(m):
@@ -375,3 +405,6 @@ def test_what_is_written_into_a_buffer_has_edges(write):
     seen = assert_as_real(model, (1, 16, 9, 9))
     assert {"a", "b", "c"} <= read_by_output(seen)
     assert "side head" not in ie.diagram(seen).text
+    assert (
+        "  32 -> 1x1 -> 4" in ie.diagram(seen).text or "= 32" in ie.diagram(seen).text
+    )
