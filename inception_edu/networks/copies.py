@@ -16,8 +16,14 @@ def independent_copy(model):
     """
     model = getattr(model, "_orig_mod", model)
     refuse_lazy(model)
-    with CopyWithoutHistory():
-        return copy.deepcopy(model)
+    try:
+        with torch.no_grad(), CopyWithoutHistory():  # scripted parts would keep one
+            return copy.deepcopy(model)
+    except TypeError as problem:  # a lock, an open file, a generator
+        raise TypeError(
+            f"the model has an attribute that cannot be copied ({problem}); remove it "
+            "before"
+        ) from problem
 
 
 class CopyWithoutHistory(TorchFunctionMode):

@@ -107,7 +107,11 @@ def outputs_of(model, images, modes=(False,), layout=torch.preserve_format):
         with random, redirect_stdout(None):
             for mode in modes:
                 twin.train(mode)
-                found += filter(torch.is_tensor, tree_leaves(twin(images)))
+                with torch.set_grad_enabled(mode):
+                    outputs = list(filter(torch.is_tensor, tree_leaves(twin(images))))
+                    if losses := [y.sum() for y in outputs if y.requires_grad]:
+                        sum(losses).backward()  # may read strides, too
+                found += outputs
     except Exception as problem:  # torch's own, or of an assert in the model's code
         if isinstance(problem.__context__, KeyboardInterrupt):  # torch changed it
             raise problem.__context__ from None

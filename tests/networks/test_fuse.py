@@ -38,6 +38,13 @@ def assert_rounds_alike(fused, model, x):
     assert error(fused(x), exact) <= 1.5 * error(model(x), exact) + 1e-6
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_scripted_part_is_copied_where_gradients_are_on():
+    model = nn.Sequential(torch.jit.script(nn.Conv2d(3, 4, 1)), nn.ReLU()).eval()
+    x = torch.randn(1, 3, 8, 8)
+    assert torch.equal(ie.fuse(model)(x), model(x))
+
+
 @pytest.mark.parametrize(("name", "options", "size"), FAMILY)
 @torch.no_grad()
 def test_every_network_has_the_same_outputs_and_macs_without_a_norm(

@@ -55,6 +55,16 @@ def test_a_wrong_gradient_of_a_padded_pool_is_seen(monkeypatch, padded):
     layouts_agree.cache_clear()
 
 
+class ViewsGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.relu()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient.view(len(gradient), -1).view(gradient.shape)
+
+
 def only_contiguous(x):
     assert x.is_contiguous()
     return x.flatten(1)
@@ -68,6 +78,7 @@ def only_contiguous(x):
         (lambda x: x.view(len(x), -1), False),
         (lambda x: x.as_strided((len(x), 256), (256, 1)), False),
         (only_contiguous, False),
+        (lambda x: nn.AvgPool2d(1)(ViewsGradient.apply(x)).flatten(1), False),
     ],
 )
 def test_a_model_that_reads_strides_is_recognized_and_stays_as_it_was(
