@@ -28,6 +28,8 @@ WRAPPERS = (
     torch.optim.swa_utils.AveragedModel,
 )
 
+WRAPPER_NAMES = {"module", "_orig_mod", "_checkpoint_wrapped_module"}
+
 
 @dataclass(frozen=True, repr=False)
 class LoadReport:
@@ -98,7 +100,7 @@ def load_weights(
         )
     with torch.no_grad():
         for key, value in found.items():
-            own[key].copy_(value)
+            own[key].copy_(value.view_as(own[key]))
     return LoadReport(source, len(found), left_out)
 
 
@@ -160,7 +162,7 @@ def difference(key, ours, theirs):
     if nn.parameter.is_lazy(theirs) or theirs.is_meta:
         text = f"{key} is on the meta device or has no shape yet"
         return "not a tensor of numbers", text
-    if theirs.shape != ours.shape:
+    if theirs.shape != ours.shape and not (is_counter(key) and theirs.shape == (1,)):
         sizes = (dims(tensor.shape) or "scalar" for tensor in (theirs, ours))
         return "of another shape", f"{key} {' for '.join(sizes)}"
     if is_counter(key):  # averaged files have counters that are floats
@@ -252,7 +254,7 @@ def without_prefix(weights, own):
     wrap; a trainer may hold the network under a name of its own.
     """
     taken = {part for key in own for part in key.split(".")}
-    wrappers, prefix, found = {"module", "_orig_mod"} - taken, "", {}
+    wrappers, prefix, found = WRAPPER_NAMES - taken, "", {}
     for key, value in weights.items():
         parts = str(key).split(".")
         prefix = prefix or "".join(f"{part}." for part in parts if part in wrappers)

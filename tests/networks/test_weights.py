@@ -173,6 +173,10 @@ def test_torchvisions_googlenet_loads_without_its_heads_into_its_layout_alone():
         (lambda key: f"module.{key}", "module."),
         (lambda key: f"_orig_mod.module.{key}", "_orig_mod.module."),
         (lambda key: key.replace("mixed.", "mixed._orig_mod."), "_orig_mod."),
+        (
+            lambda key: key.replace("mixed.", "mixed._checkpoint_wrapped_module."),
+            "_checkpoint_wrapped_module.",
+        ),
     ],
 )
 def test_what_a_wrapper_puts_before_the_keys_is_left_out_and_named(wrap, prefix):
@@ -195,6 +199,7 @@ def test_batch_counters_may_be_missing_or_averaged_to_floats():
     average = {key: (value + 4.0) / 2 for key, value in weights.items()}
     load_weights(model, average)
     assert_same(model.state_dict(), average, check_dtype=False)
+    load_weights(model, {k: v[None] if v.dim() == 0 else v for k, v in average.items()})
     weights = {k: v for k, v in weights.items() if not k.endswith("tracked")}
     load_weights(model, weights)
 
