@@ -194,6 +194,9 @@ CASES = {
     "tests::twice does not tell its shapes": lambda f: ie.trace(
         Work(torch.ops.tests.twice), (2, 8)
     ),
+    "quantized::linear_dynamic does not tell its shapes": lambda f: ie.trace(
+        torch.ao.nn.quantized.dynamic.Linear(8, 3), (2, 8)
+    ),
     "view does not take 2x8": lambda f: ie.trace(Work(lambda x: x.view(3, 5)), (2, 8)),
     "pass something like input_shape": lambda f: ie.latency(nn.Linear(3, 3)),
     "a is a str": lambda f: ie.latency({"a": "net"}),
@@ -204,6 +207,9 @@ CASES = {
     "No such file": lambda f: ie.diagram(model()).save(f / "no" / "x.svg"),
     "not str": lambda f: ie.fuse("googlenet"),
     "not TopLevelTracedModule": lambda f: ie.fuse(scripted()),
+    "attribute that cannot be copied (cannot pickle 'gen": lambda f: ie.fuse(
+        Work(i for i in "ab")
+    ),
     "no step is called 'folding'": lambda f: ie.fuse(nn.Sequential(), ["folding"]),
     "lazy layers (0)": lambda f: ie.fuse(nn.Sequential(nn.LazyConv2d(3, 1))),
     "trace the model that it was made of": lambda f: ie.trace(scripted(), (1, 3, 8, 8)),
@@ -269,6 +275,8 @@ CASES = {
     "logits (2, 10) and dict": lambda f: fit(Returns(lambda y, x: (y, {"x": x}))),
     "logits (2, 10) and (2, 48)": lambda f: fit(Returns(lambda *both: both)),
     "10) and (8, 48)": lambda f: fit(Returns(lambda *both: both, always=False)),
+    "(2, 10) and type torch.int64": lambda f: fit(Returns(lambda y, x: y.long())),
+    "output has no gradient": lambda f: fit(Returns(lambda y, x: y.detach())),
     "lazy layers (1)": lambda f: fit(nn.Sequential(nn.Flatten(), nn.LazyLinear(2))),
     "lazy layers (0.0)": lambda f: EVALUATE(
         nn.Sequential(nn.Sequential(nn.LazyLinear(2))), data()

@@ -89,7 +89,7 @@ def latency(
     modes = [(m, m.training) for model in models.values() for m in model.modules()]
     try:
         torch.set_num_threads(threads)
-        with torch.inference_mode():
+        with torch.no_grad():
             for name, model in models.items():
                 model.eval()
                 for _ in range(warm_up):

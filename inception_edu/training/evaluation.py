@@ -68,7 +68,7 @@ def correct(model, split, device, layout, batch_size=500):
     while len(found) < len(split):
         images = split.images[len(found) : len(found) + batch_size]
         try:
-            with torch.inference_mode(), autocast(device):
+            with torch.no_grad(), autocast(device):
                 outputs = model(as_input(images, device, layout))
             found += split_outputs(outputs)[0].argmax(1).tolist()
         except OutOfMemoryError:
@@ -128,8 +128,10 @@ def split_outputs(outputs):
     """`(logits, list of the heads' logits)` of whatever a network returns."""
     several = isinstance(outputs, tuple | list) and outputs
     logits, *rest = outputs if several else [outputs]
-    if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
+    is_table = isinstance(logits, torch.Tensor) and logits.ndim == 2
+    if not is_table or not logits.is_floating_point():
         shape = f" of {tuple(logits.shape)}" if hasattr(logits, "shape") else ""
+        shape += f" and type {logits.dtype}" if is_table else ""
         raise ValueError(
             f"the model returns a {type(logits).__name__}{shape}; expected a tensor of "
             "(images, classes), or a tuple that begins with one"

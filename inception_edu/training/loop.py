@@ -349,6 +349,11 @@ class Training:
             with autocast(self.device):
                 outputs = self.model(as_input(some, self.device, self.layout))
             loss, logits = loss_of(outputs, their_labels, self.recipe)
+            if not loss.requires_grad:
+                raise ValueError(
+                    "the model's output has no gradient: look for detach(), .data, "
+                    "no_grad() or a reentrant checkpoint in its forward"
+                )
             loss = loss * (len(their_labels) / len(labels))
             self.scaler.scale(loss).backward()
             total = total + loss.detach()
