@@ -100,7 +100,7 @@ def load_weights(
         )
     with torch.no_grad():
         for key, value in found.items():
-            own[key].copy_(value.view_as(own[key]))
+            own[key].copy_(value if value.shape == own[key].shape else value[0])
     return LoadReport(source, len(found), left_out)
 
 
