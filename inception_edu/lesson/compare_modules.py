@@ -87,6 +87,7 @@ class ModuleExercise(Exercise):
             )
         args = copy.deepcopy(case.args)
         module = run(candidate, args, self.call)
+        module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
         if not isinstance(module, nn.Module):
             hint = "write a class that inherits from nn.Module, or return such a module"
             if module is None:

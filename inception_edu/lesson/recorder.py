@@ -17,6 +17,9 @@ from inception_edu.text import dims
 
 LAYERS = (torch.conv2d, torch.conv1d, F.linear)
 PRODUCTS = (torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__)
+REARRANGING = re.compile(
+    "view|reshape|(un)?flatten|permute|transpose|swap(axes|dims)|move(dim|axis)|(un)?squeeze"
+)
 ARITHMETIC = "i?r?(add|sub|mul|(true)?div)"  # x + y, torch.add(x, y), x.add_(y), ...
 NORM = inspect.signature(F.batch_norm)
 
@@ -84,6 +87,8 @@ class Recorder(TorchFunctionMode):
             return self.einsum(*args)
         if func is F.batch_norm:
             return self.norm(func, args, kwargs)
+        if REARRANGING.fullmatch(func.__name__) and torch.is_tensor(args[0]):
+            return self.rearrange(func, args, kwargs)
         if len(args) == 2 and re.fullmatch(ARITHMETIC, func.__name__.strip("_")):
             return self.arithmetic(func, args, kwargs)
         return func(*args, **kwargs)
@@ -133,6 +138,20 @@ class Recorder(TorchFunctionMode):
             self.norm_misplaced = True
             return output
         return layer.went("norm", output)
+
+    def rearrange(self, func, args, kwargs):
+        """A layer's output in another shape, if its channels still have an axis."""
+        x, *others = args
+        output, layer = func(*args, **kwargs), self.holder(x)
+        if layer and len(layer.steps) == 1:
+            numbers = torch.arange(float(layer.shape[0]))
+            channel = torch.empty(x.shape).movedim(layer.axis, -1).copy_(numbers)
+            placed = func(channel.movedim(-1, layer.axis), *others, **kwargs)
+            for axis, size in enumerate(placed.shape):
+                if size == len(numbers) and (placed.movedim(axis, -1) == numbers).all():
+                    layer.axis, layer.steps = axis, []
+                    return layer.went("layer", output)
+        return output
 
     def arithmetic(self, func, args, kwargs):
         """A step of a layer, if the other value has one number for each channel."""
