@@ -165,6 +165,7 @@ ELSEWHERE = {
     "15,872": "192 x 16 + 25 x 16 x 32",
     "19,200": "768 x 5 x 5 inputs",
     "1,597": "digits of 1,797 that are left for the test",
+    "1,536": "scales and shifts of a norm of 768 channels in lesson 04",
     "1,537,000": "1,536 x 1,000 + 1,000 parameters of v4's classifier",
     "1,344": "pixels, 7 x 192",
     "3,359,464": "parameters of the auxiliary head in the release of v4",
