@@ -155,7 +155,7 @@ def predict(
 def read_number(guess):
     """`(number, "")` for a finite number from 0 on, else `(None, complaint)`."""
     if isinstance(guess, str):
-        return None, f"{shown(guess)} is text; leave the quotes out"
+        return None, f"{shown(guess)} is text; leave out quotes and unit"
     if isinstance(guess, list | tuple | set | dict):
         return None, "several values; one number is wanted"
     try:

@@ -63,7 +63,8 @@ def test_a_likely_misconception_is_explained(guess, known, hint, capsys):
 @pytest.mark.parametrize(
     ("guess", "complaint"),
     [
-        ("300", "'300' is text; leave the quotes out"),
+        ("300", "'300' is text; leave out quotes and unit"),
+        ("19 %", "'19 %' is text; leave out quotes and unit"),
         (float("nan"), "nan is not a number"),
         (-3, "-3 is negative"),
         ([1, 2], "several values; one number is wanted"),
