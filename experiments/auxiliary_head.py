@@ -16,6 +16,7 @@ from inception_edu.explorers.auxiliary_head import (
     STAGES,
     STEPS,
     TABLE,
+    TRAINED_WITH,
     Gradient,
 )
 from inception_edu.networks import create_model
@@ -25,7 +26,6 @@ from inception_edu.training import as_input, digits_at_scale
 from inception_edu.training.evaluation import split_outputs
 
 BATCH = 32  # images a step
-TRAINED_WITH = 0.4  # the weight of the head's loss
 
 
 def build(norm, place, head_norm, seed):

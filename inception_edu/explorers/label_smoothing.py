@@ -144,5 +144,5 @@ def draw_curve(sheet, classes, eps, gap):
         x += -8 if x > 350 else 8
         text = f"minimum {least:.3f} at {best:.2f}"
         label(sheet, x, top + 12, text, bold=True, **style)
-    legend(sheet, 340, 192, [(f"eps {eps:g}", "1x1", None), ("eps 0", "ink", "7 5")])
+    legend(sheet, 340, 192, [("eps 0", "ink", "7 5"), (f"eps {eps:g}", "1x1", None)])
     plot.mark(gap, loss(classes, eps, gap))

@@ -65,3 +65,11 @@ def test_without_weight_the_head_changes_nothing():
     assert "1.00 times" in shown.summary
     shown.values = {"weight": 1.0}
     assert "1.00 times" not in shown.summary
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_the_loss_is_said_to_be_that_of_the_stored_training(weight):
+    """The slider weighs gradients; nothing was trained with its weight."""
+    shown = ie.explore.auxiliary_head(start={"weight": weight})
+    assert "after 200 steps with weight 0.4 the main loss is 1.63," in shown.summary
+    assert "with weight 0.4, " in shown.svg

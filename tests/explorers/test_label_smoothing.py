@@ -1,5 +1,6 @@
 """The label smoothing explorer against torch, and against the paper's arithmetic."""
 
+import re
 from math import inf, log
 
 import pytest
@@ -64,3 +65,13 @@ def test_without_smoothing_there_is_no_floor():
     shown = ie.explore.label_smoothing(start={"eps": 0.0})
     assert "falls towards 0" in shown.summary
     assert "minimum" not in shown.svg
+
+
+def test_the_legend_stands_still_while_eps_moves():
+    """Its samples would leave an outline across its words."""
+    ways = [
+        re.findall(r'd="(M [^"]*? 187 L [^"]*? 187)"', shown.svg)
+        for shown in (ie.explore.label_smoothing(start={"eps": eps}) for eps in EPS)
+    ]
+    assert len(ways[0]) == 2
+    assert all(way == ways[0] for way in ways)
