@@ -2,6 +2,7 @@
 lecturer finds what a lecture needs, with the exams in the guide alone."""
 
 import re
+import symtable
 from itertools import combinations
 from math import prod
 from pathlib import Path
@@ -72,6 +73,27 @@ def test_the_core_is_short_and_a_code_cell_holds_one_idea(path):
     for cell in cells:
         if cell.cell_type == "code" and "jupyter" not in cell.metadata:
             assert len(cell.source.splitlines()) <= LINES, cell.id
+
+
+def names_of(cell):
+    """`(names that its code assigns, names that it reads without assigning)`."""
+    outer = symtable.symtable(cell.source, cell.id, "exec")
+    tables = [outer]
+    for table in tables:  # grows while it is walked
+        tables += table.get_children()
+    bound = {s.get_name() for s in outer.get_symbols() if s.is_assigned()}
+    used = {s.get_name() for t in tables for s in t.get_symbols() if s.is_global()}
+    return bound, used - bound
+
+
+@each_lesson
+def test_a_prediction_can_be_revealed_again_after_later_cells(path):
+    """No later cell takes a name that it reads: whoever guesses again runs only it."""
+    code = [cell for cell in cells_of(path) if cell.cell_type == "code"]
+    for index, cell in enumerate(code):
+        if ".reveal(" in cell.source:
+            for later in code[index + 1 :]:
+                assert not names_of(cell)[1] & names_of(later)[0], (cell.id, later.id)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS[1:], ids=lambda path: path.stem)
