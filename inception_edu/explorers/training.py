@@ -89,7 +89,7 @@ def headline(state, runs):
     settings = {name: state[name] for name in SETTINGS}
     for run in runs:
         if run.status == "training":
-            return f"Training {run.name}: {run.done} of {run.settings['epochs']} epochs"
+            return f"Training {run.name}, epoch {run.done} of {run.settings['epochs']}"
     for run in runs[::-1]:
         if run.status == "failed":
             return f"{run.name} failed: {run.error}"
@@ -109,9 +109,9 @@ def summarize(state, runs, groups):
         live.append(f"{run.name} is {run.status}")
         if run.done:
             accuracy = percent(run.history.accuracy[-1], 1)
-            live[-1] += f" with {accuracy} after {run.done} epochs"
+            live[-1] += f" with {accuracy} after epoch {run.done}"
     *_, (name, accuracies) = groups.items()
-    kinds = {"ladder": "rungs"}.get(state["beside"], state["beside"])
+    kinds = {"ladder": "steps"}.get(state["beside"], state["beside"])
     return (
         f"{'; '.join(live) or 'No run yet'}. Stored: {name} is the best of "
         f"{len(groups)} {kinds} with {percent(fmean(accuracies['all']), 1)}, the mean "

@@ -88,7 +88,7 @@ def test_a_paused_run_ends_where_one_without_a_pause_does(run):
 def test_what_was_trained_is_told_and_not_trained_again(run):
     accuracy = run.trainer.runs[0].history.accuracy[-1]
     assert run.summary.startswith(
-        f"mini_3x3 quick 0 is done with {percent(accuracy, 1)} after 3 epochs. Stored: "
+        f"mini_3x3 quick 0 is done with {percent(accuracy, 1)} after epoch 3. Stored: "
     )
     with pytest.raises(ValueError, match="choose another seed, or press Clear"):
         run.press("train")
@@ -130,8 +130,8 @@ def test_runs_stand_beside_each_other_whatever_they_have():
         ElementTree.fromstring(picture.svg)
         assert "mini_v2 quick 1 70.0 %" in picture.svg
     assert picture.summary.startswith(
-        "mini_v2 quick 0 is done with 70.0 % after 3 epochs; "
-        "mini_v2 quick 1 is done with 70.0 % after 3 epochs; "
+        "mini_v2 quick 0 is done with 70.0 % after epoch 3; "
+        "mini_v2 quick 1 is done with 70.0 % after epoch 3; "
         "mini_v2 quick 2 is paused. Stored: "
     )
 
