@@ -242,14 +242,14 @@ def costs_in_words(state, times):
     """All costs of the network that is looked at."""
     name, error_set = state["look"], state["figures"]
     if name not in SETS[error_set]:
-        return f"{name}: not among the {SET_NAMES[error_set]}"
+        return f"{name} is not in this picture"
     parts = []
     for what in [*COSTS, "latency"]:
         if values := cost_of(error_set, name, what, times):
             text = amount(values[0], what).replace("parameters", "params")
             text = text.replace("pixels", "px")
-            parts.append(f"receptive field {text}" if what == "field" else text)
-    return f"{shown_name(name, error_set)}: {', '.join(parts)}"
+            parts.append(f"sees {text}" if what == "field" else text)
+    return f"{name}: {', '.join(parts)}"
 
 
 def source_in_words(state):
@@ -257,7 +257,7 @@ def source_in_words(state):
     top = state["against"]
     found = published(state["figures"], state["look"], top)
     if found is None:
-        return f"no {top} error was published for it"
+        return f"no {top} error in this set: {SET_NAMES[state['figures']]}"
     error = error_of(state["figures"], state["look"], top)
     images = found.images.split(" of ")[0].split(" (")[0]
     where = f"{found.paper}, {found.place}".replace("research/slim/", "")

@@ -227,7 +227,7 @@ export default { render({ model, el }) {
       focus = setTimeout(() => faded.forEach((one) => one.cancel()), GESTURE);
     };
     clearTimeout(focus);
-    if (glides) focus = setTimeout(fade, GLIDE); // once the move is seen, hence no part of its time
+    if (glides && moved.size) focus = setTimeout(fade, GLIDE); // once the move is seen, hence no part of its time
     shadow.replaceChildren(...(outline ? [outline] : []));
     note.textContent = rescaled ? `Axis now: ${ranges.filter((axis) => !hadAxes.includes(axis)).join("; ")}` : outline ? "Dashed: before this move" : "";
     const pause = performance.now() - repainted;

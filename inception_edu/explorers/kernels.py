@@ -129,7 +129,7 @@ def draw_input(sheet, state, shades):
 
 def draw_output(sheet, state):
     """The output up to the chosen position, and that one, enlarged, with its sum."""
-    left, maps = SHEET - MAP, sums(state["plan"])
+    left, maps = SHEET - MAP - 1, sums(state["plan"])
     sheet.text(left, 16, "output", bold=True)
     row, column = state["row"] - 1, state["column"] - 1
     place, cell = row * GRID + column, CELL / len(maps)

@@ -120,7 +120,7 @@ def draw(state):
     scale, depth, norm = state["scale"], state["depth"], state["norm"]
     now, unscaled = (measured()[norm, s][depth] for s in (scale, 1.0))
     both = f"{times(unscaled.activations)} and {times(unscaled.gradient)}"
-    beside = f"; at scale 1, {both}" if scale != 1 else ""
+    beside = f"; at scale 1, {both} as large" if scale != 1 else ""
     summary = (
         f"After {depth} block{'s' * (depth > 1)} at scale {scale:g} the activations "
         f"are {times(now.activations)} as large as the input, the gradient "

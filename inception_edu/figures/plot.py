@@ -178,9 +178,9 @@ class Plot:
         return self.name_above(pixel, self.y - 8, label)
 
     def name_above(self, x, y, label):
-        """The label of a vertical line at the pixel `x`, inside the sheet."""
+        """The label of a vertical line at the pixel `x`, right of the axis."""
         half = text_width(label, bold=True) / 2
-        middle = min(max(x, half), self.drawing.width - half)
+        middle = min(max(x, self.x + half), self.drawing.width - half)
         style = {"anchor": "middle", "fill": "accent", "bold": True}
         self.drawing.text(middle, y, label, **style)
         return self
