@@ -39,7 +39,7 @@ def test_a_training_runs_beside_the_notebook(page):
     assert explorer.values["seed"] == 1
     seed.press("ArrowLeft")
     assert "training" in explorer.look().summary
-    says.filter(has_text="after 1").wait_for(timeout=PATIENCE)
+    says.filter(has_text="after epoch 1").wait_for(timeout=PATIENCE)
     press("Pause")
     says.filter(has_text="paused").wait_for(timeout=PATIENCE)
     assert "press Train to continue" in explorer.look().picture
