@@ -21,8 +21,8 @@ def independent_copy(model):
             return copy.deepcopy(model)
     except TypeError as problem:  # a lock, an open file, a generator
         raise TypeError(
-            f"the model has an attribute that cannot be copied ({problem}); remove it "
-            "before"
+            f"the model has an attribute that cannot be copied ({problem}); remove "
+            "it first"
         ) from problem
 
 
