@@ -7,6 +7,7 @@ import pytest
 
 HEAVY = ("matplotlib", "sklearn", "pandas", "ipywidgets", "anywidget", "nbclient")
 HEAVY += ("torchinfo", "torchvision", "PIL", "safetensors", "sympy", "torch._dynamo")
+HEAVY += ("torch.utils.flop_counter",)  # with CUDA it brings triton
 
 
 WITH_TORCH = ("torch", "numpy", *HEAVY)

@@ -7,6 +7,7 @@ the result still lies on the grid of its inputs.
 """
 
 import re
+from functools import cached_property
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -27,9 +28,13 @@ class AtenCalls(TorchDispatchMode):
 
     def __init__(self):
         super().__init__()
-        from torch.utils.flop_counter import flop_registry
+        self.calls, self.macs = [], 0
 
-        self.formulas, self.calls, self.macs = flop_registry, [], 0
+    @cached_property
+    def formulas(self):
+        from torch.utils.flop_counter import flop_registry  # with CUDA, 80 MB of triton
+
+        return flop_registry
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
