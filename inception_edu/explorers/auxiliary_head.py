@@ -51,8 +51,8 @@ SWEEP = {
 
 
 def inactive(values):
-    """Without batch norm no head changes the loss; at weight 0 no gradient either."""
-    idle = not values["norm"] and not values["weight"]
+    """Without batch norm, at the start, a head of weight 0 changes nothing at all."""
+    idle = not any(values[name] for name in ("norm", "weight", "steps"))
     return {"head_norm": "the head has weight 0"} if idle else {}
 
 

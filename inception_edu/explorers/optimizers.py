@@ -71,6 +71,11 @@ CONTROLS = [
 SWEEP = {"rate": [0.01, 0.045, 0.1, 0.45, 1.0], "eps": [1e-8, 1e-4, 0.1, 1.0]}
 
 
+def inactive(values):
+    """Momentum remembers a step, hence changes none before the second."""
+    return {"momentum": "acts from step 2 on"} if values["steps"] == 1 else {}
+
+
 def optimizer(name, setting):
     """`update(gradient) -> step` of an optimizer in its initial state."""
     rule, remembered, *_ = OPTIMIZERS[name]
