@@ -7,6 +7,10 @@ import warnings
 import pytest
 import torch
 from torch import nn
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.nn import functional as F
+from torch.nn.utils import parametrizations, prune
+from torch.utils.flop_counter import FlopCounterMode
 
 import inception_edu as ie
 from inception_edu.networks.fuse import STEPS, MergedBranches, steps_on
@@ -242,21 +246,68 @@ def test_gradients_reach_the_input_and_every_weight():
 
 
 IMAGES = torch.randn(2, 16, 9, 9)
+CHANGES = {
+    "in place": lambda conv: conv.weight[2].zero_(),
+    "through .data": lambda conv: conv.weight.data[2].zero_(),
+    "a new parameter": lambda conv: setattr(
+        conv, "weight", nn.Parameter(torch.randn(conv.weight.shape))
+    ),
+    "a bias": lambda conv: conv.bias.data.add_(1),
+    "loaded": lambda conv: conv.load_state_dict(
+        {key: 2 * value for key, value in conv.state_dict().items()}
+    ),
+    "masked": lambda conv: prune.ln_structured(conv, "weight", 0.5, n=2, dim=0),
+    "normed": lambda conv: parametrizations.spectral_norm(conv),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@torch.no_grad()
+def test_a_changed_weight_is_used(name):
+    fused = ie.fuse(live(nn.Sequential(nn.Conv2d(16, 8, 3), nn.BatchNorm2d(8))))
+    before = fused(IMAGES)
+    CHANGES[name](fused[0])
+    after = fused(IMAGES)
+    assert not torch.equal(before, after)
+    expected = F.conv2d(IMAGES, fused[0].weight, fused[0].bias)
+    assert torch.allclose(after, expected, atol=1e-4)
+
+
+def test_who_counts_or_differentiates_sees_plain_convolutions():
+    fused = ie.fuse(nn.Sequential(nn.Conv2d(16, 8, 3)))
+    with FlopCounterMode(display=False) as counter:
+        before = fused(IMAGES)
+    assert counter.get_total_flops() == ie.trace(fused, IMAGES.shape).flops
+    _, change = torch.func.jvp(fused, (IMAGES,), (torch.ones_like(IMAGES),))
+    assert torch.allclose(change, fused(IMAGES + 1) - before, atol=1e-4)
+
+
 EXPORTS = {
     "a copy": copy.deepcopy,
     "a pickle": lambda fused: pickle.loads(pickle.dumps(fused)),
     "torch.export": lambda fused: torch.export.export(fused, (IMAGES,)).module(),
+    "torch.jit.trace": lambda fused: torch.jit.trace(fused, IMAGES),
+    "make_fx": lambda fused: make_fx(fused)(IMAGES),
     "torch.compile": lambda f: torch.compile(f, backend="eager", fullgraph=True),
     "fused again": ie.fuse,
 }
 
 
-@pytest.mark.parametrize("way", EXPORTS)
+OF_A_CHAIN = {"torch.jit.script": torch.jit.script, "torch.fx": torch.fx.symbolic_trace}
+
+
+@pytest.mark.parametrize("way", EXPORTS | OF_A_CHAIN)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @torch.no_grad()
 def test_a_fused_module_can_be_copied_and_exported(way):
-    fused = ie.fuse(live(AsymmetricModule(16, 4)))
-    expected = fused(IMAGES)
-    assert torch.allclose(EXPORTS[way](fused)(IMAGES), expected, atol=1e-5)
+    chain = nn.Sequential(nn.Conv2d(16, 4, 3), unit(), nn.Conv2d(4, 9, 3))
+    for module in (chain, AsymmetricModule(16, 4)):
+        fused = ie.fuse(live(module))
+        expected = fused(IMAGES)
+        found = (EXPORTS | OF_A_CHAIN)[way](fused)(IMAGES)
+        assert torch.allclose(found, expected, atol=1e-5)
+        if way in OF_A_CHAIN:
+            break
 
 
 def test_half_precision_stays():
