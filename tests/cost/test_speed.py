@@ -33,7 +33,7 @@ def test_a_trace_is_far_faster_than_torchs_counter():
         (seconds(lambda: ie.trace(model, shape)), seconds(count)) for _ in range(5)
     ]
     ours, theirs = map(min, zip(*pairs, strict=True))
-    assert theirs / ours > 10  # 17 to 33 in the benchmarks, 14 with torch 2.4
+    assert theirs / ours > 15  # 30 where nothing else runs
 
 
 COLD = """

@@ -146,8 +146,10 @@ def test_a_control_changes_the_picture_or_is_inactive(name, data):
         is_idle = control.name in panel.inactive
         others = [v for v in control.values if v != panel.values[control.name]]
         state = panel.values
-        # eps of 1e-8 or 1e-6 may look alike, but not the first and the last value
-        for value in (data.draw(st.sampled_from(others)), others[0], others[-1]):
+        # RMSProp's steps look alike for 1e-8 and 1e-6, but not for the first and last
+        alike = (name, control.name) == ("optimizers", "eps")
+        ends = (others[0], others[-1]) if alike else ()
+        for value in (data.draw(st.sampled_from(others)), *ends):
             panel.values = {control.name: value}
             if panel.values == state:
                 return  # beyond the last stage or module, which is open already
