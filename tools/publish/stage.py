@@ -13,7 +13,7 @@ TO_DO = (
         "True, true in part, wrong, or unsettled?",
     ),
     (r"<li>'([^<]*)'</li>", r"<li>\1</li>"),
-    (r"<span aria-hidden='true'>ⓘ</span> (\w)", lambda found: found[1].upper()),
+    (r"<span aria-hidden='true'>◆</span> (\w)", lambda found: found[1].upper()),
     (r"(?s)^<details><summary>.*?</summary>(.*)</details>$", r"\1"),
 )
 HINT = re.compile(r"<details>\s*<summary><b>Hint.*?</details>", re.DOTALL)
