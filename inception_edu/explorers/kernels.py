@@ -134,8 +134,6 @@ def draw_output(sheet, state):
     row, column = state["row"] - 1, state["column"] - 1
     place, cell = row * GRID + column, CELL / len(maps)
     known, low = state["weights"] == "equal", 216 - 34 * len(maps)
-    words = "sum of the products" if known else "random: no fixed sum"
-    sheet.text(MIDDLE, low, words, anchor="middle")
     for i, rows in enumerate(maps):
         top, most = TOP + i * MAP / len(maps), max(map(max, rows))
         sheet.rect(left, top, GRID * cell, GRID * cell, "paper", stroke="ink")
@@ -152,6 +150,8 @@ def draw_output(sheet, state):
             lines = tuple(((MIDDLE + 54, high), (x, end)) for high, end in ends)
             sheet.strokes(lines, "accent", 0.8)
         sheet.rect(x, y, cell, cell, stroke="accent", stroke_width=2)
+    words = "sum of the products" if known else "random: no fixed sum"
+    label(sheet, MIDDLE, low, words, anchor="middle")
     if known:
         sheet.line((276, TOP_BIG - 4), (276, 226), stroke="ink", arrow=True)
         sheet.text(286, 240, "add up")
