@@ -229,7 +229,7 @@ export default { render({ model, el }) {
     clearTimeout(focus);
     if (glides && moved.size) focus = setTimeout(fade, GLIDE); // once the move is seen, hence no part of its time
     shadow.replaceChildren(...(outline ? [outline] : []));
-    note.textContent = rescaled ? `Axis now: ${ranges.filter((axis) => !hadAxes.includes(axis)).join("; ")}` : outline ? "Dashed: before this move" : "";
+    note.textContent = rescaled ? `Axis now: ${ranges.filter((axis) => !hadAxes.includes(axis)).join("; ")}` : outline ? "Grey outline: before this move" : "";
     const pause = performance.now() - repainted;
     repainted += pause;
     halt = glide(way, pause < 2 * GLIDE ? GLIDE / 2 : GLIDE);

@@ -236,7 +236,7 @@ def test_where_it_was_before_a_gesture_stands_behind_on_an_axis_that_stays(show)
         shown.answer(serial, width=width)
         assert outline.get_attribute("width") == "64"
         assert shown.page.locator(BAR).get_attribute("width") == str(width)  # at once
-    assert note.inner_text() == "Dashed: before this move"
+    assert note.inner_text() == "Grey outline: before this move"
     shown.input.nth(0).press("ArrowRight")
     shown.answer(3, width=104)  # another range: nothing is compared
     assert note.inner_text() == "Axis now: width 0 to 200"
