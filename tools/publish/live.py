@@ -6,26 +6,26 @@ they work from a disk and ask no server for anything.
 
 import gzip
 import json
+import subprocess
 from base64 import b64encode
-from io import BytesIO
-from zipfile import ZipFile
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from inception_edu.explorers import NAMES, description
 from inception_edu.explorers.panel import Panel
 from tools.notebooks import ROOT
-from tools.publish.bundle import npm_bytes, own_file, package_files, zipped
+from tools.publish.bundle import (
+    TEMPLATES,
+    npm_bytes,
+    own_file,
+    package_files,
+    program,
+    zipped,
+)
 
 DATA = (".py", ".js", ".csv", ".json", ".gz", ".toml")
 ROOMS = {"lesson", "cost"}  # what no explorer draws with
-# Parts of Python's library that no explorer imports, by how their names begin.
-LEFT_OUT = (
-    *("_pydatetime", "_pydecimal", "_pyio", "_pyrepl", "ctypes", "curses", "doctest"),
-    *("ensurepip", "ftplib", "modulefinder", "plistlib", "pstats", "webbrowser"),
-    *("idlelib", "imaplib", "mailbox", "multiprocessing", "optparse", "pdb"),
-    *("pickletools", "poplib", "pydoc", "smtplib", "sqlite3", "tkinter"),
-    *("turtle", "unittest", "venv", "wsgiref", "xml"),
-)
-ENCODINGS = {"__init__", "aliases", "ascii", "cp437", "idna", "latin_1", "utf_8"}
 
 
 def packed(content):
@@ -37,19 +37,6 @@ def packed_json(value):
     return packed(json.dumps(value, ensure_ascii=False).encode())
 
 
-def library():
-    """A zip of Python's own library, without what no explorer imports."""
-    with ZipFile(BytesIO(npm_bytes("pyodide/python_stdlib.zip"))) as archive:
-        names = [n for n in archive.namelist() if is_used(n)]
-        return zipped({name: archive.read(name) for name in names})
-
-
-def is_used(name):
-    folder, _, file = name.removesuffix(".py").rpartition("/")
-    left_out = folder == "encodings" and file not in ENCODINGS
-    return not name.startswith(LEFT_OUT) and not left_out
-
-
 def series():
     """A zip of the code and the tables of the package."""
     files = [path for path in package_files() if path.suffix in DATA]
@@ -57,15 +44,28 @@ def series():
     return zipped({p.relative_to(ROOT).as_posix(): p.read_bytes() for p in used})
 
 
+def compiled():
+    """Bytecode, each as a zip: the part of Python's library in use, and ours."""
+    npm_bytes("pyodide/package.json")
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "series.zip").write_bytes(series())
+        script = TEMPLATES / "live" / "compile.mjs"
+        command = [program("compile Python", "node"), script, folder]
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        return [(Path(folder) / f"{n}.zip").read_bytes() for n in ("library", "series")]
+
+
+@cache
 def python_script():
     """The text of `python.js`."""
+    library, ours = compiled()
     lock = json.loads(npm_bytes("pyodide/pyodide-lock.json")) | {"packages": {}}
     parts = {
         "asm": packed(npm_bytes("pyodide/pyodide.asm.mjs")),
         "runtime": packed(npm_bytes("pyodide/pyodide.mjs")),
         "wasm": packed(npm_bytes("pyodide/pyodide.asm.wasm")),
-        "library": packed(library()),
-        "series": packed(series()),
+        "library": packed(library),
+        "series": packed(ours),
         "lock": json.dumps(lock),
         "worker": own_file("live/worker.js"),
     }
