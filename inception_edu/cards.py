@@ -93,7 +93,7 @@ class Card:
 
 
 class Folded(str):
-    """Text that a notebook shows on a click, and every text twin at once."""
+    """What a solution measures: folded in a notebook, printed everywhere else."""
 
     __repr__ = str.__str__  # without quotes
 

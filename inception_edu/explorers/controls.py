@@ -43,9 +43,9 @@ def draw(state):  # {"width": 64, "kernel": "3x3", ...}
 - An element of the picture with `data-pick="row=3;column=5"` sets those controls
   when it is clicked, one with `data-grid="row;column;17"` those of the cell that was
   clicked, of 17 x 17. The keyboard reaches them as ordinary controls.
-- `SWEEP` (optional) names the controls and values that a lecture needs, at most 64
-  states together; their pictures can be stored in a page. An explorer that has no
-  more states than that sweeps them all.
+- `SWEEP` names the controls and values that a lecture needs, at most 64 states
+  together; their pictures can be stored in a page. An explorer that has no more
+  states than that sweeps them all and needs none.
 """
 
 import re

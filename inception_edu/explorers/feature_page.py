@@ -1,4 +1,4 @@
-"""mini_reduced where there is no torch: in a page, by `forward.js`.
+"""mini_reduced without torch; a page computes it by `forward.js`.
 
 mini_reduced.json.gz holds its layers and weights and the pictures that it is shown
 (`python -m experiments page_mini`); tests hold both against torch.

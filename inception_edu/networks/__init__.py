@@ -56,11 +56,10 @@ def create_model(
     """The network called `name`, untrained, in train mode as torch makes it.
 
     `num_classes`: outputs of the classifier, at least 1; 1000 unless told
-    otherwise, 10 for a mini. `aux`: build the
-    auxiliary heads as well (used in train mode only). `options` are the
-    network's own, such as `layout="torchvision"`. Raises ValueError that names
-    the close matches for an unknown name, TypeError for an unknown option, which
-    names those there are.
+    otherwise, 10 for a mini. `aux`: build the auxiliary heads as well (used in train
+    mode only). `options` are the network's own, such as `layout="torchvision"`.
+    Raises ValueError that names the close matches for an unknown name, TypeError for
+    an unknown option, which names those there are.
     """
     if not isinstance(name, str) or name not in MODELS:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Validation of the networks' builder options."""
+"""Options of the networks' builders: checks, and numbered modules."""
 
 MAX_MODULES = 100  # of one kind; the papers' networks have 20 at most
 

@@ -89,7 +89,7 @@ def make_optimizer(recipe, model):
 
 
 class Average:
-    """Exponential moving average of a model's weights and buffers, a model itself.
+    """Exponential moving average of a model's weights and buffers, in a copy.
 
     After step t the average is `decay` times the one before plus `1 - decay` times
     the model's; after the first step it is the model. Counters are copied: torch's
