@@ -15,8 +15,9 @@ from torch.overrides import TorchFunctionMode
 
 from inception_edu.text import dims
 
-LAYERS = (torch.conv2d, torch.conv1d, F.linear)
-PRODUCTS = (torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__)
+# Operations by name: they are functions, methods and torch.ops.
+LAYERS = ("conv1d", "conv2d", "convolution", "linear")
+PRODUCTS = ("matmul", "mm", "bmm", "addmm", "baddbmm")
 REARRANGING = re.compile(
     "view|reshape|(un)?flatten|permute|transpose|swap(axes|dims)|move(dim|axis)|(un)?squeeze"
 )
@@ -29,9 +30,9 @@ class Layer:
     """One layer as it ran: `weight` is (out, in, height, width).
 
     `moments` describes what it read, a row per channel (see `moments_of`); `axis` is
-    that of the channels in its output. `steps` are results: of the "layer", and of what
-    its channels went through one by one, "add" (a bias by hand), "scale" (part of an
-    own norm), "norm". `last` is the module's copy of the last one.
+    that of the channels in its output. `steps` are results: of the "layer" with its
+    bias, and of what its channels went through one by one, "add" and "scale" (parts of
+    an own norm), "norm". `last` is the module's copy of the last one.
     """
 
     weight: torch.Tensor
@@ -78,34 +79,50 @@ class Recorder(TorchFunctionMode):
         self.norm_misplaced = False  # a norm that does not follow a layer directly
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if func in LAYERS:
+        kwargs, name = kwargs or {}, func.__name__.strip("_")
+        if name in LAYERS:
             return self.layer(func, args, kwargs)
-        if func in PRODUCTS and len(args) == 2:
+        if name in PRODUCTS and not kwargs:
             return self.product(func, *args)
         if func is torch.einsum and len(args) == 3:
             return self.einsum(*args)
+        if func is torch.tensordot:
+            return self.tensordot(*args, **kwargs)
         if func is F.batch_norm:
             return self.norm(func, args, kwargs)
-        if REARRANGING.fullmatch(func.__name__) and torch.is_tensor(args[0]):
+        if REARRANGING.fullmatch(name) and torch.is_tensor(args[0]):
             return self.rearrange(func, args, kwargs)
-        if len(args) == 2 and re.fullmatch(ARITHMETIC, func.__name__.strip("_")):
+        if len(args) == 2 and re.fullmatch(ARITHMETIC, name):
             return self.arithmetic(func, args, kwargs)
         return func(*args, **kwargs)
 
     def layer(self, func, args, kwargs):
         names = dict(zip(("input", "weight", "bias"), args, strict=False)) | kwargs
-        x, axis = names["input"], -1 if func is F.linear else 1
+        x, axis = names["input"], -1 if func.__name__ == "linear" else 1
         layer = Layer(names["weight"], names.get("bias"), moments_of(x, axis), axis)
         self.layers.append(layer)  # first, so that one that fails is there too
         return layer.went("layer", func(*args, **kwargs))
 
-    def product(self, func, a, b):
-        if is_weight(b):
-            return self.einsum("io,...i->...o", b, a)
-        if is_weight(a) and b.dim() > 1:
-            return self.einsum("oi,...ip->...op", a, b)
-        return func(a, b)
+    def product(self, func, *args):
+        """Of two matrices or batches, with something added to it as by addmm."""
+        *added, a, b = args
+        left, right = matrix(a), matrix(b)
+        if right is not None:
+            output = self.einsum("io,...i->...o", right, a)
+        elif left is not None and b.dim() > 1:
+            output = self.einsum("oi,...ip->...op", left, b)
+        else:
+            return func(*args)
+        return self.arithmetic(torch.add, (output, *added), {}) if added else output
+
+    def tensordot(self, a, b, dims=2, out=None):
+        axes = (range(-dims, 0), range(dims)) if isinstance(dims, int) else dims
+        names = list("abcdefgh"[: a.dim()]), list("stuvwxyz"[: b.dim()])
+        for ours, theirs in zip(*axes, strict=True):
+            names[1][theirs] = names[0][ours]
+        given = ",".join(map("".join, names))
+        result = [n for n in given if n != "," and given.count(n) == 1]
+        return self.einsum(f"{given}->{''.join(result)}", a, b)
 
     def einsum(self, equation, *operands):
         given, _, result = equation.replace(" ", "").partition("->")
@@ -114,7 +131,7 @@ class Recorder(TorchFunctionMode):
             weight, x = operands[i], operands[1 - i]
             names, others = letters[i], letters[1 - i]
             shared, made = set(names) & set(others) - {"."}, set(names) & set(result)
-            if is_weight(weight) and len(shared) == len(made) == 1:
+            if len(names) == 2 and learned(weight) and len(shared) == len(made) == 1:
                 channel = shared.pop()
                 turned = names[0] == channel
                 weight = weight.T if turned else weight
@@ -155,14 +172,23 @@ class Recorder(TorchFunctionMode):
 
     def arithmetic(self, func, args, kwargs):
         """A step of a layer, if the other value has one number for each channel."""
-        layer = self.holder(args[0]) or self.holder(args[1])
+        layer, added = self.holder(args[0]), "add" in func.__name__
+        if layer and added and self.holder(args[1]):  # a bias may be added to the sum
+            layer.last = func(*args, **kwargs).clone()
+            return layer.last
+        layer = layer or self.holder(args[1])
         output = func(*args, **kwargs)
         if layer:
             held, other = args if args[0] is layer.last else args[::-1]
             width, axis = layer.shape[0], layer.axis % held.dim() - held.dim()
             one_each = torch.is_tensor(other) and other.numel() == width
             if one_each and (*[1] * held.dim(), *other.shape)[axis] == width:
-                return layer.went("add" if "add" in func.__name__ else "scale", output)
+                if added and len(layer.steps) == 1 and learned(other):
+                    bias = other.flatten()
+                    layer.bias = bias if layer.bias is None else layer.bias + bias
+                    layer.steps = []
+                    return layer.went("layer", output)
+                return layer.went("add" if added else "scale", output)
         return output
 
     def holder(self, x):
@@ -171,11 +197,19 @@ class Recorder(TorchFunctionMode):
         return held[0] if held and not x._version else None
 
 
-def is_weight(value):
-    """True for a matrix that is a parameter, or a view or function of parameters."""
-    if not torch.is_tensor(value) or value.dim() != 2:
-        return False
+def learned(value):
+    """True for a parameter, or a view or function of parameters alone."""
     return all(isinstance(leaf, nn.Parameter) for leaf in leaves(value))
+
+
+def matrix(value):
+    """A matrix that is learned, or the one that a batch repeats; else None."""
+    if torch.is_tensor(value) and value.dim() in (2, 3) and learned(value):
+        if value.dim() == 2:
+            return value
+        if (value == value[:1]).all():
+            return value[0]
+    return None
 
 
 def leaves(tensor):

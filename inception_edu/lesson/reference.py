@@ -1,6 +1,6 @@
 """Run a reference in plain functions with the weights that a candidate uses."""
 
-from itertools import chain, islice, permutations, product, takewhile
+from itertools import chain, islice, permutations, product
 from math import prod
 
 import torch
@@ -40,24 +40,18 @@ class Net:
             self.shapes[label] = wanted
             y = F.conv2d(x[:, :1], x.new_zeros(1, 1, *size), None, stride, padding)
             return y.expand(-1, out_channels or 1, -1, -1)
-        index, rows, columns = self.find(x, label, wanted)
-        layer = self.passed.layers[index]
-        names = {name for name, _ in layer.steps}
-        if (norm is False and "norm" in names) or (norm and not layer.normed):
-            raise Problem(
-                f"`{label}`: batch norm is {'missing' if norm else 'not wanted'}",
-                "batch norm stands directly after the convolution, before its ReLU"
-                if norm
-                else "leave the batch norm of this layer out",
-            )
-        weight = layer.weight.detach().reshape(-1, *wanted[1:])[rows][:, columns]
-        bias = None if layer.bias is None else layer.bias.detach()[rows]
-        y = F.conv2d(x, weight, bias, stride, padding)
-        steps = layer.steps
-        if norm is False:  # what follows the bias is no part of the layer
-            steps = list(takewhile(lambda step: step[0] in ("layer", "add"), steps))
-        if len(steps) > 1:
-            y = Finished.apply(y, layer, steps[-1][1], rows)
+        y = 0
+        for index, rows, channels in self.find(x, label, wanted):
+            self.labels[index] = label
+            layer = self.passed.layers[index]
+            check_norm(label, layer, norm)
+            given = x[:, channels]
+            weight = layer.weight.detach().reshape(-1, given.shape[1], *size)[rows]
+            bias = None if layer.bias is None else layer.bias.detach()[rows]
+            part = F.conv2d(given, weight, bias, stride, padding)
+            if norm is not False and len(layer.steps) > 1:
+                part = Finished.apply(part, layer, layer.steps[-1][1], rows)
+            y = y + part
         return self.act(y) if relu and label not in self.linear else y
 
     def join(self, branches):
@@ -66,34 +60,47 @@ class Net:
         return self.joined(branches)
 
     def find(self, x, label, wanted):
-        """`(index, rows, columns)` of the layer that reads `x` and has this shape."""
+        """`(index, rows, channels)` of the layers that are `label` together.
+
+        One that reads `x`, or several that each read some of its channels: their sum.
+        """
+        layers = self.passed.layers
         if label in self.fused:
             index, rows = self.fused[label]
-            order = channel_order(x, self.passed.layers[index])
-        else:
-            index, order = self.search(x, label, wanted)
-            rows = slice(None)
-        self.labels[index] = label
-        return index, rows, slice(None) if order is None else order
-
-    def search(self, x, label, wanted):
+            channels = channels_read(x, layers[index], range(x.shape[1]))
+            return [(index, rows, channels or slice(None))]
         taken = set(self.labels) | {index for index, _ in self.fused.values()}
-        fitting = [
-            index
-            for index, layer in enumerate(self.passed.layers)
-            if index not in taken and matches(layer.shape, wanted)
-        ]
-        orders = [channel_order(x, self.passed.layers[index]) for index in fitting]
-        for index, order in zip(fitting, orders, strict=True):
-            if order is not None:
-                return index, order
+        free = [index for index in range(len(layers)) if index not in taken]
+        parts, left = [], [*range(x.shape[1])]
+        for index in sorted(free, key=lambda index: -len(layers[index].moments)):
+            layer = layers[index]
+            fits = matches(layer.shape, (wanted[0], len(layer.moments), *wanted[2:]))
+            if left and fits and (channels := channels_read(x, layer, left)):
+                parts.append((index, slice(None), channels))
+                left = [channel for channel in left if channel not in channels]
+        if not left:
+            return parts
+        fitting = [index for index in free if matches(layers[index].shape, wanted)]
         if fitting and None not in wanted:  # its input differs, which the output shows
-            return fitting[0], None
-        raise missing(label, wanted, self.passed.layers, self.shapes)
+            return [(fitting[0], slice(None), slice(None))]
+        raise missing(label, wanted, layers, self.shapes)
 
 
 def concatenated(branches):
     return torch.cat(list(branches.values()), 1)
+
+
+def check_norm(label, layer, norm):
+    """Raise a Problem for a layer with a batch norm too many, or without one."""
+    has_norm = any(name == "norm" for name, _ in layer.steps)
+    if norm is False and has_norm:
+        what, hint = "not wanted", "leave the batch norm of this layer out"
+    elif norm and not layer.normed:
+        what = "missing"
+        hint = "batch norm stands directly after the convolution, before its ReLU"
+    else:
+        return
+    raise Problem(f"`{label}`: batch norm is {what}", hint)
 
 
 def matches(found, wanted):
@@ -105,22 +112,23 @@ def matches(found, wanted):
     return all(w in (None, f) for f, w in zip(found, wanted, strict=True))
 
 
-def channel_order(x, layer):
-    """For each channel of `x` the channel in which the layer read it; None if not."""
-    ours, theirs = moments_of(x, 1), layer.moments
-    if ours.shape != theirs.shape:
-        return None
+def channels_read(x, layer, among):
+    """For each channel that the layer read the one of `x`; None if one is no such.
+
+    Each of the channels `among` which they are is read once.
+    """
+    among, found = list(among), []
+    ours, theirs = moments_of(x, 1)[among], layer.moments
     scale = ours.abs().amax(0) + 1e-9
-    if ((ours - theirs).abs() <= 1e-4 * scale).all():
-        return list(range(len(ours)))
-    same = ((ours[:, None] - theirs[None]).abs() <= 1e-4 * scale).all(-1)
-    order = []
+    same = ((ours - theirs[:, None]).abs() <= 1e-4 * scale).all(-1)
+    if len(ours) == len(theirs) and same.diagonal().all():
+        return among
     for row in same:
         if not row.any():
             return None
-        order.append(int(row.int().argmax()))
-        same[:, order[-1]] = False
-    return order
+        found.append(int(row.int().argmax()))
+        same[:, found[-1]] = False
+    return [among[number] for number in found]
 
 
 def arrangements(layers, shapes):
