@@ -242,14 +242,15 @@ def run_once(module, image):
     with Recorder() as recorder:
         output = forward(module, image.clone())
     module.zero_grad()
-    read = [image, *(layer.weight for layer in recorder.layers)]
-    for tensor in read:
+    weights = [layer.weight for layer in recorder.layers]
+    for tensor in (*weights, *(layer.steps[0][1] for layer in recorder.layers)):
         if tensor.requires_grad:
             tensor.retain_grad()  # of a weight that is computed, too
     if output.requires_grad:
         (output * noise(8, *output.shape)).sum().backward(retain_graph=True)
+    recorder.drop_unread()
     recorder.module, recorder.output = module, output.detach()
-    recorder.gradients = [tensor.grad for tensor in read]
+    recorder.gradients = [image.grad, *(one.weight.grad for one in recorder.layers)]
     learning = [p for p in module.parameters() if p.requires_grad]
     recorder.unused = any(parameter.grad is None for parameter in learning)
     return recorder

@@ -191,6 +191,14 @@ class Recorder(TorchFunctionMode):
                 return layer.went("add" if added else "scale", output)
         return output
 
+    def drop_unread(self):
+        """Forget a layer's runs whose result nothing reads, if another one is read."""
+        read = [layer.steps[0][1].grad is not None for layer in self.layers]
+        places = [layer.weight.data_ptr() for layer in self.layers]
+        used = {place for place, one in zip(places, read, strict=True) if one}
+        kept = zip(self.layers, places, read, strict=True)
+        self.layers = [layer for layer, place, one in kept if one or place not in used]
+
     def holder(self, x):
         """The layer whose output, after its steps, is `x`, unless changed in place."""
         held = [layer for layer in self.layers if layer.last is x]
