@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 from experiments.runner import Experiment
 from inception_edu.explorers.auxiliary_head import (
-    MEASURED,
     PLACES,
     STAGES,
     STEPS,
@@ -26,6 +25,7 @@ from inception_edu.training import as_input, digits_at_scale
 from inception_edu.training.evaluation import split_outputs
 
 BATCH = 32  # images a step
+MEASURED = 256  # images for one gradient
 
 
 def build(norm, place, head_norm, seed):

@@ -32,7 +32,6 @@ TABLE = Path(__file__).with_suffix(".csv")
 STAGES = ("stem", "mixed_a", "reduction_a", "mixed_b", "reduction_b", "mixed_c", "fc")
 PLACES = ("mixed_a", "reduction_a", "mixed_b")  # on 5x5 the head has no room
 STEPS, TRAINED_WITH = 200, 0.4  # of the stored trainings: steps, auxiliary weight
-MEASURED = 256  # images for one gradient
 
 QUESTION = "Where does the gradient come from, with and without the head?"
 CONTROLS = [

@@ -12,9 +12,9 @@ what was measured:
 
     python -m experiments residual
 
-measures the stacks again (`stack`, below; three seeds, a minute) and writes
-residual.csv. Szegedy et al., Inception-v4, arXiv 1602.07261, section 3.3 and figure
-20: scales of 0.1 to 0.3; the release has 0.17, 0.10 and 0.20.
+measures the stacks again (three seeds, a minute) and writes residual.csv. Szegedy
+et al., Inception-v4, arXiv 1602.07261, section 3.3 and figure 20: scales of 0.1 to
+0.3; the release has 0.17, 0.10 and 0.20.
 """
 
 from functools import cache
@@ -31,7 +31,6 @@ from inception_edu.text import number, percent, times
 TABLE = Path(__file__).with_suffix(".csv")
 SCALES = [0.0, 0.05, 0.1, 0.17, 0.2, 0.3, 0.5, 1.0]
 DEPTH = 20
-CHANNELS, INNER, GRID, BATCH = 64, 16, 8, 16
 LOW = 0.5  # of the axes: a gradient may shrink a little
 
 QUESTION = "What does the residual scale do to activations and gradients?"
@@ -50,54 +49,6 @@ class Stats(NamedTuple):
     activations: float
     gradient: float
     zeros: float
-
-
-# The blocks and how they are measured. Only this needs torch: a picture does not.
-
-
-def stack(scale, norm, seed):
-    """`DEPTH` blocks, every convolution with He initialization, as in the release."""
-    import torch
-    from torch import nn
-
-    from inception_edu.networks.layers import ConvUnit
-    from inception_edu.networks.minis import ResidualBlock
-
-    torch.manual_seed(seed)
-    kernels = ((1, 3), (3, 1))
-    blocks = nn.Sequential(
-        *(ResidualBlock(CHANNELS, INNER, kernels, scale=scale) for _ in range(DEPTH))
-    )
-    for layer in blocks.modules():
-        if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-        if isinstance(layer, ConvUnit) and not norm:
-            layer.norm = nn.Identity()
-    return blocks.train()
-
-
-def measure(blocks, seed=0, depths=None):
-    """A `Stats` for each of `depths`, by default from 0 to the whole stack."""
-    import torch
-
-    torch.manual_seed(seed)
-    x = torch.randn(BATCH, CHANNELS, GRID, GRID).relu().requires_grad_()
-    outputs = [x]
-    for block in blocks:
-        outputs.append(block(outputs[-1]))
-
-    def size(tensor):
-        return tensor.detach().double().square().mean().sqrt().item()
-
-    found = []
-    for y in outputs if depths is None else [outputs[depth] for depth in depths]:
-        cotangent = torch.randn_like(y)
-        (gradient,) = torch.autograd.grad(y, x, cotangent, retain_graph=True)
-        zeros = (y == 0).double().mean().item()
-        found.append(Stats(size(y) / size(x), size(gradient) / size(cotangent), zeros))
-    return found
 
 
 @cache

@@ -14,8 +14,8 @@ from inception_edu.training import as_input, digits_at_scale
 def batch():
     """The start of the images that the table was measured on."""
     data = digits_at_scale(6000)
-    images = as_input(data.test.images[: explorer.MEASURED])
-    return images, data.test.labels[: explorer.MEASURED]
+    images = as_input(data.test.images[: experiment.MEASURED])
+    return images, data.test.labels[: experiment.MEASURED]
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.4, 1.0])

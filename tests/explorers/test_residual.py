@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import inception_edu as ie
+from experiments import residual as experiment
 from inception_edu.explorers import residual as explorer
 
 
@@ -21,7 +22,7 @@ def stored(norm, scale, depth):
 @pytest.mark.parametrize("scale", [0.1, 1.0])
 def test_the_stored_numbers_are_those_of_real_blocks(norm, scale):
     """A seed that is not in the table, within the spread between seeds."""
-    found = explorer.measure(explorer.stack(scale, norm, seed=7), seed=7)
+    found = experiment.measure(experiment.stack(scale, norm, seed=7), seed=7)
     for depth in (1, 5, 10):
         ours, theirs = found[depth], stored(norm, scale, depth)
         factor = 1.1 if scale < 1 else 1.25 if norm else 2.5  # ten random factors
