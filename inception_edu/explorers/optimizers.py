@@ -76,24 +76,14 @@ def inactive(values):
     return {"momentum": "acts from step 2 on"} if values["steps"] == 1 else {}
 
 
-def optimizer(name, setting):
-    """`update(gradient) -> step` of an optimizer in its initial state."""
-    rule, remembered, *_ = OPTIMIZERS[name]
-
-    def update(gradient):
-        nonlocal remembered
-        step, remembered = rule(gradient, remembered, setting)
-        return step
-
-    return update
-
-
 def path(name, setting):
     """Every point from `START` on, `setting["steps"]` steps of the optimizer."""
-    along, across = optimizer(name, setting), optimizer(name, setting)
-    (x, y), points = START, [START]
+    rule, along, *_ = OPTIMIZERS[name]
+    (x, y), across, points = START, along, [START]
     for _ in range(setting["steps"]):
-        x, y = x - along(x / setting["condition"]), y - across(y)
+        step_x, along = rule(x / setting["condition"], along, setting)
+        step_y, across = rule(y, across, setting)
+        x, y = x - step_x, y - step_y
         points.append((x, y))
     return points
 
@@ -104,15 +94,11 @@ def loss(point, condition):
     return (x**2 / condition + y**2) / 2
 
 
-def loss_text(loss):
-    """A loss in words."""
-    return f"{loss:.3g}" if loss < FAR else "diverges"
-
-
 def draw(state):
     condition, steps = state["condition"], state["steps"]
     paths = {name: path(name, state) for name in OPTIMIZERS}
-    losses = {name: loss_text(loss(way[-1], condition)) for name, way in paths.items()}
+    ends = {name: loss(points[-1], condition) for name, points in paths.items()}
+    losses = {n: f"{end:.3g}" if end < FAR else "diverges" for n, end in ends.items()}
     reached = ", ".join(f"{name} {value}" for name, value in losses.items())
     start = f"start: {loss(START, condition):.4g}"
     summary = f"Loss after {steps} step{'s' * (steps > 1)} ({start}): {reached}."
