@@ -154,11 +154,6 @@ def tables_of(state, pair):
     return tables
 
 
-def as_published(network):
-    """The same network with its own counts, which every axis has room for."""
-    return network_of(network.name, network.size, counts_of(network.name))
-
-
 def axis_end(groups, metric):
     """A round number that the metric of every group of modules is below."""
     return round_up(max(total(modules, metric) for modules in groups), STEPS)
@@ -173,7 +168,7 @@ def draw(state):
     metric, pair = state["show"], networks(state)
     tables = tables_of(state, pair)
     line, sheet = summary_of(pair), Drawing(SHEET, HEIGHT)
-    top = draw_legend(sheet, 14, pair, metric)
+    top = draw_legend(sheet, pair, metric)
     count, module = max(len(table.rows) for table in tables), None
     alone = len(pair) == 1
     if state["module"] and alone:
@@ -182,7 +177,8 @@ def draw(state):
     low = places_of(module.layers, 0, 18)[1] if module else count * pitch
     free = HEIGHT - top - (40 if alone else 16) - low
     high = min(max(free / len(pair) - OVERHEAD, 36), TALLEST if alone else 56)
-    usual = [as_published(network) for network in pair]
+    # Every axis has room for the counts as published.
+    usual = [network_of(name, size, counts_of(name)) for name, size, *_ in pair]
     end = axis_end([network.modules for network in pair + usual], metric)
     for network in pair:
         framed = draw_blocks(

@@ -174,12 +174,11 @@ def draw_bar(sheet, x, base, scale, modules, metric, high, key):
         x += number * scale
 
 
-def draw_legend(sheet, y, pair, metric):
+def draw_legend(sheet, pair, metric):
     """The colors of the kernels, in the palette's order; returns where they end."""
     modules = [module for network in pair for module in network.modules]
     kernels = by_kernel(modules, metric)
-    legend(sheet, 0, y, [(kernel, kernel, "box") for kernel in kernels])
-    return sheet.items[-1].look["y"] + 8
+    return 8 + legend(sheet, 0, 14, [(kernel, kernel, "box") for kernel in kernels])
 
 
 # ---- one module, open --------------------------------------------------------

@@ -97,8 +97,7 @@ class Plot:
 
     def at(self, x, y):
         """The pixel of a data point."""
-        along = _share(x, self.x_range, False)
-        up = _share(y, self.y_range, self.log_y)
+        along, up = _share(x, self.x_range), _share(y, self.y_range, self.log_y)
         return self.x + along * self.width, self.y + self.height - up * self.height
 
     def axes(
@@ -118,8 +117,11 @@ class Plot:
         round numbers. `grid` "y" draws horizontal lines, "x" vertical ones.
         """
         drawing, bottom = self.drawing, self.bottom
-        if y_ticks is None:
-            y_ticks = () if grid == "x" else _ticks(self.y_range, self.log_y, 4)
+        if y_ticks is None and grid == "x":
+            y_ticks = ()
+        elif y_ticks is None:
+            ends = self.y_range
+            y_ticks = log_ticks(*ends) if self.log_y else ticks(*ends, 4)
         if x_ticks is None:
             x_ticks = ticks(*self.x_range)
         muted = {"size": NOTE, "fill": "muted"}
@@ -200,17 +202,12 @@ class Plot:
         return self
 
 
-def _share(value, ends, log):
+def _share(value, ends, log=False):
     """Where a value stands between the ends of its axis, 0 to 1 inside."""
     low, high = ends
     if log:
-        low, high, value = log10(low), log10(high), log10(max(value, min(ends)))
+        low, high, value = log10(low), log10(high), log10(max(value, low))
     return (value - low) / ((high - low) or 1)
-
-
-def _ticks(ends, log, count):
-    low, high = min(ends), max(ends)
-    return log_ticks(low, high) if log else ticks(low, high, count)
 
 
 def _named(values, form):
@@ -262,7 +259,7 @@ def legend(drawing, x, y, entries):
     """Entries `(name, color, dash)` in a row on the baseline `y`.
 
     `dash` None is a solid line, "4 2" a dashed one, "box" a square for bars. What
-    does not fit on the sheet goes on in the next line.
+    does not fit on the sheet goes on in the next line. Returns the last baseline.
     """
     left = x
     for name, stroke, dash in entries:
@@ -277,3 +274,4 @@ def legend(drawing, x, y, entries):
             drawing.line(*ends, stroke=stroke, width=3, dash=dash)
         drawing.text(x + sample + 6, y, name)
         x += width + 18
+    return y
