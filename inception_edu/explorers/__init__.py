@@ -11,6 +11,7 @@ from functools import partial
 from importlib import import_module
 
 from inception_edu.explorers.controls import Picture, Range
+from inception_edu.lazy import lazy
 from inception_edu.text import closest
 
 NAMES = (
@@ -63,14 +64,5 @@ class Explore:
 
 explore = Explore()
 
-
-def __getattr__(name):
-    """`Explorer`, imported when it is first named, since it brings anywidget."""
-    if name != "Explorer":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from inception_edu.explorers.widget import Explorer
-
-    return Explorer
-
-
 __all__ = ["NAMES", "Explorer", "Picture", "Range", "explore", "make"]
+__getattr__, __dir__ = lazy(globals(), {"Explorer": "widget"})  # brings anywidget

@@ -138,13 +138,12 @@ def strongest(layers, branch):
     for path, layer in layers.items():
         shares = layer.shares()
         best = branch if branch in shares else max(shares, key=shares.get)
-        share = percent(shares[best])
-        (channel,) = layer.branches[best].strongest(1)
         if len(shares) > 1:
-            parts.append(f"{best} in {path} ({share})")
+            parts.append(f"{best} in {path} ({percent(shares[best])})")
     if len(layers) > 1:
         return f"strongest branches: {', '.join(parts)}"
+    (channel,) = layer.branches[best].strongest(1)
     if len(shares) == 1:
         return f"in {path} channel {channel} answers most"
-    gives = f"the {best} branch gives {share} of the response of {path}"
+    gives = f"the {best} branch gives {percent(shares[best])} of the response of {path}"
     return f"{gives}, channel {channel} the most"

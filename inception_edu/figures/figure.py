@@ -17,14 +17,7 @@ class Figure:
 
     def __init__(self, drawing, title, text):
         self.drawing, self.title, self.text = drawing, title, text
-
-    @property
-    def width(self):
-        return self.drawing.width
-
-    @property
-    def height(self):
-        return self.drawing.height
+        self.width, self.height = drawing.width, drawing.height
 
     @property
     def svg(self):

@@ -3,6 +3,7 @@
 `figures.activations.record` makes a `Recording` with torch; a page makes one without.
 """
 
+from heapq import nlargest
 from math import exp
 from typing import NamedTuple
 
@@ -80,12 +81,9 @@ class Recording(NamedTuple):
 
     def top(self, count=5):
         """`[(class, probability), ...]`, the most probable first."""
-        shares = self.probabilities()
-        order = sorted(range(len(shares)), key=lambda i: -shares[i])
-        return [(number, shares[number]) for number in order[:count]]
+        return nlargest(count, enumerate(self.probabilities()), key=lambda p: p[1])
 
 
 def largest(values, count):
     """The indices of the largest values, the largest first; of equals the last."""
-    order = sorted(range(len(values)), key=lambda i: (values[i], i), reverse=True)
-    return order[:count]
+    return nlargest(count, range(len(values)), key=lambda i: (values[i], i))

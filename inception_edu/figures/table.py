@@ -29,11 +29,10 @@ class Table:
                 )
         self.cells, self.flush = [[] for _ in rows], []
         for index, column in enumerate(self.columns):
-            values = [row[index] for row in rows]
             after = digits.get(column, 2) if isinstance(digits, dict) else digits
-            for line, value in zip(self.cells, values, strict=True):
-                line.append(as_text(value, after))
-            known = [value for value in values if value is not None]
+            for line, row in zip(self.cells, rows, strict=True):
+                line.append(as_text(row[index], after))
+            known = [row[index] for row in rows if row[index] is not None]
             is_number = bool(known) and all(isinstance(v, Real) for v in known)
             self.flush.append(is_number)  # such a column is set flush right
 
