@@ -93,7 +93,7 @@ def network():
 @lru_cache(maxsize=24)
 def look(pixels):
     """The `Photo` that the network sees, and its `Recording`."""
-    return Photo.exact(SIDE, SIDE, pixels), network()(pixels)
+    return Photo(SIDE, SIDE, pixels), network()(pixels)
 
 
 def draw(state):

@@ -110,13 +110,10 @@ def networks(state):
     name, size, other = state["network"], state["size"], state["beside"]
     pair = [network_of(name, size, tuple(state[letter] for letter in LETTERS))]
     if other != NOTHING:
-        own = stored()[other]["input_size"]
-        if size == stored()[name]["input_size"]:
-            size = own
-        try:
-            pair.append(network_of(other, size, counts_of(other)))
-        except ValueError:
-            pair.append(network_of(other, own, counts_of(other)))
+        theirs = stored()[other]
+        if size == stored()[name]["input_size"] or str(size) not in theirs["sizes"]:
+            size = theirs["input_size"]
+        pair.append(network_of(other, size, counts_of(other)))
     return pair
 
 

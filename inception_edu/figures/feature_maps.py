@@ -8,7 +8,6 @@ grays; where a branch responds is the image under a shade.
 import zlib
 from html import escape
 from struct import pack
-from typing import NamedTuple
 
 from inception_edu.figures.notebook import data_uri
 from inception_edu.figures.recording import KEPT
@@ -24,22 +23,17 @@ GRAYS = 16
 _RAMP = [step * 255 // (GRAYS - 1) for step in range(GRAYS)]
 
 
-class Photo(NamedTuple):
-    """A picture as the network saw it: its size, and itself as a data URI."""
+class Photo:
+    """A picture as the network saw it, from `width * height * 3` bytes.
 
-    width: int
-    height: int
-    uri: str
+    `uri` is the picture itself, `name` its id in the page: the same for the same
+    picture, whoever draws it.
+    """
 
-    @classmethod
-    def exact(cls, width, height, pixels):
-        """The `Photo` of `width * height * 3` bytes."""
-        return cls(width, height, data_uri(rgb_png(width, height, pixels)))
-
-    @property
-    def name(self):
-        """Its id in the page: the same for the same picture, whoever draws it."""
-        return f"ie-photo-{zlib.crc32(self.uri.encode()):08x}"
+    def __init__(self, width, height, pixels):
+        self.width, self.height = width, height
+        self.uri = data_uri(rgb_png(width, height, pixels))
+        self.name = f"ie-photo-{zlib.crc32(self.uri.encode()):08x}"
 
 
 def feature_sheet(photo, recording, layer, branch=EVERY, *, rise=None, remark=""):

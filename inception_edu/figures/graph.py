@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from inception_edu.figures.theme import kernel_name
 from inception_edu.text import dims, number
@@ -358,9 +358,6 @@ def merge_repeats(nodes):
 
 def common_path(paths):
     """The longest module path that all paths share."""
-    shared = []
-    for column in zip(*(path.split(".") for path in paths), strict=False):
-        if len(set(column)) > 1:
-            break
-        shared.append(column[0])
-    return ".".join(shared)
+    columns = zip(*(path.split(".") for path in paths), strict=False)
+    shared = takewhile(lambda column: len(set(column)) == 1, columns)
+    return ".".join(name for name, *_ in shared)

@@ -105,6 +105,6 @@ def test_the_picture_from_the_page_is_that_of_the_notebook(answers, monkeypatch)
             notebook = feature_maps.draw(values)
             with monkeypatch.context() as page:
                 pixels = feature_page.picture(state)
-                seen = Photo.exact(48, 48, pixels), recorded(outputs)
+                seen = Photo(48, 48, pixels), recorded(outputs)
                 page.setattr(feature_maps, "look", {pixels: seen}.get)
                 assert feature_maps.draw(values) == notebook

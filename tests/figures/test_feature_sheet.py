@@ -42,7 +42,7 @@ def recording(names=("1x1", "3x3", "pool"), side=6):
 
 
 PIXELS = RANDOM.randint(0, 255, (48, 48, 3)).astype(np.uint8)
-PHOTO = Photo.exact(48, 48, PIXELS.tobytes())
+PHOTO = Photo(48, 48, PIXELS.tobytes())
 
 
 def opened(png):
@@ -85,7 +85,7 @@ def test_the_picture_is_stored_once_and_two_pictures_have_two_names():
     svg = feature_sheet(PHOTO, recording(), "mixed", EVERY).svg("x")
     assert svg.count(PHOTO.uri) == 1
     assert svg.count(f'href="#{PHOTO.name}"') == 1 + 3
-    assert Photo.exact(48, 48, bytes(48 * 48 * 3)).name != PHOTO.name
+    assert Photo(48, 48, bytes(48 * 48 * 3)).name != PHOTO.name
 
 
 def test_every_layer_shows_where_each_branch_answers_and_its_share():
