@@ -35,7 +35,14 @@ class ConvUnit(nn.Sequential):
     """
 
     def __init__(
-        self, inputs, outputs, kernel_size, stride=1, padding="same", *, norm="batch"
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride=1,
+        padding="same",
+        *,
+        norm="batch",
     ):
         choose("norm", norm, ("batch", "none"))
         kernel = kernel_size if isinstance(kernel_size, tuple) else (kernel_size,) * 2
@@ -45,11 +52,12 @@ class ConvUnit(nn.Sequential):
             padding = tuple(size // 2 for size in kernel)
         elif padding == "valid":
             padding = 0
-        bias = norm == "none"
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=bias)
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, kernel, stride, padding, bias=norm == "none"
+        )
         if norm == "batch":
-            self.norm = nn.BatchNorm2d(outputs, eps=1e-3)
+            self.norm = nn.BatchNorm2d(out_channels, eps=1e-3)
         self.relu = nn.ReLU(inplace=True)
 
 
