@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_leaves
 from inception_edu.cost.result import Trace
 from inception_edu.cost.shapes import ACTIVE, ShapeValue
 from inception_edu.cost.tracer import MODULE_CALL, EveryCall, Tracer
+from inception_edu.modules import unwrapped
 
 KEEPS_EVAL = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
 LOCK = threading.RLock()
@@ -111,7 +112,7 @@ def trace(
             f"trace runs a model's Python, which a {type(model).__name__} no longer "
             "has; trace the model that it was made of"
         )
-    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+    model = unwrapped(model)
     shapes = [checked(shape) for shape in (input_shape, *more_shapes)]
     with LOCK, torch.no_grad(), no_collection(), no_compiling():
         return run(model, shapes, aux, dtype)

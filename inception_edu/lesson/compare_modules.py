@@ -21,6 +21,7 @@ from inception_edu.lesson.errors import GRADIENTS, WRONG_DIMENSION, Problem, bri
 from inception_edu.lesson.exercise import Exercise, Mistake, exercise, run
 from inception_edu.lesson.recorder import Recorder, leaves, noise, randomize
 from inception_edu.lesson.reference import Net, arrangements, concatenated, near_misses
+from inception_edu.modules import unwrapped
 
 NEAR = 0.02  # of a gradient's norm: a ReLU may switch when rounded in another way
 NOT_APPLICABLE = (RuntimeError, ValueError, IndexError, Problem)  # to this module
@@ -86,8 +87,7 @@ class ModuleExercise(Exercise):
                 f"`ie.check.{self.name}({type(candidate).__name__})`",
             )
         args = copy.deepcopy(case.args)
-        module = run(candidate, args, self.call)
-        module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
+        module = unwrapped(run(candidate, args, self.call))
         if not isinstance(module, nn.Module):
             hint = "write a class that inherits from nn.Module, or return such a module"
             if module is None:

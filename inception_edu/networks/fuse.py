@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from inception_edu.networks.copies import independent_copy
+from inception_edu.modules import independent_copy, unwrapped
 from inception_edu.networks.layers import Branches, ConvUnit, Network
 from inception_edu.networks.memory_format import (
     device_of,
@@ -43,7 +43,7 @@ def fuse(model: nn.Module, steps: Iterable[str] = STEPS) -> nn.Module:
     `.refused` tells, by path, which pools were not exchanged, and why. Raises
     ValueError for a step that it does not know and for lazy layers without weights.
     """
-    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+    model = unwrapped(model)
     if not isinstance(model, nn.Module) or isinstance(model, torch.jit.ScriptModule):
         raise TypeError(
             f"fuse takes an nn.Module in Python, not {type(model).__name__}"

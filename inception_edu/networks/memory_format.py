@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils._pytree import tree_leaves
 
-from inception_edu.networks.copies import independent_copy
+from inception_edu.modules import independent_copy
 
 # On CUDA, gradients through a padded average pool were wrong in channels last up to
 # here (pytorch#188344, fixed in July 2026).

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from inception_edu.networks.copies import refuse_lazy
+from inception_edu.modules import refuse_lazy, unwrapped
 from inception_edu.text import dims
 
 WRAPPERS = (
@@ -75,7 +75,7 @@ def load_weights(
             "weights are a state dict or the path of one, got "
             f"{type(weights).__name__}{hint}"
         )
-    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+    model = unwrapped(model)
     model = model.module if isinstance(model, WRAPPERS) else model
     refuse_lazy(model)
     own = model.state_dict()

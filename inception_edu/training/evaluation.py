@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from inception_edu.networks.copies import refuse_lazy
+from inception_edu.modules import refuse_lazy
 from inception_edu.networks.memory_format import (
     accepts_channels_last,
     device_of,

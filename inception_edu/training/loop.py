@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from inception_edu.cards import ipython_shell
+from inception_edu.modules import refuse_lazy
 from inception_edu.networks import create_model
-from inception_edu.networks.copies import refuse_lazy
 from inception_edu.networks.memory_format import (
     device_of,
     lay_out,

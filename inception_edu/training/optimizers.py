@@ -2,7 +2,7 @@
 
 import torch
 
-from inception_edu.networks.copies import independent_copy
+from inception_edu.modules import independent_copy
 
 
 class RMSpropTF(torch.optim.Optimizer):

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 import inception_edu as ie
+from inception_edu.modules import independent_copy
 from inception_edu.networks import memory_format
-from inception_edu.networks.copies import independent_copy
 from inception_edu.networks.memory_format import (
     accepts_channels_last,
     layouts_agree,

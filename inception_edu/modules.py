@@ -1,10 +1,15 @@
-"""A copy of any model, also of one that has just run or was compiled."""
+"""What any `nn.Module` may need first: its wrapper off, a copy, weights of a shape."""
 
 import copy
 
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
+
+
+def unwrapped(model):
+    """The module that `torch.compile` wraps; anything else as it is."""
+    return getattr(model, "_orig_mod", model)
 
 
 def independent_copy(model):
@@ -14,7 +19,7 @@ def independent_copy(model):
     map that a model keeps. What `torch.compile` wraps is copied without the wrapper.
     Raises ValueError for lazy layers that have not seen an image yet.
     """
-    model = getattr(model, "_orig_mod", model)
+    model = unwrapped(model)
     refuse_lazy(model)
     try:
         with torch.no_grad(), CopyWithoutHistory():  # scripted parts would keep one
