@@ -1,6 +1,7 @@
 """`trace(model, input_shape)`: what a `Tracer` writes down while the model runs once.
 
-Meanwhile every call of a module leads to the tracer. Afterwards the model is as it was.
+Meanwhile every call of a module and of a torch function leads to the tracer. Afterwards
+the model is as it was.
 """
 
 import gc
@@ -12,11 +13,12 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from inception_edu.cost.result import Trace
-from inception_edu.cost.shapes import ACTIVE, ShapeValue
-from inception_edu.cost.tracer import MODULE_CALL, EveryCall, Tracer
+from inception_edu.cost.shapes import ACTIVE, ShapeValue, flatten_arguments
+from inception_edu.cost.tracer import MODULE_CALL, Tracer
 from inception_edu.modules import unwrapped
 
 KEEPS_EVAL = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
@@ -33,6 +35,23 @@ def call_module(module, *args, **kwargs):
     if tracer is None:
         return MODULE_CALL(module, *args, **kwargs)
     return tracer.enter(module, args, kwargs)
+
+
+class EveryCall(TorchFunctionMode):
+    """Shows the tracer every torch call, those without a `ShapeValue` too."""
+
+    def __init__(self, tracer):
+        super().__init__()
+        self.tracer = tracer
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs, tracer = kwargs or {}, self.tracer
+        has_shapes = ShapeValue in types
+        if tracer.written and not has_shapes:
+            leaves = flatten_arguments((*args, *kwargs.values()))
+            has_shapes = any(type(tracer.current(a)) is ShapeValue for a in leaves)
+        call = tracer.call if has_shapes else tracer.without_input
+        return call(function, args, kwargs)
 
 
 @contextmanager

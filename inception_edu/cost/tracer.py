@@ -10,7 +10,6 @@ from math import prod
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from inception_edu.cost.meta import AtenCalls, field_after, run_on_meta
@@ -307,9 +306,8 @@ class Tracer:
         for parameter in used:
             if id(parameter) not in self.counted:
                 named = self.model.named_parameters()
-                names = {id(own): name for name, own in named}
-                path = names.get(id(parameter), "").replace("_orig_mod.", "")
-                self.add_parameter(parameter, path)
+                path = next((name for name, own in named if own is parameter), "")
+                self.add_parameter(parameter, path.replace("_orig_mod.", ""))
         return answer
 
     def add_parameter(self, parameter, path):
@@ -379,23 +377,6 @@ def source(value):
 def changes_its_input(name):
     """Whether torch's name of a function says that it works in place."""
     return name.startswith("__i") if name.startswith("__") else name.endswith("_")
-
-
-class EveryCall(TorchFunctionMode):
-    """Shows the tracer every torch call, those without a `ShapeValue` too."""
-
-    def __init__(self, tracer):
-        super().__init__()
-        self.tracer = tracer
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        kwargs, tracer = kwargs or {}, self.tracer
-        has_shapes = ShapeValue in types
-        if tracer.written and not has_shapes:
-            leaves = flatten_arguments((*args, *kwargs.values()))
-            has_shapes = any(type(tracer.current(a)) is ShapeValue for a in leaves)
-        call = tracer.call if has_shapes else tracer.without_input
-        return call(function, args, kwargs)
 
 
 def sources_of(args, kwargs):
