@@ -6,22 +6,25 @@ hooks or, by a global name, on its forward. Layers and parameters that the forwa
 stay, as after a real call.
 """
 
+import gc
 import sys
 from collections import ChainMap, UserDict, UserList, deque
 from contextlib import suppress
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from types import CellType, FunctionType, MethodType, SimpleNamespace
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
-from inception_edu.cost.shapes import ShapeValue
+from inception_edu.cost.shapes import ShapeValue, storage_of
 
 OWN = frozenset(nn.Module().__dict__)  # what every module has
 PLAIN = (bool, int, float, str, type(None))
 MUTABLE = (dict, list, set, deque)
 FOREIGN = {*sys.stdlib_module_names, "torch", "numpy"}
 LOOKED_INTO = (SimpleNamespace, CellType, ChainMap, UserDict, UserList)
+CACHE = type(lru_cache(print))
 DEPTH = 6  # of containers in containers
 
 
@@ -29,7 +32,8 @@ class Snapshot:
     """What `modules` hold now; `restore()` puts it back."""
 
     def __init__(self, modules):
-        self.modules, self.containers, self.named, self.seen = [], [], [], {}
+        self.modules, self.containers, self.named = [], [], []
+        self.functions, self.caches, self.seen = [], [], {}
         self.changed = {}  # storage -> tensor and its values before
         for module in modules:
             if id(module) not in self.seen:
@@ -58,15 +62,13 @@ class Snapshot:
         known = [value for value in self.seen.values() if torch.is_tensor(value)]
         for _, _, _, parameters, buffers, _ in self.modules:
             known += [*parameters.values(), *buffers.values()]
-        return {
-            tensor.untyped_storage()._cdata: tensor
-            for tensor in known
-            if tensor is not None and tensor.layout is torch.strided
-        }
+        return {storage_of(tensor): tensor for tensor in known if tensor is not None}
 
     def keep(self, value, depth):
         """Remember what a container holds, and the containers in it."""
         if type(value) in PLAIN or id(value) in self.seen or depth > DEPTH:
+            return
+        if isinstance(value, type) and is_foreign(value):
             return
         if isinstance(value, nn.Module):
             self.keep_module(value, depth + 1)
@@ -75,31 +77,44 @@ class Snapshot:
         if isinstance(value, MUTABLE):
             before = dict(value) if isinstance(value, dict) else parts
             self.containers.append((value, before))
-        elif named := named_in(value):
-            self.named.append((value, named))
+        elif isinstance(value, CACHE):
+            self.caches.append(value)
+        elif isinstance(value, FunctionType):
+            self.functions.append((value, named_in(value)))
+        elif isinstance(value, (type, CellType)) or hasattr(type(value), "__slots__"):
+            self.named.append((value, named_in(value)))
         for part in parts:
             self.keep(part, depth + 1)
 
     def before_change(self, tensor):
         """Call it before the values of a real tensor change."""
-        if tensor.layout is torch.strided and not tensor.is_meta:
-            storage = tensor.untyped_storage()._cdata
-            if storage in self.tensors and storage not in self.changed:
-                known = self.tensors[storage]
-                own = known.detach()
-                self.changed[storage] = known, own, own.clone()
+        storage = storage_of(tensor)
+        if storage in self.tensors and storage not in self.changed:
+            known = self.tensors[storage]
+            own = known.detach()
+            self.changed[storage] = known, own, own.clone()
 
     def restore(self):
         """Put everything back: whether the forward added layers or parameters."""
         for tensor, own, values in self.changed.values():
             tensor.data = own.copy_(values)
+        for function, before in self.functions:
+            for name in named_in(function).keys() - before.keys():
+                del function.__globals__[name]
+            function.__globals__.update(before)
         for value, before in self.named:
+            for name in named_in(value).keys() - before.keys():
+                delattr(value, name)
             for name, part in before.items():
-                if getattr(value, name) is not part:
+                if getattr(value, name, None) is not part:
                     setattr(value, name, part)
         for value, before in self.containers:
             value.clear()
             value.extend(before) if hasattr(value, "extend") else value.update(before)
+        for cache in self.caches:
+            remembered = tree_leaves(gc.get_referents(cache))
+            if any(isinstance(value, ShapeValue) for value in remembered):
+                cache.cache_clear()
         return sum(put_back(*saved) for saved in self.modules) > 0
 
 
@@ -113,23 +128,31 @@ def held_by(value):
         return [value.__self__]
     if isinstance(value, partial):
         return [value.func, *value.args, value.keywords]
+    if isinstance(value, CACHE):
+        return [value.__wrapped__]
     if isinstance(value, FunctionType):
-        namespace = value.__globals__
-        named = [namespace.get(name) for name in value.__code__.co_names]
-        home = namespace.get("__name__")
+        named, home = named_in(value).values(), value.__globals__.get("__name__")
         own = [v for v in named if getattr(v, "__module__", None) == home]
         own += [v for v in named if isinstance(v, MUTABLE)]
         own += [*(value.__defaults__ or ()), *(value.__closure__ or ())]
         return [*own, value.__dict__]
-    kind = value if isinstance(value, type) else type(value)
-    if kind.__module__.partition(".")[0] in FOREIGN and kind not in LOOKED_INTO:
+    if isinstance(value, type):
+        own = [v for name, v in vars(value).items() if name[:2] != "__"]
+        return [*(getattr(v, "__func__", v) for v in own), *value.__bases__]
+    if is_foreign(type(value)) and not isinstance(value, LOOKED_INTO):
         return []
-    more = getattr(value, "__dict__", None), getattr(value, "forward", None)
-    return [*named_in(value).values(), *more, *getattr(value, "__bases__", ())]
+    return [*named_in(value).values(), getattr(value, "__dict__", None), type(value)]
+
+
+def is_foreign(kind):
+    return kind.__module__.partition(".")[0] in FOREIGN
 
 
 def named_in(value):
     """What a value holds by names that are not in a dict of its own."""
+    if isinstance(value, FunctionType):
+        table = value.__globals__
+        return {name: table[name] for name in value.__code__.co_names if name in table}
     if isinstance(value, type):
         named = vars(value).items()
         return {n: v for n, v in named if n[:2] != "__" and not hasattr(v, "__get__")}

@@ -21,6 +21,7 @@ from inception_edu.cost.shapes import (
     ShapeValue,
     Span,
     flatten_arguments,
+    storage_of,
 )
 from inception_edu.cost.shortcuts import SHORTCUTS, is_changed, run_sequence
 from inception_edu.text import dims
@@ -30,6 +31,7 @@ WITHOUT_MEMORY = torch.Tensor._make_wrapper_subclass
 LAZY = nn.modules.lazy.LazyModuleMixin
 KINDS = {"scaled_dot_product_attention": "attention"}
 SETTERS = {"__setitem__", "__set__"}  # of values, and of attributes such as `data`
+SET_DATA = torch.Tensor.data.__set__
 SCRIPTED = (torch.jit.ScriptFunction, torch._C.ScriptMethod)
 
 
@@ -58,7 +60,7 @@ class Tracer:
         self.built = sum([shape.numel() for shape in self.parameters.values()])
         if self.alive:
             self.device = self.alive[0].device
-        self.written = {}  # id of a real tensor that was written to -> its ShapeValue
+        self.written = {}  # storage of real tensors written to -> a ShapeValue
         every = nn.modules.module  # hooks that torch calls for every module there is
         hooked = every._global_forward_hooks or every._global_forward_pre_hooks
         self.shortcuts = {} if hooked else SHORTCUTS
@@ -190,20 +192,13 @@ class Tracer:
     def current(self, leaf):
         """What stands for a real tensor since a `ShapeValue` was written into it."""
         if isinstance(leaf, torch.Tensor) and type(leaf) is not ShapeValue:
-            base = leaf._base
-            if id(leaf) not in self.written and id(base) in self.written:
-                base = self.written[id(base)]
-                self.stand_in(leaf, base)
-        return self.written.get(id(leaf), leaf)
-
-    def stand_in(self, real, base=None):
-        """A `ShapeValue` in place of a real tensor from now on."""
-        value = self.value(tuple(real.shape), None, real.dtype, base)
-        if base is not None:
-            value.op = base.op
-        self.written[id(real)] = value
-        self.alive.append(real)
-        return value
+            base, sizes = self.written.get(storage_of(leaf)), tuple(leaf.shape)
+            if base is not None and sizes == base.sizes:
+                return base
+            if base is not None:
+                leaf = self.value(sizes, None, leaf.dtype, base)
+                leaf.op = base.op
+        return leaf
 
     def ask_torch(self, function, args, kwargs):
         """The answer of a function without a rule, from torch's meta device."""
@@ -260,10 +255,14 @@ class Tracer:
         """`tensor` was changed in place by the last operation."""
         if type(tensor) is ShapeValue:
             self.overwrite(tensor, field)
-        elif tensor._base is None:
-            self.stand_in(tensor)
         else:
-            self.stand_in(tensor, self.stand_in(tensor._base))
+            whole = tensor if tensor._base is None else tensor._base
+            self.stand_in(whole, self.value(tuple(whole.shape), None, whole.dtype))
+
+    def stand_in(self, real, value):
+        """`value` is what a real tensor holds from now on."""
+        self.written[storage_of(real)] = value
+        self.alive.append(real)
 
     def refusal(self, name, values, problem):
         shapes = ", ".join(dims(value.sizes) or "a number" for value in values)
@@ -286,6 +285,10 @@ class Tracer:
         The run does it all the same, so its products and parameters count.
         """
         name = function.__name__
+        if function == SET_DATA and type(args[1]) is ShapeValue:
+            if args[0].shape == args[1].shape:
+                return self.stand_in(*args)
+            raise self.error("a trace cannot give `.data` another shape")
         if changes_its_input(name) or name in SETTERS or "out" in kwargs:
             for tensor in (kwargs.get("out"), *args[:1]):
                 if isinstance(tensor, torch.Tensor):
@@ -363,10 +366,6 @@ class Tracer:
 
 def is_on_meta(leaf):
     return isinstance(leaf, torch.Tensor) and leaf.is_meta
-
-
-def storage_of(tensor):
-    return tensor.untyped_storage()._cdata
 
 
 def source(value):

@@ -1,14 +1,9 @@
-"""Whatever people write in a forward is counted, and the model is as it was.
+"""Whatever people write in a forward is counted.
 
 MACs and shapes are compared with torch's FlopCounterMode around a real forward.
 """
 
 import copy
-import gc
-from collections import UserList, deque
-from contextlib import nullcontext
-from functools import partial
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import inception_edu as ie
 from inception_edu.cost import trace
-from inception_edu.cost.shapes import ShapeValue
+from tests.models import Model, keep
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
@@ -28,20 +23,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 IMAGE = (1, 3, 8, 8)
-
-
-class Model(nn.Module):
-    """A convolution, what `setup` adds, and `forward(self, x)` of its own."""
-
-    def __init__(self, forward, setup=None):
-        super().__init__()
-        self.conv = nn.Conv2d(3, 4, 3, padding=1)
-        self.work = forward
-        if setup is not None:
-            setup(self)
-
-    def forward(self, x):
-        return self.work(self, x)
 
 
 def real(model, *shapes):
@@ -168,119 +149,6 @@ def test_a_packed_sequence_has_the_shape_that_torch_gives():
     assert trace(Packed(), (7, 2, 6)).output_shape == (7, 2, 5)
 
 
-# ---- the model is as it was ---------------------------------------------------
-
-
-def keep(name, value):
-    return lambda model: setattr(model, name, value())
-
-
-SEEN = {}
-
-
-class Slots:
-    __slots__ = ("more", "y")
-
-    def __init__(self):
-        self.y = None
-
-
-class OfClass(Model):
-    last = None
-
-
-class Store:
-    kept = {}
-
-    @classmethod
-    def keep(cls, y):
-        cls.kept["y"] = y
-
-
-def keep_by_default(y, kept=[]):  # noqa: B006
-    kept.append(y)
-
-
-KEEPERS = {
-    "slots": (keep("seen", Slots), lambda m, y: setattr(m.seen, "y", y)),
-    "class": (
-        keep("__class__", lambda: OfClass),
-        lambda m, y: setattr(OfClass, "last", y),
-    ),
-    "global": (keep("seen", int), lambda m, y: SEEN.update(y=y)),
-    "a class by name": (keep("seen", int), lambda m, y: Store.keep(y)),
-    "default argument": (keep("seen", int), lambda m, y: keep_by_default(y)),
-    "user list": (keep("seen", UserList), lambda m, y: m.seen.append(y)),
-    "replaced": (
-        keep("seen", int),
-        lambda m, y: setattr(m.conv.bias, "data", torch.ones(1)),
-    ),
-    "attribute": (keep("seen", lambda: None), lambda m, y: setattr(m, "seen", y)),
-    "list": (keep("seen", list), lambda m, y: m.seen.append(y)),
-    "nested": (
-        keep("seen", lambda: {"a": [deque()]}),
-        lambda m, y: m.seen["a"][0].append(y),
-    ),
-    "object": (
-        keep("seen", lambda: SimpleNamespace(y=None)),
-        lambda m, y: setattr(m.seen, "y", y),
-    ),
-    "a layer's": (keep("seen", int), lambda m, y: setattr(m.conv, "last", y)),
-    "new buffer": (keep("seen", int), lambda m, y: m.register_buffer("new", y)),
-    "buffer": (
-        lambda m: m.register_buffer("seen", torch.zeros(4)),
-        lambda m, y: setattr(m, "seen", y.mean((0, 2, 3))),
-    ),
-    "average": (
-        lambda m: m.register_buffer("seen", torch.zeros(4)),
-        lambda m, y: m.seen.mul_(0.9).add_(y.mean((0, 2, 3))),
-    ),
-    "slice": (
-        lambda m: m.register_buffer("seen", torch.zeros(2, 4, 8, 8)),
-        lambda m, y: m.seen.__setitem__(slice(0, 1), y),
-    ),
-    "data": (keep("seen", int), lambda m, y: m.conv.bias.data.zero_()),
-}
-
-
-def values_in(model):
-    own = {k: v for k, v in model.__dict__.items() if not k.startswith("_")}
-    return repr(own), {k: v.clone() for k, v in model.state_dict().items()}
-
-
-@pytest.mark.parametrize(
-    ("name", "fails"), [*((name, False) for name in KEEPERS), ("list", True)]
-)
-def test_what_a_model_keeps_is_put_back(name, fails):
-    setup, keep_it = KEEPERS[name]
-
-    def forward(model, x):
-        y = model.conv(x)
-        keep_it(model, y)
-        if fails:
-            raise KeyError("such a day")
-        return y
-
-    model = Model(forward, setup)
-    before, state = values_in(model)
-    with pytest.raises(KeyError, match="such a day") if fails else nullcontext():
-        assert trace(model, IMAGE).macs == 4 * 27 * 64
-    after, left = values_in(model)
-    gc.collect()
-    assert not [v for v in gc.get_objects() if type(v) is ShapeValue]
-    assert after == before and left.keys() == state.keys()
-    assert all(torch.equal(left[key], state[key]) for key in state)
-
-
-def test_what_a_hook_keeps_is_put_back():
-    features, order = {}, []
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
-    model[0].register_forward_hook(lambda m, i, out: features.update(conv=out))
-    model[1].register_forward_hook(partial(lambda to, m, i, out: to.append(out), order))
-    trace(model, IMAGE)
-    assert features == {} and order == []
-
-
 # ---- layers made in the forward, hooks, buffers ---------------------------------
 
 
@@ -382,6 +250,19 @@ def narrowed(m, x):
     return out
 
 
+def by_data(m, x):
+    out = torch.zeros(x.shape[0], 32, *x.shape[2:])
+    out.data[:, :8] = m.a(x)
+    out.data[:, 8:].copy_(m.b(x))
+    return out
+
+
+def replaced_data(m, x):
+    out = torch.zeros(x.shape[0], 32, *x.shape[2:])
+    out.data = torch.cat([m.a(x), m.b(x)], 1)
+    return out
+
+
 def out_argument(m, x):
     out = torch.empty(x.shape[0], 32, *x.shape[2:])
     torch.cat([m.a(x), m.b(x)], 1, out=out)
@@ -395,7 +276,17 @@ def by_mask(m, x):
 
 
 @pytest.mark.parametrize(
-    "write", [real_buffer, new_buffer, real_parts, narrowed, out_argument, by_mask]
+    "write",
+    [
+        real_buffer,
+        new_buffer,
+        real_parts,
+        narrowed,
+        out_argument,
+        by_mask,
+        by_data,
+        replaced_data,
+    ],
 )
 def test_what_is_written_into_a_buffer_has_edges(write):
     def setup(m):
