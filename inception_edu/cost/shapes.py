@@ -145,5 +145,5 @@ def storage_of(tensor):
     """What tells tensors that share their memory, such as views, from others."""
     try:
         return tensor.untyped_storage()._cdata
-    except NotImplementedError:  # such as sparse ones
+    except NotImplementedError:  # sparse, or inside torch.func.grad
         return id(tensor)

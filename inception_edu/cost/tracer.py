@@ -31,6 +31,7 @@ WITHOUT_MEMORY = torch.Tensor._make_wrapper_subclass
 LAZY = nn.modules.lazy.LazyModuleMixin
 KINDS = {"scaled_dot_product_attention": "attention"}
 SETTERS = {"__setitem__", "__set__"}  # of values, and of attributes such as `data`
+in_transform = torch._C._functorch.peek_interpreter_stack
 SET_DATA = torch.Tensor.data.__set__
 SCRIPTED = (torch.jit.ScriptFunction, torch._C.ScriptMethod)
 
@@ -160,9 +161,10 @@ class Tracer:
     def call(self, function, args, kwargs):
         """The answer to a torch function that was given a `ShapeValue`."""
         name = getattr(function, "__name__", "")
-        if name in ("__get__", "__set__") or isinstance(function, SCRIPTED):
-            # A property such as `device`, or code without Python: what is an
-            # operation in it comes back by `ShapeValue.__torch_dispatch__`.
+        past_python = isinstance(function, SCRIPTED) or in_transform() is not None
+        if past_python or name in ("__get__", "__set__"):
+            # A property such as `device`, scripted code, a call in torch.func.grad:
+            # what is an operation in it comes back by `ShapeValue.__torch_dispatch__`.
             with torch._C.DisableTorchFunction():
                 return function(*args, **kwargs)
         if self.written:
@@ -266,6 +268,11 @@ class Tracer:
 
     def refusal(self, name, values, problem):
         shapes = ", ".join(dims(value.sizes) or "a number" for value in values)
+        if name in ("grad", "backward"):
+            return self.error(
+                f"{name} finds no gradients, since a trace has only shapes; what "
+                "torch.func.grad differentiates can be traced"
+            )
         operator, _, _ = str(problem).partition(": ")
         if "::" in operator and "aten" not in operator:
             return self.error(
@@ -326,6 +333,7 @@ class Tracer:
         own = module.__dict__
         try:
             shortcut = self.shortcuts.get(getattr(type(module), "forward", None))
+            shortcut = None if in_transform() else shortcut
             if shortcut and len(args) == 1 and not (kwargs or is_changed(own)):
                 answer = shortcut(self, module, args[0])
                 if answer is not None:
@@ -359,7 +367,8 @@ class Tracer:
         if isinstance(module, torch.jit.ScriptModule):
             own = dict(module.named_parameters())
         for name, parameter in own.items():
-            if parameter is not None and id(parameter) not in self.counted:
+            new = id(parameter) not in self.counted
+            if new and isinstance(parameter, nn.Parameter):
                 path = f"{self.path}.{name}" if self.path else name
                 self.add_parameter(parameter, path)
 

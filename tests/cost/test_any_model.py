@@ -4,16 +4,18 @@ MACs and shapes are compared with torch's FlopCounterMode around a real forward.
 """
 
 import copy
+from functools import partial
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
 import inception_edu as ie
-from inception_edu.cost import trace
+from inception_edu.cost import ShapeError, trace
 from tests.models import Model, keep
 
 pytestmark = [
@@ -85,13 +87,36 @@ PARTS = {
     "function in place": lambda m, x: Doubled.apply(m.conv(x)),
     "reentrant": lambda m, x: checkpoint(m.conv, x, use_reentrant=True),
     "vmap": lambda m, x: torch.vmap(lambda i: F.conv2d(i[None], m.conv.weight)[0])(x),
+    "vmap over weights": lambda m, x: torch.vmap(partial(F.conv2d, x))(
+        torch.stack([m.conv.weight] * 5)
+    ),
+    "gradient": lambda m, x: torch.func.grad(
+        lambda v: (F.conv2d(v, m.conv.weight) * F.conv2d(x, m.conv.weight)).sum()
+    )(x),
+    "derivative": lambda m, x: torch.func.jvp(
+        lambda v: F.conv2d(v, m.conv.weight), (x,), (x,)
+    )[1],
+    "gradient of weights": lambda m, x: torch.func.grad(
+        lambda own: functional_call(m.conv, own, (x,)).sum()
+    )(dict(m.conv.named_parameters()))["weight"],
     "not reentrant": lambda m, x: checkpoint(m.conv, x, use_reentrant=False),
 }
 
 
 @pytest.mark.parametrize("name", PARTS)
 def test_autograd_functions_and_checkpoints_are_counted(name):
-    assert read_by_output(assert_as_real(Model(PARTS[name])))
+    seen = assert_as_real(Model(PARTS[name]))
+    assert read_by_output(seen) and seen.params <= seen.params_built
+
+
+def test_gradients_that_a_trace_has_not_are_refused_with_what_has_them():
+    def slope(m, x):
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            return torch.autograd.grad(m.conv(x).sum(), x)[0]
+
+    with pytest.raises(ShapeError, match=r"grad .* torch\.func\.grad .* can be traced"):
+        trace(Model(slope), IMAGE)
 
 
 @pytest.mark.parametrize("way", ["script", "trace"])
