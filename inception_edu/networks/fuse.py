@@ -39,7 +39,8 @@ def fuse(model: nn.Module, steps: Iterable[str] = STEPS) -> nn.Module:
     it leaves alone. A network that reads elsewhere, too, what a convolution before a
     norm outputs has to leave out "fold". Where a forward of your own may read strides,
     as `x.view(len(x), -1)` does, the last two steps are tried on an image, and left out
-    if the output changes. Torch's pruning reads them, too: prune before you fuse.
+    if the output changes. Torch's pruning reads them, too: leave "channels_last" out,
+    or prune before you fuse, and `prune.remove`, so that norms can be folded.
     `.refused` tells, by path, which pools were not exchanged, and why. Raises
     ValueError for a step that it does not know and for lazy layers without weights.
     """

@@ -273,6 +273,22 @@ def test_a_changed_weight_is_used(name):
     assert torch.allclose(after, expected, atol=1e-4)
 
 
+@torch.no_grad()
+def test_a_network_is_pruned_after_fuse_without_channels_last_or_before():
+    model = live(nn.Sequential(nn.Conv2d(16, 8, 3), nn.BatchNorm2d(8)))
+    fused = ie.fuse(model, {*STEPS} - {"channels_last"})
+    prune.l1_unstructured(fused[0], "weight", 0.5)
+    assert (fused[0].weight == 0).float().mean() == 0.5
+    expected = F.conv2d(IMAGES, fused[0].weight, fused[0].bias)
+    assert torch.allclose(fused(IMAGES), expected, atol=1e-5)
+    prune.l1_unstructured(model[0], "weight", 0.5)
+    prune.remove(model[0], "weight")
+    fused = ie.fuse(model)
+    assert (fused[0].weight == 0).float().mean() == 0.5
+    assert type(fused[1]) is nn.Identity
+    assert torch.allclose(fused(IMAGES), model(IMAGES), atol=1e-5)
+
+
 def test_who_counts_or_differentiates_sees_plain_convolutions():
     fused = ie.fuse(nn.Sequential(nn.Conv2d(16, 8, 3)))
     with FlopCounterMode(display=False) as counter:
