@@ -158,14 +158,12 @@ class Recorder(TorchFunctionMode):
 
     def rearrange(self, func, args, kwargs):
         """A layer's output in another shape, if its channels still have an axis."""
-        x, *others = args
-        output, layer = func(*args, **kwargs), self.holder(x)
+        layer = self.holder(args[0])
+        output = func(*args, **kwargs)
         if layer and len(layer.steps) == 1:
-            numbers = torch.arange(float(layer.shape[0]))
-            channel = torch.empty(x.shape).movedim(layer.axis, -1).copy_(numbers)
-            placed = func(channel.movedim(-1, layer.axis), *others, **kwargs)
-            for axis, size in enumerate(placed.shape):
-                if size == len(numbers) and (placed.movedim(axis, -1) == numbers).all():
+            wanted = moments_of(args[0], layer.axis)
+            for axis, size in enumerate(output.shape):
+                if size == len(wanted) and wanted.allclose(moments_of(output, axis)):
                     layer.axis, layer.steps = axis, []
                     return layer.went("layer", output)
         return output
