@@ -105,7 +105,7 @@ class ModuleExercise(Exercise):
             ran = [layer.shape for layer in first.layers]
             lost = [name for name, shape in shapes.items() if shape not in ran]
             one_left = len(lost) == 1 == len(shapes) - len(ran)
-            if one_left and "size of tensor" in problem.what:
+            if one_left and all(f"({n})" in problem.what for n in shapes[lost[0]][:2]):
                 problem.hint = f"`{lost[0]}` did not run before this: is it missing?"
             problem.hint = near_misses(shapes, first.layers) or problem.hint
             raise
@@ -260,10 +260,27 @@ def check_learning(recorder):
     """Raise a Problem for a layer that an optimizer could not train."""
     named = dict(recorder.module.named_parameters())
     own, seen = {*map(id, named.values())}, set()
-    weights = {f"of the {one} layer": one.weight for one in recorder.layers} | named
-    frozen = [k for k, w in weights.items() if not w.requires_grad and w.numel() > 1]
-    if frozen:
-        raise Problem(f"the weight {frozen[0]} does not learn", GRADIENTS, right=True)
+    used = [(f"{layer} layer", layer.weight) for layer in recorder.layers]
+    used += [("batch norm", norm["weight"]) for norm in recorder.norms]
+    used = [(what, weight) for what, weight in used if weight is not None]
+    for name, weight in [*((f"of the {w}", t) for w, t in used), *named.items()]:
+        if not weight.requires_grad and weight.numel() > 1:
+            what = f"the weight {name} does not learn"
+            raise Problem(what, GRADIENTS, right=True)
+    for what, weight in used:
+        if not any(id(leaf) in own for leaf in leaves(weight)):
+            raise Problem(
+                f"the {what} is not registered in your module",
+                "make layers and nn.Parameter in `__init__`, as attributes; in "
+                "place of a plain list or dict use nn.ModuleList or nn.ModuleDict",
+            )
+    for layer in recorder.layers:
+        if layer.weight.data_ptr() in seen:
+            raise Problem(
+                f"the {layer} layer runs twice",
+                "make a layer of its own for each convolution",
+            )
+        seen.add(layer.weight.data_ptr())
     for norm in recorder.norms:
         if norm["training"] != recorder.module.training:
             raise Problem(
@@ -276,19 +293,6 @@ def check_learning(recorder):
                 f"batch norm has eps={norm['eps']}",
                 "eps only prevents a division by zero: 1e-3 in the released networks",
             )
-    for layer in recorder.layers:
-        if not any(id(origin) in own for origin in leaves(layer.weight)):
-            raise Problem(
-                f"the {layer} layer is not registered in your module",
-                "make layers and nn.Parameter in `__init__`, as attributes; in "
-                "place of a plain list or dict use nn.ModuleList or nn.ModuleDict",
-            )
-        if layer.weight.data_ptr() in seen:
-            raise Problem(
-                f"the {layer} layer runs twice",
-                "make a layer of its own for each convolution",
-            )
-        seen.add(layer.weight.data_ptr())
 
 
 def noise_image(case):

@@ -57,6 +57,10 @@ REMEDIES = {
         "a linear layer or matrix product receives another width than it was made "
         "for: print the shape that comes in"
     ),
+    r"\[ModuleList\] is missing": (
+        "nn.ModuleList only holds modules: return nn.Sequential, or a module whose "
+        "`forward` calls them"
+    ),
     r"missing the required \"forward\" function": (
         "the class has no `forward`: check its name and that it is indented inside "
         "the class"

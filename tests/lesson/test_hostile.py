@@ -127,6 +127,10 @@ MODULES = {
     "returns a class": (lambda i, w: nn.ReLU, "create an instance"),
     "is a finished module": (nn.ReLU(), "pass the class or the function"),
     "has no layers": (lambda i, w: nn.Identity(), "found: no layers"),
+    "is a list of modules": (
+        lambda i, w: nn.ModuleList([nn.Conv2d(i, 4, 1)]),
+        "return nn.Sequential",
+    ),
     "has no forward": (lambda i, w: nn.Module(), "the class has no `forward`"),
     "forgets super": (Forgets, "begin `__init__` with `super().__init__()`"),
     "a list from forward": (forward("return [x, x]"), "return one tensor"),

@@ -62,7 +62,8 @@ def inception_module(x, net, in_channels, widths):
     parts=("weights", "macs"),
     cases=(
         Case((192, row(64, 96, 128, 16, 32, 32), 28), "192, widths of 3a, 28"),
-        Case((480, row(192, 96, 208, 16, 48, 64), 14), "480, widths of 4a, 14"),
+        # 4a on a large image: more MACs than 32 bits hold
+        Case((480, row(192, 96, 208, 16, 48, 64), 112), "480, widths of 4a, 112"),
         Case((7, row(2, 3, 4, 5, 6, 8), 5), "7, widths 2, 3, 4, 5, 6, 8, 5"),
     ),
 )
