@@ -84,7 +84,6 @@ def traced():
     }
 
 
-@cache
 def cost(error_set, name, what):
     """A cost of a member, None where neither code nor a published figure has it."""
     if key := key_of(error_set, name):

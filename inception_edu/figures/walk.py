@@ -9,7 +9,6 @@ import gzip
 import json
 from base64 import b64encode
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 from inception_edu.figures.diagrams import draw
@@ -37,7 +36,6 @@ def walkable(diagram, still):
     )
 
 
-@cache
 def script():
     """The script that opens diagrams; it stands in every output."""
     here = Path(__file__).parent
