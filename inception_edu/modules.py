@@ -1,4 +1,4 @@
-"""What any `nn.Module` may need first: its wrapper off, a copy, weights of a shape."""
+"""What may be asked of any `nn.Module` before it is used: its wrapper off, a copy."""
 
 import copy
 
@@ -10,6 +10,13 @@ from torch.overrides import TorchFunctionMode
 def unwrapped(model):
     """The module that `torch.compile` wraps; anything else as it is."""
     return getattr(model, "_orig_mod", model)
+
+
+def is_bare(module):
+    """Whether a call of `module` is its class's `forward` and nothing more."""
+    own = vars(module)
+    hooked = own["_forward_hooks"] or own["_forward_pre_hooks"]
+    return not hooked and "forward" not in own
 
 
 def independent_copy(model):

@@ -89,10 +89,6 @@ class Trace(Totals):
         self.output_shapes = [value.sizes for value in outputs]
 
     @property
-    def input_shape(self):
-        return self.input_shapes[0]
-
-    @property
     def output_shape(self):
         return self.output_shapes[0] if self.output_shapes else ()
 

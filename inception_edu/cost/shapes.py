@@ -115,19 +115,10 @@ class ShapeValue(torch.Tensor):
     def size(self, dim=None):
         return self.shape if dim is None else self.sizes[dim]
 
-    def __len__(self):
-        if not self.sizes:
-            raise TypeError("len() of a 0-d tensor")
-        return self.sizes[0]
-
-    def __iter__(self):
-        return iter(self.unbind(0))
-
     def __repr__(self):
         return f"ShapeValue({dims(self.sizes)})"
 
     __format__ = object.__format__
-    __hash__ = object.__hash__
 
 
 def flatten_arguments(args):

@@ -8,11 +8,7 @@ from torch import nn
 
 from inception_edu.cost.rules import Result, convolve
 from inception_edu.cost.shapes import ShapeError, ShapeValue
-
-
-def is_changed(own):
-    """Whether a module has hooks, or a forward of its own in its `__dict__`."""
-    return own["_forward_hooks"] or own["_forward_pre_hooks"] or "forward" in own
+from inception_edu.modules import is_bare
 
 
 def run_sequence(tracer, module, x):
@@ -23,7 +19,7 @@ def run_sequence(tracer, module, x):
             x = tracer.enter(child, (x,), {})
             continue
         answer = None
-        if shortcut and child in paths and not is_changed(child.__dict__):
+        if shortcut and child in paths and is_bare(child):
             tracer.path = paths[child]  # an error names it; `enter` puts it back
             answer = shortcut(tracer, child, x)
         if answer is None:

@@ -23,7 +23,8 @@ from inception_edu.cost.shapes import (
     flatten_arguments,
     storage_of,
 )
-from inception_edu.cost.shortcuts import SHORTCUTS, is_changed, run_sequence
+from inception_edu.cost.shortcuts import SHORTCUTS, run_sequence
+from inception_edu.modules import is_bare
 from inception_edu.text import dims
 
 MODULE_CALL = nn.Module._call_impl
@@ -330,11 +331,10 @@ class Tracer:
     def enter(self, module, args, kwargs):
         """Run a module, with its hooks; what it computes gets its path."""
         before, self.path = self.path, self.path_of(module)
-        own = module.__dict__
         try:
             shortcut = self.shortcuts.get(getattr(type(module), "forward", None))
             shortcut = None if in_transform() else shortcut
-            if shortcut and len(args) == 1 and not (kwargs or is_changed(own)):
+            if shortcut and len(args) == 1 and not kwargs and is_bare(module):
                 answer = shortcut(self, module, args[0])
                 if answer is not None:
                     if shortcut is run_sequence:

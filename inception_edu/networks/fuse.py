@@ -11,11 +11,10 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from inception_edu.modules import independent_copy, unwrapped
+from inception_edu.modules import independent_copy, is_bare, unwrapped
 from inception_edu.networks.layers import Branches, ConvUnit, Network
 from inception_edu.networks.memory_format import (
     device_of,
-    is_bare,
     lay_out,
     preferred_memory_format,
     reads_no_strides,
@@ -102,8 +101,9 @@ def is_chain(module):
 
 
 def links(module):
-    """`(name, following)` of neighboring children, past what an `Identity` replaced."""
-    steps = [n for n, m in module._modules.items() if type(m) is not nn.Identity]
+    """`(name, following)` of a chain's neighbors, past what an `Identity` replaced."""
+    children = module._modules.items() if is_chain(module) else ()
+    steps = [n for n, m in children if type(m) is not nn.Identity]
     return list(pairwise(steps))
 
 
@@ -116,7 +116,7 @@ def fold_norms(module):
     In eval mode it is `gamma * (x - mean) / sqrt(variance + eps) + beta`, a scale
     and a shift per channel: the scale goes into the weights, the shift is a bias.
     """
-    for name, following in links(module) if is_chain(module) else ():
+    for name, following in links(module):
         conv, norm = map(module._modules.get, (name, following))
         if is_plain_conv(conv) and has_constants(norm):
             module._modules[name] = folded(conv, norm)
@@ -202,7 +202,7 @@ def is_pointwise(conv):
 def exchange_pools(module, path):
     """Pool, 1x1, ReLU becomes 1x1, pool, ReLU; `{path: reason}` of what may not."""
     refused = {}
-    for name, following in links(module) if is_chain(module) else ():
+    for name, following in links(module):
         pool, unit = module._modules[name], module._modules[following]
         if not isinstance(unit, ConvUnit) or "Pool" not in type(pool).__name__:
             continue

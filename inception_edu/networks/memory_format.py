@@ -11,9 +11,10 @@ from math import prod
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.torch_version import TorchVersion
 from torch.utils._pytree import tree_leaves
 
-from inception_edu.modules import independent_copy
+from inception_edu.modules import independent_copy, is_bare
 
 # On CUDA, gradients through a padded average pool were wrong in channels last up to
 # here (pytorch#188344, fixed in July 2026).
@@ -30,10 +31,9 @@ def preferred_memory_format(device, torch_version=torch.__version__):
     on any accelerator where a small test shows a difference.
     """
     device = torch.device(device)
-    version = tuple(int(part) for part in torch_version.split(".")[:2])
     if device.type == "cpu":
         return torch.channels_last
-    old = device.type == "cuda" and version < RIGHT_ON_CUDA_SINCE
+    old = device.type == "cuda" and TorchVersion(torch_version) < RIGHT_ON_CUDA_SINCE
     if old or device.type in ("mps", "meta"):
         return torch.contiguous_format
     return torch.channels_last if layouts_agree(device) else torch.contiguous_format
@@ -137,12 +137,6 @@ def close(one, other):
     if not one.is_floating_point() or not one.numel():
         return torch.equal(one, other)
     return bool((one - other).abs().max() <= 1e-2 * one.abs().max())
-
-
-def is_bare(module):
-    """Whether a call of `module` is its class's `forward` and nothing more."""
-    hooks = module._forward_hooks, module._forward_pre_hooks
-    return not any(hooks) and "forward" not in vars(module)
 
 
 def reads_no_strides(model):
