@@ -184,7 +184,7 @@ CASES = {
     "input_shape=224 must hold": lambda f: ie.trace(nn.Conv2d(3, 4, 3), 224),
     "expects 5 input features": lambda f: ie.trace(nn.Linear(5, 4), (1, 4)),
     "expects 5 channels": lambda f: ie.trace(nn.BatchNorm2d(5), (1, 4, 2, 2)),
-    "the model has lazy layers": lambda f: ie.trace(
+    "lazy layers (LazyBatchNorm2d)": lambda f: ie.trace(
         nn.LazyBatchNorm2d(affine=False), (1, 3, 8, 8)
     ),
     "getitem of 2x8": lambda f: ie.trace(Work(lambda x: x[x > 0]), (2, 8)),

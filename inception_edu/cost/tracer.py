@@ -24,7 +24,7 @@ from inception_edu.cost.shapes import (
     storage_of,
 )
 from inception_edu.cost.shortcuts import SHORTCUTS, run_sequence
-from inception_edu.modules import is_bare
+from inception_edu.modules import is_bare, refuse_lazy
 from inception_edu.text import dims
 
 MODULE_CALL = nn.Module._call_impl
@@ -50,11 +50,8 @@ class Tracer:
         self.parameters, self.counted = {}, set()
         self.alive = []  # what is known by id must not go
         for module in self.paths:
-            if isinstance(module, LAZY) and module.has_uninitialized_params():
-                raise ValueError(
-                    "the model has lazy layers without weights; run it once on a real "
-                    "input, then trace it"
-                )
+            if isinstance(module, LAZY):
+                refuse_lazy(model)
             for parameter in module._parameters.values():
                 if parameter is not None and id(parameter) not in self.parameters:
                     self.parameters[id(parameter)] = parameter.shape
