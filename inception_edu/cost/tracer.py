@@ -262,7 +262,7 @@ class Tracer:
     def stand_in(self, real, value):
         """`value` is what a real tensor holds from now on."""
         self.written[storage_of(real)] = value
-        self.alive.append(real)
+        self.alive += real, real.detach()  # which keeps its memory, too
 
     def refusal(self, name, values, problem):
         shapes = ", ".join(dims(value.sizes) or "a number" for value in values)
