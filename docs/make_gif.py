@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from inception_edu.explorers import kernels
-from tools.publish.build import beside
+from tools.publish.build import write_shared_assets
 from tools.publish.bundle import chromium
 
 WIDTH, HEIGHT = 640, 660
@@ -46,7 +46,7 @@ RESTS = """() => document.querySelector(".ie-explorer")?.ariaBusy === "false"
 
 def pictures(folder):
     """Yield `(PNG, milliseconds)` of the explorer for every step of the tour."""
-    beside([], folder)
+    write_shared_assets([], folder)
     controls = {control.name: control for control in kernels.CONTROLS}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
