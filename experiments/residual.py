@@ -4,11 +4,12 @@ Measures stacks of Inception-ResNet blocks at their initial weights, three seeds
 about a minute, and writes explorers/residual.csv: the mean over the seeds.
 """
 
+from itertools import product
+
 import numpy as np
 import torch
 from torch import nn
 
-from experiments.runner import Experiment, settings
 from inception_edu.explorers.residual import DEPTH, SCALES, TABLE, Stats
 from inception_edu.networks.layers import ConvUnit
 from inception_edu.networks.minis import ResidualBlock
@@ -54,21 +55,16 @@ def measure(blocks, seed):
     return found
 
 
-def measure_stack(run):
-    """A row for each depth of one stack."""
-    norm, scale = run["norm"], run["scale"]
-    found = [measure(stack(scale, bool(norm), seed), seed) for seed in SEEDS]
-    return [
-        {"norm": norm, "scale": scale, "depth": depth}
-        | {name: f"{mean:.5g}" for name, mean in Stats(*means)._asdict().items()}
-        for depth, means in enumerate(np.mean(found, axis=0))
-    ]
+def contents():
+    """One row for each depth of every stack, with batch norm and without."""
+    rows = []
+    for norm, scale in product((1, 0), SCALES):
+        found = [measure(stack(scale, bool(norm), seed), seed) for seed in SEEDS]
+        for depth, means in enumerate(np.mean(found, axis=0)):
+            row = {"norm": norm, "scale": scale, "depth": depth}
+            row |= {name: f"{x:.5g}" for name, x in Stats(*means)._asdict().items()}
+            rows.append(row)
+    return rows
 
 
-EXPERIMENT = Experiment(
-    table=TABLE,
-    key=("norm", "scale"),
-    settings=settings(norm=(1, 0), scale=SCALES),  # with batch norm and without
-    measure=measure_stack,
-    seeds=SEEDS[:1],  # one run measures all of them
-)
+STORED = TABLE, contents

@@ -8,10 +8,11 @@ training saw, for every trained mini and for the same network untrained: what sh
 there too is due to windows and widths, not to learning.
 """
 
+from itertools import product
+
 import numpy as np
 import torch
 
-from experiments.runner import Experiment, settings, table_path
 from inception_edu.networks import Branches, create_model, load_pretrained
 from inception_edu.networks.pretrained import MINIS
 from inception_edu.training.data import (
@@ -21,6 +22,7 @@ from inception_edu.training.data import (
     handwritten_digits,
     photographs,
 )
+from inception_edu.training.stored import FOLDER
 
 SIZE, BATCH, IMAGES, SEED = 48, 250, 1000, 7
 
@@ -39,7 +41,7 @@ def modules_of(model):
     """`{path: Branches}` of every module that is not inside another."""
     found = {}
     for path, module in model.named_modules():
-        inside = any(path.startswith(f"{outer}.") for outer in found)
+        inside = path.startswith(tuple(f"{outer}." for outer in found))
         if isinstance(module, Branches) and not inside:
             found[path] = module
     return found
@@ -82,23 +84,20 @@ def shares(model, drawn, bare, scales):
     return rows
 
 
-def measure(run):
+def measure(name, trained):
     """The rows of a mini as it comes with the package, or with its first weights."""
-    first = {"model": run["model"], "trained": run["trained"]}
-    model = load_pretrained(run["model"])
-    if not run["trained"]:
+    model = load_pretrained(name)
+    if not trained:
         with torch.random.fork_rng([]):
             torch.manual_seed(0)
-            model = create_model(run["model"]).eval()
-    rows = shares(model, *pairs(run["images"], run["seed"]))
-    return [first | row for row in rows]
+            model = create_model(name).eval()
+    first = {"model": name, "trained": trained}
+    return [first | row for row in shares(model, *pairs())]
 
 
-EXPERIMENT = Experiment(
-    table=table_path("responses"),
-    key=("model", "trained"),
-    settings=settings(model=MINIS, trained=(True, False)),
-    measure=measure,
-    seeds=(SEED,),
-    images=IMAGES,
-)
+def contents():
+    """The rows of every mini, trained and untrained."""
+    return [row for one in product(MINIS, (True, False)) for row in measure(*one)]
+
+
+STORED = FOLDER / "responses.csv", contents

@@ -66,9 +66,7 @@ def test_the_difference_is_that_of_the_concatenated_outputs():
 
 
 def test_the_stored_table_is_what_the_command_measures():
-    run = {"model": "mini_reduced", "trained": True}
-    (run,) = [one for one in responses.EXPERIMENT.runs() if run.items() <= one.items()]
-    found = DataFrame(responses.measure(run))
+    found = DataFrame(responses.measure("mini_reduced", True))
     stored = TABLE[(TABLE["model"] == "mini_reduced") & TABLE["trained"]]
     columns = ["model", "trained", "layer", "branch", "scale", "images"]
     assert (found[columns].values == stored[columns].values).all()
