@@ -19,17 +19,17 @@ from inception_edu.networks import create_model
 def contents():
     """One row for each network and its options: parameters, MACs, bytes, pixels."""
     members = [(figures, name) for figures in SETS for name in SETS[figures]]
-    found = {}
-    for key, build in ((key_of(*member), build_of(*member)) for member in members):
-        if build:
-            with torch.device("meta"):
-                model = create_model(build[0], **build[1])
-            run = trace(model, (1, 3, model.input_size, model.input_size))
-            field, _ = run.receptive_field
-            costs = run.params, run.macs, run.activation_bytes, field
-            columns = ("network", "options", *COLUMNS)
-            found[key] = dict(zip(columns, (*key, *costs), strict=True))
-    return list(found.values())
+    builds = {key: build_of(*one) for one in members if (key := key_of(*one))}
+    rows = []
+    for key, (name, options) in builds.items():
+        with torch.device("meta"):
+            model = create_model(name, **options)
+        run = trace(model, (1, 3, model.input_size, model.input_size))
+        field, _ = run.receptive_field
+        costs = run.params, run.macs, run.activation_bytes, field
+        columns = ("network", "options", *COLUMNS)
+        rows.append(dict(zip(columns, (*key, *costs), strict=True)))
+    return rows
 
 
 STORED = TABLE, contents

@@ -9,17 +9,12 @@ baseline with a quarter of the digits left out, a loss that must show. The searc
 chose each optimizer's learning rate, on other seeds.
 """
 
-from experiments.runner import (
-    SEARCH_SEEDS,
-    Experiment,
-    settings,
-    table_path,
-    training_row,
-)
+from experiments.runner import SEARCH_SEEDS, Experiment, settings, training_row
 from inception_edu.training import recipes
 from inception_edu.training.data import Data, Split, plain_digits
 from inception_edu.training.evaluation import evaluate
 from inception_edu.training.loop import fit
+from inception_edu.training.stored import FOLDER
 
 RATES = (0.025, 0.05, 0.1, 0.2)
 LEARNING_RATES = {"sgd": 0.05, "rmsprop_tf": 0.05}
@@ -54,7 +49,7 @@ def measure(run):
 KEY = ("rung", "seed", "epochs", "images")
 CONTROL = {"rung": "fewer images", "epochs": EPOCHS * 4 // 3, "images": IMAGES * 3 // 4}
 EXPERIMENT = Experiment(
-    table=table_path("ladder"),
+    table=FOLDER / "ladder.csv",
     key=KEY,
     settings=[*settings(rung=recipes.ladder), CONTROL],
     measure=measure,
@@ -63,7 +58,7 @@ EXPERIMENT = Experiment(
     images=IMAGES,
 )
 SEARCH = Experiment(
-    table=table_path("ladder_search"),
+    table=FOLDER / "ladder_search.csv",
     key=(*KEY, "learning_rate"),
     # the same rates for each of the two optimizers that the ladder compares
     settings=settings(rung=("baseline", "rmsprop"), learning_rate=RATES),

@@ -44,6 +44,7 @@ def measure(run):
     if history.interrupted:
         raise KeyboardInterrupt
     weights = halved(history.model.state_dict())
+    content = save(weights)
     stored = create_model(model)
     stored.load_state_dict(weights)
     accuracy, by_scale = evaluate(stored, data)
@@ -56,25 +57,22 @@ def measure(run):
         "accuracy": round(accuracy, 4),
         **{scale: round(share, 4) for scale, share in by_scale.items()},
         "params": sum(p.numel() for p in stored.parameters()),
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
         "seconds": round(history.seconds[-1], 1),
         "torch": torch.__version__,
-        "file": save(weights),
+        "file": content,
     }
 
 
 def store(rows, folder):
-    """Write the weights of the row beside the table: the row, with size and hash."""
+    """Write the weights of the row beside the table: the row without them."""
     (row,) = rows
-    row = dict(row)
-    content = row.pop("file")
-    path = folder / f"{row['model']}.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as part:
-        part.write_bytes(content)
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_write(folder / f"{row['model']}.safetensors") as part:
+        part.write_bytes(row["file"])
         part.chmod(0o644)  # for every reader of a shared installation
-    seconds, version = row.pop("seconds"), row.pop("torch")
-    row |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    return [row | {"seconds": seconds, "torch": version}]
+    return [{name: value for name, value in row.items() if name != "file"}]
 
 
 EXPERIMENT = Experiment(

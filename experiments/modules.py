@@ -6,10 +6,11 @@ search chose the learning rate, on other seeds, handwriting and pictures.
 
 from functools import partial
 
-from experiments.runner import SEARCH_SEEDS, Experiment, table_path, training_row
+from experiments.runner import SEARCH_SEEDS, Experiment, training_row
 from inception_edu.training import recipes
 from inception_edu.training.data import digits_at_scale
 from inception_edu.training.loop import fit
+from inception_edu.training.stored import FOLDER
 
 RECIPE = recipes.quick
 # The width at which each mini has the MACs of mini_reduced (2,571,232), within 2 %.
@@ -43,14 +44,14 @@ def measure(run, data_seed=0):
 
 KEY = ("model", "width", "seed", "epochs", "images")
 EXPERIMENT = Experiment(
-    table=table_path("modules"),
+    table=FOLDER / "modules.csv",
     key=KEY,
     settings=WIDTHS,
     measure=measure,
     epochs=RECIPE.epochs,
 )
 SEARCH = Experiment(
-    table=table_path("modules_search"),
+    table=FOLDER / "modules_search.csv",
     key=(*KEY, "learning_rate"),
     settings=[
         {"model": model, "width": width, "learning_rate": rate}

@@ -73,16 +73,15 @@ def contents():
     window = load_pretrained(NAME).preprocessing.window
     seen = [window(Image.fromarray(pixels)) for pixels in photographs()]
     inks, labels = handwritten_digits("test")
-    pieces = {
-        "weights": weights.numpy(),
-        "ground": photographs()[0][150 : 150 + SIDE, 430 : 430 + SIDE],
-    }
+    ground = photographs()[0][150 : 150 + SIDE, 430 : 430 + SIDE]
     return {
         "program": layers,
         "shown": shown(indices),
         "digits": {str(d): inks[labels == d][0].tolist() for d in range(10)},
         "pictures": dict(zip(PHOTOGRAPHS, map(encoded, seen), strict=True)),
-    } | {name: encoded(piece) for name, piece in pieces.items()}
+        "weights": encoded(weights.numpy()),
+        "ground": encoded(ground),
+    }
 
 
 def encoded(values):

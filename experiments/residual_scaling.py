@@ -12,30 +12,27 @@ before the average pooling started to produce only zeros" (Inception-v4, section
 
 import torch
 
-from experiments.runner import Experiment, settings, table_path, training_row
+from experiments.runner import Experiment, settings, training_row
 from inception_edu.networks import create_model
 from inception_edu.training import recipes
 from inception_edu.training.data import plain_digits
 from inception_edu.training.evaluation import dead_channels
 from inception_edu.training.loop import fit
+from inception_edu.training.stored import FOLDER
 
 NARROW = {"a": 0, "b": 0, "c": 5, "top": 96}
 WIDE = NARROW | {"top": 1056}
+PLAIN = {"residual": False}
+RATES = (0.02, 0.1, 0.3)
+# Of each: the mini, its options, residual scales, learning rates, number of seeds.
 NETWORKS = {
-    "wide": ("mini_resnet", WIDE),
-    "narrow": ("mini_resnet", NARROW),
-    "residual": ("mini_resnet", {}),
-    "no addition": ("mini_resnet", {"residual": False}),
-    "v4": ("mini_v4", {"b": 3}),  # within 2 % of mini_resnet's MACs
-    "wide, no addition": ("mini_resnet", WIDE | {"residual": False}),
-}
-RUNS = {  # of each: residual scales, learning rates, and on how many of the seeds
-    "wide": ((1.0, 0.3, 0.2, 0.1), (0.02, 0.1, 0.3), 4),
-    "narrow": ((1.0, 0.1), (0.02, 0.1, 0.3), 4),
-    "residual": ((0.2,), (0.01,), 5),
-    "no addition": ((1.0,), (0.01,), 5),
-    "v4": ((1.0,), (0.01,), 5),  # has no scale
-    "wide, no addition": ((1.0,), (0.02, 0.1, 0.3), 4),
+    "wide": ("mini_resnet", WIDE, (1.0, 0.3, 0.2, 0.1), RATES, 4),
+    "narrow": ("mini_resnet", NARROW, (1.0, 0.1), RATES, 4),
+    "residual": ("mini_resnet", {}, (0.2,), (0.01,), 5),
+    "no addition": ("mini_resnet", PLAIN, (1.0,), (0.01,), 5),
+    # within 2 % of mini_resnet's MACs; has no scale
+    "v4": ("mini_v4", {"b": 3}, (1.0,), (0.01,), 5),
+    "wide, no addition": ("mini_resnet", WIDE | PLAIN, (1.0,), RATES, 4),
 }
 RECIPE = recipes.quick.but(batch_size=32)
 SIZE = 24
@@ -43,7 +40,7 @@ SIZE = 24
 
 def build(network, scale, seed):
     """The network of a row, its initial weights drawn from the seed."""
-    name, options = NETWORKS[network]
+    name, options, *_ = NETWORKS[network]
     options = options if name == "mini_v4" else {**options, "scale": scale}
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
@@ -65,11 +62,11 @@ def measure(run):
 
 
 EXPERIMENT = Experiment(
-    table=table_path("residual_scaling"),
+    table=FOLDER / "residual_scaling.csv",
     key=("network", "scale", "learning_rate", "seed", "epochs", "images"),
     settings=[
         setting | {"seeds": most}
-        for network, (scales, rates, most) in RUNS.items()
+        for network, (_, _, scales, rates, most) in NETWORKS.items()
         for setting in settings(network=[network], scale=scales, learning_rate=rates)
     ],
     measure=measure,

@@ -22,7 +22,6 @@ from joblib import Parallel, delayed, parallel_config
 
 from inception_edu.cost import trace
 from inception_edu.files import atomic_write, read_rows
-from inception_edu.training.stored import FOLDER
 
 SEEDS = (0, 1, 2, 3, 4)
 SEARCH_SEEDS = (100, 101, 102)  # disjoint from those of every table that is shown
@@ -70,11 +69,6 @@ def settings(**values):
     return [
         dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())
     ]
-
-
-def table_path(name):
-    """Where the table of that name is stored with the package."""
-    return FOLDER / f"{name}.csv"
 
 
 def names():
