@@ -7,7 +7,7 @@ weigh as much as the large. Your entries stay on disk, one small file each.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -53,7 +53,7 @@ class Entry:
     accuracy: float
     by_scale: dict
     seed: int
-    rules: dict = field(default_factory=lambda: asdict(RULES))
+    rules: dict
 
     @property
     def score(self):

@@ -238,14 +238,12 @@ def plain_digits(n=1280, seed=0, size=24, *, n_test=500):
 
 def as_data(arrays, name, **options):
     """`Data` from arrays called train_images, train_labels, test_images, ..."""
-    tensors = {key: torch.from_numpy(arrays[key]) for key in arrays if "_" in key}
-    splits = (
-        Split(
-            *(tensors.get(f"{part}_{what}") for what in ("images", "labels", "scales"))
-        )
-        for part in ("train", "test")
-    )
-    return Data(*splits, name, **options)
+
+    def split(part):
+        named = {k.removeprefix(f"{part}_"): v for k, v in arrays.items() if part in k}
+        return Split(**{what: torch.from_numpy(v) for what, v in named.items()})
+
+    return Data(split("train"), split("test"), name, **options)
 
 
 def digits_at_scale(

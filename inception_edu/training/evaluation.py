@@ -81,15 +81,12 @@ def correct(model, split, device, layout, batch_size=500):
 
 def by_scale(right, scales, bins):
     """Mean of `right` for the images of each bin, `{"10-15": 0.77, ...}`."""
-    inside = {
-        label: (scales >= smallest) & (scales <= largest)
-        for label, (smallest, largest) in (bins if scales is not None else {}).items()
-    }
-    return {
-        label: right[those].mean().item()
-        for label, those in inside.items()
-        if those.any()
-    }
+    shares = {}
+    for label, (smallest, largest) in (bins if scales is not None else {}).items():
+        inside = (scales >= smallest) & (scales <= largest)
+        if inside.any():
+            shares[label] = right[inside].mean().item()
+    return shares
 
 
 def choose_layout(model, images, device, modes=(False, True)):

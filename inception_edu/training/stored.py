@@ -57,11 +57,7 @@ def compare(runs, column, one, other, value="accuracy"):
         )
     mean, error = differences.mean(), differences.std() / seeds**0.5
     limit = student.ppf(0.975, seeds - 1)
+    interval = mean - limit * error, mean + limit * error
+    t = mean / error if error else float("inf")
     detectable = (limit + student.ppf(0.8, seeds - 1)) * error
-    return Comparison(
-        *map(float, (mean, mean - limit * error, mean + limit * error)),
-        float(mean / error) if error else float("inf"),
-        float(limit),
-        float(detectable),
-        seeds,
-    )
+    return Comparison(*map(float, (mean, *interval, t, limit, detectable)), seeds)
