@@ -1,5 +1,9 @@
 """An explorer in JupyterLab or on a page, moved by keyboard, held against Python."""
 
+import gzip
+import json
+import re
+from base64 import b64decode
 from types import SimpleNamespace
 
 from inception_edu.explorers.controls import Grid
@@ -12,6 +16,12 @@ LOOK = """root => ({
   summary: root.querySelector(".ie-summary").textContent.replaceAll("\u00a0", " "),
   problem: root.querySelector(".ie-problem").textContent,
 })"""
+
+
+def states(page):
+    """The stored states of the explorers in the HTML of a page or deck."""
+    found = re.findall(r'<script type="application/gzip">(.*?)</script>', page)
+    return [json.loads(gzip.decompress(b64decode(text))) for text in found]
 
 
 def look(locator):

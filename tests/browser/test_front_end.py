@@ -1,73 +1,10 @@
-"""The frame's page side alone, in Chromium, with a model that a test plays.
-
-No JupyterLab and no kernel: this is where late answers, silence, stored frames,
-clicks and small screens can be brought about at will.
-"""
-
-from base64 import b64encode
+"""The frame's page side alone, in Chromium, with a model that a test plays."""
 
 import pytest
 
 import inception_edu as ie
-from inception_edu.explorers import NAMES, Explorer, Picture, Range
-from inception_edu.explorers.controls import Button, Check, Choice, Grid, Steps
-from inception_edu.figures.plot import round_up
-from inception_edu.figures.svg import Drawing
-
-# What ipywidgets gives a front end, as far as the frame uses it.
-MODEL = """async ([source, css, state]) => {
-  const style = document.createElement("style");
-  style.textContent = css;
-  document.head.append(style);
-  const heard = [];
-  window.sent = [];
-  window.messages = [];
-  window.model = {
-    get: (name) => state[name],
-    set: (name, value) => { state[name] = value; },
-    save_changes: () => window.sent.push(state._asked),
-    send: (message) => window.messages.push(message),
-    on: (event, callback) => heard.push([event, callback]),
-    off: () => heard.splice(0),
-    answer: (shown) => {
-      state._shown = shown;
-      for (const [event, call] of heard) if (event === "change:_shown") call();
-    },
-    tell: (message) => {
-      for (const [event, call] of heard) if (event === "msg:custom") call(message);
-    },
-  };
-  const { default: frame } = await import("data:text/javascript;base64," + source);
-  window.leave = frame.render({ model: window.model, el: document.body });
-}"""
-
-
-def draw(state):
-    sheet = Drawing(300, 60).rect(0, 0, state["width"], 20, "1x1", stroke="paper")
-    for y in (50, 52):  # two panels on the same axis
-        axis = f"axis width 0 to {round_up(state['width']):g}"
-        sheet.line((0, y), (300, y), key=axis)
-    sheet.raw('<g data-pick="width=200;kernel=3x3">').rect(0, 30, 30, 20, "3x3")
-    summary = f"{state['width']} {state['kernel']} {state['eps']} {state['bias']}"
-    return Picture(sheet.raw("</g>").svg(summary), summary)
-
-
-GO = Button("go", "Go", lambda values: None)
-
-
-def inactive(values):
-    return {} if values["kernel"] == "1x1" else {"bias": "a 3x3 has its own"}
-
-
-def toy(**options):
-    controls = [
-        Range("width", "width", 8, 256, 8, 64, unit="channels", play="eps"),
-        Choice("kernel", "kernel", ["1x1", "3x3"], "1x1"),
-        Steps("eps", "eps", [1e-8, 0.001, 1.0], 1.0),
-        Check("bias", "count the bias"),
-    ]
-    return Explorer("toy", "How wide?", controls, draw, inactive=inactive, **options)
-
+from inception_edu.explorers import NAMES
+from tests.browser.front_end import GO, Page, toy
 
 # Milliseconds from a choice among stored frames to the changed picture.
 STORED = """() => {
@@ -101,44 +38,12 @@ PRESSED = """(answers) => {
 }"""
 
 
-def replies(message, **values):
-    """What Python, standing at `values`, answers to a message of the page."""
+def replies(message):
+    """What Python answers to a message of the page."""
     twin, sent = toy(buttons=[GO]), []
-    twin.values = values
     twin.send = sent.append
     twin._handle_custom_msg(message, [])
     return sent
-
-
-class Page:
-    """An explorer on an empty page, and its Python side played by the test."""
-
-    def __init__(self, page, explorer):
-        self.page, self.explorer = page, explorer
-        state = {key: explorer.get_state(key)[key] for key in explorer.keys}
-        source = b64encode(explorer._esm.encode()).decode()
-        page.evaluate(MODEL, [source, explorer._css, state])
-
-    def __getattr__(self, name):
-        if name == "input":
-            return self.page.locator("input, select")
-        classes = {"picture": ".ie-picture-place", "root": ".ie-explorer"}
-        return self.page.locator(classes.get(name, f".ie-{name}"))
-
-    def sent(self):
-        return self.page.evaluate("() => window.sent")
-
-    def press(self, *moves):
-        """Press keys on controls: `(place of the control, key)`, one after another."""
-        for place, key in moves:
-            self.input.nth(place).press(key)
-
-    def answer(self, serial, **values):
-        """Let Python answer the question `serial`, as it would from a kernel."""
-        twin = toy()
-        twin.values = values
-        shown = [serial, *twin._shown[1:]]
-        self.page.evaluate("shown => window.model.answer(shown)", shown)
 
 
 @pytest.fixture
@@ -347,64 +252,6 @@ def test_keys_stay_in_a_control_until_escape_gives_them_back(show):
     shown.input.nth(0).press("PageDown")  # a presenter's clicker
     assert shown.page.evaluate("() => window.slides.at(-1)") == "PageDown"
     assert shown.input.nth(0).input_value() == "72"
-
-
-# A drawing.
-
-
-def sketch(**options):
-    def draw(state):
-        return Picture(Drawing(300, 60).svg("x"), state["ink"])
-
-    return Explorer("sketch", "What is it?", [Grid("ink", "draw")], draw, **options)
-
-
-def drawn(shown):
-    """The newest drawing that the page asked for, as rows."""
-    ((_, ink),) = shown.sent()[-1][1][-1]
-    return [ink[8 * row : 8 * row + 8] for row in range(8)]
-
-
-def test_a_pointer_leaves_a_line_about_one_cell_wide(show):
-    shown = show(sketch())
-    box = shown.page.locator(".ie-cells").bounding_box()
-    cell = box["width"] / 8
-    shown.page.mouse.move(box["x"] + 1.5 * cell, box["y"] + 3.5 * cell)
-    shown.page.mouse.down()
-    shown.page.mouse.move(box["x"] + 5.5 * cell, box["y"] + 3.5 * cell, steps=3)
-    shown.page.mouse.up()
-    shown.page.mouse.move(box["x"] + 5.5 * cell, box["y"] + 7.5 * cell)  # pen is up
-    rows = drawn(shown)
-    assert rows[3] == "28888820"
-    assert rows[2] == rows[4] == "02222200"
-    assert all(set(row) == {"0"} for row in (*rows[:2], *rows[5:]))
-    shown.page.get_by_role("button", name="Clear").click()
-    assert set("".join(drawn(shown))) == {"0"}
-
-
-def test_arrow_keys_move_and_space_fills_and_empties_a_cell(show):
-    shown = show(sketch())
-    keys = shown.page.keyboard
-    shown.page.get_by_role("switch", name="row 1, column 1", exact=True).focus()
-    for key in ("ArrowUp", "ArrowLeft", "ArrowRight", "ArrowDown", "Space"):
-        keys.press(key)
-    assert [row[:2] for row in drawn(shown)[:2]] == ["00", "08"]
-    here = shown.page.get_by_role("switch", name="row 2, column 2", exact=True)
-    assert here.get_attribute("aria-checked") == "true"
-    keys.press("Space")
-    assert set("".join(drawn(shown))) == {"0"}
-    focusable = shown.page.locator('.ie-cells [tabindex="0"]')
-    assert focusable.count() == 1  # one stop for the Tab key
-
-
-def test_a_drawing_is_shown_and_reset_and_can_rest(show):
-    ink = "8" * 32 + "0" * 32
-    shown = show(sketch(start={"ink": ink}, inactive=lambda values: {"ink": "not now"}))
-    switches = shown.page.get_by_role("switch", include_hidden=True)
-    assert switches.nth(31).get_attribute("aria-checked") == "true"
-    assert switches.nth(32).get_attribute("aria-checked") == "false"
-    assert shown.page.locator(".ie-cells").evaluate("e => e.inert")
-    assert shown.page.locator(".ie-why").inner_text() == "not now"
 
 
 def test_leaving_the_page_stops_listening(show):

@@ -40,6 +40,15 @@ def answers(explorer):
         explorer.move(control, *next(control.moves()))
 
 
+def is_usable(training):
+    """That both explorers of the page answer, and that nothing went wrong."""
+    first, last = training.explorers()
+    answers(first)
+    last.controls[0].press("End")
+    assert last.look().problem == ""
+    assert training.errors == []
+
+
 def test_a_restart_in_the_middle_leaves_a_notebook_that_runs(training):
     (old,) = training.explorers()
     alert = old.locator.get_by_role("alert")
@@ -52,11 +61,7 @@ def test_a_restart_in_the_middle_leaves_a_notebook_that_runs(training):
     training.mark.touch()
     training.run_all()
     assert training.mistakes() == []
-    first, last = training.explorers()
-    answers(first)
-    last.controls[0].press("End")
-    assert last.look().problem == ""
-    assert training.errors == []
+    is_usable(training)
 
 
 def test_an_interrupted_training_keeps_its_history(training):
@@ -64,11 +69,7 @@ def test_an_interrupted_training_keeps_its_history(training):
     training.finish()
     assert training.mistakes() == []
     training.said("True True")
-    first, last = training.explorers()
-    answers(first)
-    last.controls[0].press("End")
-    assert last.look().problem == ""
-    assert training.errors == []
+    is_usable(training)
 
 
 COUNTED = """
