@@ -1,21 +1,18 @@
 """Pages and slides opened from disk, without a network and without a kernel."""
 
-import gzip
-import json
 import re
 import shutil
-from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from inception_edu.explorers import description
 from inception_edu.explorers.panel import Panel
-from tests.browser.on_page import ExplorerOnPage, look
+from tests.browser.on_page import ExplorerOnPage, look, states
 from tests.needs import needs_npm
 from tools.notebooks import ROOT, tags
 from tools.publish import build, bundle, handout
-from tools.publish.exporters import PageExporter
+from tools.publish.exporters import page_exporter
 from tools.publish.students import LEFT_OUT
 
 pytestmark = needs_npm
@@ -34,18 +31,9 @@ def site(tmp_path_factory):
     return folder
 
 
-def states(path):
-    text = path.read_text(encoding="utf-8")
-    parts = text.split('<script type="application/gzip">')[1:]
-    return [
-        json.loads(gzip.decompress(b64decode(part.partition("</script>")[0])))
-        for part in parts
-    ]
-
-
 def explorers(page, path):
     """`(place, state)` of the explorers of an open page."""
-    stored, place = states(path), page.locator(".ie-explorer")
+    stored, place = states(path.read_text("utf-8")), page.locator(".ie-explorer")
     expect(place).to_have_count(len(stored))
     return list(zip(place.all(), stored, strict=True))
 
@@ -277,7 +265,7 @@ def test_a_deck_turns_dark_and_the_speakers_view_shows_the_notes(site, new_page)
 
 
 def test_a_lesson_prints_to_a_pdf(tmp_path, chromium):
-    page = build.exported(PageExporter(LEFT_OUT), LESSONS[0])
+    page = build.exported(page_exporter(LEFT_OUT), LESSONS[0])
     with ThreadPoolExecutor() as pool:  # Playwright runs once a thread
         pool.submit(handout.print_page, page, tmp_path / "lesson.pdf").result()
         high = "<details><summary>Fold</summary><p style='height: 99cm'>High</details>"

@@ -9,7 +9,12 @@ from inception_edu.explorers import description
 from inception_edu.explorers.panel import Panel
 from tools.notebooks import ROOT, Unreadable, heading, plain, read, tags, title
 from tools.publish.bundle import TEMPLATES, formula_css, npm_file
-from tools.publish.exporters import DeckExporter, PageExporter, assets, explorer_html
+from tools.publish.exporters import (
+    assets,
+    deck_exporter,
+    explorer_html,
+    page_exporter,
+)
 from tools.publish.live import python_script
 from tools.publish.students import NAME
 
@@ -80,8 +85,8 @@ def site_index(paths, folder):
     panel, resources = Panel(**description("kernels")), assets("", "page")
     face = panel.face() | {"swept": []}
     state = {"_face": face, "_shown": [0, *panel.answer()], "_frames": []}
-    page = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=False)
-    page = page.get_template("lesson/index.html.j2").render(
+    templates = Environment(loader=FileSystemLoader(TEMPLATES / "lesson"))
+    page = templates.get_template("index.html.j2").render(
         lessons=lessons,
         explorer=explorer_html(state, resources),
         archive=ARCHIVE if (folder / ARCHIVE).is_file() else "",
@@ -95,7 +100,7 @@ def write_shared_assets(paths, folder):
     write(folder / "python.js", python_script())
     write(folder / "formulas.css", formula_css())
     resources = {"title": "Glossary", "contents": [], "metadata": {"name": "glossary"}}
-    page = PageExporter(prefix="").from_notebook_node(glossary(), resources)[0]
+    page = page_exporter().from_notebook_node(glossary(), resources)[0]
     write(folder / "glossary.html", page)
     site_index(paths, folder)
 
@@ -107,7 +112,7 @@ def pages(paths, folder, solutions=False):
     around = [None, *named, None]
     for number, path in enumerate(paths):
         neighbors = around[number], around[number + 2]
-        page = exported(PageExporter(left_out, prefix=""), path, neighbors)
+        page = exported(page_exporter(left_out), path, neighbors)
         write(folder / f"{path.stem}.html", page)
     write_shared_assets(paths, folder)
 
@@ -118,9 +123,9 @@ def slides(paths, folder, notes=False, solutions=False):
     for path in paths:
         has_short = any("short" in tags(cell) for cell in read(path).cells)
         for short in (False, True)[: 1 + has_short]:
-            exporter = DeckExporter(notes, solutions, short, prefix="../")
+            made = deck_exporter(notes=notes, solutions=solutions, short=short)
             name = f"{path.stem}{'_short' * short}.html"
-            write(target / name, exported(exporter, path))
+            write(target / name, exported(made, path))
     reveal = (npm_file(f"reveal.js/{name}") for name in REVEAL)
     write(target / "reveal.js", "\n;\n".join(reveal))
     write(target / "reveal.css", npm_file("reveal.js/dist/reveal.css"))

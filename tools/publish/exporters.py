@@ -17,7 +17,7 @@ from inception_edu.explorers import Explorer
 from inception_edu.figures.walk import script
 from tools.dependencies import required
 from tools.notebooks import heading, tags
-from tools.publish.bundle import TEMPLATES, formula_css, formulas, own_file
+from tools.publish.bundle import TEMPLATES, formulas, own_file
 from tools.publish.execute import WIDGET, is_explorer, run
 from tools.publish.live import live_state, packed_json
 from tools.publish.stage import on_slides
@@ -101,7 +101,7 @@ def with_folds(notebook, resources):
 
 def with_links(notebook, resources):
     """Lead links to lessons and to the glossary to their pages."""
-    glossary = f"]({resources['asset_prefix'] or ''}glossary.html"
+    glossary = f"]({resources['asset_prefix']}glossary.html"
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             lesson = re.sub(r"\]\(([\w-]+)\.ipynb\)", r"](\1.html)", cell.source)
@@ -124,13 +124,14 @@ def with_formulas(notebook, resources):
             parts[::2] = [FORMULA.sub(mark, part) for part in parts[::2]]
             cell.source = "".join(parts)
     resources["formulas"] = formulas(list(found))
-    if found and resources["asset_prefix"] is None:
-        resources["styles"].append(formula_css())
     return notebook, resources
 
 
 def assets(prefix, *styles):
-    """What the templates put into every page."""
+    """What the templates put into every page.
+
+    `prefix` is the path to `python.js` and `formulas.css`, such as "../".
+    """
     head = own_file("lesson/theme.js") + own_file("lesson/reach.js")
     styles = [own_file(f"lesson/{name}.css") for name in styles]
     return {"asset_prefix": prefix, "styles": styles, "head": head, "player": ""}
@@ -139,23 +140,22 @@ def assets(prefix, *styles):
 class LessonExporter(HTMLExporter):
     """What pages and decks have in common; both load no more than two files.
 
-    `prefix` is the path to `python.js` and `formulas.css`, such as "../"; None makes a
-    page that needs no other file, with stored pictures only.
+    `steps` are the preprocessors of one kind, `given` is what its template gets.
     """
 
-    def __init__(self, template, steps, prefix, *styles, **more):
+    def __init__(self, template, steps, given):
         super().__init__(
             template_name="lesson",
             template_file=template,
             extra_template_basedirs=[str(TEMPLATES)],
             exclude_anchor_links=True,
         )
-        self.more = assets(prefix, *styles) | more
+        self.given = given
         for step in (with_frames, *steps, with_links, with_formulas):
             self.register_preprocessor(step, enabled=True)
 
     def from_notebook_node(self, nb, resources=None, **kw):
-        resources = (resources or {}) | self.more
+        resources = (resources or {}) | self.given
         page, resources = super().from_notebook_node(nb, resources, **kw)
         formula = resources["formulas"]
         page = re.sub(
@@ -167,23 +167,14 @@ class LessonExporter(HTMLExporter):
         return page, resources
 
 
-class PageExporter(LessonExporter):
-    """A lesson to read: for students, so without what is for lecturers.
-
-    `leave_out` names the tags of cells to leave out.
-    """
-
-    def __init__(self, leave_out=("lecturer", "solution"), prefix=None):
-        remove = TagRemovePreprocessor(remove_cell_tags=set(leave_out))
-        steps = (remove, with_folds)
-        super().__init__("page.html.j2", steps, prefix, "page")
+def page_exporter(leave_out=("lecturer", "solution")):
+    """Of a lesson to read, without the cells that have one of these tags."""
+    remove = TagRemovePreprocessor(remove_cell_tags=set(leave_out))
+    return LessonExporter("page.html.j2", (remove, with_folds), assets("", "page"))
 
 
-class DeckExporter(LessonExporter):
-    """A lesson to present: slides from slide marks; options of `on_slides`."""
-
-    def __init__(self, notes=False, solutions=False, short=False, prefix=None):
-        stage = partial(on_slides, notes=notes, solutions=solutions, short=short)
-        steps = (stage, _RevealMetadataPreprocessor)
-        script = own_file("lesson/deck.js")
-        super().__init__("deck.html.j2", steps, prefix, "page", "deck", deck=script)
+def deck_exporter(**options):
+    """Of a lesson to present: slides from slide marks; options of `on_slides`."""
+    steps = (partial(on_slides, **options), _RevealMetadataPreprocessor)
+    given = assets("../", "page", "deck") | {"deck": own_file("lesson/deck.js")}
+    return LessonExporter("deck.html.j2", steps, given)

@@ -16,9 +16,9 @@ from inception_edu.lesson.quiz import questions
 from tools.dependencies import required
 from tools.notebooks import heading, read, tags, title
 from tools.publish.build import exported
-from tools.publish.bundle import Missing, chromium
+from tools.publish.bundle import Missing, chromium, formula_css
 from tools.publish.execute import NOTEBOOK_METADATA, as_stored, execute
-from tools.publish.exporters import PageExporter
+from tools.publish.exporters import page_exporter
 from tools.publish.students import LEFT_OUT, recounted
 
 WEEKS = 2
@@ -115,6 +115,7 @@ def print_page(html, target):
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as folder, sync_playwright() as playwright:
         file = Path(folder) / "page.html"
+        file.with_name("formulas.css").write_text(formula_css(), encoding="utf-8")
         file.write_text(html.replace("<details", "<details open"), encoding="utf-8")
         browser = playwright.chromium.launch(executable_path=chromium())
         page = browser.new_page(reduced_motion="reduce")
@@ -140,7 +141,7 @@ def handout(paths, folder):
     target = Path(folder) / "handout"
     chromium()
     for path in paths:
-        page = exported(PageExporter(LEFT_OUT), path, notebook=for_paper(read(path)))
+        page = exported(page_exporter(LEFT_OUT), path, notebook=for_paper(read(path)))
         print_page(page, target / f"{path.stem}.pdf")
     for week, lessons in enumerate(weeks(paths), 1):
         for answers in (False, True):
@@ -150,7 +151,6 @@ def handout(paths, folder):
             problems, _ = execute(path, timeout=300)
             if problems:
                 raise ValueError(f"{path} does not run: {'; '.join(problems)}")
-            page = exported(
-                PageExporter(("lecturer",)), path, notebook=for_paper(read(path))
-            )
+            made = page_exporter(("lecturer",))
+            page = exported(made, path, notebook=for_paper(read(path)))
             print_page(page, path.with_suffix(".pdf"))

@@ -1,24 +1,23 @@
 """Pages: what they hold and what they leave out; tests/browser opens them."""
 
-import gzip
 import html
 import json
 import re
 import subprocess
 import sys
-from base64 import b64decode
 from io import BytesIO
 from zipfile import ZipFile
 
 import pytest
 from nbformat import v4
 
+from tests.browser.on_page import states
 from tests.needs import needs_npm
 from tools.dependencies import names, required
 from tools.notebooks import ROOT, tags
 from tools.publish import build, bundle, live
 from tools.publish.__main__ import main
-from tools.publish.exporters import PageExporter, explorers
+from tools.publish.exporters import explorers, page_exporter
 from tools.publish.form import texts
 from tools.publish.stage import on_slides
 
@@ -40,13 +39,7 @@ def notebook(*cells):
 
 
 def page_of(made, **options):
-    return PageExporter(**options).from_notebook_node(made, {"title": "Toy"})[0]
-
-
-def states(page):
-    """The states of the explorers of a page or deck."""
-    found = re.findall(r'<script type="application/gzip">(.*?)</script>', page)
-    return [json.loads(gzip.decompress(b64decode(text))) for text in found]
+    return page_exporter(**options).from_notebook_node(made, {"title": "Toy"})[0]
 
 
 @pytest.fixture(scope="module")

@@ -79,7 +79,6 @@ const snapping = (place, state) => place.querySelectorAll("input, select").forEa
 
 for (const place of document.querySelectorAll(".explorer-place")) {
   const state = await unpacked(place.querySelector("script").textContent);
-  state.live &&= "assetPrefix" in document.documentElement.dataset;
   state._starting = state.live ? "Python is starting in this page; a moment." : "";
   models.push(makeModel(state, models.length));
   place.replaceChildren();
