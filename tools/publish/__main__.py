@@ -16,7 +16,10 @@ from pathlib import Path
 
 from tools.notebooks import ROOT, Unreadable
 from tools.publish import check, execute
+from tools.publish.build import pages, slides
 from tools.publish.bundle import Missing
+from tools.publish.handout import handout
+from tools.publish.students import students
 
 SLOW_SECONDS = 120
 SERIES = ROOT / "notebooks" / "*.ipynb"
@@ -41,21 +44,15 @@ def run(path, timeout):
     return problems or check(path), f"{outcome}, {seconds:.0f} s{slow}"
 
 
-def make(chosen, paths):
-    """Write pages, decks, copies or handouts, importing what that needs."""
-    from tools.publish.build import pages, slides
-    from tools.publish.handout import handout
-    from tools.publish.students import students
-
-    match chosen.command:
-        case "pages":
-            pages(paths, chosen.to, chosen.solutions)
-        case "slides":
-            slides(paths, chosen.to, chosen.notes, chosen.solutions)
-        case "students":
-            students(paths, chosen.to)
-        case "handout":
-            handout(paths, chosen.to)
+def problems_of(path, chosen):
+    """Look at a notebook, or run and store it, and say what came of it."""
+    if chosen.command == "check":
+        problems = check(path)
+        outcome = "out of form" if problems else "in form"
+    else:
+        problems, outcome = run(path, chosen.timeout)
+    print(f"{path}: {outcome}", *problems, sep="\n  ", flush=True)
+    return problems
 
 
 def main(arguments=None):
@@ -64,31 +61,32 @@ def main(arguments=None):
         prog="python -m tools.publish", description=__doc__
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    targets = ("pages", "slides", "students", "handout")
+    commands = ("execute", "check", "pages", "slides", "students", "handout")
     add = parser.add_argument
-    add("command", choices=("execute", "check", *targets))
+    add("command", choices=commands)
     add("notebooks", nargs="*", default=[str(SERIES)])
     add("--timeout", type=int, default=120, help="seconds a cell may take")
     add("--to", type=Path, default=Path("site"), metavar="FOLDER", help="where to")
     add("--solutions", action="store_true", help="pages, slides: for your own use")
     add("--notes", action="store_true", help="slides: the speaker's, for your own use")
-    chosen, failed = parser.parse_intermixed_args(arguments), False
+    chosen = parser.parse_intermixed_args(arguments)
     paths = notebooks(chosen.notebooks)
     try:
-        if chosen.command in targets:
-            make(chosen, paths)
-            return 0
-        for path in paths:
-            if chosen.command == "check":
-                problems = check(path)
-                outcome = "out of form" if problems else "in form"
-            else:
-                problems, outcome = run(path, chosen.timeout)
-            print(f"{path}: {outcome}", *problems, sep="\n  ", flush=True)
-            failed |= bool(problems)
-        return int(failed)
+        match chosen.command:
+            case "pages":
+                pages(paths, chosen.to, chosen.solutions)
+            case "slides":
+                slides(paths, chosen.to, chosen.notes, chosen.solutions)
+            case "students":
+                students(paths, chosen.to)
+            case "handout":
+                handout(paths, chosen.to)
+            case _:
+                found = [problems_of(path, chosen) for path in paths]
+                return int(any(found))
     except (Unreadable, Missing) as refused:
         sys.exit(str(refused))
+    return 0
 
 
 if __name__ == "__main__":

@@ -94,8 +94,7 @@ def stderr_texts(notebook):
 def tidy(notebook):
     """Take out of the notebook, in place, what differs between two runs."""
     CoalesceStreamsPreprocessor().preprocess(notebook, {})
-    kept = {"title": notebook.metadata.title} if "title" in notebook.metadata else {}
-    notebook.metadata = nbformat.from_dict({**NOTEBOOK_METADATA, **kept})
+    notebook.metadata = nbformat.from_dict(NOTEBOOK_METADATA)
     models = {}
     for cell in notebook.cells:
         for key in set(cell.metadata) - set(CELL_METADATA):

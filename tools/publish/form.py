@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 from tools.notebooks import faults, heading, read, stored_json, tags
-from tools.publish.execute import CELL_METADATA
+from tools.publish.execute import CELL_METADATA, NOTEBOOK_METADATA
 
 MAX_LINES = 25
 MAX_COLUMNS = 78
@@ -24,7 +24,6 @@ MAX_NOTEBOOK_KB = 300
 IGNORED_ONE_IN = 10
 IGNORED = {"nbval-ignore-output", "nbval-skip"}
 SLIDE_TYPES = ("slide", "subslide", "fragment", "skip", "notes", "-")
-NOTEBOOK_METADATA = ("kernelspec", "language_info", "title")
 
 RANDOM_ID = re.compile(r"[0-9a-f]{8}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 ABSOLUTE_PATH = re.compile(
