@@ -44,8 +44,8 @@ CONTROLS = [
     Choice("look", "details of", NAMES, "Inception-v4"),
 ]
 SWEEP = {
-    "cost": ["macs", "params", "activations", "field"],
-    "against": ["top-1", "top-5"],
+    "cost": list(COSTS),
+    "against": list(AGAINST),
     "figures": list(SETS),
 }
 BOX = (52, 46, SHEET - 74, 290)  # x, y, width, height of the axes

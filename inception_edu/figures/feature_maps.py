@@ -72,11 +72,11 @@ def feature_sheet(photo, recording, layer, branch=EVERY, *, rise=None, remark=""
 # ---- pictures ----------------------------------------------------------------
 
 
-def place_photo(sheet, photo, x, y, side, tip, pick=""):
+def place_photo(sheet, photo, x, y, side, tip):
     """The picture as a square; `tip` is its alt text, shown under the pointer too."""
     sheet.raw(
         f'<use href="#{photo.name}" transform="translate({x:g} {y:g}) '
-        f'scale({side:g})"{_pick(pick)}{_alt(tip)}</use>'
+        f'scale({side:g})"{_alt(tip)}</use>'
     )
     sheet.rect(x, y, side, side, stroke="line")
 

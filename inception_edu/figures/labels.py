@@ -90,10 +90,10 @@ def _joint(label, x, y):
     return end, abs(end[0] - x) + abs(end[1] - y)
 
 
-def _along(start, end, step=4):
-    """Small boxes that cover a line."""
+def _along(start, end):
+    """Small boxes that cover a line, one every 4 pixels."""
     (x0, y0), (x1, y1) = start, end
-    count = max(1, ceil(max(abs(x1 - x0), abs(y1 - y0)) / step))
+    count = max(1, ceil(max(abs(x1 - x0), abs(y1 - y0)) / 4))
     shares = [i / count for i in range(count + 1)]
     places = [(x0 + (x1 - x0) * share, y0 + (y1 - y0) * share) for share in shares]
     return [(x - 2, y - 2, x + 2, y + 2) for x, y in places]
