@@ -139,6 +139,18 @@ def test_the_cases_tell_all_mistakes_apart(name):
     assert not {pair for pair in hints if not {*pair} & {"right", *HARMLESS}}
 
 
+@every_module
+def test_no_layer_is_as_wide_as_several_fused_ones(name):
+    """Else a layer that stands for several looks like another one."""
+    for case in EXERCISES[name].cases:
+        alike = {}
+        for outputs, *rest in EXERCISES[name].on_shapes(case).shapes.values():
+            alike.setdefault(tuple(rest), []).append(outputs)
+        for widths in alike.values():
+            for count in range(2, len(widths) + 1):
+                assert not {*widths} & {*map(sum, combinations(widths, count))}, widths
+
+
 # ---- right answers against sources of their own
 
 

@@ -40,8 +40,8 @@ def pointwise(x, weight, bias):
     lesson=2,
     note_on_norms=NO_NORM,
     cases=(
-        Case((12, row(4, 6, 8, 2, 3, 5)), "12, widths 4, 6, 8, 2, 3, 5", (2, 12, 8, 8)),
-        Case((7, row(2, 3, 4, 5, 6, 8)), "7, widths 2, 3, 4, 5, 6, 8", (3, 7, 5, 9)),
+        Case((12, row(4, 7, 6, 2, 3, 8)), "12, widths 4, 7, 6, 2, 3, 8", (2, 12, 8, 8)),
+        Case((7, row(4, 3, 5, 6, 2, 8)), "7, widths 4, 3, 5, 6, 2, 8", (3, 7, 5, 9)),
     ),
 )
 def inception_module(x, net, in_channels, widths):
@@ -81,15 +81,15 @@ def stage_case(label, image, *rows):
     return Case((image[1], rows), f"{image[1]}, {label}", image)
 
 
-SMALL = (2, 3, 4, 5, 6, 8), (3, 4, 2, 5, 7, 6), (6, 5, 3, 2, 4, 8)
+SMALL = (4, 3, 2, 6, 5, 8), (3, 4, 2, 5, 7, 6), (6, 5, 3, 2, 4, 9)
 
 
 @module_exercise(
     lesson=2,
     note_on_norms=NO_NORM,
     cases=(
-        stage_case("two rows", (2, 6, 8, 12), (2, 3, 4, 5, 6, 7), (4, 3, 5, 2, 8, 6)),
-        stage_case("one row", (3, 7, 10, 6), (3, 2, 6, 4, 5, 1)),
+        stage_case("two rows", (2, 6, 8, 12), (4, 3, 2, 6, 5, 8), (5, 4, 6, 2, 8, 10)),
+        stage_case("one row", (3, 7, 10, 6), (3, 2, 6, 4, 5, 8)),
         stage_case("three rows", (2, 5, 6, 6), *SMALL),
     ),
 )

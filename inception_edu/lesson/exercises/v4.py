@@ -36,7 +36,7 @@ def a_row(*widths):
 @module_exercise(
     lesson=5,
     cases=(
-        Case((12, a_row(2, 3, 4, 5, 6, 7, 8)), "12, seven widths", (2, 12, 7, 8)),
+        Case((12, a_row(2, 3, 4, 6, 5, 7, 10)), "12, seven widths", (2, 12, 7, 8)),
         Case((20, a_row(6, 4, 8, 5, 9, 10, 7)), "20, seven widths", (3, 20, 9, 6)),
     ),
 )
