@@ -99,6 +99,8 @@ class Recorder(TorchFunctionMode):
     def layer(self, func, args, kwargs):
         names = dict(zip(("input", "weight", "bias"), args, strict=False)) | kwargs
         x, axis = names["input"], -1 if func.__name__ == "linear" else 1
+        if names["weight"].shape[1] == 1 and not learned(names["weight"]):
+            return func(*args, **kwargs)  # a pool, written with a kernel of its own
         layer = Layer(names["weight"], names.get("bias"), moments_of(x, axis), axis)
         self.layers.append(layer)  # first, so that one that fails is there too
         return layer.went("layer", func(*args, **kwargs))
@@ -130,17 +132,18 @@ class Recorder(TorchFunctionMode):
         for i in (0, 1):
             weight, x = operands[i], operands[1 - i]
             names, others = letters[i], letters[1 - i]
-            shared, made = set(names) & set(others) - {"."}, set(names) & set(result)
-            if len(names) == 2 and learned(weight) and len(shared) == len(made) == 1:
-                channel = shared.pop()
-                turned = names[0] == channel
+            made = [n for n in names if n in result]
+            shared = [n for n in names if n in others and n not in result]
+            if len(made) == 1 and shared and learned(weight):
+                channel = shared[0]
+                turned = names == channel + made[0]
                 weight = weight.T if turned else weight
                 # used in place of the operand, so that the gradient passes through it
                 used = [weight.T if turned else weight, x]
                 output = torch.einsum(equation, *(used if i == 0 else used[::-1]))
                 axis = others.index(channel)
                 axis -= len(others) if "." in others[:axis] else 0
-                after = result.index(made.pop()) - len(result)
+                after = result.index(made[0]) - len(result)
                 self.layers.append(Layer(weight, None, moments_of(x, axis), after))
                 return self.layers[-1].went("layer", output)
         return torch.einsum(equation, *operands)
@@ -191,11 +194,16 @@ class Recorder(TorchFunctionMode):
 
     def drop_unread(self):
         """Forget a layer's runs whose result nothing reads, if another one is read."""
-        read = [layer.steps[0][1].grad is not None for layer in self.layers]
-        places = [layer.weight.data_ptr() for layer in self.layers]
-        used = {place for place, one in zip(places, read, strict=True) if one}
-        kept = zip(self.layers, places, read, strict=True)
-        self.layers = [layer for layer, place, one in kept if one or place not in used]
+
+        def read(layer):
+            return layer.steps[0][1].grad is not None
+
+        used = {layer.weight.data_ptr() for layer in self.layers if read(layer)}
+        self.layers = [
+            layer
+            for layer in self.layers
+            if read(layer) or layer.weight.data_ptr() not in used
+        ]
 
     def holder(self, x):
         """The layer whose output, after its steps, is `x`, unless changed in place."""
@@ -211,10 +219,8 @@ def learned(value):
 def matrix(value):
     """A matrix that is learned, or the one that a batch repeats; else None."""
     if torch.is_tensor(value) and value.dim() in (2, 3) and learned(value):
-        if value.dim() == 2:
-            return value
-        if (value == value[:1]).all():
-            return value[0]
+        one = value.reshape(-1, *value.shape[-2:])[0]
+        return one if (value == one).all() else None
     return None
 
 
