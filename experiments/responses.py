@@ -27,11 +27,11 @@ from inception_edu.training.stored import FOLDER
 SIZE, BATCH, IMAGES, SEED = 48, 250, 1000, 7
 
 
-def pairs(n=IMAGES, seed=SEED):
+def pairs(n=IMAGES):
     """`(with digits, without, scales)`: uint8 `(n, 3, 48, 48)` twice, and `(n,)`."""
     digits, _ = handwritten_digits("test")
     drawn, bare = (
-        compose(ink, photographs(), np.random.RandomState([seed, 3]), n, SIZE)
+        compose(ink, photographs(), np.random.RandomState([SEED, 3]), n, SIZE)
         for ink in (digits, digits * 0)
     )
     return torch.from_numpy(drawn[0]), torch.from_numpy(bare[0]), drawn[2]
