@@ -47,10 +47,11 @@ const makeModel = (state, place) => {
     send: () => {},
     on: (event, listener) => { (listeners[event] ??= []).push(listener); },
     off: () => {},
-    ready: async () => { if (state.live) { worker = await python; state._starting = ""; next(); } },
+    ready: async () => { if (state.live) { worker = await python; next(); } },
     alone: () => { state.live = false; state._starting = ""; },
     answered: (serial, answer) => {
       busy = false;
+      state._starting = "";
       state._shown = [serial, ...answer];
       fire("change:_shown");
       next();
