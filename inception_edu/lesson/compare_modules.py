@@ -242,6 +242,7 @@ def run_once(module, image):
     with Recorder() as recorder:
         output = forward(module, image.clone())
     module.zero_grad()
+    recorder.layers = [one for one in recorder.layers if one.steps]  # that did not fail
     weights = [layer.weight for layer in recorder.layers]
     for tensor in (*weights, *(layer.steps[0][1] for layer in recorder.layers)):
         if tensor.requires_grad:

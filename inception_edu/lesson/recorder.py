@@ -99,7 +99,7 @@ class Recorder(TorchFunctionMode):
     def layer(self, func, args, kwargs):
         names = dict(zip(("input", "weight", "bias"), args, strict=False)) | kwargs
         x, axis = names["input"], -1 if func.__name__ == "linear" else 1
-        if names["weight"].shape[1] == 1 and not learned(names["weight"]):
+        if names["weight"].shape[1:2] == (1,) and not learned(names["weight"]):
             return func(*args, **kwargs)  # a pool, written with a kernel of its own
         layer = Layer(names["weight"], names.get("bias"), moments_of(x, axis), axis)
         self.layers.append(layer)  # first, so that one that fails is there too
@@ -107,6 +107,7 @@ class Recorder(TorchFunctionMode):
 
     def product(self, func, *args):
         """Of two matrices or batches, with something added to it as by addmm."""
+        output = func(*args)  # first, since an error is this function's own
         *added, a, b = args
         left, right = matrix(a), matrix(b)
         if right is not None:
@@ -114,10 +115,11 @@ class Recorder(TorchFunctionMode):
         elif left is not None and b.dim() > 1:
             output = self.einsum("oi,...ip->...op", left, b)
         else:
-            return func(*args)
+            return output
         return self.arithmetic(torch.add, (output, *added), {}) if added else output
 
     def tensordot(self, a, b, dims=2, out=None):
+        torch.tensordot(a, b, dims)  # an error is its own
         axes = (range(-dims, 0), range(dims)) if isinstance(dims, int) else dims
         names = list("abcdefgh"[: a.dim()]), list("stuvwxyz"[: b.dim()])
         for ours, theirs in zip(*axes, strict=True):

@@ -140,6 +140,14 @@ MODULES = {
         forward("return torch.cat([*(c(x) for c in self.convs), x], 1) * float('nan')"),
         "found: nan",
     ),
+    "multiplies by mm what mm does not take": (
+        forward("return torch.mm(self.convs[0].weight.flatten(1), x.flatten(2))"),
+        "mat2 must be a matrix",
+    ),
+    "contracts other axes": (
+        forward("return torch.tensordot(self.convs[0].weight, x, ([1], [3]))"),
+        "contracted dimensions need to match",
+    ),
     "changes its widths": (forward("return x", "w.clear()"), "copy them first"),
     "uneven branches of the package": (
         lambda i, w: Branches(
@@ -157,6 +165,16 @@ def test_a_hostile_module_gets_a_kind_answer(candidate, words, capsys):
     assert words in printed
     assert "[x] naive_module: " in printed and "Traceback" not in printed
     assert all(case.args[1] for case in NAIVE.cases)
+
+
+def test_a_layer_that_failed_and_was_caught_is_no_layer():
+    right = "return torch.cat([*(c(x).relu() for c in self.convs), pooled], 1)"
+    tries = (
+        "try: self.convs[0](x[:, :1])\n"
+        "  except RuntimeError: pass\n"
+        "  pooled = nn.functional.max_pool2d(x, 3, 1, 1)\n  "
+    )
+    assert assess(NAIVE, forward(tries + right)).kind == "right"
 
 
 @pytest.mark.parametrize(
