@@ -2,8 +2,10 @@
 
 What it holds is copied before the run, one level for each container: attributes,
 buffers, lists, dicts and objects that hang on a module, on its class, on one of its
-hooks or, by a global name, on its forward. Layers and parameters that the forward made
-stay, as after a real call.
+hooks or, by a global name, on one of its methods; the globals that these rebind. An
+`lru_cache` that remembers values of the trace is emptied. Layers and parameters that
+the forward made stay, as after a real call. What other files' globals, an iterator or
+an open file hold is not put back.
 """
 
 import gc
@@ -115,7 +117,7 @@ class Snapshot:
             remembered = tree_leaves(gc.get_referents(cache))
             if any(isinstance(value, ShapeValue) for value in remembered):
                 cache.cache_clear()
-        return sum(put_back(*saved) for saved in self.modules) > 0
+        return sum([put_back(*saved) for saved in self.modules]) > 0
 
 
 def held_by(value):
