@@ -8,6 +8,7 @@ import pytest
 
 from inception_edu.explorers import description
 from inception_edu.explorers.panel import Panel
+from tests.browser.firefox import Firefox
 from tests.browser.on_page import ExplorerOnPage, look, states
 from tests.needs import needs_npm
 from tools.notebooks import ROOT, tags
@@ -218,6 +219,16 @@ def test_every_slide_fits_and_keeps_the_notes(site, new_page, lesson):
     )
     lecturers = [cell.id for cell in cells if "lecturer" in tags(cell)]
     assert [i for i in lecturers if f'id="{i}"' not in "".join(notes)] == []
+
+
+def test_every_deck_starts_in_firefox(site):
+    """Its fonts are wider or narrower, hence other slides are split."""
+    with Firefox() as firefox:
+        for path in sorted((site / "slides").glob("*.html")):
+            firefox.open(path.as_uri())
+            while not firefox.evaluate("Reveal.isReady()"):
+                assert firefox.complaints() == [], path.name
+            assert firefox.requests() == firefox.complaints() == [], path.name
 
 
 def test_arrows_go_on_unless_a_control_has_them(site, new_page):
