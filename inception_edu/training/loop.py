@@ -206,7 +206,7 @@ class Training:
         self.device, self.layout = device, layout
         self.train, self.test = map(self.on_device, (data.train, data.test))
         self.optimizer = make_optimizer(recipe, model)
-        self.average = Average(model, recipe.average) if recipe.average else None
+        self.average = Average(model, recipe.ema_decay) if recipe.ema_decay else None
         self.scaler = gradient_scaler(device)
         full, rest = divmod(len(data.train), recipe.batch_size)
         self.batches = full + (rest > 1)  # an epoch

@@ -23,11 +23,11 @@ LIMITS = {
     "weight_decay": (0, math.inf),
     "rms_decay": (0, 1),
     "eps": (0, math.inf),
-    "decay": (1e-6, 1),
-    "decay_every": (1e-6, 1),
+    "lr_decay": (1e-6, 1),
+    "lr_decay_every": (1e-6, 1),
     "label_smoothing": (0, 0.9999),
     "aux_weight": (0, math.inf),
-    "average": (0, 0.99999),
+    "ema_decay": (0, 0.99999),
     "epochs": (1, math.inf),
 }
 
@@ -46,12 +46,12 @@ class Recipe:
 
     optimizer: "sgd", "adamw", "rmsprop" (torch's) or "rmsprop_tf" (TensorFlow's).
     learning_rate, momentum, weight_decay; rms_decay and eps: RMSProp's.
-    schedule: "constant"; "steps", times `decay` after every `decay_every`, a share
-    of the whole training (2 of 100 epochs is 0.02); "one-cycle", up for the first
-    30 % and down along a cosine.
+    schedule: "constant"; "steps", times `lr_decay` after every `lr_decay_every`, a
+    share of the whole training (2 of 100 epochs is 0.02); "one-cycle", up for the
+    first 30 % and down along a cosine.
     clip: largest norm of the gradient, None for none. label_smoothing: epsilon,
     for the auxiliary heads too. aux_weight: of each head's loss, 0 builds none.
-    average: decay of the moving average of weights, 0 for none.
+    ema_decay: of the exponential moving average of weights, 0 for none.
     model_options: given to `create_model` where `fit` builds the model by name.
     """
 
@@ -63,12 +63,12 @@ class Recipe:
     rms_decay: float = 0.9
     eps: float = 1e-8
     schedule: str = "steps"
-    decay: float = 1.0
-    decay_every: float = 1.0
+    lr_decay: float = 1.0
+    lr_decay_every: float = 1.0
     clip: float | None = None
     label_smoothing: float = 0.0
     aux_weight: float = 0.0
-    average: float = 0.0
+    ema_decay: float = 0.0
     batch_size: int = 64
     epochs: int = 6
     model_options: tuple[tuple[str, object], ...] = ()
@@ -111,8 +111,8 @@ class Recipe:
             return self.learning_rate
         if self.schedule == "steps":
             # the small term: 0.06 / 0.02 is 2.9999999999999996
-            return self.learning_rate * self.decay ** int(
-                progress / self.decay_every + 1e-9
+            return self.learning_rate * self.lr_decay ** int(
+                progress / self.lr_decay_every + 1e-9
             )
         lowest, rise = 0.04, 0.3  # of the top rate; of the training
         if progress < rise:
@@ -148,9 +148,9 @@ v1 = Recipe(
     momentum=0.9,
     weight_decay=2e-4,
     schedule="steps",
-    decay=0.96,
-    decay_every=8 / 250,
-    average=0.98,
+    lr_decay=0.96,
+    lr_decay_every=8 / 250,
+    ema_decay=0.98,
     source="Going deeper with convolutions, section 6",
     changes=(
         Change("optimizer", "asynchronous SGD on many CPUs", "SGD on one machine"),
@@ -180,11 +180,11 @@ RETHINKING = Recipe(
     momentum=0.9,
     weight_decay=4e-5,
     schedule="steps",
-    decay=0.94,
-    decay_every=2 / 100,
+    lr_decay=0.94,
+    lr_decay_every=2 / 100,
     clip=2.0,
     aux_weight=0.4,
-    average=0.98,
+    ema_decay=0.98,
     epochs=4,
     model_options=(("stem", "plain"), ("bn_aux", False)),
     source="Rethinking the Inception architecture, section 8",

@@ -219,7 +219,7 @@ class Strange(nn.Module):
     "viewing", [(), ("training",), ("evaluation",), ("training", "evaluation")]
 )
 def test_a_model_that_reads_strides_is_trained_in_the_contiguous_layout(data, viewing):
-    model, recipe = Strange(viewing), RECIPE.but(average=0.9)
+    model, recipe = Strange(viewing), RECIPE.but(ema_decay=0.9)
     model(evaluation.as_input(data.test.images[:2], memory_format=CONTIGUOUS))
     history = fit(model, data, recipe, progress=False)
     noted = ["contiguous images: the model reads strides"]

@@ -16,7 +16,7 @@ import pytest
 from inception_edu.training.loop import fit
 from inception_edu.training.recipes import Recipe
 
-RECIPE = Recipe(name="test", learning_rate=0.05, batch_size=16, epochs=3, average=0.9)
+RECIPE = Recipe(name="test", learning_rate=0.05, batch_size=16, epochs=3, ema_decay=0.9)
 COLUMNS = ("epoch", "loss", "accuracy", "train_accuracy", "by_scale", "seconds")
 
 

@@ -17,7 +17,7 @@ from inception_edu.training.loop import Diverged, fit
 from inception_edu.training.recipes import Recipe
 
 RECIPE = Recipe(
-    name="test", learning_rate=0.05, batch_size=8, epochs=4, average=0.9, decay=0.5
+    name="test", learning_rate=0.05, batch_size=8, epochs=4, ema_decay=0.9, lr_decay=0.5
 )
 
 

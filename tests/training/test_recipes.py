@@ -13,14 +13,14 @@ from inception_edu.training.recipes import Recipe
 def test_the_papers_numbers():
     """Going deeper, 6; Rethinking, 7 and 8 (reference: recipes by paper)."""
     assert (recipes.v1.optimizer, recipes.v1.momentum) == ("sgd", 0.9)
-    assert recipes.v1.decay == 0.96
-    assert recipes.v1.decay_every == pytest.approx(8 / 250)
+    assert recipes.v1.lr_decay == 0.96
+    assert recipes.v1.lr_decay_every == pytest.approx(8 / 250)
     v3 = recipes.v3
     assert (v3.optimizer, v3.rms_decay, v3.eps) == ("rmsprop_tf", 0.9, 1.0)
     assert (v3.clip, v3.label_smoothing, v3.aux_weight) == (2.0, 0.1, 0.4)
-    assert (v3.decay, v3.decay_every) == (0.94, 2 / 100)
+    assert (v3.lr_decay, v3.lr_decay_every) == (0.94, 2 / 100)
     assert dict(v3.model_options) == {"stem": "factorized", "bn_aux": True}
-    assert v3.average > 0
+    assert v3.ema_decay > 0
 
 
 def test_the_ladder_climbs_one_rung_at_a_time():
