@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call
+from torch.torch_version import TorchVersion
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -105,6 +106,8 @@ PARTS = {
 
 @pytest.mark.parametrize("name", PARTS)
 def test_autograd_functions_and_checkpoints_are_counted(name):
+    if name == "gradient of weights" and TorchVersion(torch.__version__) < "2.5":
+        pytest.skip("this torch's own counter stops at a module inside torch.func.grad")
     seen = assert_as_real(Model(PARTS[name]))
     assert read_by_output(seen) and seen.params <= seen.params_built
 

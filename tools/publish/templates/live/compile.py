@@ -9,7 +9,7 @@ import sys
 import traceback
 from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZipFile, ZipInfo
 
 HOME, OUT = Path("/lib/series"), Path("/out")
 LIBRARY = next(entry for entry in sys.path if entry.endswith(".zip"))  # Python's own
@@ -45,8 +45,7 @@ def write(target, sources):
         for name, content in sorted(sources.items()):
             if name.endswith(".py"):
                 name, content = f"{name}c", compiled(content, name)
-            with archive.open(name, "w") as entry:  # dated 1980
-                entry.write(content)
+            archive.writestr(ZipInfo(name), content)  # dated 1980
 
 
 for name in NAMES:
