@@ -41,8 +41,8 @@ WRONG_DIMENSION = "channels are dimension 1: `torch.cat(outputs, dim=1)`"
 # Part of the error's text: what it usually means. Each is true of every such error.
 REMEDIES = {
     r"Sizes of tensors must match except in dimension 1\b": (
-        "the branches end on different grids: check the padding (to keep the grid, a "
-        "3x3 needs 1, a 5x5 needs 2) and the stride of each"
+        "the branches end on different grids: check padding and stride of each (at "
+        "stride 1 a 3x3 keeps the grid with padding 1, a 5x5 with 2)"
     ),
     r"Sizes of tensors must match except in dimension \d": WRONG_DIMENSION,
     r"to have \d+ channels, but got \d+ channels": (
