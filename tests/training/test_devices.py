@@ -227,6 +227,15 @@ def test_a_model_that_reads_strides_is_trained_in_the_contiguous_layout(data, vi
     assert evaluate(history.model, data).accuracy == history.accuracy[-1]
 
 
+def test_a_wrong_answer_without_an_error_is_seen_too(data):
+    class Strided(nn.Module):
+        def forward(self, x):
+            return x.as_strided((len(x), 2), (192, 1))
+
+    images, cpu = data.test.images, torch.device("cpu")
+    assert evaluation.choose_layout(Strided(), images, cpu) is CONTIGUOUS
+
+
 def test_random_state_gradients_and_cudnn_are_left_as_found(data, network):
     model = network()
     torch.manual_seed(5)

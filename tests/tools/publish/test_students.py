@@ -121,6 +121,15 @@ def test_a_copy_passes_strict_nbval_in_its_own_folder(handed_out):
     assert f"{len(code)} passed" in passed
 
 
+def test_copies_of_before_outlast_a_broken_notebook(tmp_path):
+    students(LESSONS[:1], tmp_path)
+    broken = tmp_path / "broken.ipynb"
+    broken.write_text("{", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"broken\.ipynb cannot be read as a notebook"):
+        students([LESSONS[0], broken], tmp_path)
+    assert (tmp_path / NAME / "notebooks" / LESSONS[0].name).is_file()
+
+
 @pytest.mark.parametrize("answers", [False, True], ids=["homework", "key"])
 def test_two_weeks_of_homework_hold_every_exercise(answers):
     parts = weeks(LESSONS)
