@@ -102,10 +102,10 @@ const split = (section) => {
     here.append(unit);
     narrow(unit.parentNode);
     if (fits(here)) continue;
-    const room = [...here.children].slice(0, -1).every(isTop);
+    const before = [...here.children].slice(0, -1), room = before.every(isTop);
     if (!room && (unit.matches(".input") || unit.offsetTop - here.offsetTop > HEIGHT * 0.55 || letters(here) > LETTERS || !pieces(unit))) {
       const carried = []; // no heading stays behind alone, or apart from its text
-      const own = [...here.children].slice(0, -1).findLast((node, i, all) => isHeading(node) && !all.slice(0, i).every(isTop));
+      const own = before.findLast((node, i, all) => isHeading(node) && !all.slice(0, i).every(isTop));
       if (own && (own === unit.previousElementSibling || (!isHeading(unit) && own.offsetTop - here.offsetTop > THIRD))) {
         while (own.isConnected) { carried.unshift(unit.previousElementSibling); carried[0].remove(); }
       }

@@ -1,7 +1,7 @@
 """Run by Pyodide in node: the modules of a page, as bytecode.
 
-Compiling them took half of the time that Python needs to start in a page. Of Python's
-own library only what the explorers load is kept, a fifth of its modules.
+Compiling them took two thirds of the time that Python needs to start in a page. Of
+Python's own library only what the explorers load is kept, a quarter of its modules.
 """
 
 import marshal
