@@ -27,9 +27,9 @@ def file():
         return None
     if chosen:
         return Path(chosen).expanduser()
-    from inception_edu.training.cache import data_folder
+    from inception_edu.training.cache import reader_folder
 
-    return data_folder() / "progress.json"
+    return reader_folder() / "progress.json"
 
 
 def read():

@@ -14,8 +14,8 @@ def cache_folder():
     return own_folder("INCEPTION_EDU_CACHE", "XDG_CACHE_HOME", "~/.cache")
 
 
-def data_folder():
-    """Where the reader's results are kept: INCEPTION_EDU_DATA, or their data folder."""
+def reader_folder():
+    """Where progress and entries are kept: INCEPTION_EDU_DATA, or the user's data."""
     return own_folder("INCEPTION_EDU_DATA", "XDG_DATA_HOME", "~/.local/share")
 
 
@@ -34,10 +34,8 @@ def cached(name, build):
     them again, never an error. The file's format has a checksum for each array.
     """
     path = cache_folder() / name
-    if path.is_file():  # a pipe would be waited for
-        with suppress(Exception), np.load(path, allow_pickle=False) as stored:
-            if stored.files:
-                return dict(stored)
+    with suppress(Exception), np.load(path, allow_pickle=False) as stored:
+        return dict(stored)
     arrays = build()
     with suppress(OSError):  # no folder, no right to write, no space left
         path.parent.mkdir(parents=True, exist_ok=True)

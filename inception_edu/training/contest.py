@@ -7,6 +7,8 @@ weigh as much as the large. Your entries stay on disk, one small file each.
 
 import hashlib
 import json
+import warnings
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from torch import nn
 from inception_edu.cost import trace
 from inception_edu.files import atomic_write
 from inception_edu.text import percent
-from inception_edu.training.cache import data_folder
+from inception_edu.training.cache import reader_folder
 from inception_edu.training.data import digits_at_scale
 from inception_edu.training.loop import fit
 from inception_edu.training.recipes import quick
@@ -72,14 +74,13 @@ class Contest:
     """A contest and its leaderboard of your own runs; it prints itself.
 
     `contest.enter(name, build)` trains a design and keeps the entry; `entries` lists
-    all that were kept under these rules, best first. A file that cannot be read is
-    named, and stays where it is.
+    all that were kept in `folder` under these rules, best first.
     """
 
     def __init__(self, rules=RULES, folder=None):
         self.rules = rules
-        self.folder = Path(folder or data_folder() / "contest")
-        self.unsaved = []  # entries for which there is no room or no right to write
+        self.folder = Path(folder or reader_folder() / "contest")
+        self.made = {}  # this object's own entries, by the names of their files
 
     def enter(self, name, build, *, seed=0, progress=True):
         """Train the network that `build()` returns, keep and return its `Entry`.
@@ -88,8 +89,6 @@ class Contest:
         seed again replace their entry. Raises ValueError for a design over budget,
         before anything is trained.
         """
-        if not isinstance(name, str) or not name.strip():
-            raise ValueError(f"name={name!r} must be a text that is not empty")
         if isinstance(build, nn.Module) or not callable(build):
             raise TypeError(
                 f"build is a {type(build).__name__}; pass the function or the class "
@@ -110,79 +109,55 @@ class Contest:
                 f"{budget:,}; make it narrower, shallower, or reduce before "
                 "the large kernels"
             )
-        history = fit(
-            model,
-            digits_at_scale(self.rules.images),
-            quick,
-            self.rules.epochs,
-            seed=seed,
-            progress=progress,
-        )
+        data, epochs = digits_at_scale(self.rules.images), self.rules.epochs
+        history = fit(model, data, quick, epochs, seed=seed, progress=progress)
         if history.interrupted:
             raise ValueError("the training was stopped, so there is no entry")
         entry = Entry(
-            name.strip(),
-            run.macs,
-            run.params,
-            history.accuracy[-1],
-            history.accuracy_by_scale,
-            seed,
-            asdict(self.rules),
+            name=name,
+            macs=run.macs,
+            params=run.params,
+            accuracy=history.accuracy[-1],
+            by_scale=history.accuracy_by_scale,
+            seed=seed,
+            rules=asdict(self.rules),
         )
         self.keep(entry)
         return entry
 
     def keep(self, entry):
-        """Write an entry; where that is impossible, keep it as long as this object.
-
-        One file for each name, cost and seed under the rules.
-        """
+        """Write an entry to its file, one for each name, cost and seed."""
         identity = [entry.name, entry.macs, entry.params, entry.seed, entry.rules]
-        text = json.dumps(identity, sort_keys=True)
-        name = f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
+        path = self.folder / f"{digest.hexdigest()[:16]}.json"
+        self.made[path.name] = entry
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with atomic_write(self.folder / name) as part:
+            with atomic_write(path) as part:
                 part.write_text(json.dumps(asdict(entry), indent=1), encoding="utf-8")
-        except OSError:
-            self.unsaved.append(entry)
-
-    def read(self):
-        """`(entries, names of damaged files)` of this folder, under these rules."""
-        entries, damaged = list(self.unsaved), []
-        for path in sorted(self.folder.glob("*.json")):
-            if path.stem.endswith(".part"):  # another process is writing it
-                continue
-            try:
-                entry = Entry(**json.loads(path.read_text(encoding="utf-8")))
-                str(entry)  # what is shown of it can be made
-            except Exception:  # cut off, not JSON, of another shape, not readable
-                damaged.append(path.name)
-                continue
-            if entry.rules == asdict(self.rules):
-                entries.append(entry)
-        return sorted(entries, key=lambda e: (-e.score, e.macs, e.name)), damaged
+        except OSError as error:
+            warnings.warn(
+                f"the entry lasts until this notebook is closed: {error}", stacklevel=3
+            )
 
     @property
     def entries(self):
         """Your entries under these rules, best first."""
-        return self.read()[0]
+        found = {}
+        for path in self.folder.glob("*.json"):
+            with suppress(ValueError, TypeError, OSError):  # not an entry
+                found[path.name] = Entry(**json.loads(path.read_text(encoding="utf-8")))
+        entries = (found | self.made).values()
+        entries = [entry for entry in entries if entry.rules == asdict(self.rules)]
+        return sorted(entries, key=lambda e: (-e.score, e.macs, e.name))
 
     def __str__(self):
-        entries, damaged = self.read()
-        lines = [str(self.rules)]
-        if entries:
-            scales = "".join(f"{label:>8}" for label in entries[0].by_scale)
-            lines.append(f"{'':4}{'design':22}{'score':>7}{'M MACs':>8}{scales}  seed")
-        else:
-            lines.append("no entry yet: contest.enter('my design', build)")
+        entries, lines = self.entries, [str(self.rules)]
+        if not entries:
+            return f"{self.rules}\nno entry yet: contest.enter('my design', build)"
+        scales = "".join(f"{label:>8}" for label in entries[0].by_scale)
+        lines.append(f"{'':4}{'design':22}{'score':>7}{'M MACs':>8}{scales}  seed")
         lines += [f"{rank:>2}. {entry}" for rank, entry in enumerate(entries, 1)]
-        if self.unsaved:
-            lines.append(
-                f"{len(self.unsaved)} could not be written to {self.folder} and last "
-                "until this notebook is closed"
-            )
-        lines += [f"{name} cannot be read; it was left as it is" for name in damaged]
         return "\n".join(lines)
 
     __repr__ = __str__

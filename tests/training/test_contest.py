@@ -48,8 +48,6 @@ def test_a_design_over_budget_is_refused_before_it_is_trained(tmp_path):
         contest.enter("big", lambda: ie.create_model("mini_v2"))
     with pytest.raises(ValueError, match="ten classes"):
         contest.enter("odd", lambda: nn.Sequential(tiny(), nn.Linear(10, 3)))
-    with pytest.raises(ValueError, match="not empty"):
-        contest.enter(" ", tiny)
     assert contest.entries == []
 
 
@@ -63,13 +61,12 @@ def test_the_mean_over_sizes_ranks(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", "null", '{"name": "x"}', "\x00\xff"])
-def test_a_damaged_file_is_named_and_left_and_hides_nothing(tmp_path, damage):
+def test_a_damaged_file_is_left_and_hides_nothing(tmp_path, damage):
     contest = Contest(QUICK, tmp_path)
     contest.keep(entry("good"))
     path = tmp_path / "broken.json"
     path.write_text(damage, encoding="utf-8")
     assert [e.name for e in contest.entries] == ["good"]
-    assert "broken.json cannot be read; it was left as it is" in str(contest)
     contest.keep(entry("next"))
     assert path.read_text(encoding="utf-8") == damage
     assert len(contest.entries) == 2
@@ -79,9 +76,9 @@ def test_without_a_disk_the_entries_last_as_long_as_the_contest(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("", encoding="utf-8")
     contest = Contest(QUICK, blocked / "contest")
-    contest.keep(entry())
+    with pytest.warns(UserWarning, match="lasts until this notebook is closed"):
+        contest.keep(entry())
     assert len(contest.entries) == 1
-    assert "could not be written" in str(contest)
 
 
 def test_the_folder_is_the_users_own(monkeypatch, tmp_path):
