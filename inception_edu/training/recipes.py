@@ -28,6 +28,8 @@ LIMITS = {
     "label_smoothing": (0, 0.9999),
     "aux_weight": (0, math.inf),
     "ema_decay": (0, 0.99999),
+    "clip": (1e-6, math.inf),
+    "batch_size": (2, math.inf),  # batch normalization has no variance over one image
     "epochs": (1, math.inf),
 }
 
@@ -82,23 +84,17 @@ class Recipe:
             choose(field, getattr(self, field), choices)
         for field, (least, most) in LIMITS.items():
             value = getattr(self, field)
-            if not isinstance(value, Real) or not least <= value <= most:
+            off = field == "clip" and value is None
+            if not off and not (isinstance(value, Real) and least <= value <= most):
                 raise ValueError(
                     f"{field}={value!r} must lie between {least} and {most}"
                 )
-        clip = 1 if self.clip is None else self.clip
-        if not isinstance(clip, Real) or not clip > 0:
-            raise ValueError(f"clip={clip!r} must be above 0; None is no clipping")
-        if not isinstance(self.batch_size, int) or self.batch_size < 2:
-            raise ValueError(
-                f"batch_size={self.batch_size!r} must be at least 2: batch "
-                "normalization needs more than one image to take a variance of"
-            )
 
     def but(self, **switches):
         """A copy with some switches changed: `recipe.but(clip=2.0)`."""
-        for name in switches.keys() - self.__dataclass_fields__.keys():
-            known = self.__dataclass_fields__
+        known = self.__dataclass_fields__
+        if unknown := switches.keys() - known:
+            name = unknown.pop()
             raise TypeError(
                 f"a recipe has no switch {name!r}; {closest(name, known)}it has: "
                 f"{', '.join(known)}"
