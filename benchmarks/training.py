@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 import inception_edu as ie
 from benchmarks.measure import Row, interleaved, judged, missing, ratio, store
 from inception_edu.training.data import as_input
-from inception_edu.training.loop import Tally, Training
+from inception_edu.training.loop import Training
 from inception_edu.training.optimizers import make_optimizer
 
 
@@ -55,15 +55,15 @@ def order(split, batch_size, seed=0, epoch=0):
 
 def train(model, batches, recipe, count, channels_last=False, fused=False):
     """One epoch as a student writes it; returns the losses."""
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    model.to(memory_format=layout).train()
+    memory_format = torch.channels_last if channels_last else torch.contiguous_format
+    model.to(memory_format=memory_format).train()
     optimizer, losses = make_optimizer(recipe, model), []
     for number, (images, labels) in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate_at(number / count)
             if fused:
                 group |= {"fused": True, "foreach": False}
-        loss = F.cross_entropy(model(images.to(memory_format=layout)), labels)
+        loss = F.cross_entropy(model(images.to(memory_format=memory_format)), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -72,10 +72,9 @@ def train(model, batches, recipe, count, channels_last=False, fused=False):
 
 
 def in_memory(split, indices, channels_last):
-    layout = torch.channels_last if channels_last else torch.contiguous_format
+    memory_format = torch.channels_last if channels_last else torch.contiguous_format
     for places in indices:
-        images = as_input(split.images[places]).contiguous(memory_format=layout)
-        yield images, split.labels[places]
+        yield as_input(split.images[places], "cpu", memory_format), split.labels[places]
 
 
 class Silent:
@@ -101,11 +100,10 @@ def measure(name, images, rounds):
         return train(copy.deepcopy(start), found, recipe, len(indices), **options)
 
     def ours():
-        model = copy.deepcopy(start).to(memory_format=torch.channels_last)
-        cpu, tally = torch.device("cpu"), Tally()
-        training = Training(model, data, recipe, 1, 0, cpu, torch.channels_last)
-        training.epoch(tally, Silent())
-        return tally.read()[0]
+        cpu = torch.device("cpu")
+        training = Training(copy.deepcopy(start), data, recipe, 1, 0, cpu)
+        training.epoch(Silent())
+        return training.read()[0]
 
     def noted(key, function):
         def run():

@@ -22,7 +22,7 @@ from inception_edu import figures, papers
 from inception_edu.explorers.controls import Choice, Range
 from inception_edu.explorers.panel import Panel
 from inception_edu.networks.layers import ConvUnit
-from inception_edu.training import RMSpropTF, checkpoint, results
+from inception_edu.training import checkpoint, results
 from inception_edu.training.contest import Contest
 from inception_edu.training.data import Data, Split, as_input, load_data
 from inception_edu.training.optimizers import make_optimizer
@@ -39,15 +39,15 @@ def model(name="mini_reduced", **options):
     return ie.create_model(name, **options)
 
 
-def black(n=8, size=48):
-    return torch.zeros(n, 3, size, size, dtype=torch.uint8)
+def black(n=8):
+    return torch.zeros(n, 3, 48, 48, dtype=torch.uint8)
 
 
-def data(label=0, n=8, test_size=48):
+def data(label=0, n=8):
     """Black pictures that all carry one label."""
     labels = torch.full((n,), label)
-    test = Split(black(n, test_size), labels)
-    return Data(Split(black(n), labels), test, "black", classes=tuple("0123456789"))
+    split = Split(black(n), labels)
+    return Data(split, split, "black", classes=tuple("0123456789"))
 
 
 class Returns(nn.Module):
@@ -255,27 +255,32 @@ CASES = {
     "n=0 must be a whole number from 1": lambda f: ie.digits_at_scale(0),
     "seed=1099511627776 must be": lambda f: ie.digits_at_scale(9, seed=2**40),
     "choose from digits_at_scale, cifar10": lambda f: load_data("mnist"),
-    "expected uint8": lambda f: Split(torch.zeros(8, 3, 9, 9), torch.zeros(8)),
-    "labels of shape (7,) for 8 images": lambda f: Split(black(), torch.zeros(7)),
-    "images of type ndarray": lambda f: Split(black().numpy(), torch.zeros(8)),
-    "labels of type torch.float32": lambda f: fit(data_=data(label=0.5)),
-    "images of shape (3, 4, 4)": lambda f: fit(data_=data(test_size=4)),
-    "not (3, 48, 48)": lambda f: as_input(black()[0]),
-    "scales of type list": lambda f: Split(black(), torch.zeros(8).long(), [1, 2]),
+    "expected tensors, uint8": lambda f: Split(torch.zeros(8, 3, 9, 9), torch.zeros(8)),
+    "uint8, labels: Tensor (7,) float32; expected": lambda f: Split(
+        black(), torch.zeros(7)
+    ),
+    "images: ndarray (8, 3, 48, 48) uint8, labels: Tensor": lambda f: Split(
+        black().numpy(), torch.zeros(8)
+    ),
+    "labels from 0.5 to 0.5: expected whole": lambda f: fit(data_=data(label=0.5)),
+    "images of shape (3, 48, 48)": lambda f: fit(nn.Linear(3, 10)),
+    "not Tensor (3, 48, 48) uint8": lambda f: as_input(black()[0]),
     # ---- trainings
     "model=<class 'torch.nn.modules": lambda f: fit(nn.Linear),
     "data=[1] cannot be used": lambda f: fit(data_=[1]),
     "recipe='quick' cannot be used": lambda f: fit(recipe="quick"),
     "epochs=inf": lambda f: fit(epochs=float("inf")),
     "device='gpu' cannot be used here": lambda f: fit(device="gpu"),
-    "1 training images: at least 2": lambda f: fit(data_=data(n=1)),
-    "labels from 10 to 10: expected 0": lambda f: fit(data_=data(label=10)),
+    "1 train and 1 test images: at least 2": lambda f: fit(data_=data(n=1)),
+    "labels from 10 to 10: expected whole": lambda f: fit(data_=data(label=10)),
     "build it with num_classes=10": lambda f: fit(model(num_classes=9)),
-    "the model returns a dict": lambda f: fit(Returns(lambda y, x: {"logits": y})),
-    "logits (2, 10) and dict": lambda f: fit(Returns(lambda y, x: (y, {"x": x}))),
-    "logits (2, 10) and (2, 48)": lambda f: fit(Returns(lambda *both: both)),
-    "10) and (8, 48)": lambda f: fit(Returns(lambda *both: both, always=False)),
-    "(2, 10) and type torch.int64": lambda f: fit(Returns(lambda y, x: y.long())),
+    "the model returns dict": lambda f: fit(Returns(lambda y, x: {"logits": y})),
+    "(2, 10) float32 and dict": lambda f: fit(Returns(lambda y, x: (y, {"x": x}))),
+    "(2, 10) float32 and Tensor (2, 48)": lambda f: fit(Returns(lambda *both: both)),
+    "(8, 10) float32 and Tensor (8, 48)": lambda f: fit(
+        Returns(lambda *both: both, always=False)
+    ),
+    "has no gradient: look": lambda f: fit(Returns(lambda y, x: y.long())),
     "output has no gradient": lambda f: fit(Returns(lambda y, x: y.detach())),
     "lazy layers (1)": lambda f: fit(nn.Sequential(nn.Flatten(), nn.LazyLinear(2))),
     "lazy layers (0.0)": lambda f: EVALUATE(
@@ -284,18 +289,19 @@ CASES = {
     "1 seeds in common": lambda f: ie.training.compare(
         results("ladder").query("seed == 1"), "rung", "baseline", "bn_aux"
     ),
-    "a dict; expected a tensor": lambda f: EVALUATE(
+    "dict; expected a tensor": lambda f: EVALUATE(
         Returns(lambda y, x: {"logits": y}), data()
     ),
-    "a Tensor of (8, 3, 48, 48)": lambda f: EVALUATE(nn.Identity(), data()),
+    "Tensor (8, 3, 48, 48) float32; expected": lambda f: EVALUATE(
+        nn.Identity(), data()
+    ),
     "evaluate takes a module and data": lambda f: EVALUATE("mini_v3", data()),
     "did you mean learning_rate": lambda f: QUICK.but(learnig_rate=0.1),
     "learning_rate=nan must lie": lambda f: QUICK.but(learning_rate=NAN),
-    "clip='2' must be above 0": lambda f: QUICK.but(clip="2"),
+    "clip='2' must lie between": lambda f: QUICK.but(clip="2"),
     "schedule='cosine' is unknown": lambda f: QUICK.but(schedule="cosine"),
-    "decay=1.5": lambda f: RMSpropTF([nn.Parameter(torch.ones(1))], decay=1.5),
     "no weight to train": lambda f: make_optimizer(QUICK, nn.Flatten()),
-    "needs more than one image": lambda f: QUICK.but(batch_size=1),
+    "batch_size=1 must lie between 2": lambda f: QUICK.but(batch_size=1),
     "build is a Network": lambda f: Contest(folder=f).enter("mine", model()),
     # ---- checkpoints, histories, tables of runs
     "in an existing folder": lambda f: fit(checkpoint=f / "no" / "run.pt"),

@@ -9,7 +9,6 @@ _LAZY = {
     "digits_at_scale": "data",
     "load_data": "data",
     "plain_digits": "data",
-    "Diverged": "loop",
     "dead_channels": "evaluation",
     "evaluate": "evaluation",
     "fit": "loop",

@@ -32,27 +32,15 @@ class Split:
     scales: torch.Tensor | None = None
 
     def __post_init__(self):
-        parts = {"images": self.images, "labels": self.labels}
-        parts |= {} if self.scales is None else {"scales": self.scales}
-        for name, values in parts.items():
-            if not isinstance(values, torch.Tensor):
-                raise TypeError(
-                    f"{name} of type {type(values).__name__}: expected a tensor; "
-                    "torch.as_tensor makes one of an array or a list"
-                )
-        shape = tuple(self.images.shape)
-        if self.images.dtype != torch.uint8 or len(shape) != 4:
+        images, labels = self.images, self.labels
+        tensors = isinstance(images, torch.Tensor) and isinstance(labels, torch.Tensor)
+        fits = tensors and (images.dtype, images.dim()) == (torch.uint8, 4)
+        if not fits or labels.shape != images.shape[:1]:
             raise ValueError(
-                f"images of shape {shape} and type {self.images.dtype}: expected "
-                "uint8 of shape (N, channels, height, width); as_input makes them "
-                "floats later"
+                f"images: {described(images)}, labels: {described(labels)}; expected "
+                "tensors, uint8 (N, channels, height, width) and (N,); torch.as_tensor "
+                "makes one of an array or a list"
             )
-        for name, values in parts.items():
-            if name != "images" and tuple(values.shape) != shape[:1]:
-                raise ValueError(
-                    f"{name} of shape {tuple(values.shape)} for {shape[0]} images: "
-                    f"expected ({shape[0]},), one for each image"
-                )
 
     def __len__(self):
         return len(self.images)
@@ -72,12 +60,36 @@ class Data:
     classes: tuple[str, ...] = tuple("0123456789")
     bins: dict = field(default_factory=dict)
 
+    def __post_init__(self):
+        train, test, classes = len(self.train), len(self.test), len(self.classes)
+        if train < 2 or test < 1:
+            raise ValueError(
+                f"{train} train and {test} test images: at least 2 and 1 are needed, "
+                "since batch normalization has no variance over one"
+            )
+        labels = torch.cat([self.train.labels, self.test.labels])
+        low, high = labels.min().item(), labels.max().item()
+        if labels.is_floating_point() or low < 0 or high >= classes:
+            raise ValueError(
+                f"labels from {low} to {high}: expected whole numbers from 0 to "
+                f"{classes - 1}, since the data names {classes} classes"
+            )
+
     def __repr__(self):
         shape = dims(self.train.images.shape[1:])
         return (
             f"<Data {self.name}: {len(self.train):,} train and {len(self.test):,} "
             f"test images, {shape}, {len(self.classes)} classes>"
         )
+
+
+def described(value):
+    """What was given where a tensor belongs: "Tensor (2, 10) float32", "dict"."""
+    words = [type(value).__name__]
+    if hasattr(value, "shape"):
+        dtype = str(getattr(value, "dtype", "")).removeprefix("torch.")
+        words += [str(tuple(value.shape)), dtype]
+    return " ".join(words)
 
 
 def check_whole_numbers(**limits):
@@ -100,7 +112,7 @@ def as_input(images, device="cpu", memory_format=torch.channels_last):
     if not isinstance(images, torch.Tensor) or images.dim() != 4:
         raise ValueError(
             "as_input takes a tensor of images, (N, channels, height, width), not "
-            f"{tuple(images.shape) if hasattr(images, 'shape') else type(images)}"
+            f"{described(images)}"
         )
     images = images.to(device, non_blocking=True)
     images = images.contiguous(memory_format=memory_format)
@@ -170,25 +182,21 @@ def compose(digits, photographs, random, n, size):
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2)), chosen, scales
 
 
-def split_handwriting(labels, random):
-    """Indices of the train and of the test digits: disjoint, every class in both."""
-    train, test = [], []
-    for label in range(10):
-        indices = random.permutation(np.flatnonzero(labels == label))
-        kept = round(len(indices) * TEST_SHARE)
-        test.extend(indices[:kept])
-        train.extend(indices[kept:])
-    return np.sort(train), np.sort(test)
-
-
 def handwritten_digits(part, seed=0):
-    """`(digits (D, 8, 8) int32, 0 to 16, labels (D,))` of the train or test part."""
+    """`(digits (D, 8, 8) int32, 0 to 16, labels (D,))` of the train or test part.
+
+    The parts are disjoint, and every class is in both.
+    """
     from sklearn.datasets import load_digits
 
-    found = load_digits()  # 1,797
+    found, chosen = load_digits(), []  # 1,797
     # RandomState, since its stream is frozen; numpy may change a Generator's.
-    train, test = split_handwriting(found.target, np.random.RandomState([seed, 2]))
-    chosen = {"train": train, "test": test}[part]
+    random = np.random.RandomState([seed, 2])
+    for label in range(10):
+        indices = random.permutation(np.flatnonzero(found.target == label))
+        kept = round(len(indices) * TEST_SHARE)
+        chosen.extend(indices[:kept] if part == "test" else indices[kept:])
+    chosen = np.sort(chosen)
     return found.images[chosen].astype(np.int32), found.target[chosen]
 
 
@@ -279,8 +287,8 @@ def load_data(name):
 
     cifar10 is 50,000 and 10,000 images of 32x32, enlarged to 48x48; imagenette 9,469
     and 3,925 photographs, at 96x96. Both are downloaded once through torchvision:
-    `pip install "inception_edu[data]"`. Raises ModuleNotFoundError without
-    torchvision, ConnectionError without a network.
+    `pip install "inception_edu[data]"`. Raises RuntimeError without torchvision or
+    without a network.
     """
     if name == "digits_at_scale":
         return digits_at_scale()
@@ -288,33 +296,28 @@ def load_data(name):
         names = ", ".join(("digits_at_scale", *SIDES))
         raise ValueError(f"no data set is called {name!r}; choose from {names}")
     size = SIDES[name]
-    arrays = cached(f"{name}-v{VERSION}-{size}.npz", lambda: fetch(name, size))
+    arrays = cached(f"{name}-v{VERSION}-{size}.npz", lambda: download(name, size))
     return as_data(arrays, name, classes=tuple(arrays["classes"].tolist()))
 
 
-def fetch(name, size):
-    """The arrays of a data set that torchvision downloads, at `size` pixels."""
-    try:
-        from torchvision.datasets import CIFAR10, Imagenette
-    except ImportError:
-        raise ModuleNotFoundError(
-            f"{name} needs torchvision: pip install 'inception_edu[data]', or use "
-            "digits_at_scale(), which needs no network"
-        ) from None
+def download(name, size):
+    """The arrays of a data set of torchvision's, at `size` pixels."""
     folder, arrays = cache_folder() / name, {}
     try:
-        for part, train, split in (("train", True, "train"), ("test", False, "val")):
+        from torchvision.datasets import CIFAR10, Imagenette
+
+        for part, split in (("train", "train"), ("test", "val")):
             if name == "cifar10":
-                found = CIFAR10(folder, train, download=True)
+                found = CIFAR10(folder, part == "train", download=True)
             else:
                 found = Imagenette(folder, split, "160px", download=True)
             images, labels = zip(*found, strict=True)
             arrays[f"{part}_images"] = np.stack([square(i, size) for i in images])
             arrays[f"{part}_labels"] = np.array(labels, np.int64)
-    except (OSError, RuntimeError) as error:
-        raise ConnectionError(
-            f"{name} could not be downloaded ({error}); connect to a network once, "
-            "or use digits_at_scale(), which needs none"
+    except (ImportError, OSError, RuntimeError) as error:
+        raise RuntimeError(
+            f"{name} could not be loaded ({error}); it needs torchvision, pip install "
+            "'inception_edu[data]', and once a network; digits_at_scale() needs neither"
         ) from None
     # Imagenette's are tuples of synonyms.
     names = [c if isinstance(c, str) else c[0] for c in found.classes]

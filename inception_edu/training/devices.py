@@ -1,9 +1,6 @@
-"""What a device decides: where and in which precision a training runs.
+"""What a device decides: where and in which precision a training runs."""
 
-The decisions are functions of plain values; what asks torch stands below them.
-"""
-
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 
 import torch
 
@@ -13,26 +10,18 @@ SMALL = 64  # pixels a side: at most this, one CPU thread is as fast as two
 OutOfMemoryError = getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)
 
 
-def thread_count(kind, height, width, threads):
+def thread_count(device, images, threads):
     """How many CPU threads to use, or None to leave them: one for small images."""
-    if threads is not None or kind != "cpu":
+    if threads is not None or device.type != "cpu":
         return threads
-    return 1 if max(height, width) <= SMALL else None
-
-
-def fits(size, free):
-    """Whether `size` bytes of images may move to a device with `free` bytes left.
-
-    A quarter of it, so that the network has room. `free` None: unknown, so no.
-    """
-    return free is not None and 4 * size <= free
+    return 1 if max(images.shape[2:]) <= SMALL else None
 
 
 def available_accelerator():
     """The type of this machine's accelerator, such as "cuda" or "mps", or None."""
     accelerator = getattr(torch, "accelerator", None)  # torch 2.6 on
     if accelerator is not None:
-        there = accelerator.is_available() and accelerator.device_count() > 0
+        there = accelerator.is_available()
         return accelerator.current_accelerator().type if there else None
     if torch.cuda.is_available():
         return "cuda"
@@ -77,66 +66,3 @@ def gradient_scaler(device):
     """The scaler that float16 needs; disabled for every other precision."""
     dtype = precision(device)
     return torch.amp.GradScaler(device.type, enabled=dtype is torch.float16)
-
-
-def free_memory(device):
-    """Bytes free on an accelerator; None where torch does not say."""
-    module = getattr(torch, device.type, None)
-    if device.type in ("cuda", "xpu") and hasattr(module, "mem_get_info"):
-        return module.mem_get_info(device)[0]
-    if device.type == "mps" and hasattr(module, "recommended_max_memory"):
-        return module.recommended_max_memory() - module.current_allocated_memory()
-    return None
-
-
-def empty_cache(device):
-    """Return the memory that torch holds back after an error to the device."""
-    module = getattr(torch, device.type, None)
-    if hasattr(module, "empty_cache"):
-        module.empty_cache()
-
-
-@contextmanager
-def cpu_threads(count):
-    """Use `count` CPU threads inside; None leaves them as they are."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(before if count is None else count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def generators(device):
-    """The random generators that a training on this device draws from."""
-    if device.type == "cpu":
-        return [torch.default_generator]
-    if device.type == "mps":
-        return [torch.default_generator, torch.mps._get_default_mps_generator()]
-    module = getattr(torch, device.type)
-    return [torch.default_generator, module.default_generators[device.index or 0]]
-
-
-def seed_generators(seed, device):
-    """Seed the random numbers of the CPU and of this device, no other device's."""
-    for generator in generators(device):
-        generator.manual_seed(seed)
-
-
-@contextmanager
-def isolated(device):
-    """Leave random state, gradient mode and cuDNN's choice as they were found.
-
-    An interrupt inside torch's own `no_grad` leaves gradients switched off.
-    """
-    gradients, benchmark = torch.is_grad_enabled(), torch.backends.cudnn.benchmark
-    states = [(each, each.get_state()) for each in generators(device)]
-    try:
-        torch.set_grad_enabled(True)
-        torch.backends.cudnn.benchmark = True  # every batch has the same shape
-        yield
-    finally:
-        torch.set_grad_enabled(gradients)
-        torch.backends.cudnn.benchmark = benchmark
-        for generator, state in states:
-            generator.set_state(state)

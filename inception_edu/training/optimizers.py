@@ -21,18 +21,8 @@ class RMSpropTF(torch.optim.Optimizer):
     def __init__(
         self, params, lr=0.045, decay=0.9, eps=1.0, momentum=0.0, weight_decay=0.0
     ):
-        defaults = {
-            "lr": lr,
-            "decay": decay,
-            "eps": eps,
-            "momentum": momentum,
-            "weight_decay": weight_decay,
-        }
-        for name, value in defaults.items():
-            most = 1 if name in ("decay", "momentum") else float("inf")
-            if not 0 <= value <= most:
-                raise ValueError(f"{name}={value} must lie between 0 and {most}")
-        super().__init__(params, defaults)
+        options = {"lr": lr, "decay": decay, "eps": eps, "momentum": momentum}
+        super().__init__(params, options | {"weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self):
@@ -69,63 +59,41 @@ def make_optimizer(recipe, model):
             "the model has no weight to train; pass an nn.Module with parameters "
             "that require gradients"
         )
-    decayed, spared = (
-        [p for p in weights if (p.ndim > 1) == wide] for wide in (True, False)
-    )
+    rate, decay = recipe.learning_rate, recipe.weight_decay
+    eps, momentum = recipe.eps, recipe.momentum
     groups = [
-        {"params": params, "weight_decay": decay}
-        for params, decay in ((decayed, recipe.weight_decay), (spared, 0.0))
-        if params
+        {"params": [p for p in weights if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    rate = recipe.learning_rate
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, rate, momentum=recipe.momentum)
+        return torch.optim.SGD(groups, rate, momentum=momentum)
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, rate, eps=recipe.eps)
-    options = {"eps": recipe.eps, "momentum": recipe.momentum}
+        return torch.optim.AdamW(groups, rate, eps=eps)
     if recipe.optimizer == "rmsprop":
-        return torch.optim.RMSprop(groups, rate, alpha=recipe.rms_decay, **options)
-    return RMSpropTF(groups, rate, decay=recipe.rms_decay, **options)
+        return torch.optim.RMSprop(groups, rate, recipe.rms_decay, eps, 0.0, momentum)
+    return RMSpropTF(groups, rate, recipe.rms_decay, eps, momentum)
 
 
 class Average:
-    """Exponential moving average of a model's weights and buffers, in a copy.
+    """The moving average of a model's weights and running statistics, in a copy.
 
-    After step t the average is `decay` times the one before plus `1 - decay` times
-    the model's; after the first step it is the model. Counters are copied: torch's
-    AveragedModel leaves them at 1, and its update takes ten times as long.
+    Torch's AveragedModel does the same sums, in ten times as long.
     """
 
-    def __init__(self, model, decay):
-        self.model, self.decay, self.steps = independent_copy(model), decay, 0
+    def __init__(self, model):
+        self.model = independent_copy(model)
         # Collected once: walking through the modules takes longer than the sums.
-        mine, theirs = (
-            [*network.parameters(), *network.buffers()]
-            for network in (self.model, model)
+        self.averages, self.values = (
+            [t for t in (*m.parameters(), *m.buffers()) if t.is_floating_point()]
+            for m in (self.model, model)
         )
-        self.pairs = list(zip(mine, theirs, strict=True))
-        floats = [pair for pair in self.pairs if pair[0].is_floating_point()]
-        self.floats = [list(tensors) for tensors in zip(*floats, strict=True)]
-        self.counters = [p for p in self.pairs if not p[0].is_floating_point()]
 
     @torch.no_grad()
-    def update(self):
-        """Take one step of the model into account."""
-        self.steps += 1
-        share = 1 - self.decay if self.steps > 1 else 1.0
-        torch._foreach_lerp_(*self.floats, share)
-        for mine, theirs in self.counters:
-            mine.copy_(theirs)
+    def update(self, share):
+        """Move every average to the model's value by this share of the way."""
+        torch._foreach_lerp_(self.averages, self.values, share)
 
     @torch.no_grad()
     def copy_to_model(self):
-        """Give the model the averaged weights and buffers."""
-        for mine, theirs in self.pairs:
-            theirs.copy_(mine)
-
-    def state_dict(self):
-        return {"model": self.model.state_dict(), "steps": self.steps}
-
-    def load_state_dict(self, state):
-        self.model.load_state_dict(state["model"])
-        self.steps = state["steps"]
+        """Give the model the averaged weights and running statistics."""
+        torch._foreach_copy_(self.values, self.averages)

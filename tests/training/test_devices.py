@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from inception_edu import isolation
 from inception_edu.training import devices, evaluation, loop
-from inception_edu.training.devices import fits, thread_count
+from inception_edu.training.devices import thread_count
 from inception_edu.training.evaluation import evaluate
 from inception_edu.training.loop import fit
 from inception_edu.training.recipes import Recipe
@@ -44,12 +45,17 @@ def test_half_precision_is_used_where_it_pays(monkeypatch, kind, native, expecte
     ],
 )
 def test_small_images_take_one_cpu_thread_unless_asked(kind, side, asked, expected):
-    assert thread_count(kind, side, 8, asked) == expected
+    images = torch.empty(1, 3, side, 8)
+    assert thread_count(torch.device(kind), images, asked) == expected
 
 
-def test_the_data_set_moves_to_the_device_when_it_takes_a_quarter_at_most():
-    assert fits(41, 164) and not fits(42, 164)
-    assert not fits(1, None)  # a CPU, or a device that does not say
+def test_images_move_to_the_device_if_they_leave_room_there(data, network, monkeypatch):
+    size, meta = data.train.images.nbytes, torch.device("meta")
+    training = loop.Training(network(), data, RECIPE, 1, 0, torch.device("cpu"))
+    training.device = meta
+    for room, expected in ((size, meta), (size - 1, torch.device("cpu"))):
+        monkeypatch.setattr(loop, "ON_DEVICE", room)
+        assert training.on_device(data.train).images.device == expected
 
 
 @pytest.mark.parametrize(
@@ -64,7 +70,6 @@ def test_the_data_set_moves_to_the_device_when_it_takes_a_quarter_at_most():
 def test_the_accelerator_is_torchs(monkeypatch, accelerator, cuda, mps, expected):
     class Accelerator:
         is_available = staticmethod(lambda: accelerator is not None)
-        device_count = staticmethod(lambda: 1)
         current_accelerator = staticmethod(lambda: torch.device(accelerator))
 
     given = None if accelerator == "missing" else Accelerator
@@ -115,7 +120,7 @@ def without_dropout(network):
     return model
 
 
-def test_precision_and_layout_of_a_device_reach_training_and_evaluation(
+def test_precision_and_memory_format_of_a_device_reach_training_and_evaluation(
     data, network, monkeypatch
 ):
     """A CPU has bfloat16 too, so it runs."""
@@ -124,8 +129,9 @@ def test_precision_and_layout_of_a_device_reach_training_and_evaluation(
         lambda m, given, out: seen.add((m.training, out.dtype))
     )
     monkeypatch.setattr(devices, "precision", lambda device: torch.bfloat16)
-    for room in (loop, evaluation):
-        monkeypatch.setattr(room, "preferred_memory_format", lambda device: CONTIGUOUS)
+    monkeypatch.setattr(
+        evaluation, "preferred_memory_format", lambda device: CONTIGUOUS
+    )
     history = fit(model, data, RECIPE, progress=False)
     reason = "channels last is not reliable on this cpu"
     assert history.notes == [f"contiguous images: {reason}"]
@@ -150,12 +156,12 @@ def test_out_of_memory_halves_the_batch_and_the_weights_stay_the_same(data, netw
         assert torch.allclose(one, other, atol=1e-4)
 
 
-def test_a_device_without_room_for_two_images_says_so(data, network):
+def test_a_device_without_room_for_two_images_fails_in_torchs_words(data, network):
     class Hungry(Small):  # only in training
         def forward(self, x):
             return super().forward(x) if self.training else self.inner(x)
 
-    with pytest.raises(devices.OutOfMemoryError, match="no memory for two images"):
+    with pytest.raises(devices.OutOfMemoryError, match="Tried to allocate"):
         fit(Hungry(network(), 1), data, RECIPE, progress=False)
     with pytest.raises(devices.OutOfMemoryError, match="Tried to allocate"):
         fit(Small(network(), 0), data, RECIPE, progress=False)
@@ -184,15 +190,31 @@ def test_the_model_returns_home_whatever_happens(data, network, monkeypatch):
     assert not model.training
 
 
-def test_the_loss_is_read_every_ten_batches_on_an_accelerator():
-    """A bar asks for nothing more often, and the numbers are the same."""
-    tally = loop.Tally()
-    for value in range(25):
-        tally.add(torch.tensor(float(value)), torch.tensor(3), 4)
-    assert tally.read() == (12.0, 0.75)
-    assert tally.read() == (12.0, 0.75)  # nothing is counted twice
-    tally.add(torch.tensor(float("nan")), torch.tensor(0), 4)
-    assert tally.read()[0] != tally.read()[0]
+def test_the_loss_is_read_every_ten_batches(data, network, monkeypatch):
+    """Reading makes an accelerator wait, so the bar asks for nothing more often."""
+    seen, read = [], loop.Training.read
+
+    def counted(training):
+        seen.append((len(training.steps), read(training)))
+        assert read(training) == seen[-1][1]  # nothing is counted twice
+        return seen[-1][1]
+
+    monkeypatch.setattr(loop.Training, "read", counted)
+    recipe = RECIPE.but(batch_size=4)  # 16 batches
+    history = fit(network(), data, recipe, epochs=1, progress=False)
+    assert [steps for steps, _ in seen] == [10, 16, 16]
+    assert (history.loss[0], history.train_accuracy[0]) == seen[-1][1]
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_its_images(data, network):
+    training = loop.Training(network(), data, RECIPE, 1, 0, torch.device("cpu"))
+    training.steps = [(torch.tensor(v), torch.tensor(3), 4) for v in (1.0, 2.0, 6.0)]
+    assert training.read() == (3.0, 0.75)
+    training.steps += [(torch.tensor(9.0), torch.tensor(0), 12)]
+    assert training.read() == (6.0, 0.375)
+    training.steps += [(torch.tensor(float("nan")), torch.tensor(0), 4)]
+    with pytest.raises(FloatingPointError, match="the loss became nan in epoch 1"):
+        training.read()
 
 
 class Strange(nn.Module):
@@ -218,7 +240,7 @@ class Strange(nn.Module):
 @pytest.mark.parametrize(
     "viewing", [(), ("training",), ("evaluation",), ("training", "evaluation")]
 )
-def test_a_model_that_reads_strides_is_trained_in_the_contiguous_layout(data, viewing):
+def test_a_model_that_reads_strides_is_trained_contiguous(data, viewing):
     model, recipe = Strange(viewing), RECIPE.but(ema_decay=0.9)
     model(evaluation.as_input(data.test.images[:2], memory_format=CONTIGUOUS))
     history = fit(model, data, recipe, progress=False)
@@ -233,7 +255,7 @@ def test_a_wrong_answer_without_an_error_is_seen_too(data):
             return x.as_strided((len(x), 2), (192, 1))
 
     images, cpu = data.test.images, torch.device("cpu")
-    assert evaluation.choose_layout(Strided(), images, cpu) is CONTIGUOUS
+    assert evaluation.choose_memory_format(Strided(), images, cpu)[0] is CONTIGUOUS
 
 
 def test_random_state_gradients_and_cudnn_are_left_as_found(data, network):
@@ -254,8 +276,8 @@ def test_a_devices_own_random_state_is_seeded_and_restored(monkeypatch):
     here, elsewhere = torch.Generator(), torch.Generator().manual_seed(9)
     monkeypatch.setattr(torch.xpu, "default_generators", (elsewhere, here))
     before, untouched = here.get_state(), elsewhere.get_state()
-    with devices.isolated(torch.device("xpu", 1)):
-        devices.seed_generators(3, torch.device("xpu", 1))
+    with isolation.isolated(torch.device("xpu", 1)):
+        isolation.seed_generators(3, torch.device("xpu", 1))
         assert here.initial_seed() == torch.initial_seed() == 3
     assert torch.equal(here.get_state(), before)
     assert torch.equal(elsewhere.get_state(), untouched)

@@ -13,7 +13,7 @@ from inception_edu.networks import Outputs
 from inception_edu.training import evaluation, loop
 from inception_edu.training.data import Data, Split, as_input, digits_at_scale
 from inception_edu.training.evaluation import evaluate
-from inception_edu.training.loop import Diverged, fit
+from inception_edu.training.loop import fit
 from inception_edu.training.recipes import Recipe
 
 RECIPE = Recipe(
@@ -124,10 +124,9 @@ def test_the_callback_sees_every_epoch_and_may_end_it(data, network, kind):
 
 def test_a_loss_that_is_no_number_stops_with_the_mend(data, network):
     recipe = RECIPE.but(learning_rate=1e30)
-    with pytest.raises(Diverged, match=r"loss became nan|loss became inf") as raised:
+    became = r"loss became (nan|inf) .*recipe\.but\(learning_rate="
+    with pytest.raises(FloatingPointError, match=became):
         fit(network(), data, recipe, progress=False)
-    assert "learning_rate" in str(raised.value)
-    assert raised.value.history.model_name == "Sequential"
 
 
 def test_every_image_is_seen_once_an_epoch_but_for_a_last_batch_of_one(network, data):
@@ -135,7 +134,7 @@ def test_every_image_is_seen_once_an_epoch_but_for_a_last_batch_of_one(network, 
         seen = []
 
         def forward(self, x):
-            if self.training and len(x) > 2:  # two are tried in both layouts
+            if self.training and len(x) > 2:  # two are tried in both memory formats
                 self.seen.append(x.detach())
             return super().forward(x)
 
@@ -154,9 +153,9 @@ def test_evaluate_leaves_the_mode_and_counts_by_hand(data, network):
     assert model.training
     model.eval()
     images = data.test.images.float() / 63.75 - 2
-    right = model(images).argmax(1) == data.test.labels
-    assert found.accuracy == pytest.approx(right.float().mean().item())
-    odd = right[data.test.scales == 1].float().mean().item()
+    correct = model(images).argmax(1) == data.test.labels
+    assert found.accuracy == pytest.approx(correct.float().mean().item())
+    odd = correct[data.test.scales == 1].float().mean().item()
     assert found.by_scale["odd"] == pytest.approx(odd)
 
 
