@@ -7,6 +7,7 @@ import torch
 
 def generators(device):
     """The random generators that are drawn from on `device`: the CPU's and its own."""
+    device = torch.device(device)
     if device.type == "cpu":
         return [torch.default_generator]
     if device.type == "mps":
@@ -15,7 +16,7 @@ def generators(device):
     return [torch.default_generator, module.default_generators[device.index or 0]]
 
 
-def seed_generators(seed, device):
+def seed_generators(seed, device="cpu"):
     """Seed the random numbers of the CPU and of `device`, no other device's."""
     for generator in generators(device):
         generator.manual_seed(seed)
@@ -28,7 +29,7 @@ def isolated(device="cpu", threads=None):
     Inside, torch uses `threads` threads of the CPU; None leaves their number. An
     interrupt in torch's own `no_grad` would leave gradients switched off.
     """
-    states = [(each, each.get_state()) for each in generators(torch.device(device))]
+    states = [(each, each.get_state()) for each in generators(device)]
     gradients, count = torch.is_grad_enabled(), torch.get_num_threads()
     benchmark = torch.backends.cudnn.benchmark
     try:

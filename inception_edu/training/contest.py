@@ -12,11 +12,11 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from inception_edu.cost import trace
 from inception_edu.files import atomic_write
+from inception_edu.isolation import isolated, seed_generators
 from inception_edu.text import percent
 from inception_edu.training.cache import reader_folder
 from inception_edu.training.data import digits_at_scale
@@ -94,8 +94,8 @@ class Contest:
                 f"build is a {type(build).__name__}; pass the function or the class "
                 "that makes the network, without calling it"
             )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with isolated():
+            seed_generators(seed)
             model = build()
         run, budget = trace(model, (1, 3, SIDE, SIDE)), self.rules.macs
         if run.output_shape != (1, 10):

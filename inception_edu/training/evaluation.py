@@ -110,31 +110,34 @@ def dead_channels(model, images, batch_size=250):
 
 
 def split_outputs(outputs):
-    """`(logits, list of the heads' logits)` of whatever a network returns."""
+    """`(logits, [logits of each auxiliary head])` of whatever a network returns."""
     logits, *rest = outputs if isinstance(outputs, tuple | list) else [outputs]
     if not isinstance(logits, torch.Tensor) or logits.dim() != 2:
         raise ValueError(
             f"the model returns {described(logits)}; expected a tensor of "
             "(images, classes), or a tuple that begins with one"
         )
-    parts = (part if isinstance(part, tuple | list) else [part] for part in rest)
-    return logits, [head for heads in parts for head in heads if head is not None]
+    groups = (each if isinstance(each, tuple | list) else [each] for each in rest)
+    return logits, [each for group in groups for each in group if each is not None]
 
 
 def loss_of(outputs, labels, recipe):
-    """`(loss, logits)`: cross-entropy with label smoothing, plus the heads' share."""
-    logits, heads = split_outputs(outputs)
-    loss = 0.0
-    for share, head in [(1.0, logits), *((recipe.aux_weight, h) for h in heads)]:
-        if getattr(head, "shape", None) != logits.shape:
+    """`(loss, logits)`: cross-entropy, and its share of each auxiliary head's."""
+    logits, auxiliary = split_outputs(outputs)
+
+    def cross_entropy(logits):
+        smoothing = recipe.label_smoothing
+        return F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+
+    loss = cross_entropy(logits)
+    for each in auxiliary:
+        if getattr(each, "shape", None) != logits.shape:
             raise ValueError(
-                f"the model returns {described(logits)} and {described(head)}; what "
+                f"the model returns {described(logits)} and {described(each)}; what "
                 "follows the logits is trained as an auxiliary head and must have "
                 "their shape: return the logits alone"
             )
-        smoothing = recipe.label_smoothing
-        one = F.cross_entropy(head.float(), labels, label_smoothing=smoothing)
-        loss = loss + share * one
+        loss = loss + recipe.aux_weight * cross_entropy(each)
     return loss, logits
 
 

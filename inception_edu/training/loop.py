@@ -103,7 +103,7 @@ def fit(
 
 def build(model, data, recipe, seed):
     """The network called `model`, its first weights drawn from `seed`."""
-    seed_generators(seed, torch.device("cpu"))
+    seed_generators(seed)
     return create_model(
         model,
         num_classes=len(data.classes),
