@@ -122,7 +122,7 @@ def split_outputs(outputs):
 
 
 def loss_of(outputs, labels, recipe):
-    """`(loss, logits)`: cross-entropy, and its share of each auxiliary head's."""
+    """`(loss, logits)`: smoothed cross-entropy, weighted for auxiliary heads."""
     logits, auxiliary = split_outputs(outputs)
 
     def cross_entropy(logits):
