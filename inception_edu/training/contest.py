@@ -98,11 +98,6 @@ class Contest:
             seed_generators(seed)
             model = build()
         run, budget = trace(model, (1, 3, SIDE, SIDE)), self.rules.macs
-        if run.output_shape != (1, 10):
-            raise ValueError(
-                f"the design outputs {run.output_shape} for one image; the contest "
-                "has ten classes: (1, 10)"
-            )
         if run.macs > budget:
             raise ValueError(
                 f"{run.macs:,} MACs are {run.macs / budget:.2f} times the budget of "

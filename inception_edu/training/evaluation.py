@@ -122,7 +122,7 @@ def split_outputs(outputs):
 
 
 def loss_of(outputs, labels, recipe):
-    """`(loss, logits)`: smoothed cross-entropy, weighted for auxiliary heads."""
+    """`(loss, logits)`: smoothed cross-entropy + aux_weight x each auxiliary head's."""
     logits, auxiliary = split_outputs(outputs)
 
     def cross_entropy(logits):
