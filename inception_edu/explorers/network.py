@@ -21,14 +21,11 @@ from inception_edu.explorers.network_modules import (
     total,
 )
 from inception_edu.explorers.network_picture import (
-    EDGE,
     SHOWN,
     draw_blocks,
-    draw_inside,
     draw_legend,
     draw_opening,
     draw_tables,
-    places_of,
     words,
 )
 from inception_edu.figures.plot import SHEET, round_up
@@ -36,7 +33,7 @@ from inception_edu.figures.svg import Drawing
 from inception_edu.text import times
 
 NOTHING = "nothing"
-STEPS = (1, 1.5, 2, 3, 4, 5, 6, 8)  # of an axis's end
+ENDS = (1, 1.5, 2, 3, 4, 5, 6, 8)  # of an axis
 QUESTION = "Where do parameters, MACs and memory lie, and how many A, B, C?"
 LABELS = {name: name for name in NAMES}
 LABELS |= {"inception_resnet_v2": "inception_resnet_v2 (release)"}
@@ -153,7 +150,7 @@ def tables_of(state, pair):
 
 def axis_end(groups, metric):
     """A round number that the metric of every group of modules is below."""
-    return round_up(max(total(modules, metric) for modules in groups), STEPS)
+    return round_up(max(total(modules, metric) for modules in groups), ENDS)
 
 
 HEIGHT, TALLEST = 460, 132  # of the sheet, of a network's blocks
@@ -166,12 +163,9 @@ def draw(state):
     tables = tables_of(state, pair)
     line, sheet = summary_of(pair), Drawing(SHEET, HEIGHT)
     top = draw_legend(sheet, pair, metric)
-    count, module = max(len(table.rows) for table in tables), None
-    alone = len(pair) == 1
-    if state["module"] and alone:
-        module = pair[0].stages[state["stage"] - 1][state["module"] - 1]
+    count, alone = max(len(table.rows) for table in tables), len(pair) == 1
     pitch = ROW if alone and count < 10 else 18
-    low = places_of(module.layers, 0, 18)[1] if module else count * pitch
+    low = count * pitch
     free = HEIGHT - top - (40 if alone else 16) - low
     high = min(max(free / len(pair) - OVERHEAD, 36), TALLEST if alone else 56)
     # Every axis has room for the counts as published.
@@ -185,17 +179,9 @@ def draw(state):
     top += 10
     if alone and state["stage"]:
         draw_opening(sheet, framed, top - 18, top + low + 4)
-    if module:
-        place = pair[0].modules.index(module)
-        entering = pair[0].modules[place - 1].channels if place else 3
-        cost = f"{words(module.each(metric), metric)} {SHOWN[metric]}"
-        many = f", one of {module.times}" if module.times > 1 else ""
-        sheet.text(EDGE, top, f"inside {module.name}{many}: {cost}", bold=True)
-        draw_inside(sheet, top + 18, module, entering, metric)
-    else:
-        known = tables_of(state, usual[:1])
-        rows = [row.modules for table in tables + known for row in table.rows]
-        draw_tables(sheet, top, pair, tables, metric, axis_end(rows, metric), pitch)
+    known = tables_of(state, usual[:1])
+    rows = [row.modules for table in tables + known for row in table.rows]
+    draw_tables(sheet, top, pair, tables, metric, axis_end(rows, metric), pitch)
     sheet.height = max(HEIGHT, top + low + (30 if alone else 6))
     if alone:
         sheet.text(0, sheet.height - 6, NOTE, fill="muted")
