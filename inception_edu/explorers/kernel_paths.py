@@ -2,6 +2,7 @@
 
 from collections import Counter
 from functools import cache
+from itertools import product
 from typing import NamedTuple
 
 GRID = 17  # the grid on which v3 has its 1x7 and 7x1
@@ -14,6 +15,7 @@ INPUT = """
 00000000000000000
 """
 PIXELS = [[int(value) for value in line] for line in INPUT.split()]
+PLACES = dict.fromkeys(product(range(GRID), repeat=2))  # (row, column), in order
 
 
 class Layer(NamedTuple):
@@ -24,12 +26,16 @@ class Layer(NamedTuple):
     dilation: int = 1
     before: int | None = None
 
-    def taps(self, axis):
-        """Where its weights read, relative to the output pixel: axis 0 is down."""
-        size, before = (self.height, self.width)[axis], self.before
-        if before is None or size == 1:
-            before = (size - 1) * self.dilation // 2
-        return [i * self.dilation - before for i in range(size)]
+    @property
+    def taps(self):
+        """Where its weights read, `(down, across)` from the output pixel."""
+        offsets = []
+        for size in (self.height, self.width):
+            before = self.before
+            if before is None:
+                before = (size - 1) * self.dilation // 2
+            offsets.append([i * self.dilation - before for i in range(size)])
+        return list(product(*offsets))
 
     @property
     def name(self):
@@ -82,40 +88,28 @@ def paths(plan, row, column, clip=True):
     """
     found = Counter()
     for layers in PLANS[plan].branches:
-        found.update(branch_paths(layers, row, column, clip))
-    return found
-
-
-def branch_paths(layers, row, column, clip=True):
-    """The same of one branch: kernels of ones are products of lines."""
-    down, across = line_paths(layers, 0, row, clip), line_paths(layers, 1, column, clip)
-    return {(y, x): down[y] * across[x] for y in down for x in across}
-
-
-@cache
-def line_paths(layers, axis, place, clip):
-    """The same along one axis."""
-    found = {place: 1}
-    for layer in reversed(layers):
-        earlier = Counter()
-        for here, count in found.items():
-            for tap in layer.taps(axis):
-                if not clip or 0 <= here + tap < GRID:
-                    earlier[here + tap] += count
-        found = earlier
+        ends = {(row, column): 1}
+        for layer in reversed(layers):
+            earlier = Counter()
+            for ((y, x), count), (down, across) in product(ends.items(), layer.taps):
+                pixel = y + down, x + across
+                if not clip or pixel in PLACES:
+                    earlier[pixel] += count
+            ends = earlier
+        found.update(dict(sorted(ends.items())))
     return found
 
 
 @cache
 def sums(plan):
     """The output for `PIXELS` with all weights 1: a map of rows for each branch."""
-
-    def output(layers, row, column):
-        counts = branch_paths(layers, row, column)
-        return sum(count * PIXELS[y][x] for (y, x), count in counts.items())
-
-    places = range(GRID)
-    return [
-        [[output(layers, row, column) for column in places] for row in places]
-        for layers in PLANS[plan].branches
-    ]
+    maps, side = [], range(GRID)
+    for layers in PLANS[plan].branches:
+        values = {(y, x): PIXELS[y][x] for y, x in PLACES}
+        for taps in [layer.taps for layer in layers]:
+            values = {
+                (y, x): sum(values.get((y + i, x + j), 0) for i, j in taps)
+                for y, x in PLACES
+            }
+        maps.append([[values[y, x] for x in side] for y in side])
+    return maps
