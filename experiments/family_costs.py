@@ -6,29 +6,23 @@ Traces every network that the explorer shows and writes explorers/family_figures
 import torch
 
 from inception_edu.cost import trace
-from inception_edu.explorers.family_figures import (
-    COLUMNS,
-    SETS,
-    TABLE,
-    build_of,
-    key_of,
-)
+from inception_edu.explorers.family_figures import COLUMNS, SETS, TABLE, build_of
 from inception_edu.networks import create_model
 
 
 def contents():
-    """One row for each network and its options: parameters, MACs, bytes, pixels."""
-    members = [(figures, name) for figures in SETS for name in SETS[figures]]
-    builds = {key: build_of(*one) for one in members if (key := key_of(*one))}
+    """One row for each member of an error set: parameters, MACs, bytes, pixels."""
     rows = []
-    for key, (name, options) in builds.items():
-        with torch.device("meta"):
-            model = create_model(name, **options)
-        run = trace(model, (1, 3, model.input_size, model.input_size))
-        field, _ = run.receptive_field
-        costs = run.params, run.macs, run.activation_bytes, field
-        columns = ("network", "options", *COLUMNS)
-        rows.append(dict(zip(columns, (*key, *costs), strict=True)))
+    for error_set, name in [(key, name) for key in SETS for name in SETS[key]]:
+        if build := build_of(error_set, name):
+            network, options = build
+            with torch.device("meta"):
+                model = create_model(network, **options)
+            run = trace(model, (1, 3, model.input_size, model.input_size))
+            field, _ = run.receptive_field
+            costs = run.params, run.macs, run.activation_bytes, field
+            row = {"errors": error_set, "name": name}
+            rows.append(row | dict(zip(COLUMNS, costs, strict=True)))
     return rows
 
 

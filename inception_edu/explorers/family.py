@@ -1,4 +1,4 @@
-"""The family explorer: any cost against any published or measured figure.
+"""The family explorer: any cost against any published or measured error.
 
 `family_figures.py` has the numbers and their sources; only the latency, measured on
 this machine when its button is pressed, needs torch.
@@ -7,23 +7,23 @@ this machine when its button is pressed, needs torch.
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
+from threading import Thread
 from typing import NamedTuple
 
 from inception_edu.explorers import make
 from inception_edu.explorers.controls import Button, Choice, Picture, Range
 from inception_edu.explorers.family_figures import (
-    NAMES,
+    BUILDS,
     SET_NAMES,
     SETS,
+    build_of,
     cost,
     error_of,
-    key_of,
     published,
 )
-from inception_edu.explorers.family_latency import Stopwatch
 from inception_edu.figures.labels import place_labels
 from inception_edu.figures.plot import SHEET, Plot, label, ticks
-from inception_edu.figures.svg import Drawing, text_width
+from inception_edu.figures.svg import Drawing
 from inception_edu.text import number, short
 
 QUESTION = "What does a cost buy?"
@@ -39,15 +39,10 @@ AXES = COSTS | AGAINST | LATENCY
 CONTROLS = [
     Choice("cost", "cost", COSTS, "macs"),
     Choice("against", "against", AGAINST, "top-1"),
-    Choice("figures", "errors of", SET_NAMES, "released"),
+    Choice("errors", "errors of", SET_NAMES, "released"),
     Range("budget", "budget (% of the most expensive)", 5, 100, 5, 100, unit="%"),
-    Choice("look", "details of", NAMES, "Inception-v4"),
 ]
-SWEEP = {
-    "cost": list(COSTS),
-    "against": list(AGAINST),
-    "figures": list(SETS),
-}
+SWEEP = {"cost": list(COSTS), "against": list(AGAINST), "errors": list(SETS)}
 BOX = (52, 46, SHEET - 74, 290)  # x, y, width, height of the axes
 
 
@@ -55,42 +50,32 @@ class Point(NamedTuple):
     """One network in the picture; its latency lies between `low` and `high`."""
 
     name: str
-    label: str
-    is_ours: bool
     x: float
-    y: float
     low: float  # of x
     high: float
-
-
-def cost_of(error_set, name, what, times):
-    """`(value, low, high)` of a member's cost, None where it has none."""
-    if what == "latency":
-        timed = times.get(key_of(error_set, name))
-        return timed and [1e3 * t for t in (timed.median, timed.low, timed.high)]
-    value = cost(error_set, name, what)
-    return value and [value] * 3
+    y: float
+    source: str  # of y
 
 
 def points(state, times):
     """Every member that has both values, and the names of those that have not."""
-    error_set, found, missing = state["figures"], [], []
+    error_set, found, missing = state["errors"], [], []
     for name in SETS[error_set]:
-        values = cost_of(error_set, name, state["cost"], times)
+        if state["cost"] == "latency":
+            timed = times.get((error_set, name))
+            xs = timed and [1e3 * t for t in (timed.median, timed.low, timed.high)]
+        else:
+            value = cost(error_set, name, state["cost"])
+            xs = value and [value] * 3
         error = error_of(error_set, name, state["against"])
-        if None in (values, error):
+        if xs is None or error is None:
             missing.append(name)
             continue
-        (x, *ends), is_ours = values, key_of(error_set, name) is not None
-        found.append(Point(name, shown_name(name, error_set), is_ours, x, error, *ends))
+        figure = published(error_set, name, state["against"])
+        if name == "Inception-ResNet-v2":  # two networks have this name
+            name += f" ({'release' if error_set == 'released' else 'paper'})"
+        found.append(Point(name, *xs, error, f"{figure.paper}, {figure.place}"))
     return found, missing
-
-
-def shown_name(name, error_set):
-    """A network's name; Inception-ResNet-v2's says which of the two is meant."""
-    if name != "Inception-ResNet-v2":
-        return name
-    return f"{name} ({'release' if error_set == 'released' else 'paper'})"
 
 
 def frontier(members):
@@ -117,22 +102,23 @@ def both(point, state):
 
 
 def draw(state, watch=None):
-    watch = watch or Stopwatch()
-    cost, against = state["cost"], state["against"]
-    if cost == "latency" and not watch.times:
+    times, status = (watch.times, watch.status) if watch else ({}, "")
+    members, missing = points(state, times)
+    if not members:  # no cost but the latency is missing for all
         raise ValueError(
-            (watch.progress and f"{watch.progress}; the picture follows")
-            or watch.problem
-            or "nothing was timed on this machine yet: press Measure latency (about "
-            "half a minute), or choose another cost"
+            status
+            or "these networks were not timed on this machine yet: press Measure "
+            "latency (about half a minute), or choose another cost"
         )
-    members, missing = points(state, watch.times)
     limit = state["budget"] / 100 * max(point.x for point in members)
     summary = sentence(state, members, limit)
-    sheet = Drawing(SHEET, 436)
+    sheet = Drawing(SHEET, 400)
     draw_points(sheet, state, members, limit)
-    draw_notes(sheet, state, members, missing, watch)
-    title = f"{AXES[against]} against {AXES[cost]}, {SET_NAMES[state['figures']]}"
+    note = f"{len(members)} networks; round: Inception, square: a reference"
+    note = f"missing: {', '.join(missing)}" if missing else note
+    sheet.fitted_text(0, 396, status or note, SHEET, fill="muted")
+    cost, against = AXES[state["cost"]], AXES[state["against"]]
+    title = f"{against} against {cost}, {SET_NAMES[state['errors']]}"
     listed = [f"{p.name} {both(p, state)}" for p in sorted(members, key=lambda p: p.x)]
     return Picture(sheet.svg(f"{title}: {summary}", "; ".join(listed)), summary)
 
@@ -145,9 +131,9 @@ def sentence(state, members, limit):
         return f"No network costs less than {budget}."
     best = min(inside, key=lambda point: (point.y, point.x))
     return (
-        f"Best within {budget}: {best.label} with {amount(best.y, state['against'])} "
+        f"Best within {budget}: {best.name} with {amount(best.y, state['against'])} "
         f"for {amount(best.x, state['cost'])}. "
-        f"Pareto-optimal: {', '.join(point.label for point in frontier(members))}."
+        f"Pareto-optimal: {', '.join(point.name for point in frontier(members))}."
     )
 
 
@@ -182,44 +168,32 @@ def draw_points(sheet, state, members, limit):
         if point.low < point.high:
             plot.curve([(point.low, point.y), (point.high, point.y)], width=2)
         draw_mark(plot, state, point, point.x <= limit)
-    label_points(plot, state, members, stairs)
-
-
-def label_points(plot, state, members, stairs):
-    """Names beside the marks, on a ground that keeps lines off the letters."""
-    sheet, bold = plot.drawing, shown_name(state["look"], state["figures"])
-    spots = {point.label: plot.at(point.x, point.y) for point in members}
+    spots = {point.name: plot.at(point.x, point.y) for point in members}
     marks = tuple((name, *spot) for name, spot in spots.items())
     placed = place_labels(marks, BOX, tuple(pairwise(stairs)))
     for name, (_, _, end) in placed.items():
         if end:
             sheet.line(spots[name], end, stroke="muted", width=1)
     for name, (x, y, _) in placed.items():
-        middle, wide = spots[name][0], text_width(name)
-        if name != bold:  # places are made for bold letters
-            x = min(max(x, middle - wide / 2), x + text_width(name, bold=True) - wide)
-        label(sheet, x, y, name, bold=name == bold)
+        label(sheet, x, y, name, bold=True)
 
 
 def draw_mark(plot, state, point, is_inside):
     """A dot for the family, a square for a reference; hollow beyond the budget."""
-    sheet, (x, y) = plot.drawing, plot.at(point.x, point.y)
-    role = "good" if point.is_ours else "line"
+    x, y = plot.at(point.x, point.y)
+    is_ours = point.name.partition(" (")[0] in BUILDS
+    role = "good" if is_ours else "line"
     fill, edge = (role, "paper") if is_inside else ("paper", role)
-    tip = f"{point.name}: {both(point, state)}"
+    tip = f"{point.name}: {both(point, state)} ({point.source})"
     style = {"stroke": edge, "stroke_width": 2, "tip": tip, "key": point.name}
-    if point.name == state["look"]:
-        sheet.circle(x, y, 11, "none", stroke="accent", stroke_width=3)
-    if point.is_ours:
-        sheet.circle(x, y, 7, fill, **style)
+    if is_ours:
+        plot.drawing.circle(x, y, 7, fill, **style)
     else:
-        sheet.rect(x - 6, y - 6, 12, 12, fill, **style)
-    way = f"M{round(x) - 9} {round(y) - 9}h18v18h-18z"
-    sheet.raw(f'<path d="{way}" fill-opacity="0" data-pick="look={point.name}"/>')
+        plot.drawing.rect(x - 6, y - 6, 12, 12, fill, **style)
 
 
 def staircase(plot, front):
-    """Corners of a line that tells for every cost the best figure it buys."""
+    """Corners of a line that tells for every cost the lowest error it buys."""
     corners = [plot.at(front[0].x, front[0].y)]
     for point in front[1:]:
         x, y = plot.at(point.x, point.y)
@@ -227,42 +201,43 @@ def staircase(plot, front):
     return [*corners, (plot.right, corners[-1][1])]
 
 
-def draw_notes(sheet, state, members, missing, watch):
-    """Below the axes: what is looked at with its sources, and who is missing."""
-    last = f"{len(members)} networks; round: Inception, square: a reference"
-    if missing:
-        last = f"missing: {', '.join(missing)}"
-    last = watch.progress or last
-    lines = (costs_in_words(state, watch.times), source_in_words(state), last)
-    for y, line in zip((396, 414, 432), lines, strict=True):
-        sheet.fitted_text(0, y, line, SHEET, fill="muted")
+# ---- measured here -----------------------------------------------------------
 
 
-def costs_in_words(state, times):
-    """All costs of the network that is looked at."""
-    name, error_set = state["look"], state["figures"]
-    if name not in SETS[error_set]:
-        return f"{name} is not in this picture"
-    parts = []
-    for what in [*COSTS, "latency"]:
-        if values := cost_of(error_set, name, what, times):
-            text = amount(values[0], what).replace("parameters", "params")
-            text = text.replace("pixels", "px")
-            parts.append(f"sees {text}" if what == "field" else text)
-    return f"{name}: {', '.join(parts)}"
+class Stopwatch:
+    """`.times` of networks on this machine, by error set and name.
 
+    `.status` says that a measurement is going on, or why the last one failed.
+    """
 
-def source_in_words(state):
-    """Where the error of the network that is looked at is printed, on which images."""
-    top = state["against"]
-    found = published(state["figures"], state["look"], top)
-    if found is None:
-        return f"no {top} error in this set: {SET_NAMES[state['figures']]}"
-    error = error_of(state["figures"], state["look"], top)
-    images = found.images.split(" of ")[0].split(" (")[0]
-    where = f"{found.paper}, {found.place}".replace("research/slim/", "")
-    crops = f"{found.crops} crop{'s' * (found.crops > 1)}"
-    return f"{error:.4g} % {top} error: {where}; {crops}, {images} images"
+    def __init__(self):
+        self.times, self.status, self.thread = {}, "", None
+        self.changed = lambda: None
+
+    def start(self, values):
+        """Time the networks of an error set in a thread; ValueError if one is."""
+        if self.thread and self.thread.is_alive():
+            raise ValueError("still measuring; the picture changes when it is done")
+        self.status = "measuring for about half a minute; the picture follows"
+        self.thread = Thread(target=self.run, args=(values["errors"],), daemon=True)
+        self.thread.start()
+
+    def run(self, error_set):
+        """Measure, keep what went wrong, and have the picture drawn again."""
+        from inception_edu.cost import latency
+        from inception_edu.networks import create_model
+
+        try:
+            models = {}
+            for name in SETS[error_set]:
+                if build := build_of(error_set, name):
+                    network, options = build
+                    models[error_set, name] = create_model(network, **options)
+            self.times |= latency(models, rounds=5, warm_up=1, threads=1)
+            self.status = ""
+        except Exception as error:
+            self.status = f"the measurement failed: {error}"
+        self.changed()
 
 
 def family(**options):
@@ -272,10 +247,10 @@ def family(**options):
     `options` are those of `Explorer`: start, sweep, frames.
     """
     watch = Stopwatch()
-    cost, *others = CONTROLS
+    costs, *others = CONTROLS
     explorer = make(
         "family",
-        controls=[replace(cost, values=COSTS | LATENCY), *others],
+        controls=[replace(costs, values=COSTS | LATENCY), *others],
         draw=partial(draw, watch=watch),
         buttons=[Button("measure", "Measure latency", watch.start)],
         **options,

@@ -61,7 +61,6 @@ SET_NAMES = {
     "one crop": "the papers, 1 crop",
     "ten crops": "the papers, 10 or 12 crops",
 }
-NAMES = list(dict.fromkeys(name for members in SETS.values() for name in members))
 
 
 def build_of(error_set, name):
@@ -69,25 +68,16 @@ def build_of(error_set, name):
     return (RELEASED if error_set == "released" else BUILDS).get(name)
 
 
-def key_of(error_set, name):
-    """`(network, options)` as in family_figures.csv, None for a reference."""
-    build = build_of(error_set, name)
-    return build and (build[0], " ".join(f"{k}={v}" for k, v in build[1].items()))
-
-
 @cache
 def traced():
-    """`{(network, options): {cost: value}}` of ours at their own image sizes."""
-    return {
-        (row["network"], row["options"]): {what: int(row[what]) for what in COLUMNS}
-        for row in read_rows(TABLE)
-    }
+    """`{(error set, name): {cost: value}}` of ours at their own image sizes."""
+    return {(row["errors"], row["name"]): row for row in read_rows(TABLE)}
 
 
 def cost(error_set, name, what):
     """A cost of a member, None where neither code nor a published figure has it."""
-    if key := key_of(error_set, name):
-        return traced()[key][what]
+    if row := traced().get((error_set, name)):
+        return int(row[what])
     counted = {"macs": "macs-counted", "params": "parameters-counted"}
     if what in counted:
         id = f"torchvision/torchvision-models/{name.lower()}/{counted[what]}"
@@ -99,8 +89,8 @@ def cost(error_set, name, what):
 
 def published(error_set, name, top):
     """The `papers.Figure` of a member's error or accuracy, None if not published."""
-    place = SETS[error_set].get(name)
-    if place is None or ("{top}" not in place and top == "top-1"):
+    place = SETS[error_set][name]
+    if "{top}" not in place and top == "top-1":
         return None
     return figure(place.format(name=name.lower(), top=top))
 

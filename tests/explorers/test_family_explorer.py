@@ -14,17 +14,18 @@ from inception_edu.figures.svg import Drawing, text_width
 from inception_edu.files import read_rows
 
 SVG = "{http://www.w3.org/2000/svg}"
+NAMES = {name for members in family.SETS.values() for name in members}
 START = {control.name: control.value for control in family.CONTROLS}
 
 
-def timed(figures):
+def timed(errors):
     """Latencies as a machine might measure them, for every network of ours."""
-    keys = [family.key_of(figures, name) for name in family.SETS[figures]]
+    ours = [name for name in family.SETS[errors] if family.build_of(errors, name)]
     times = {}
-    for number, key in enumerate(filter(None, keys)):
+    for number, name in enumerate(ours):
         middle = 0.1 + 0.07 * (number * 5 % 7)
         rounds = (0.9 * middle, middle, 1.2 * middle)
-        times[key] = Latency(key[0], rounds, "cpu", 2)
+        times[errors, name] = Latency(name, rounds, "cpu", 2)
     return times
 
 
@@ -34,11 +35,11 @@ def label_boxes(svg):
     for text in ElementTree.fromstring(svg).iter(f"{SVG}text"):
         y = float(text.get("y"))
         name = text.text.partition(" (")[0]
-        if name in family.NAMES and top <= y <= top + height:
+        if name in NAMES and top <= y <= top + height:
             x = float(text.get("x"))
             bold = text.get("font-weight") is not None
             wide = text_width(text.text, float(text.get("font-size")), bold)
-            yield name, (x, y - 12, x + wide, y + 3)
+            yield text.text, (x, y - 12, x + wide, y + 3)
 
 
 def overlap(one, other):
@@ -51,12 +52,12 @@ def overlap(one, other):
     )
 
 
-@pytest.mark.parametrize("figures", family.SETS)
-def test_no_label_covers_another_or_a_mark(figures):
+@pytest.mark.parametrize("errors", family.SETS)
+def test_no_label_covers_another_or_a_mark(errors):
     watch = family.Stopwatch()
-    watch.times = timed(figures)
+    watch.times = timed(errors)
     for cost, error in product([*family.COSTS, "latency"], family.AGAINST):
-        state = START | {"cost": cost, "against": error, "figures": figures}
+        state = START | {"cost": cost, "against": error, "errors": errors}
         members, _ = family.points(state, watch.times)
         boxes = dict(label_boxes(family.draw(state, watch).svg))
         assert set(boxes) == {point.name for point in members}
@@ -145,16 +146,15 @@ def test_latency_is_refused_until_it_was_measured_and_then_shown():
     assert "missing: AlexNet" in explorer.svg
 
 
-def test_measuring_shows_how_far_it_is_and_then_the_latencies(monkeypatch):
+def test_measuring_says_that_it_goes_on_and_then_the_latencies(monkeypatch):
     timings, go_on, seen = [], Event(), []
 
     def pretend(models, **options):
         timings.append(list(models))
         go_on.wait(10)
-        times = timed("ten crops")
-        return {key: Latency(key[0], times[key].times[:1], "cpu", 1) for key in models}
+        return timed("ten crops")
 
-    explorer = ie.explore.family(start={"figures": "ten crops"})
+    explorer = ie.explore.family(start={"errors": "ten crops"})
     monkeypatch.setattr("inception_edu.cost.latency", pretend)
     monkeypatch.setattr("inception_edu.networks.create_model", lambda n, **_: n)
     explorer.observe(lambda change: seen.append(explorer.svg), "_shown")
@@ -165,13 +165,13 @@ def test_measuring_shows_how_far_it_is_and_then_the_latencies(monkeypatch):
         explorer.values = {"cost": "latency"}
     go_on.set()
     explorer.watch.thread.join(60)
-    words = "".join(seen)
-    assert "building inception_v3" in words
-    assert "measuring latency, round 2 of 5" in words
-    assert "latency, round" not in explorer.svg
-    assert [len(set(keys)) for keys in timings] == [5] * 5
+    assert "measuring for about half a minute" in "".join(seen)
+    assert "measuring" not in explorer.svg
+    assert [len(set(keys)) for keys in timings] == [5]
     explorer.values = {"cost": "latency", "against": "top-5"}
-    assert " for 468 ms" in explorer.summary
+    assert " for 520 ms" in explorer.summary
+    with pytest.raises(ValueError, match="press Measure latency"):
+        explorer.values = {"errors": "one crop"}
 
 
 def test_a_measurement_that_fails_says_so(monkeypatch):
@@ -192,4 +192,4 @@ def test_the_text_twin_lists_every_network_with_both_numbers():
     told = ElementTree.fromstring(svg).find(f"{SVG}desc").text
     assert "AlexNet 714.2 M MACs, 43.48 % top-1 error" in told
     assert told.count(";") == len(family.SETS["released"]) - 1
-    assert "tf-slim, README.md; 1 crop, 50,000 images" in svg
+    assert "(tf-slim, research/slim/README.md)</title>" in svg
