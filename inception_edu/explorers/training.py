@@ -4,7 +4,7 @@ Nothing trains until Train is pressed; `training_runs.py` starts, stops and cont
 the runs, and after every epoch the picture is drawn again.
 """
 
-from functools import cache
+from functools import cache, partial
 from statistics import fmean
 
 from inception_edu.explorers import make
@@ -51,9 +51,11 @@ def adjust(values, changed, explicit):
     return values
 
 
-def inactive(values):
-    """Where nothing can train, as on a page, only the stored runs can be chosen."""
-    return dict.fromkeys((*SETTINGS, "curve"), "training runs in the notebook only")
+def inactive(values, runs=None):
+    """On a page, where nothing can train (`runs` None), all but the stored runs."""
+    if runs is None:
+        return dict.fromkeys((*SETTINGS, "curve"), "training runs in the notebook only")
+    return {} if runs else {"curve": "no run yet"}
 
 
 @cache
@@ -186,15 +188,14 @@ def training(**options):
     """The training explorer: its buttons train, pause and forget runs.
 
     `.trainer` holds the runs: `.trainer.runs[0].history` is a History. Its buttons
-    from Python: `.press("train")`, `.press("pause")`, `.press("clear")`, and
-    `.trainer.wait()` until the run ends. `options` are those of `Explorer`: start,
-    sweep, frames.
+    from Python: `.press("train")`, `.press("pause")`, `.press("clear")`. `options` are
+    those of `Explorer`: start, sweep, frames.
     """
     trainer = Trainer()
     explorer = make(
         "training",
-        draw=lambda state: draw(state, list(trainer.runs)),
-        inactive=lambda state: {} if trainer.runs else {"curve": "no run yet"},
+        draw=partial(draw, runs=trainer.runs),
+        inactive=partial(inactive, runs=trainer.runs),
         buttons=[
             Button("train", "Train", trainer.train),
             Button("pause", "Pause", trainer.pause),

@@ -7,6 +7,7 @@ weights as without a pause.
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from threading import Thread
 RECIPES = ("quick", "v1", "v3")
 MAX_RUNS = 6  # that a reader can tell apart
 SETTINGS = ("model", "recipe", "epochs", "images", "seed")  # of a run
+COMMAND = (sys.executable, "-m", __name__)  # `work`, below
 
 
 @dataclass
@@ -48,40 +50,6 @@ class Run:
         return "paused" if self.done < self.settings["epochs"] else "done"
 
 
-# The path, so that the child finds the package wherever this process found it.
-CHILD = (
-    "import json, sys; sys.path[:] = json.loads(sys.stdin.readline()); "
-    "from inception_edu.explorers.training_runs import work; work()"
-)
-
-
-def work():
-    """What the process does: `fit`, and a line of JSON after every epoch."""
-    from inception_edu.training import digits_at_scale, fit, recipes
-
-    settings, out = json.loads(sys.stdin.readline()), sys.stdout
-    sys.stdout = sys.stderr  # nothing but JSON may go where the parent listens
-
-    def report(message):
-        print(json.dumps(message), file=out, flush=True)
-
-    try:
-        fit(
-            settings["model"],
-            digits_at_scale(settings["images"]),
-            getattr(recipes, settings["recipe"]),
-            settings["epochs"],
-            settings["seed"],
-            progress=False,
-            checkpoint=settings["checkpoint"],
-            callback=lambda history: report(history.as_dict()),
-        )
-    except BrokenPipeError:  # the notebook is gone
-        pass
-    except Exception as error:
-        report({"error": str(error) or type(error).__name__})
-
-
 def end(runs):
     """Stop every process; also called when Python ends."""
     for run in runs:
@@ -94,7 +62,7 @@ class Trainer:
     """The runs of one explorer, and what its buttons do."""
 
     def __init__(self):
-        self.runs, self.threads = [], []
+        self.runs, self.thread = [], None
         self.changed = lambda: None  # called after every epoch, from a thread
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         weakref.finalize(self, end, self.runs)
@@ -123,18 +91,16 @@ class Trainer:
             )
         run.error = ""
         run.process = subprocess.Popen(
-            [sys.executable, "-c", CHILD],
-            stdin=subprocess.PIPE,
+            [*COMMAND, json.dumps(settings), run.checkpoint],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             encoding="utf-8",
+            # It finds the package wherever this process found it.
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             start_new_session=True,  # the notebook's stop button stops a cell, not it
         )
-        for line in (sys.path, settings | {"checkpoint": run.checkpoint}):
-            print(json.dumps(line), file=run.process.stdin, flush=True)
-        listener = Thread(target=self.listen, args=(run, run.process), daemon=True)
-        self.threads.append(listener)
-        listener.start()
+        self.thread = Thread(target=self.listen, args=(run, run.process), daemon=True)
+        self.thread.start()
 
     def listen(self, run, process):
         """Take in what the process reports, until it ends."""
@@ -165,8 +131,32 @@ class Trainer:
         end(self.runs)
         self.runs.clear()
 
-    def wait(self, seconds=None):
-        """Until nothing trains; for programs. Returns whether that is so."""
-        for thread in self.threads:
-            thread.join(seconds)
-        return not self.active
+
+def work(settings, checkpoint):
+    """What the process does: `fit`, and a line of JSON after every epoch."""
+    from inception_edu.training import digits_at_scale, fit, recipes
+
+    out, sys.stdout = sys.stdout, sys.stderr  # nothing but JSON reaches the parent
+
+    def report(message):
+        print(json.dumps(message), file=out, flush=True)
+
+    try:
+        fit(
+            settings["model"],
+            digits_at_scale(settings["images"]),
+            getattr(recipes, settings["recipe"]),
+            settings["epochs"],
+            settings["seed"],
+            progress=False,
+            checkpoint=checkpoint,
+            callback=lambda history: report(history.as_dict()),
+        )
+    except BrokenPipeError:  # the notebook is gone
+        pass
+    except Exception as error:
+        report({"error": str(error) or type(error).__name__})
+
+
+if __name__ == "__main__":
+    work(json.loads(sys.argv[1]), sys.argv[2])

@@ -1,6 +1,7 @@
 """The training explorer: its buttons, its runs, and what a pause leaves behind."""
 
 import re
+import sys
 import time
 from xml.etree import ElementTree
 
@@ -61,9 +62,9 @@ def trained_with_a_pause():
     until(lambda: trainer.runs[0].done >= 1)
     shown.press("pause")
     assert trainer.runs[0].status in ("paused", "done")
-    assert trainer.wait(PATIENCE)
+    trainer.thread.join(PATIENCE)
     shown.press("train") if trainer.runs[0].status == "paused" else None
-    assert trainer.wait(PATIENCE)
+    trainer.thread.join(PATIENCE)
     yield shown
     shown.press("clear")
 
@@ -97,7 +98,7 @@ def test_what_was_trained_is_told_and_not_trained_again(run):
 def test_nothing_starts_by_itself():
     shown = explorer.training()
     assert not shown.trainer.runs
-    assert not shown.trainer.threads
+    assert not shown.trainer.thread
     assert repr(shown).startswith("<Explorer training: No run yet. Stored: ")
     with pytest.raises(ValueError, match="nothing is training; press Train first"):
         shown.press("pause")
@@ -106,18 +107,17 @@ def test_nothing_starts_by_itself():
 def test_a_child_that_fails_says_why():
     shown = explorer.training(start=SMALL)
     shown.trainer.train(shown.values | {"recipe": "nonsense"})
-    assert shown.trainer.wait(PATIENCE)
+    shown.trainer.thread.join(PATIENCE)
     assert shown.trainer.runs[0].status == "failed"
     assert "nonsense 0 failed: " in shown.svg
 
 
 def test_a_child_that_dies_is_noticed(monkeypatch):
-    monkeypatch.setattr(
-        "inception_edu.explorers.training_runs.CHILD", "raise SystemExit(3)"
-    )
+    command = (sys.executable, "-c", "raise SystemExit(3)")
+    monkeypatch.setattr("inception_edu.explorers.training_runs.COMMAND", command)
     shown = explorer.training(start=SMALL)
     shown.press("train")
-    assert shown.trainer.wait(PATIENCE)
+    shown.trainer.thread.join(PATIENCE)
     assert shown.trainer.runs[0].error == "it ended by itself (exit code 3)"
     assert "failed" in shown.summary
 
