@@ -340,7 +340,6 @@ CASES = {
     "googlenet has no A, B and C": lambda f: ie.explore.network(
         start={"network": "googlenet", "a": 1}
     ),
-    "sweep=3 must be a dict": lambda f: ie.explore.module(sweep=3, frames=True),
     "80 frames are too many": lambda f: ie.explore.network(
         sweep={"b": list(range(80))}, frames=True
     ),

@@ -255,5 +255,5 @@ def family(**options):
         buttons=[Button("measure", "Measure latency", watch.start)],
         **options,
     )
-    explorer.watch, watch.changed = watch, explorer.redraw
+    explorer.watch, watch.changed = watch, explorer.ask
     return explorer

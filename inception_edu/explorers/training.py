@@ -203,5 +203,5 @@ def training(**options):
         ],
         **options,
     )
-    explorer.trainer, trainer.changed = trainer, explorer.redraw
+    explorer.trainer, trainer.changed = trainer, explorer.ask
     return explorer

@@ -33,7 +33,7 @@ class Explorer(Panel, anywidget.AnyWidget):
     def __init__(self, *panel, frames=None, **options):
         Panel.__init__(self, *panel, **options)
         if frames is None:
-            frames = os.environ.get("INCEPTION_EDU_FRAMES", "") not in "0"
+            frames = os.environ.get("INCEPTION_EDU_FRAMES") == "1"
         stored = self.frames() if frames and self.sweep else []
         swept = [list(self.controls).index(name) for name in self.sweep if stored]
         anywidget.AnyWidget.__init__(
