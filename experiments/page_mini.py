@@ -40,6 +40,7 @@ def program():
                 layer |= {"kernel": op.kernel[0], "stride": op.stride[0]}
                 layer["padding"] = op.padding[0]
             if op.kind in ("conv", "linear"):
+                layer["start"] = sum(weight.numel() for weight in weights)
                 weights += [modules[op.path].weight, modules[op.path].bias]
             layer_of[op.index] = len(layers)
             layers.append(layer)

@@ -80,8 +80,8 @@ class Control:
 class Range(Control):
     """A slider from `minimum` to `maximum` in equal steps.
 
-    `play` adds a button that takes one step after the other; when it names another
-    slider, that one takes a step at the end and this one starts again.
+    `play` adds a button that takes one step after the other; at the end the slider that
+    it names takes one, and this one starts again.
     """
 
     minimum: float
@@ -89,7 +89,7 @@ class Range(Control):
     step: float
     value: float
     unit: str = ""
-    play: str | bool = False
+    play: str = ""
 
     def check(self, value):
         """`value` as a number of this slider's type; ValueError if it has none."""

@@ -62,7 +62,7 @@ def page_run():
 
 
 def recorded(output):
-    """The `Recording` of the layers whose outputs `output(number)` returns, flat."""
+    """The `Recording` of layers whose outputs `output(number)` returns, map by map."""
     layers, program = {}, stored()["program"]
     for path, (grid, _) in stored_layers().items():
         branches = {}
@@ -71,19 +71,19 @@ def recorded(output):
             read = channels_of(output(source), program[source]["side"])
             branches[name] = branch_of(output(number), grid[1], kernel, read)
         layers[path] = LayerResponse(grid, branches)
-    return Recording(layers, list(output(len(program) - 1)))
+    return Recording(layers, [score for (score,) in output(len(program) - 1)])
 
 
-def channels_of(values, side):
-    """An output of `side` x `side` pixels as rows of each channel."""
-    lines = [values[i : i + side].tolist() for i in range(0, len(values), side)]
-    return [lines[i : i + side] for i in range(0, len(lines), side)]
+def channels_of(maps, side):
+    """Maps of `side` x `side` numbers, each as rows."""
+    starts = range(0, side * side, side)
+    return [[values[i : i + side].tolist() for i in starts] for values in maps]
 
 
-def branch_of(values, side, *others):
+def branch_of(maps, side, *others):
     """The `BranchResponse` of an output of `side` x `side` pixels, by channels."""
-    channels, area = channels_of(values, side), side * side
-    mean = [sum(map(sum, channel)) / area for channel in channels]
+    channels = channels_of(maps, side)
+    mean = [sum(map(sum, channel)) / side**2 for channel in channels]
     where = [
         [sum(pixel) / len(channels) for pixel in zip(*lines, strict=True)]
         for lines in zip(*channels, strict=True)
@@ -93,20 +93,18 @@ def branch_of(values, side, *others):
 
 def rise(layer, name, branch):
     """The `Rise` of a branch's strongest channel, by the input that gives it most."""
-    program, (number, _) = stored()["program"], stored()["shown"][layer][name]
-    inputs, size, start = branch.inputs, program[number]["kernel"], 0
-    for before in program[:number]:
-        if before["kind"] == "conv":
-            read = program[before["from"][0]].get("channels", 3)
-            start += before["channels"] * (read * before["kernel"] ** 2 + 1)
-    (channel,), count = branch.strongest(1), len(inputs) * size**2
-    start += channel * count
-    kernels = channels_of(weights()[start : start + count], size)
+    number, _ = stored()["shown"][layer][name]
+    program, inputs = stored()["program"][number], branch.inputs
+    (channel,), side = branch.strongest(1), program["kernel"]
+    area = side**2
+    start = program["start"] + channel * len(inputs) * area
+    places = [start + i * area for i in range(len(inputs))]
+    kernels = channels_of([weights()[at : at + area] for at in places], side)
     pairs = zip(inputs, kernels, strict=True)
     gives = [sum(map(sum, rows)) * sum(map(sum, kernel)) for rows, kernel in pairs]
     source = gives.index(max(gives))
     rows = [list(map(float, row)) for row in inputs[source]]
-    slid = slide(rows, kernels[source], program[number])
+    slid = slide(rows, kernels[source], program)
     return Rise(channel, source, len(inputs), rows, kernels[source], slid)
 
 

@@ -1,72 +1,40 @@
 // The forward pass of a small network, for a page, which has no torch. `program` lists
-// its layers, each with the numbers of those that it reads ("from"; 0 is the picture);
-// `weights` holds theirs one after the other, batch norms folded in. Returns a function
-// from a picture's bytes (height x width x 3) to the outputs of all layers.
+// its layers, each with the numbers of those that it reads ("from"; 0 is the picture)
+// and where its weights begin ("start"); `weights` holds them all, biases after each
+// layer's, batch norms folded in. Returns a function from a picture's bytes (height x
+// width x 3) to the outputs of all layers, each a list of maps, one a channel.
 (program, weights) => {
-  const square = ([channels, side]) => ({ channels, side, data: new Float64Array(channels * side * side) });
-  const convolution = (x, { kernel, stride, padding, channels, side }, take) => {
-    const out = square([channels, side]), w = take(channels * x.channels * kernel * kernel), bias = take(channels);
-    for (let o = 0; o < channels; o += 1) {
-      const plane = out.data.subarray(o * side * side, (o + 1) * side * side).fill(bias[o]);
-      for (let c = 0; c < x.channels; c += 1) for (let ky = 0; ky < kernel; ky += 1) for (let kx = 0; kx < kernel; kx += 1) {
-        const weight = w[((o * x.channels + c) * kernel + ky) * kernel + kx], from = c * x.side * x.side;
-        for (let y = 0; y < side; y += 1) {
-          const row = y * stride + ky - padding;
-          if (row < 0 || row >= x.side) continue;
-          for (let i = 0; i < side; i += 1) {
-            const column = i * stride + kx - padding;
-            if (column >= 0 && column < x.side) plane[y * side + i] += weight * x.data[from + row * x.side + column];
-          }
-        }
-      }
-      for (let i = 0; i < plane.length; i += 1) plane[i] = Math.max(plane[i], 0);
-    }
-    return out;
+  const count = (length, make) => Array.from({ length }, (_, i) => make(i));
+  const sum = (values) => values.reduce((total, value) => total + value, 0);
+  // For each place in a k x k window, what every output reads there: a place on the
+  // input map, or -1 for padding.
+  const windows = (wide, { kernel, stride, padding, side }) => count(kernel * kernel, (place) => count(side * side, (to) => {
+    const row = Math.floor(to / side) * stride - padding + Math.floor(place / kernel);
+    const column = (to % side) * stride - padding + (place % kernel);
+    return row < 0 || column < 0 || row >= wide || column >= wide ? -1 : row * wide + column;
+  }));
+  const reads = program.map(({ from, ...layer }) => (layer.kernel ? windows(program[from[0]].side, layer) : []));
+  const run = {
+    picture: (_, { side, mean, std }, number, bytes) => count(3, (c) => Float64Array.from({ length: side * side }, (_, i) => (bytes[3 * i + c] / 255 - mean) / std)),
+    conv: (maps, { start, channels, side }, number) => count(channels, (o) => {
+      const taps = reads[number], size = maps.length * taps.length;
+      const out = new Float64Array(side * side).fill(weights[start + channels * size + o]);
+      maps.forEach((map, c) => taps.forEach((read, tap) => {
+        const weight = weights[start + o * size + c * taps.length + tap];
+        for (let i = 0; i < out.length; i += 1) if (read[i] >= 0) out[i] += weight * map[read[i]];
+      }));
+      return out.map((value) => Math.max(value, 0));
+    }),
+    max: (maps, layer, number) => maps.map((map) => Float64Array.from(reads[number][0], (_, i) => (
+      Math.max(...reads[number].map((read) => (read[i] >= 0 ? map[read[i]] : -Infinity)))))),
+    cat: (maps) => maps,
+    scores: (maps, { start, channels }) => count(channels, (o) => {
+      const parts = maps.map((map, c) => (weights[start + o * maps.length + c] * sum(map)) / map.length);
+      return Float64Array.of(weights[start + channels * maps.length + o] + sum(parts));
+    }),
   };
-  const largest = (x, { kernel, stride, padding, side }) => {
-    const out = square([x.channels, side]);
-    out.data.fill(-Infinity);
-    for (let c = 0; c < x.channels; c += 1) for (let y = 0; y < side; y += 1) for (let i = 0; i < side; i += 1) {
-      const place = (c * side + y) * side + i;
-      for (let ky = 0; ky < kernel; ky += 1) for (let kx = 0; kx < kernel; kx += 1) {
-        const [row, column] = [y * stride + ky - padding, i * stride + kx - padding];
-        if (row < 0 || column < 0 || row >= x.side || column >= x.side) continue;
-        out.data[place] = Math.max(out.data[place], x.data[(c * x.side + row) * x.side + column]);
-      }
-    }
-    return out;
-  };
-  const joined = (parts) => {
-    const out = square([parts.reduce((sum, { channels }) => sum + channels, 0), parts[0].side]);
-    parts.reduce((start, { data }) => { out.data.set(data, start); return start + data.length; }, 0);
-    return out;
-  };
-  const scores = (x, { channels }, take) => {
-    const area = x.side * x.side, w = take(channels * x.channels), bias = take(channels), out = square([channels, 1]);
-    for (let o = 0; o < channels; o += 1) {
-      out.data[o] = bias[o];
-      for (let c = 0; c < x.channels; c += 1) {
-        let mean = 0;
-        for (let i = 0; i < area; i += 1) mean += x.data[c * area + i] / area;
-        out.data[o] += w[o * x.channels + c] * mean;
-      }
-    }
-    return out;
-  };
-  const picture = (bytes, { side, mean, std }) => {
-    const out = square([3, side]);
-    for (let i = 0; i < bytes.length; i += 1) out.data[(i % 3) * side * side + Math.floor(i / 3)] = (bytes[i] / 255 - mean) / std;
-    return out;
-  };
-  return (bytes) => {
-    let used = 0;
-    const take = (count) => weights.subarray(used, (used += count));
-    const outputs = [];
-    for (const layer of program) {
-      const [x] = (layer.from ?? []).map((number) => outputs[number]);
-      const run = { picture: () => picture(bytes, layer), conv: () => convolution(x, layer, take), max: () => largest(x, layer), cat: () => joined(layer.from.map((number) => outputs[number])), scores: () => scores(x, layer, take) };
-      outputs.push(run[layer.kind]());
-    }
-    return outputs.map(({ data }) => data);
-  };
+  return (bytes) => program.reduce((outputs, layer, number) => {
+    const maps = (layer.from ?? []).flatMap((source) => outputs[source]);
+    return [...outputs, run[layer.kind](maps, layer, number, bytes)];
+  }, []);
 }

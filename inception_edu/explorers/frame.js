@@ -290,37 +290,26 @@ export default { render({ model, el }) {
     answered();
   });
 
-  // A control that plays takes one step after the other; at its end the control that
-  // it names takes one, and it starts again.
-  let playing, steps;
-  const stop = () => {
+  // A slider that plays takes one step after the other; at its end the slider that it
+  // names takes one, and it starts again.
+  const slider = controls.find((c) => c.player), next = controls.find(({ name }) => name === slider?.face.play);
+  let steps; // while it plays
+  const play = (on) => {
     clearInterval(steps);
-    playing = undefined;
-    for (const { player, face: { label } } of controls.filter((c) => c.player)) {
-      player.textContent = "▶";
-      player.setAttribute("aria-label", `Play ${label}`);
-    }
+    steps = on ? setInterval(step, STEP) : undefined;
+    if (slider) slider.player.textContent = on ? "❚❚" : "▶";
+    slider?.player.setAttribute("aria-label", `${on ? "Pause" : "Play"} ${slider.face.label}`);
   };
-  const play = (c) => {
-    const line = controls.find(({ name }) => name === c.face.play), touched = [c];
+  const step = () => {
     if (asked > painted) return; // the last step is not answered yet
-    if (c.isLast()) {
-      if (!line || line.isLast()) return stop();
-      touched.push(line);
-    }
-    touched.forEach((one) => one.stepUp());
+    const touched = slider.isLast() ? [slider, next] : [slider];
+    if (touched.at(-1).isLast()) return play(false);
+    touched.forEach((c) => c.stepUp());
     ask(touched);
   };
+  const stop = () => play(false);
   stop();
-  controls.filter((c) => c.player).forEach((c) => c.player.addEventListener("click", () => {
-    const again = playing !== c;
-    stop();
-    if (!again) return;
-    playing = c;
-    c.player.textContent = "❚❚";
-    c.player.setAttribute("aria-label", `Pause ${c.face.label}`);
-    steps = setInterval(() => play(c), STEP);
-  }));
+  slider?.player.addEventListener("click", () => play(!steps));
 
   controls.forEach((c) => c.input.addEventListener("input", () => { stop(); ask([c]); }));
   // A press is a message of its own: unlike a question, it must never be skipped.
