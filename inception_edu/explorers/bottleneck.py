@@ -16,7 +16,7 @@ from inception_edu.text import compared, percent, short
 WIDTHS = [1, 2, 4, 8, 12, 16, 24, 32, 40, 48, 64, 80, 96, 112, 128, 144, 152, 160]
 WIDTHS += [176, 192, 224, 256, 320, 384, 448, 512]
 
-STEPS = (1.1, 2.6, 5.2)  # of an axis of channels: the input of 3a and 3b on one
+ENDS = (1.1, 2.6, 5.2)  # of an axis of channels: the input of 3a and 3b on one
 QUESTION = "Up to which width does a 1x1 bottleneck save computation?"
 CONTROLS = [
     Steps("reduce", "1x1 width", WIDTHS, 16),
@@ -71,7 +71,7 @@ def draw(state):
 def draw_ways(sheet, state, kernel, costs):
     """Both ways from left to right, heights to scale, each with its cost."""
     channels, out, width = state["in_channels"], state["out_channels"], state["reduce"]
-    most, middle, half = round_up(max(channels, out, width), STEPS), 68, SHEET / 2
+    most, middle, half = round_up(max(channels, out, width), ENDS), 68, SHEET / 2
     first, last = (channels, "ink", "in"), (out, kernel, kernel)
     ways = ("direct", [first, last]), ("reduced", [first, (width, "1x1", "1x1"), last])
     for left, (name, stages), macs in zip((0, half + 14), ways, costs, strict=True):
@@ -97,27 +97,16 @@ def draw_ways(sheet, state, kernel, costs):
 def draw_curve(sheet, state, kernel, costs):
     """Cost against the width of the 1x1, with the present width as a dot."""
     (direct, reduced), pays = costs, widest_that_pays(state)
-    widest = round_up(max(state["in_channels"], state["reduce"]), STEPS)
+    widest = round_up(max(state["in_channels"], state["reduce"]), ENDS)
     top = round_up(max(direct, reduced_macs(state, widest)), (1, 1.5, 2, 2.5, 4, 6))
-    plot = Plot(sheet, (66, 176, SHEET - 90, 190), (0, widest), (0, top))
-    x, y = plot.at(min(pays, widest), direct)
+    plot = Plot(sheet, (66, 176, SHEET - 200, 190), (0, widest), (0, top))
+    x, _ = plot.at(min(pays, widest), direct)
     sheet.rect(plot.x, plot.y, x - plot.x, plot.height, "panel")
     plot.axes("width of the 1x1", "MACs")
+    most = reduced_macs(state, widest)
     plot.curve([(0, direct), (widest, direct)], kernel, dash="7 5")
-    plot.curve([(0, 0), (widest, reduced_macs(state, widest))], "1x1")
-    # Names where neither line is: left of the crossing above the dashed line, or far
-    # right of it; and above the slope's end, or below it and before the crossing.
-    has_room = x > plot.x + 120
-    left, anchor = (plot.x + 8, "start") if has_room else (plot.right - 4, "end")
-    sheet.text(left, y - 8, f"{kernel} direct", anchor=anchor, bold=True)
-    slope = reduced_macs(state, 1)
-    cost = min(slope * widest, 0.88 * top)
-    end, level = plot.at(cost / slope, cost)
-    if end - 140 < x:
-        end = x
-        _, level = plot.at(0, slope * widest * (x - 140 - plot.x) / plot.width)
-        level = min(level + 26, plot.bottom - 2)
-    name = f"1x1, then {kernel}"
-    sheet.text(end - 8, level - 8, name, anchor="end", bold=True)
+    plot.curve([(0, 0), (widest, most)], "1x1")
+    ends = (direct, f"{kernel} direct"), (most, f"1x1, then {kernel}")
+    plot.label_curves([(widest, cost, name, "ink") for cost, name in ends])
     plot.limit(min(pays, widest), f"saves up to {pays}")
     plot.mark(state["reduce"], reduced)

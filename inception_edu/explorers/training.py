@@ -86,32 +86,15 @@ DASHES = ("2 3", "8 3", "5 2 1 2", "12 3", "3 5")
 LEFT, WIDE = 52, 300  # of the plots; names stand right of them
 
 
-def headline(state, runs):
-    """What is going on, in one line."""
-    settings = {name: state[name] for name in SETTINGS}
-    for run in runs:
-        if run.status == "training":
-            return f"Training {run.name}, epoch {run.done} of {run.settings['epochs']}"
-    for run in runs[::-1]:
-        if run.status == "failed":
-            return f"{run.name} failed: {run.error}"
-        if run.settings == settings and run.status == "paused":
-            return f"{run.name} is paused: press Train to continue"
-    return (
-        f"Next: {state['model']}, recipe {state['recipe']}, seed {state['seed']}, "
-        f"{state['epochs']} epoch{'s' * (state['epochs'] > 1)} of "
-        f"{state['images']:,} images"
-    )
-
-
 def summarize(state, runs, groups):
     """One line: the runs so far, or else that there is none; the best stored ones."""
     live = []
     for run in runs:
-        live.append(f"{run.name} is {run.status}")
+        says = f"failed ({run.error})" if run.error else f"is {run.status}"
         if run.done:
             accuracy = percent(run.history.accuracy[-1], 1)
-            live[-1] += f" with {accuracy} after epoch {run.done}"
+            says += f" with {accuracy} after epoch {run.done}"
+        live.append(f"{run.name} {says}")
     *_, (name, accuracies) = groups.items()
     kinds = {"ladder": "steps"}.get(state["beside"], state["beside"])
     return (
@@ -124,14 +107,19 @@ def summarize(state, runs, groups):
 def draw(state, runs=()):
     """The picture of a state and the runs so far; pure."""
     groups, note = stored(state["beside"])
+    coming = (
+        f"Next: {state['model']}, recipe {state['recipe']}, seed {state['seed']}, "
+        f"{state['epochs']} epoch{'s' * (state['epochs'] > 1)} of "
+        f"{state['images']:,} images"
+    )
     sheet = Drawing(SHEET, 440)
-    sheet.fitted_text(0, 16, headline(state, runs), SHEET - 2, LABEL, bold=True)
+    sheet.fitted_text(0, 16, coming, SHEET - 2, LABEL, bold=True)
     if runs:
         draw_curves(sheet, state, runs)
     draw_scales(sheet, runs, groups, top=216 if runs else 60)
     sheet.fitted_text(0, 434, note, SHEET, fill="muted")
     summary = summarize(state, runs, groups)
-    return Picture(sheet.svg(f"Training: {summary}", headline(state, runs)), summary)
+    return Picture(sheet.svg(f"Training: {summary}", coming), summary)
 
 
 def draw_curves(sheet, state, runs):

@@ -109,7 +109,7 @@ def test_a_child_that_fails_says_why():
     shown.trainer.train(shown.values | {"recipe": "nonsense"})
     shown.trainer.thread.join(PATIENCE)
     assert shown.trainer.runs[0].status == "failed"
-    assert "nonsense 0 failed: " in shown.svg
+    assert "nonsense 0 failed (" in shown.summary
 
 
 def test_a_child_that_dies_is_noticed(monkeypatch):
