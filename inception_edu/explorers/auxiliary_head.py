@@ -135,7 +135,7 @@ def draw_gradients(sheet, state):
     edge, _ = plot.at(place + 0.5, low)
     sheet.rect(plot.x, plot.y, edge - plot.x, plot.height, "panel")
     name = "norm of the gradient of a stage's weights"
-    plot.axes("", name, x_ticks={}, format_y=power)
+    plot.axes("", name, x_ticks={}, format_y="{:g}".format)
     both = f"main + {weight:g} x auxiliary"
     keys = (("main loss alone", "ink", "7 4"), (both, "accent", None))
     legend(sheet, 56, 20, keys)
@@ -163,8 +163,3 @@ def draw_gradients(sheet, state):
     plot.vline(edge, 2, "head")
     sheet.rect(edge - 2, plot.y, 56, 24, "accent", radius=3, key="box")
     sheet.text(edge + 26, plot.y + 17, "head", anchor="middle", fill="paper")
-
-
-def power(value):
-    """A power of ten as an axis writes it: 10, 0.01, 1e-5."""
-    return f"{value:g}" if value > 1e-4 else f"{value:.0e}".replace("e-0", "e-")

@@ -206,7 +206,7 @@ export default { render({ model, el }) {
   let pressed = 0; // presses that Python has not answered
   let before = null, hand = "", moved = -Infinity; // the picture that this gesture began with
   let looks = new Map(), ranges = []; // of the picture: its elements by look, its axes
-  let halt = () => {}, repainted = -Infinity, focus; // the glide on its way; when what stays comes back
+  let halt = () => {}, repainted = -Infinity; // the glide on its way; its end
 
   // Put the new picture in place, with what moved on its way and its ghost behind.
   const exchange = (svg) => {
@@ -219,15 +219,7 @@ export default { render({ model, el }) {
     halt();
     const rescaled = before && hadAxes.join() !== ranges.join();
     const twins = before && !rescaled ? pairs(before.looks, looks) : [];
-    const moved = new Set(twins.filter(differ));
-    const outline = moved.size ? ghost(moved, picture.firstElementChild) : null;
-    const fade = () => {
-      const kept = twins.filter((pair) => !moved.has(pair) && !isGround(pair[1]));
-      const faded = kept.map(([, node]) => node.animate({ opacity: 0.55 }, { fill: "forwards" })); // leaves no attribute
-      focus = setTimeout(() => faded.forEach((one) => one.cancel()), GESTURE);
-    };
-    clearTimeout(focus);
-    if (glides && moved.size) focus = setTimeout(fade, GLIDE); // once the move is seen, hence no part of its time
+    const outline = ghost(twins.filter(differ), picture.firstElementChild);
     shadow.replaceChildren(...(outline ? [outline] : []));
     note.textContent = rescaled ? `Axis now: ${ranges.filter((axis) => !hadAxes.includes(axis)).join("; ")}` : outline ? "Grey outline: before this move" : "";
     const pause = performance.now() - repainted;
@@ -349,7 +341,6 @@ export default { render({ model, el }) {
   el.append(root);
   return () => {
     clearTimeout(timer);
-    clearTimeout(focus);
     stop();
     halt();
     model.off(null, answered);

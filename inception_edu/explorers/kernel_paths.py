@@ -14,8 +14,11 @@ INPUT = """
 00001122358963100 00002344689852100 00013666788631000 00013777777620000
 00000000000000000
 """
-PIXELS = [[int(value) for value in line] for line in INPUT.split()]
-PLACES = dict.fromkeys(product(range(GRID), repeat=2))  # (row, column), in order
+PIXELS = {  # (row, column), row by row
+    (y, x): int(value)
+    for y, line in enumerate(INPUT.split())
+    for x, value in enumerate(line)
+}
 
 
 class Layer(NamedTuple):
@@ -93,7 +96,7 @@ def paths(plan, row, column, clip=True):
             earlier = Counter()
             for ((y, x), count), (down, across) in product(ends.items(), layer.taps):
                 pixel = y + down, x + across
-                if not clip or pixel in PLACES:
+                if not clip or pixel in PIXELS:
                     earlier[pixel] += count
             ends = earlier
         found.update(dict(sorted(ends.items())))
@@ -102,14 +105,14 @@ def paths(plan, row, column, clip=True):
 
 @cache
 def sums(plan):
-    """The output for `PIXELS` with all weights 1: a map of rows for each branch."""
-    maps, side = [], range(GRID)
+    """The output for `PIXELS` with all weights 1: `{(row, column): sum}` a branch."""
+    maps = []
     for layers in PLANS[plan].branches:
-        values = {(y, x): PIXELS[y][x] for y, x in PLACES}
+        values = PIXELS
         for taps in [layer.taps for layer in layers]:
             values = {
                 (y, x): sum(values.get((y + i, x + j), 0) for i, j in taps)
-                for y, x in PLACES
+                for y, x in PIXELS
             }
-        maps.append([[values[y, x] for x in side] for y in side])
+        maps.append(values)
     return maps

@@ -12,7 +12,7 @@ The savings are those of Szegedy et al., Rethinking the Inception Architecture f
 Computer Vision, arXiv 1512.00567, section 3, with as many channels in as out.
 """
 
-from itertools import chain, product
+from itertools import product
 from math import sqrt
 
 from inception_edu.explorers.controls import Choice, Picture, Range
@@ -114,8 +114,7 @@ def draw_input(sheet, state, shades):
     sheet.text(0, 16, "input and its padding", bold=True)
     sheet.rect(0, 22, wide, wide, "panel")
     sheet.rect(x0, TOP, MAP, MAP, "paper", stroke="ink")
-    cells = product(range(GRID), range(GRID))
-    ink = {(y, x): PIXELS[y][x] / 12 for y, x in cells if PIXELS[y][x]}
+    ink = {pixel: value / 12 for pixel, value in PIXELS.items() if value}
     draw_pixels(sheet, x0, TOP, CELL, ink)
     draw_pixels(sheet, x0, TOP, CELL, shades, "accent")
     half = PLANS[state["plan"]].side // 2
@@ -134,15 +133,15 @@ def draw_output(sheet, state):
     row, column = state["row"] - 1, state["column"] - 1
     place, cell = row * GRID + column, CELL / len(maps)
     known, low = state["weights"] == "equal", 216 - 34 * len(maps)
-    for i, rows in enumerate(maps):
-        top, most = TOP + i * MAP / len(maps), max(map(max, rows))
+    for i, values in enumerate(maps):
+        top, most = TOP + i * MAP / len(maps), max(values.values())
         sheet.rect(left, top, GRID * cell, GRID * cell, "paper", stroke="ink")
-        made = [round(0.8 * v / most, 1) for v in chain(*rows)][: place + 1]
+        made = [round(0.8 * v / most, 1) for v in values.values()][: place + 1]
         x, y, up = left + column * cell, top + row * cell, low + 8 + 34 * i
         if known:
             shades = {divmod(at, GRID): shade for at, shade in enumerate(made) if shade}
             draw_pixels(sheet, left, top, cell, shades)
-            value = str(rows[row][column])
+            value = str(values[row, column])
             sheet.text(MIDDLE + 18, up + 23, value, 24, anchor="end", bold=True)
             sheet.rect(MIDDLE + 26, up, 28, 28, "ink", opacity=made[-1] or 0.01)
             sheet.rect(MIDDLE + 26, up, 28, 28, stroke="accent", stroke_width=2)
@@ -210,7 +209,7 @@ def draw_window(sheet, state, seen, influences, shades):
     """The inputs in view, enlarged, and how much each counts in the sum."""
     top, wide, half = TOP_BIG, 7 * BIG, PLANS[state["plan"]].side // 2
     row, column = state["row"] - 4, state["column"] - 4  # of the upper left corner
-    inputs = {p: PIXELS[p[0]][p[1]] for p in seen}
+    inputs = {pixel: PIXELS[pixel] for pixel in seen}
     counts = {pixel: f"{n:.2g}" for pixel, n in influences.items()}
     counted, weights = "paths", ", weights 1"
     if state["weights"] == "random":
