@@ -30,7 +30,7 @@ NAMES = [*FAMILY, PRINTED, *(name for name in MODELS if name.startswith("mini"))
 
 
 def contents():
-    """`{name: {"input_size", "min_size", "sizes": {size: modules}}}` as plain data."""
+    """`{name: {"input_size", "sizes": {size: modules}}}` as plain data."""
     found = {}
     for name in NAMES:
         options = dict.fromkeys(LETTERS, 1) if name in COUNTS else {}
@@ -43,8 +43,7 @@ def contents():
                 sizes[str(size)] = modules_of(trace(model, (1, 3, size, size)))
             except ValueError:  # its last grid would be empty, or one is odd
                 continue
-        smallest = {"input_size": model.input_size, "min_size": model.min_size}
-        found[name] = smallest | {"sizes": sizes}
+        found[name] = {"input_size": model.input_size, "sizes": sizes}
     return json.loads(json.dumps(found))
 
 

@@ -331,14 +331,11 @@ CASES = {
         sweep={"kernal": [3]}, frames=True
     ),
     "did you mean module": lambda f: ie.explore.modul,
-    "cannot halve the grids of 299x299": lambda f: ie.explore.network(
+    "bn_inception cannot take 299x299": lambda f: ie.explore.network(
         start={"network": "bn_inception", "size": 299}
     ),
-    "64x64 is too small for inception_v4": lambda f: ie.explore.network(
-        start={"size": 64}
-    ),
-    "googlenet has no A, B and C": lambda f: ie.explore.network(
-        start={"network": "googlenet", "a": 1}
+    "inception_v4 cannot take 64x64, where a grid would be empty": lambda f: (
+        ie.explore.network(start={"size": 64})
     ),
     "80 frames are too many": lambda f: ie.explore.network(
         sweep={"b": list(range(80))}, frames=True

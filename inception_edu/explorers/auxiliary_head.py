@@ -23,7 +23,7 @@ from statistics import fmean, geometric_mean
 from typing import NamedTuple
 
 from inception_edu.explorers.controls import Check, Choice, Picture, Range
-from inception_edu.figures.plot import SHEET, Plot, legend, round_up
+from inception_edu.figures.plot import SHEET, Plot, legend
 from inception_edu.figures.svg import Drawing
 from inception_edu.files import read_rows
 from inception_edu.text import times
@@ -32,6 +32,7 @@ TABLE = Path(__file__).with_suffix(".csv")
 STAGES = ("stem", "mixed_a", "reduction_a", "mixed_b", "reduction_b", "mixed_c", "fc")
 PLACES = ("mixed_a", "reduction_a", "mixed_b")  # on 5x5 the head has no room
 STEPS, TRAINED_WITH = 200, 0.4  # of the stored trainings: steps, auxiliary weight
+LIMITS = {True: (0.05, 5), False: (2e-5, 0.5)}  # every gradient, by batch norm
 
 QUESTION = "Where does the gradient come from, with and without the head?"
 CONTROLS = [
@@ -89,19 +90,6 @@ def norms(state, stage, weight):
     return [table[stage].norm(weight) for table, _ in measured()[key]]
 
 
-@cache
-def limits(norm):
-    """Round numbers that hold every gradient with or without batch norm."""
-    found = [
-        gradient.norm(weight)
-        for (key, *_), seeds in measured().items()
-        for table, _ in seeds * (key == norm)
-        for gradient in table.values()
-        for weight in (0, 1)
-    ]
-    return 1 / round_up(1 / min(found)), round_up(max(found))
-
-
 def draw(state):
     weights, norm = (0, state["weight"]), state["norm"]
     alone, both = (geometric_mean(norms(state, "stem", weight)) for weight in weights)
@@ -129,7 +117,7 @@ def draw(state):
 def draw_gradients(sheet, state):
     """Both losses' gradients from the stem to the last layer, seed by seed."""
     place, weight = STAGES.index(state["place"]), state["weight"]
-    low, high = limits(state["norm"])
+    low, high = LIMITS[state["norm"]]
     box, ends = (56, 60, SHEET - 62, 230), (-0.5, len(STAGES) - 0.5)
     plot = Plot(sheet, box, ends, (low, high), log_y=True)
     edge, _ = plot.at(place + 0.5, low)

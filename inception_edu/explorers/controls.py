@@ -155,12 +155,7 @@ class Check(Control):
 
     value: bool = False
     values = (False, True)
-
-    def check(self, value):
-        """`value` if it is True or False; ValueError if not."""
-        if not isinstance(value, bool):
-            raise ValueError(f"{self.name} = {value!r} must be True or False")
-        return value
+    check = Steps.check
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,6 @@ from inception_edu.explorers.network_picture import (
     SHOWN,
     draw_blocks,
     draw_legend,
-    draw_opening,
     draw_tables,
     words,
 )
@@ -123,7 +122,7 @@ def summary_of(pair):
     """The totals of the first network, and how many times that the second has."""
     first, *others = pair
     line = title_of(first)
-    if any(first.counts):
+    if first.name in COUNTS:
         counts = zip(first.counts, LETTERS.upper(), strict=True)
         line += " with " + ", ".join(f"{count} {letter}" for count, letter in counts)
     macs, params, memory = (words(total(first.modules, x), x) for x in SHOWN)
@@ -177,8 +176,10 @@ def draw(state):
         )
         top += high + OVERHEAD
     top += 10
-    if alone and state["stage"]:
-        draw_opening(sheet, framed, top - 18, top + low + 4)
+    if alone and state["stage"]:  # what is open widens below its frame
+        up, down = top - 18, top + low + 4
+        corners = (SHEET, up), (SHEET, down), (0, down), (0, up)
+        sheet.polygon(*framed, *corners, fill="accent", opacity=0.1)
     known = tables_of(state, usual[:1])
     rows = [row.modules for table in tables + known for row in table.rows]
     draw_tables(sheet, top, pair, tables, metric, axis_end(rows, metric), pitch)

@@ -101,7 +101,7 @@ def total(modules, metric):
 
 @cache
 def stored():
-    """`{name: {"input_size", "min_size", "sizes": {size: modules}}}`, as lists."""
+    """`{name: {"input_size", "sizes": {size: modules}}}`, as lists."""
     return json.loads(gzip.decompress(TABLES.read_bytes()))
 
 
@@ -117,20 +117,10 @@ def counts_of(name):
 def network_of(name, size, counts):
     """The `Network` with this many A, B and C; ValueError in words."""
     table = stored()[name]
-    if size < table["min_size"]:
-        raise ValueError(
-            f"{size}x{size} is too small for {name}, whose last grid would be empty; "
-            f"take an input of at least {table['min_size']}x{table['min_size']}"
-        )
     if str(size) not in table["sizes"]:
         raise ValueError(
-            f"{name} cannot halve the grids of {size}x{size}, since one is odd; take "
-            f"an input of {', '.join(table['sizes'])}"
-        )
-    if name not in COUNTS and any(counts):
-        raise ValueError(
-            f"{name} has no A, B and C to count: leave all three at 0, or choose "
-            f"one of {', '.join(COUNTS)}"
+            f"{name} cannot take {size}x{size}, where a grid would be empty or is odd "
+            f"and cannot be halved; take an input of {', '.join(table['sizes'])}"
         )
     modules, before, more = [], 1, 0
     for *known, layers in table["sizes"][str(size)]:

@@ -75,10 +75,9 @@ def draw_blocks(sheet, top, network, title, end, stage, metric, high):
             width = total([module], metric) / end * plot.width
             draw_block(sheet, x, plot.bottom, width, tall, module, metric)
             tag = module.label.rpartition("_")[2].capitalize()  # "4a", "B x7"
-            for name in (module.label, tag)[: len(tag)]:
-                if text_width(name) <= width - 2:
-                    names.append((x + width / 2, plot.bottom - tall - 5, name))
-                    break
+            long = module.label if text_width(module.label) <= width - 2 else tag
+            if len(long) > 1 and text_width(long) <= width - 2:
+                names.append((x + width / 2, plot.bottom - tall - 5, long))
             x += width
         wide = max(x - left, 2)
         if number == stage:
@@ -92,12 +91,6 @@ def draw_blocks(sheet, top, network, title, end, stage, metric, high):
     for name in names:
         label(sheet, *name, anchor="middle")
     return framed
-
-
-def draw_opening(sheet, framed, top, bottom):
-    """The background of what is open, spread from the framed stage down to it."""
-    corners = (SHEET, top), (SHEET, bottom), (0, bottom), (0, top)
-    sheet.polygon(*framed, *corners, fill="accent", opacity=0.1)
 
 
 def draw_block(sheet, left, bottom, width, tall, module, metric):
@@ -141,16 +134,21 @@ def draw_tables(sheet, y, pair, tables, metric, end, pitch):
     column = (SHEET - 2 * EDGE - gap * (len(pair) - 1)) / len(pair)
     room = 276 if alone else max(table.room for table in tables)
     scale = (column - room - (122 if alone else 66)) / end
-    for number, (network, table) in enumerate(zip(pair, tables, strict=True)):
-        left, base = EDGE + number * (column + gap), y
+    for place, (network, table) in enumerate(zip(pair, tables, strict=True)):
+        left, base = EDGE + place * (column + gap), y
         title = table.title if alone else network.name
         sheet.fitted_text(left, base, title, column, bold=True)
         for row in table.rows:
             base += pitch
             text = "▸ " * bool(row.pick) + (row.label if alone else row.brief)
             sheet.fitted_text(left, base, text, room - 8)
-            place = left + room, base, scale
-            draw_bar(sheet, *place, row.modules, metric, pitch - 3, row.label)
+            shares, x = by_kernel(row.modules, metric), left + room
+            parts = [(n, kernel, f"{kernel}: {n:,}") for kernel, n in shares.items()]
+            box = x, base - 5 - (pitch - 3) / 2, pitch - 3
+            stacked_bar(sheet, *box, scale, parts, row.label)
+            for kernel, number in shares.items():
+                name_inside(sheet, x, base, number * scale, kernel)
+                x += number * scale
             cost = total(row.modules, metric)
             value = words(cost, metric)
             if alone:
@@ -158,16 +156,6 @@ def draw_tables(sheet, y, pair, tables, metric, end, pitch):
             sheet.text(left + column, base, value, anchor="end")
             if row.pick:
                 pick(sheet, left, base - 15, column, pitch - 2, row.pick)
-
-
-def draw_bar(sheet, x, base, scale, modules, metric, high, key):
-    """The kernels' shares of some modules, each with its name where that fits."""
-    shares = by_kernel(modules, metric)
-    parts = [(cost, kernel, f"{kernel}: {cost:,}") for kernel, cost in shares.items()]
-    stacked_bar(sheet, x, base - 5 - high / 2, high, scale, parts, key)
-    for kernel, number in shares.items():
-        name_inside(sheet, x, base, number * scale, kernel)
-        x += number * scale
 
 
 def draw_legend(sheet, pair, metric):

@@ -59,6 +59,14 @@ def test_a_head_gives_nothing_to_the_stages_above_it():
                 assert (table[stage].aux > 0) == (number < above)
 
 
+def test_the_axes_hold_every_gradient():
+    for (norm, *_), seeds in explorer.measured().items():
+        low, high = explorer.LIMITS[norm]
+        gradients = [gradient for table, _ in seeds for gradient in table.values()]
+        for weight in (0, 1):
+            assert all(low <= g.norm(weight) <= high for g in gradients)
+
+
 def test_without_weight_the_head_changes_nothing():
     shown = ie.explore.auxiliary_head(start={"weight": 0.0})
     assert "x 1.00" in shown.svg

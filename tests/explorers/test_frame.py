@@ -46,7 +46,7 @@ def ask(explorer, **moves):
         ({"kernel": 5}, "kernel = 5 is not a choice; take one of 1, 3"),
         ({"kernel": True}, "kernel = True is not a choice"),
         ({"eps": "1e-8"}, "eps = '1e-8' is not a choice; did you mean 1e-08? take one"),
-        ({"bias": 1}, "bias = 1 must be True or False"),
+        ({"bias": 1}, "bias = 1 is not a choice; take one of False, True"),
         ({"width": 200}, "a 3x3 wider than 128 does not fit"),
     ],
 )
