@@ -91,13 +91,13 @@ def network():
 
 
 @lru_cache(maxsize=24)
-def look(pixels):
+def photo_and_recording(pixels):
     """The `Photo` that the network sees, and its `Recording`."""
     return Photo(SIDE, SIDE, pixels), network()(pixels)
 
 
 def draw(state):
-    photo, recording = look(feature_page.picture(state))
+    photo, recording = photo_and_recording(feature_page.picture(state))
     name, branch, shows = state["layer"], state["branch"], {"remark": remark(state)}
     layers = recording.layers
     if name == EVERY_LAYER:

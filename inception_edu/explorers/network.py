@@ -22,12 +22,12 @@ from inception_edu.explorers.network_modules import (
 )
 from inception_edu.explorers.network_picture import (
     SHOWN,
+    by_kernel,
     draw_blocks,
-    draw_legend,
     draw_tables,
     words,
 )
-from inception_edu.figures.plot import SHEET, round_up
+from inception_edu.figures.plot import SHEET, legend, round_up
 from inception_edu.figures.svg import Drawing
 from inception_edu.text import times
 
@@ -161,7 +161,8 @@ def draw(state):
     metric, pair = state["show"], networks(state)
     tables = tables_of(state, pair)
     line, sheet = summary_of(pair), Drawing(SHEET, HEIGHT)
-    top = draw_legend(sheet, pair, metric)
+    kernels = by_kernel([m for network in pair for m in network.modules], metric)
+    top = 8 + legend(sheet, 0, 14, [(kernel, kernel, "box") for kernel in kernels])
     count, alone = max(len(table.rows) for table in tables), len(pair) == 1
     pitch = ROW if alone and count < 10 else 18
     low = count * pitch

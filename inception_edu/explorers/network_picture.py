@@ -10,7 +10,7 @@ from math import log2
 
 from inception_edu.explorers.network_modules import in_short, total
 from inception_edu.figures.labels import spread
-from inception_edu.figures.plot import SHEET, Plot, label, legend, stacked_bar, ticks
+from inception_edu.figures.plot import SHEET, Plot, label, stacked_bar, ticks
 from inception_edu.figures.svg import text_width
 from inception_edu.figures.theme import PALETTE, on_color
 from inception_edu.text import percent, short, tick
@@ -75,9 +75,9 @@ def draw_blocks(sheet, top, network, title, end, stage, metric, high):
             width = total([module], metric) / end * plot.width
             draw_block(sheet, x, plot.bottom, width, tall, module, metric)
             tag = module.label.rpartition("_")[2].capitalize()  # "4a", "B x7"
-            long = module.label if text_width(module.label) <= width - 2 else tag
-            if len(long) > 1 and text_width(long) <= width - 2:
-                names.append((x + width / 2, plot.bottom - tall - 5, long))
+            known = [module.label, tag] if len(tag) > 1 else [module.label]
+            if fitting := [n for n in known if text_width(n) <= width - 2]:
+                names.append((x + width / 2, plot.bottom - tall - 5, fitting[0]))
             x += width
         wide = max(x - left, 2)
         if number == stage:
@@ -156,10 +156,3 @@ def draw_tables(sheet, y, pair, tables, metric, end, pitch):
             sheet.text(left + column, base, value, anchor="end")
             if row.pick:
                 pick(sheet, left, base - 15, column, pitch - 2, row.pick)
-
-
-def draw_legend(sheet, pair, metric):
-    """The colors of the kernels, in the palette's order; returns where they end."""
-    modules = [module for network in pair for module in network.modules]
-    kernels = by_kernel(modules, metric)
-    return 8 + legend(sheet, 0, 14, [(kernel, kernel, "box") for kernel in kernels])
