@@ -53,16 +53,16 @@ def modules_of(trace):
     for row in trace.by_module():
         layers = layers_of(row)
         if any(layer.params or layer.macs or layer.memory for layer in layers):
-            _, _, *grid = row.out_shape
-            rows.append(((grid[0] if grid else 1, layers), row))
+            _, channels, *grid = row.out_shape
+            rows.append(((channels, grid[0] if grid else 1, layers), row))
     modules = []
-    for (side, layers), run in groupby(rows, key=lambda row: row[0]):
+    for (channels, side, layers), run in groupby(rows, key=lambda row: row[0]):
         first, *rest = [row for _, row in run]
         name = re.sub(r"(?<![a-z])([abc])\d+$", r"\1", first.path)
         if rest:
             name = f"{first.path} to {rest[-1].path}"
         field = first.receptive_field and first.receptive_field[0]
-        modules.append(Module(name, 1 + len(rest), side, field, layers))
+        modules.append(Module(name, 1 + len(rest), channels, side, field, layers))
     return modules
 
 
@@ -77,7 +77,9 @@ def layers_of(row):
             index = len(found)
             path = op.path.removeprefix(row.path).strip(".")
             path = re.sub(r"(\.|^)(conv|pool)$", "", path)
-            found.append([path, layer_name(op), kernel_name(op), 0, 0, 0])
+            inputs = sorted({layer_of.get(source, -1) for source in op.inputs})
+            what = path, layer_name(op), kernel_name(op)
+            found.append([*what, 0, 0, 0, op.out_shape[1], inputs])
         layer_of[op.index] = index
         for column, value in enumerate((op.params, op.macs, op.activation_bytes), 3):
             found[index][column] += value

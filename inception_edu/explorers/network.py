@@ -21,10 +21,13 @@ from inception_edu.explorers.network_modules import (
     total,
 )
 from inception_edu.explorers.network_picture import (
+    EDGE,
     SHOWN,
     by_kernel,
     draw_blocks,
+    draw_inside,
     draw_tables,
+    places_of,
     words,
 )
 from inception_edu.figures.plot import SHEET, legend, round_up
@@ -32,7 +35,7 @@ from inception_edu.figures.svg import Drawing
 from inception_edu.text import times
 
 NOTHING = "nothing"
-ENDS = (1, 1.5, 2, 3, 4, 5, 6, 8)  # of an axis
+STEPS = (1, 1.5, 2, 3, 4, 5, 6, 8)  # of an axis's end
 QUESTION = "Where do parameters, MACs and memory lie, and how many A, B, C?"
 LABELS = {name: name for name in NAMES}
 LABELS |= {"inception_resnet_v2": "inception_resnet_v2 (release)"}
@@ -149,7 +152,7 @@ def tables_of(state, pair):
 
 def axis_end(groups, metric):
     """A round number that the metric of every group of modules is below."""
-    return round_up(max(total(modules, metric) for modules in groups), ENDS)
+    return round_up(max(total(modules, metric) for modules in groups), STEPS)
 
 
 HEIGHT, TALLEST = 460, 132  # of the sheet, of a network's blocks
@@ -163,9 +166,12 @@ def draw(state):
     line, sheet = summary_of(pair), Drawing(SHEET, HEIGHT)
     kernels = by_kernel([m for network in pair for m in network.modules], metric)
     top = 8 + legend(sheet, 0, 14, [(kernel, kernel, "box") for kernel in kernels])
-    count, alone = max(len(table.rows) for table in tables), len(pair) == 1
+    count, module = max(len(table.rows) for table in tables), None
+    alone = len(pair) == 1
+    if state["module"] and alone:
+        module = pair[0].stages[state["stage"] - 1][state["module"] - 1]
     pitch = ROW if alone and count < 10 else 18
-    low = count * pitch
+    low = places_of(module.layers, 0, 18)[1] if module else count * pitch
     free = HEIGHT - top - (40 if alone else 16) - low
     high = min(max(free / len(pair) - OVERHEAD, 36), TALLEST if alone else 56)
     # Every axis has room for the counts as published.
@@ -181,9 +187,17 @@ def draw(state):
         up, down = top - 18, top + low + 4
         corners = (SHEET, up), (SHEET, down), (0, down), (0, up)
         sheet.polygon(*framed, *corners, fill="accent", opacity=0.1)
-    known = tables_of(state, usual[:1])
-    rows = [row.modules for table in tables + known for row in table.rows]
-    draw_tables(sheet, top, pair, tables, metric, axis_end(rows, metric), pitch)
+    if module:
+        place = pair[0].modules.index(module)
+        entering = pair[0].modules[place - 1].channels if place else 3
+        cost = f"{words(module.each(metric), metric)} {SHOWN[metric]}"
+        many = f", one of {module.times}" if module.times > 1 else ""
+        sheet.text(EDGE, top, f"inside {module.name}{many}: {cost}", bold=True)
+        draw_inside(sheet, top + 18, module, entering, metric)
+    else:
+        known = tables_of(state, usual[:1])
+        rows = [row.modules for table in tables + known for row in table.rows]
+        draw_tables(sheet, top, pair, tables, metric, axis_end(rows, metric), pitch)
     sheet.height = max(HEIGHT, top + low + (30 if alone else 6))
     if alone:
         sheet.text(0, sheet.height - 6, NOTE, fill="muted")

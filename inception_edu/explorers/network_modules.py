@@ -38,10 +38,17 @@ class Layer(NamedTuple):
     params: int
     macs: int
     memory: int
+    channels: int  # of its output
+    inputs: list  # numbers of the layers that it reads; -1 is the module's input
 
     @property
     def label(self):
         return f"{self.place}: {self.what}" if self.place else self.what
+
+    @property
+    def joins(self):
+        """Whether it is a concatenation or an addition."""
+        return len(self.inputs) > 1
 
 
 class Module(NamedTuple):
@@ -49,6 +56,7 @@ class Module(NamedTuple):
 
     name: str
     times: int
+    channels: int
     side: int  # of its grid
     field: int | None  # side of the receptive field, None where every pixel is seen
     layers: list

@@ -1,22 +1,26 @@
 """The network explorer's picture: networks as blocks to scale, rows, a module open.
 
 A block is as wide as its cost and as high as its grid, on a logarithmic scale; its
-bands are its kernels' shares. Below, rows with the same costs as bars and numbers:
-of the stages, of one stage's modules or of one module's layers.
+bands are its kernels' shares. Below, rows with the same costs as numbers, or
+the layers of one module, joined by bands as thick as the channels they carry.
 """
 
 from html import escape
 from math import log2
+from typing import NamedTuple
 
 from inception_edu.explorers.network_modules import in_short, total
 from inception_edu.figures.labels import spread
 from inception_edu.figures.plot import SHEET, Plot, label, stacked_bar, ticks
 from inception_edu.figures.svg import text_width
 from inception_edu.figures.theme import PALETTE, on_color
+from inception_edu.text import number as brief
 from inception_edu.text import percent, short, tick
 
 SHOWN = {"macs": "MACs", "params": "parameters", "memory": "activation memory"}
+BOX, LANE = 34, 41  # height of a layer; from one branch to the next
 EDGE = 6  # of what stands on the background of an open stage
+GAP, CURVE = 31, 18  # between layers; more of it before they join
 
 
 def words(number, metric):
@@ -156,3 +160,125 @@ def draw_tables(sheet, y, pair, tables, metric, end, pitch):
             sheet.text(left + column, base, value, anchor="end")
             if row.pick:
                 pick(sheet, left, base - 15, column, pitch - 2, row.pick)
+
+
+# ---- one module, open --------------------------------------------------------
+
+
+class Place(NamedTuple):
+    """Where a layer or the module's input is drawn, and its channels."""
+
+    left: float
+    right: float
+    y: float
+    channels: int
+
+
+def places_of(layers, entering, top):
+    """A `Place` for the module's input and each layer, and where the lowest ends.
+
+    Columns are by what a layer reads, rows by branch; a shortcut has the lowest row.
+    """
+    columns, rows, read, lanes, shortcut = [], [], set(), 0, 0
+    for layer in layers:
+        sources = [source for source in layer.inputs if source >= 0]
+        columns.append(1 + max([columns[s] for s in sources], default=0))
+        if layer.joins:
+            joined = [rows[s] for s in sources]
+            rows.append((min(joined) + max(joined)) / 2)
+            shortcut |= len(sources) < len(layer.inputs)
+        elif sources and sources[0] not in read:
+            rows.append(rows[sources[0]])
+        else:
+            rows.append(lanes)
+            lanes += 1
+        read.update(sources)
+    boxes = {column for column, la in zip(columns, layers, strict=True) if not la.joins}
+    joins = set(columns) - boxes
+    free = SHEET - 84 - GAP * len(boxes) - (GAP + CURVE + 10) * len(joins)
+    wide, x, left = min(80, free / len(boxes)), 44, {}
+    for column in sorted(set(columns)):
+        x += GAP + (CURVE if column in joins else 0)
+        left[column] = x
+        x += wide if column in boxes else 10
+    places = [Place(34, 44, top + LANE * lanes / 2, entering)]
+    for layer, column, row in zip(layers, columns, rows, strict=True):
+        right = left[column] + (10 if layer.joins else wide)
+        y = top + LANE * (row + 0.5)
+        places.append(Place(left[column], right, y, layer.channels))
+    return places, top + LANE * (lanes + shortcut)
+
+
+def draw_inside(sheet, top, module, entering, metric):
+    """The layers of `module`, whose input has `entering` channels."""
+    places, end = places_of(module.layers, entering, top)
+    layers = list(zip(module.layers, places[1:], strict=True))
+    thick = 26 / max(place.channels for place in places)  # pixels of a channel
+    for layer, place in layers:
+        y = place.y - layer.channels * thick / 2
+        for source in layer.inputs:
+            before = places[source + 1]
+            high = before.channels * thick
+            level = place.y
+            if layer.what == "concatenation":  # one below the other
+                level, y = y + high / 2, y + high
+            style = {"stroke": "grid", "width": round(max(1.5, high), 1)}
+            if layer.joins and source < 0:
+                draw_shortcut(sheet, before, place, end - LANE / 2, style)
+            else:
+                gap = CURVE if layer.joins else GAP
+                draw_band(sheet, before, (place.left, level), gap, style)
+    for layer, place in layers:
+        high, note = layer.channels * thick, str(layer.channels)
+        if layer.joins:
+            top = place.y - max(14, high) / 2
+            tip = f"{layer.what}: {layer.channels}"
+            key = f"{module.name} {layer.place}"
+            sheet.rect(place.left, top, 10, max(14, high), "ink", tip=tip, key=key)
+            sign = "+" if layer.what == "addition" else ""
+            sheet.text(place.left + 15, top - 4, sign + note, anchor="middle")
+        else:
+            draw_layer(sheet, place, layer, metric, module.name)
+            if layer.kernel != "pool" and place is not places[-1]:
+                y = place.y - max(1.5, high) / 2 - 3
+                sheet.text(place.right + 15, y, note, anchor="middle")
+    tall = entering * thick
+    left, _, y, _ = places[0]
+    style = {"tip": "input", "key": f"{module.name} input"}
+    sheet.rect(left, y - tall / 2, 10, tall, "ink", **style)
+    sheet.text(EDGE, y - tall / 2 - 6, f"{entering}")
+
+
+def draw_band(sheet, before, end, gap, style):
+    """What flows to a layer at `end`, straight on up to `gap` before it."""
+    start, (x, y) = (before.right, before.y), end
+    if x - start[0] > gap:
+        sheet.line(start, (x - gap, start[1]), **style)
+        start = x - gap, start[1]
+    bend = (start[0] + x) / 2
+    sheet.line(start, (bend, start[1]), (bend, y), end, curve=True, **style)
+
+
+def draw_shortcut(sheet, before, place, lane, style):
+    """What flows past the branches, on the lowest lane."""
+    x, end = before.right, place.left
+    turns = (x + 20, lane), (x + 10, lane), (x + 40, lane)
+    sheet.line((x, before.y), *turns, curve=True, **style)
+    sheet.line((x + 40, lane), (end - 30, lane), **style)
+    turns = (end - 8, lane), (end - 16, place.y), (end, place.y)
+    sheet.line((end - 30, lane), *turns, curve=True, **style)
+
+
+def draw_layer(sheet, place, layer, metric, name):
+    """A box with the kernel and what it costs."""
+    cost, width = getattr(layer, metric), place.right - place.left
+    top = place.y - BOX / 2
+    style = {"tip": f"{layer.label}: {cost:,}", "key": f"{name} {layer.place}"}
+    sheet.rect(place.left, top, width, BOX, layer.kernel, radius=3, **style)
+    kernel, _, rest = layer.what.replace(",", "", 1).partition(" ")
+    unit = "B" if metric == "memory" else ""
+    below = brief(cost) + unit if cost else rest.removesuffix(" pool")
+    style = {"anchor": "middle", "fill": on_color(layer.kernel)}
+    x, room = place.left + width / 2, width - 2
+    sheet.fitted_text(x, top + 15, kernel, room, bold=True, **style)
+    sheet.fitted_text(x, top + 30, below, room, **style)

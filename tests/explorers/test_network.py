@@ -10,6 +10,7 @@ from experiments import network_tables
 from inception_edu.explorers import network_modules
 from inception_edu.explorers.network import CONTROLS, SHOWN, networks, opened
 from inception_edu.explorers.network_modules import COUNTS, PRINTED, counts_of, total
+from inception_edu.explorers.network_picture import places_of
 
 START = {control.name: control.value for control in CONTROLS}
 SIZES = dict.fromkeys(("googlenet_naive", "googlenet", "bn_inception"), 224)
@@ -64,7 +65,7 @@ def test_the_rows_of_every_depth_add_up(name):
 
 
 def test_inception_b_opens_to_its_convolutions():
-    """Figure 5, branch by branch."""
+    """Figure 5 in the released order: four branches, as they are joined."""
     explorer = ie.explore.network(start={"stage": 6, "module": 2})
     module = shown().stages[5][1]
     labels = [layer.label for layer in module.layers]
@@ -76,7 +77,22 @@ def test_inception_b_opens_to_its_convolutions():
         "pool: 3x3 avg pool",
     ):
         assert text in labels
-        assert f">{text}</text>" in explorer.svg
+        assert f"<title>{text}: " in explorer.svg
+    joined = [module.layers[source] for source in module.layers[-1].inputs]
+    assert [layer.channels for layer in joined] == [384, 256, 256, 128]
+    places, _ = places_of(module.layers, 1024, 0)
+    assert len({place.y for place in places[1:-1]}) == 4
+    assert len({place.left for place in places}) == 7  # input, five layers deep, sum
+
+
+def test_a_module_with_a_shortcut_adds_its_input():
+    """Figure 16: three branches, 1x1 up to 320 channels, and the input past them."""
+    modules = shown(network="inception_resnet_v2").modules
+    (module,) = (m for m in modules if m.name == "inception_resnet_a")
+    assert module.layers[-1].what == "addition"
+    assert -1 in module.layers[-1].inputs
+    places, end = places_of(module.layers, module.channels, 0)
+    assert max(place.y for place in places) < end - 41  # the lowest lane is left free
 
 
 def test_two_networks_are_compared_each_at_its_own_input_size():
