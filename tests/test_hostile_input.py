@@ -323,7 +323,6 @@ CASES = {
     # ---- papers and lessons
     "1-model-1-crop": lambda f: papers.figure("going-deeper/table-3/1-model-1crop"),
     "did you mean blog/choose-best": lambda f: papers.claim("blog/chose-best"),
-    "verdict='false' is nowhere": lambda f: papers.claims(verdict="false"),
     "did you mean naive_module": lambda f: ie.check.naive_modul,
     "did you mean 00-family": lambda f: ie.quiz("00-famly"),
     # ---- explorers

@@ -88,7 +88,7 @@ def cost(error_set, name, what):
 
 
 def published(error_set, name, top):
-    """The `papers.Figure` of a member's error or accuracy, None if not published."""
+    """A member's published error or accuracy, None where there is none."""
     place = SETS[error_set][name]
     if "{top}" not in place and top == "top-1":
         return None

@@ -5,24 +5,6 @@ every statement that a lesson judges, `sources.csv` the papers. A number is
 never copied into a lesson by hand: `papers.figure(id)` carries its source.
 """
 
-from inception_edu.papers.reader import (
-    Claim,
-    Figure,
-    Source,
-    claim,
-    claims,
-    figure,
-    figures,
-    source,
-)
+from inception_edu.papers.reader import claim, claims, figure, figures, source
 
-__all__ = [
-    "Claim",
-    "Figure",
-    "Source",
-    "claim",
-    "claims",
-    "figure",
-    "figures",
-    "source",
-]
+__all__ = ["claim", "claims", "figure", "figures", "source"]

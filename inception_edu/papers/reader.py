@@ -1,8 +1,7 @@
 """Read the three tables of this folder; every row is a small printable object."""
 
 import textwrap
-from dataclasses import asdict, dataclass, fields
-from difflib import get_close_matches
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 
@@ -29,13 +28,10 @@ class Source:
     year: int
     where: str
 
-    def __str__(self):
-        return f"{self.authors}, {self.title} ({self.where})"
-
 
 @dataclass(frozen=True)
-class Figure:
-    """One published number: `value` in `unit`, and where it stands.
+class Published:
+    """One published figure: `value` in `unit`, and where it stands.
 
     `crops` and `models` are 0 where the paper says nothing; `images` names the
     set that an accuracy was measured on.
@@ -136,72 +132,51 @@ def row_as(kind, row):
     return kind(**values)
 
 
-def one(name, kind, key, what):
-    """The row called `key`, or a KeyError that names the close ones."""
+def one(name, kind, key):
+    """The row called `key`, or a ValueError that names the close ones."""
     rows = table(name, kind)
-    if key in rows:
-        return rows[key]
-    hint = closest(key, rows)
-    raise Unknown(f"no {what} has the id {key!r}; {hint}".rstrip("; "))
+    if key not in rows:
+        raise ValueError(f"nothing in {name} is called {key!r}; {closest(key, rows)}")
+    return rows[key]
 
 
-class Unknown(KeyError):
-    """A KeyError whose message prints as a sentence."""
-
-    def __str__(self):
-        return self.args[0]
-
-
-def frame(name, kind, **filters):
-    """The rows that fit as a pandas DataFrame, indexed by id; None fits anything."""
+def frame(name, kind):
+    """Every row of a table as a pandas DataFrame, indexed by id."""
     import pandas
 
-    rows = [asdict(row) for row in table(name, kind).values()]
-    everything = found = pandas.DataFrame(rows).set_index("id")
-    for column, value in filters.items():
-        if value is None:
-            continue
-        there = sorted(map(repr, {*everything[column]} - {"", value}))
-        if value not in {*everything[column]}:
-            shown = get_close_matches(repr(value), there, n=3, cutoff=0.4) or there[:8]
-            raise ValueError(
-                f"{column}={value!r} is nowhere; there is {', '.join(shown)}"
-            )
-        found = found[found[column] == value]
-    return found
+    return pandas.DataFrame(table(name, kind).values()).set_index("id")
 
 
 def figure(id):
-    """The published `Figure` with this id; `.value` is the number.
+    """The published figure with this id; `.value` is its number.
 
-    Raises KeyError naming the close ids for one that is not there.
+    Raises ValueError naming the close ids for one that is not there.
     """
-    return one("figures.csv", Figure, id, "figure")
+    return one("figures.csv", Published, id)
 
 
-def figures(paper=None, place=None, network=None, what=None):
-    """The published figures that fit, as a pandas DataFrame indexed by id.
+def figures():
+    """Every published figure, as a pandas DataFrame indexed by id.
 
-    `figures(paper="rethinking", place="table 3", what="top-1 error")` is the
-    ladder. Everything left out is free.
+    `figures().query("paper == 'rethinking' and place == 'table 3'")` is the ladder.
     """
-    filters = {"paper": paper, "place": place, "network": network, "what": what}
-    return frame("figures.csv", Figure, **filters)
+    return frame("figures.csv", Published)
 
 
 def claim(id):
     """The `Claim` with this id, shown as a card: claim, verdict, correct statement.
 
-    Raises KeyError naming the close ids for one that is not there.
+    Raises ValueError naming the close ids for one that is not there.
     """
-    return one("claims.csv", Claim, id, "claim")
+    return one("claims.csv", Claim, id)
 
 
-def claims(lesson=None, who=None, verdict=None):
-    """The claims that fit, as a pandas DataFrame indexed by id."""
-    return frame("claims.csv", Claim, lesson=lesson, who=who, verdict=verdict)
+def claims(lesson=None):
+    """The claims that a lesson judges, or all, as a pandas DataFrame indexed by id."""
+    rows = frame("claims.csv", Claim)
+    return rows if lesson is None else rows[rows["lesson"] == lesson]
 
 
 def source(paper):
     """The `Source` with this short name, such as "rethinking"."""
-    return one("sources.csv", Source, paper, "source")
+    return one("sources.csv", Source, paper)

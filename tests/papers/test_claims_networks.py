@@ -22,7 +22,7 @@ def test_nothing_is_chosen_every_branch_stays_and_learns():
 
 @shows("blog/get-the-best-information", "unsettled")
 def test_the_paper_gives_no_figure_for_a_single_kernel_network():
-    tables = papers.figures(paper="going-deeper")
+    tables = papers.figures().query("paper == 'going-deeper'")
     networks = set(tables[tables["what"].str.contains("error")]["network"])
     assert networks == {
         "GoogLeNet",

@@ -53,7 +53,7 @@ def test_2_5_times_googlenet_is_v2_not_v3():
 @shows("common/v2-v3-paper", "wrong")
 def test_v2_and_v3_are_figures_of_rethinking():
     def named(paper):
-        return set(papers.figures(paper=paper)["network"])
+        return set(papers.figures().query("paper == @paper")["network"])
 
     assert {"Inception-v2", "Inception-v3"} <= named("rethinking")
     assert not any("Inception-v" in name for name in named("going-deeper"))
@@ -100,9 +100,10 @@ def test_6_8_percent_is_two_vgg_nets():
 @shows("inception-v4/resnet-151", "wrong", "152")
 def test_the_deepest_resnet_has_152_layers():
     assert value("resnet/table-1/resnet-152/cost") == 11.3
-    names = set(papers.figures(paper="inception-v4")["network"])
-    assert "ResNet-151" in names and "ResNet-152" not in names
-    assert "ResNet-151" not in set(papers.figures(paper="resnet")["network"])
+    networks = papers.figures().groupby("paper")["network"].agg(set)
+    assert "ResNet-151" in networks["inception-v4"]
+    assert "ResNet-152" not in networks["inception-v4"]
+    assert "ResNet-151" not in networks["resnet"]
 
 
 @shows("inception-v4/aaai-resnet", "wrong", "21.4", "5.7 %", "21.43", "5.71")
