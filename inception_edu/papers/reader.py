@@ -136,7 +136,7 @@ def one(name, kind, key):
     """The row called `key`, or a ValueError that names the close ones."""
     rows = table(name, kind)
     if key not in rows:
-        raise ValueError(f"nothing in {name} is called {key!r}; {closest(key, rows)}")
+        raise ValueError(f"{closest(key, rows)}there is no {key!r} in {name}")
     return rows[key]
 
 
