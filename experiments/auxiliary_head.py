@@ -20,7 +20,7 @@ from inception_edu.explorers.auxiliary_head import (
 )
 from inception_edu.networks import create_model
 from inception_edu.networks.layers import ConvUnit
-from inception_edu.networks.minis import AuxiliaryHead
+from inception_edu.networks.minis import small_head
 from inception_edu.training import as_input, digits_at_scale
 from inception_edu.training.evaluation import split_outputs
 
@@ -38,7 +38,7 @@ def build(norm, place, head_norm, seed):
     model = create_model("mini_v3", num_classes=10)
     if place != "none":
         widths = {"mixed_a": 30, "reduction_a": 52, "mixed_b": 64}
-        head = AuxiliaryHead(widths[place], 10, bn_aux=head_norm)
+        head = small_head(widths[place], 10, bn_aux=head_norm)
         model.aux_heads = nn.ModuleDict({place: head})
     if not norm:
         for name, layer in model.named_modules():

@@ -88,41 +88,44 @@ class AsymmetricModule(Branches):
         self.out_channels = 4 * out
 
 
-def expanded(channels, out):
-    """1x3 and 3x1 side by side on the same input, concatenated."""
-    return Branches(
-        {"1x3": ConvUnit(channels, out, (1, 3)), "3x1": ConvUnit(channels, out, (3, 1))}
-    )
+def expanded(channels):
+    """1x3 and 3x1 side by side on the same input, each as wide as that."""
+    kernels = {"1x3": (1, 3), "3x1": (3, 1)}
+    return Branches({n: ConvUnit(channels, channels, k) for n, k in kernels.items()})
 
 
 class ExpandedModule(Branches):
     """Figure 7, for the 8x8 grid: 1x3 and 3x1 side by side, concatenated.
 
-    `(N, in, H, W) -> (N, 320 + 2 x 384 + 2 x 384 + 192, H, W)`. This is the only
-    module in which the two asymmetric convolutions read the same input: it
-    widens the output ("expanded filter bank"), it does not factorize a 3x3.
+    `(N, in, H, W) -> (N, one + 4 x wide + proj, H, W)`, with `widths` of one, wide,
+    the reduction of the long branch, and proj. This is the only module in which the
+    two asymmetric convolutions read the same input: it widens the output ("expanded
+    filter bank"), it does not factorize a 3x3.
     """
 
-    def __init__(self, in_channels, *, count_include_pad=False):
+    def __init__(
+        self, in_channels, widths=(320, 384, 448, 192), *, count_include_pad=False
+    ):
+        one, wide, double_reduce, proj = widths
         super().__init__(
             {
-                "1x1": ConvUnit(in_channels, 320, 1),
+                "1x1": ConvUnit(in_channels, one, 1),
                 "3x3": {
-                    "reduce": ConvUnit(in_channels, 384, 1),
-                    "expand": expanded(384, 384),
+                    "reduce": ConvUnit(in_channels, wide, 1),
+                    "expand": expanded(wide),
                 },
                 "double_3x3": {
-                    "reduce": ConvUnit(in_channels, 448, 1),
-                    "3x3": ConvUnit(448, 384, 3),
-                    "expand": expanded(384, 384),
+                    "reduce": ConvUnit(in_channels, double_reduce, 1),
+                    "3x3": ConvUnit(double_reduce, wide, 3),
+                    "expand": expanded(wide),
                 },
                 "pool": {
                     "pool": average_pool(count_include_pad),
-                    "proj": ConvUnit(in_channels, 192, 1),
+                    "proj": ConvUnit(in_channels, proj, 1),
                 },
             }
         )
-        self.out_channels = 320 + 2 * 384 + 2 * 384 + 192
+        self.out_channels = one + 4 * wide + proj
 
 
 class GridReduction(Branches):
@@ -183,24 +186,30 @@ class AuxiliaryHead(nn.Sequential):
     "fully connected" layer of figure 8, 768 wide in the release, 1024 in the
     figure), linear. `bn_aux` is the paper's BN-auxiliary: "the fully connected
     layer of the auxiliary classifier is also batch-normalized, not just the
-    convolutions" (section 10); the linear layer never is.
+    convolutions" (section 10); the linear layer never is. `widths` and `grid`, what
+    the pool leaves of the input, are others in `mini_v3`.
     """
 
-    def __init__(self, in_channels, num_classes, *, bn_aux=True):
+    def __init__(
+        self, in_channels, num_classes, *, bn_aux=True, widths=(128, 768), grid=5
+    ):
         super().__init__()
+        proj, full = widths
         norm = "batch" if bn_aux else "none"
         self.pool = nn.AvgPool2d(5, stride=3)  # in x 5 x 5
-        self.proj = ConvUnit(in_channels, 128, 1)
-        self.full = ConvUnit(128, 768, 5, padding="valid", norm=norm)  # 768 x 1 x 1
-        self.avgpool = nn.AdaptiveAvgPool2d(1)  # for images above 299 only
+        self.proj = ConvUnit(in_channels, proj, 1)
+        self.full = ConvUnit(proj, full, grid, padding="valid", norm=norm)  # 1 x 1
+        self.avgpool = nn.AdaptiveAvgPool2d(1)  # for larger images only
         self.flatten = nn.Flatten()
-        self.fc = nn.Linear(768, num_classes)
+        self.fc = nn.Linear(full, num_classes)
 
     def forward(self, x):
-        if min(x.shape[2:]) < 17:
+        smallest = 5 + 3 * (self.full.conv.kernel_size[0] - 1)
+        if min(x.shape[2:]) < smallest:
             raise ValueError(
-                f"the auxiliary head reads a grid of at least 17x17, this one is "
-                f"{x.shape[2]}x{x.shape[3]}; train with 299x299 images or aux=False"
+                f"the auxiliary head reads a grid of at least {smallest}x{smallest}, "
+                f"this one is {x.shape[2]}x{x.shape[3]}; train with 299x299 images or "
+                "aux=False"
             )
         return super().forward(x)
 

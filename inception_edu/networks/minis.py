@@ -20,11 +20,11 @@ from inception_edu.networks.googlenet import (
 from inception_edu.networks.inception_resnet import Residual
 from inception_edu.networks.inception_v3 import (
     AsymmetricModule,
+    AuxiliaryHead,
+    ExpandedModule,
     GridReduction,
-    average_pool,
-    expanded,
 )
-from inception_edu.networks.layers import Branches, ConvUnit, Network
+from inception_edu.networks.layers import ConvUnit, Network
 from inception_edu.networks.options import check_counts, choose, no_heads, numbered
 
 CLASSES = 10  # the digits; create_model gives this to a mini unless told otherwise
@@ -85,49 +85,11 @@ def two_3x3(in_channels, row, pool):
     return DoubleModule(in_channels, widths, pool=pool)
 
 
-class ExpandedModule(Branches):
-    """Rethinking, figure 7: 1x3 and 3x1 side by side on the smallest grid.
-
-    `(N, in, H, W) -> (N, 6 * out, H, W)`.
-    """
-
-    def __init__(self, in_channels, inner, out):
-        super().__init__(
-            {
-                "1x1": ConvUnit(in_channels, out, 1),
-                "3x3": {
-                    "reduce": ConvUnit(in_channels, out, 1),
-                    "expand": expanded(out, out),
-                },
-                "double_3x3": {
-                    "reduce": ConvUnit(in_channels, inner, 1),
-                    "3x3": ConvUnit(inner, out, 3),
-                    "expand": expanded(out, out),
-                },
-                "pool": {"pool": average_pool(), "proj": ConvUnit(in_channels, out, 1)},
-            }
-        )
-        self.out_channels = 6 * out
-
-
-class AuxiliaryHead(nn.Sequential):
-    """Rethinking, figure 8, small: `(N, in, 11, 11) -> (N, num_classes)`.
-
-    Average pool 5x5/3, 1x1, a 3x3 that spans the 3x3 grid (the "fully connected"
-    layer), linear. `bn_aux` puts batch normalization on that layer too, the last
-    step of table 3; the 1x1 has it either way, the linear layer never.
-    """
-
-    def __init__(self, in_channels, num_classes, *, bn_aux):
-        super().__init__()
-        self.pool = nn.AvgPool2d(5, stride=3)  # in x 3 x 3
-        self.proj = ConvUnit(in_channels, 32, 1)
-        self.full = ConvUnit(
-            32, 64, 3, padding="valid", norm="batch" if bn_aux else "none"
-        )  # 64 x 1 x 1
-        self.avgpool = nn.AdaptiveAvgPool2d(1)  # for images above 48 only
-        self.flatten = nn.Flatten()
-        self.fc = nn.Linear(64, num_classes)
+def small_head(in_channels, num_classes, *, bn_aux=True):
+    """v3's auxiliary head, small: `(N, in, 11, 11) -> (N, num_classes)`."""
+    return AuxiliaryHead(
+        in_channels, num_classes, bn_aux=bn_aux, widths=(32, 64), grid=3
+    )
 
 
 def factorized_stem(out_channels):
@@ -159,10 +121,10 @@ def mini_v3(num_classes=CLASSES, aux=False, *, stem="factorized", bn_aux=True):
         "reduction_b": GridReduction(  # 108 x 5 x 5
             64, reduce=16, single=24, double_reduce=16, double=20
         ),
-        "mixed_c": ExpandedModule(108, inner=24, out=20),  # 120 x 5 x 5
+        "mixed_c": ExpandedModule(108, (20, 20, 24, 20)),  # 120 x 5 x 5
         **head(120, num_classes, dropout=0.0),
     }
-    heads = {"mixed_b": AuxiliaryHead(64, num_classes, bn_aux=bn_aux)} if aux else None
+    heads = {"mixed_b": small_head(64, num_classes, bn_aux=bn_aux)} if aux else None
     return Network(
         stages, heads, name="mini_v3", input_size=48, min_size=46 if aux else 13
     )
@@ -201,7 +163,7 @@ def mini_v4(num_classes=CLASSES, aux=False, *, a=1, b=2, c=1):
     blocks = {
         "a": lambda: two_3x3(24, row, "average"),
         "b": lambda: AsymmetricModule(56, inner=8, out=14),
-        "c": lambda: ExpandedModule(96, inner=20, out=16),
+        "c": lambda: ExpandedModule(96, (16, 16, 20, 16)),
     }
     return uniform("mini_v4", num_classes, {"a": a, "b": b, "c": c}, blocks, 96)
 
