@@ -9,7 +9,7 @@ from torch import nn
 
 from inception_edu.networks.googlenet import head, stem
 from inception_edu.networks.layers import Branches, ConvUnit, Network
-from inception_edu.networks.options import choose, no_heads
+from inception_edu.networks.options import choose
 
 COLUMNS = ("1x1", "3x3 reduce", "3x3", "double reduce", "double 3x3", "pool proj")
 
@@ -98,7 +98,7 @@ class DoubleReduction(Branches):
         return super().forward(x)
 
 
-def separable_conv(norm="batch"):
+def separable_conv():
     """A 7x7/2 convolution per input channel (8 outputs each), then 1x1 to 64.
 
     `(N, 3, 224, 224) -> (N, 64, 112, 112)`: "separable convolution with depth
@@ -106,22 +106,19 @@ def separable_conv(norm="batch"):
     """
     return {
         "depthwise": nn.Conv2d(3, 24, 7, 2, 3, groups=3, bias=False),
-        "pointwise": ConvUnit(24, 64, 1, norm=norm),
+        "pointwise": ConvUnit(24, 64, 1),
     }
 
 
-def bn_inception(
-    num_classes=1000, aux=False, *, pool_proj_4cd=96, separable_stem=False
-):
+def bn_inception(num_classes=1000, *, pool_proj_4cd=96, separable_stem=False):
     """BN-Inception (figure 5): `(N, 3, 224, 224) -> (N, num_classes)`.
 
     11,194,984 parameters, 2,018.85 M MACs. Figure 5 prints 128 for the pool
     projection of 4c and 4d, and 576 and 1024 channels after 4d and 4e; 128 gives
     608 and 1056, and TF-slim's 96 gives what is printed, so 96 is the default and
     `pool_proj_4cd=128` the literal reading. `separable_stem=True` is the paper's
-    first layer. The network has no auxiliary head.
+    first layer.
     """
-    no_heads(aux, "bn_inception")
     choose("pool_proj_4cd", pool_proj_4cd, (96, 128))
     layers, channels = stem("batch"), 192  # 192 x 28 x 28
     if separable_stem:

@@ -7,7 +7,7 @@ figure 2 (the modules), table 1 (the widths), figure 3 (the network).
 from torch import nn
 
 from inception_edu.networks.layers import Branches, ConvUnit, Network
-from inception_edu.networks.options import choose, no_heads
+from inception_edu.networks.options import choose
 
 COLUMNS = ("1x1", "3x3 reduce", "3x3", "5x5 reduce", "5x5", "pool proj")
 
@@ -165,11 +165,6 @@ def googlenet(num_classes=1000, aux=False, *, norm=None, layout="paper"):
     """
     choose("layout", layout, ("paper", "torchvision"))
     shipped = layout == "torchvision"
-    if shipped and norm == "none":
-        raise ValueError(
-            "layout='torchvision' has batch normalization; leave norm out or "
-            "use layout='paper'"
-        )
     norm = norm or ("batch" if shipped else "none")
     layers, channels = stem(norm), 192
     aux_heads = {}
@@ -194,18 +189,17 @@ def googlenet(num_classes=1000, aux=False, *, norm=None, layout="paper"):
     return xavier(network) if norm == "none" else network
 
 
-def googlenet_naive(num_classes=1000, aux=False, *, norm="none"):
+def googlenet_naive(num_classes=1000):
     """GoogLeNet's plan with nine naive modules: 97,526,008 parameters.
 
     Not in the paper, which stops at "computational blow up within a few
     stages" (section 4); this is the network that sentence is about.
     """
-    no_heads(aux, "googlenet_naive", ", or googlenet")
-    layers, channels = stem(norm), 192
+    layers, channels = stem("none"), 192
     for name, widths in TABLE_1.items():
         if name in ("4a", "5a"):
             layers["maxpool3" if name == "4a" else "maxpool4"] = downsample()
-        module = NaiveModule(channels, widths, norm=norm)
+        module = NaiveModule(channels, widths)
         layers[f"inception_{name}"], channels = module, module.out_channels
     layers |= head(channels, num_classes, dropout=0.4)
     return Network(layers, name="googlenet_naive", input_size=224, min_size=31)

@@ -6,8 +6,6 @@ release (TF-slim's inception_resnet_v2.py), which differ in stem, counts and
 widths.
 """
 
-from math import isfinite
-
 from torch import nn
 
 from inception_edu.networks.googlenet import head
@@ -20,12 +18,7 @@ from inception_edu.networks.inception_v3 import stem_layers as v3_stem
 from inception_edu.networks.inception_v4 import ReductionA
 from inception_edu.networks.inception_v4 import stem_layers as v4_stem
 from inception_edu.networks.layers import Branches, ConvUnit, Network
-from inception_edu.networks.options import (
-    check_counts,
-    choose,
-    no_heads,
-    numbered,
-)
+from inception_edu.networks.options import choose, numbered
 
 SCALES = (0.17, 0.10, 0.20)  # of A, B, C in the release; the paper: 0.1 to 0.3
 
@@ -174,29 +167,17 @@ class StemModule(Branches):
 
 
 def three_scales(scale):
-    """The residual scale of A, B and C from nothing, one number or three."""
-    if scale is None:
-        return SCALES
-    scales = scale if isinstance(scale, tuple | list) else (scale,) * 3
-    if len(scales) != 3 or not all(
-        isinstance(s, int | float) and isfinite(s) for s in scales
-    ):
-        raise ValueError(
-            f"scale={scale!r} must be one number, or three for the blocks A, B, C"
-        )
-    return scales
+    """The residual scales of A, B and C from the same for all, or one for each."""
+    return scale if isinstance(scale, tuple | list) else (scale, scale, scale)
 
 
-def inception_resnet_v1(num_classes=1000, aux=False, *, a=5, b=10, c=5, scale=None):
+def inception_resnet_v1(num_classes=1000, *, a=5, b=10, c=5, scale=SCALES):
     """Inception-ResNet-v1 of the paper: `(N, 3, 299, 299) -> (N, num_classes)`.
 
     22,756,328 parameters, 6,206.36 M MACs (figures 10 to 15). `a`, `b`, `c`: how
     many blocks a grid. `scale`: one residual scale, or three for A, B, C; by
-    default 0.17, 0.10, 0.20. No release for ImageNet exists, and no auxiliary
-    head.
+    default 0.17, 0.10, 0.20. No release for ImageNet exists.
     """
-    no_heads(aux, "inception_resnet_v1", ", or inception_resnet_v2")
-    check_counts(a=a, b=b, c=c)
     scale_a, scale_b, scale_c = three_scales(scale)
     layers = first_layers()  # 64 x 73 x 73
     layers |= {
@@ -241,14 +222,12 @@ def inception_resnet_v2(
     """
     choose("layout", layout, ("released", "paper"))
     released = layout == "released"
-    no_heads(aux and not released, "the paper's", ", or layout='released'")
-    counts = (10, 20, 10) if released else (5, 10, 5)
-    a, b, c = (
-        count if given is None else given
-        for given, count in zip((a, b, c), counts, strict=True)
-    )
-    check_counts(a=a, b=b, c=c)
-    scale_a, scale_b, scale_c = three_scales(scale)
+    if aux and not released:
+        raise ValueError("layout='paper' has no auxiliary head; use aux=False")
+    a = (10 if released else 5) if a is None else a
+    b = (20 if released else 10) if b is None else b
+    c = (10 if released else 5) if c is None else c
+    scale_a, scale_b, scale_c = three_scales(SCALES if scale is None else scale)
 
     if released:
         layers, _ = v3_stem()  # 192 x 35 x 35

@@ -258,8 +258,8 @@ def inception_v3(
     aux=False,
     *,
     layout="released",
-    stem=None,
-    five_by_five=None,
+    stem="released",
+    five_by_five=True,
     bn_aux=True,
 ):
     """Inception v3 as released: `(N, 3, 299, 299) -> (N, num_classes)`.
@@ -271,20 +271,16 @@ def inception_v3(
     (25,769,544 parameters with the released widths; the paper prints none).
     Steps of table 3 one at a time: `stem="7x7"` undoes "factorized 7x7",
     `bn_aux=False` takes the normalization off the head's "fully connected" layer.
-    `stem="table1"` and `five_by_five=False` (figure 5) change only that part of
-    the release.
+    `five_by_five=False` has two 3x3 in place of the release's 5x5 (figure 5).
     """
     choose("layout", layout, ("released", "torchvision", "table1"))
+    choose("stem", stem, ("released", "7x7"))
     is_torchvision, is_table1 = layout == "torchvision", layout == "table1"
-    stem = stem or ("table1" if is_table1 else "released")
-    choose(
-        "stem", stem, ("7x7", "table1") if is_table1 else ("released", "7x7", "table1")
-    )
-    five_by_five = not is_table1 if five_by_five is None else five_by_five
+    five_by_five = five_by_five and not is_table1
     padding = {"count_include_pad": is_torchvision}
 
     layers, channels = stem_layers(
-        seven_by_seven=stem == "7x7", table_1=is_table1 or stem == "table1"
+        seven_by_seven=stem == "7x7", table_1=is_table1
     )  # 192 x 35 x 35
     for name, pool_proj in {"5b": 64 if is_table1 else 32, "5c": 64, "5d": 64}.items():
         module = StackedModule(

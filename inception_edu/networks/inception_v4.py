@@ -12,7 +12,7 @@ from torch import nn
 from inception_edu.networks.googlenet import head
 from inception_edu.networks.inception_v3 import AuxiliaryHead, average_pool
 from inception_edu.networks.layers import Branches, ConvUnit, Network
-from inception_edu.networks.options import check_counts, numbered
+from inception_edu.networks.options import numbered
 
 
 def stem_layers():
@@ -193,7 +193,6 @@ def inception_v4(num_classes=1000, aux=False, *, a=4, b=7, c=3):
     on the 35x35, 17x17 and 8x8 grid; modules of one grid are identical, which is
     what the paper calls uniform.
     """
-    check_counts(a=a, b=b, c=c)
     layers = stem_layers()  # 384 x 35 x 35
     layers |= numbered("inception_a", a, InceptionA)  # 384 x 35 x 35
     layers["reduction_a"] = ReductionA(

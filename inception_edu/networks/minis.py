@@ -5,7 +5,7 @@ Same modules, same names, fewer and narrower: a stem to 24x24, then one module a
 difference in accuracy is the module's. Not in any paper.
 """
 
-from numbers import Real
+from functools import partial
 
 from torch import nn
 
@@ -25,7 +25,7 @@ from inception_edu.networks.inception_v3 import (
     GridReduction,
 )
 from inception_edu.networks.layers import ConvUnit, Network
-from inception_edu.networks.options import check_counts, choose, no_heads, numbered
+from inception_edu.networks.options import choose, numbered
 
 CLASSES = 10  # the digits; create_model gives this to a mini unless told otherwise
 
@@ -47,12 +47,7 @@ def mini_builder(name, build):
     stays as it is, so that the modules alone differ in width.
     """
 
-    def network(num_classes=CLASSES, aux=False, *, width=1.0):
-        no_heads(aux, name, ", or mini_v3")
-        if not isinstance(width, Real) or not 0.1 <= width <= 8:
-            raise ValueError(
-                f"width={width!r} must lie between 0.1 and 8; 1 is as drawn"
-            )
+    def network(num_classes=CLASSES, *, width=1.0):
         channels = 12
         stages = {"stem": ConvUnit(3, channels, 3, stride=2, padding=1)}  # 12 x 24 x 24
         for row, widths in WIDTHS.items():
@@ -79,7 +74,7 @@ def single_kernel(in_channels, row, width, kernel_size):
     return unit
 
 
-def two_3x3(in_channels, row, pool):
+def two_3x3(in_channels, row, pool="average"):
     """Rethinking, figure 5: the reduced module with two 3x3 in place of the 5x5."""
     widths = dict(zip(DOUBLE_COLUMNS, row.values(), strict=True))
     return DoubleModule(in_channels, widths, pool=pool)
@@ -113,7 +108,7 @@ def mini_v3(num_classes=CLASSES, aux=False, *, stem="factorized", bn_aux=True):
     first = ConvUnit(3, 12, 7, stride=2, padding=3)
     stages = {
         "stem": first if stem == "plain" else factorized_stem(12),  # 12 x 24 x 24
-        "mixed_a": two_3x3(12, WIDTHS["a"], "average"),
+        "mixed_a": two_3x3(12, WIDTHS["a"]),
         "reduction_a": GridReduction(  # 52 x 11 x 11
             30, reduce=None, single=14, double_reduce=6, double=8
         ),
@@ -136,36 +131,34 @@ def uniform(name, num_classes, counts, blocks, last_channels):
     `counts` and `blocks`: how many of which module on each grid; `last_channels`: on
     the last grid.
     """
-    check_counts(**counts)
+    (a, b, c), (block_a, block_b, block_c) = counts, blocks
     stages = {"stem": factorized_stem(24)}  # 24 x 24 x 24
-    for grid, count in counts.items():
-        if grid == "b":
-            stages["reduction_a"] = GridReduction(  # 56 x 11 x 11
-                24, reduce=None, single=20, double_reduce=6, double=12
-            )
-        elif grid == "c":
-            stages["reduction_b"] = GridReduction(  # last_channels x 5 x 5
-                56, reduce=14, single=last_channels - 76, double_reduce=14, double=20
-            )
-        stages |= numbered(grid, count, blocks[grid])
+    stages |= numbered("a", a, block_a)
+    stages["reduction_a"] = GridReduction(  # 56 x 11 x 11
+        24, reduce=None, single=20, double_reduce=6, double=12
+    )
+    stages |= numbered("b", b, block_b)
+    stages["reduction_b"] = GridReduction(  # last_channels x 5 x 5
+        56, reduce=14, single=last_channels - 76, double_reduce=14, double=20
+    )
+    stages |= numbered("c", c, block_c)
     stages |= head(last_channels, num_classes, dropout=0.0)
     return Network(stages, name=name, input_size=48, min_size=13)
 
 
-def mini_v4(num_classes=CLASSES, aux=False, *, a=1, b=2, c=1):
+def mini_v4(num_classes=CLASSES, *, a=1, b=2, c=1):
     """v4's plan, uniform on every grid: `(N, 3, 48, 48) -> (N, 10)`.
 
     `a`, `b`, `c`: how many modules on 24x24, 11x11 and 5x5, all of one grid alike
     and each as wide at its end as at its start.
     """
-    no_heads(aux, "mini_v4", ", or mini_v3")
     row = dict(zip(COLUMNS, (6, 6, 6, 4, 6, 6), strict=True))
-    blocks = {
-        "a": lambda: two_3x3(24, row, "average"),
-        "b": lambda: AsymmetricModule(56, inner=8, out=14),
-        "c": lambda: ExpandedModule(96, (16, 16, 20, 16)),
-    }
-    return uniform("mini_v4", num_classes, {"a": a, "b": b, "c": c}, blocks, 96)
+    blocks = (
+        partial(two_3x3, 24, row),
+        partial(AsymmetricModule, 56, inner=8, out=14),
+        partial(ExpandedModule, 96, (16, 16, 20, 16)),
+    )
+    return uniform("mini_v4", num_classes, (a, b, c), blocks, 96)
 
 
 class ResidualBlock(Residual):
@@ -187,41 +180,22 @@ class ResidualBlock(Residual):
 
 
 def mini_resnet(
-    num_classes=CLASSES,
-    aux=False,
-    *,
-    scale=0.2,
-    a=1,
-    b=2,
-    c=1,
-    top=96,
-    residual=True,
+    num_classes=CLASSES, *, scale=0.2, a=1, b=2, c=1, top=96, residual=True
 ):
     """mini_v4's plan with residual blocks: `(N, 3, 48, 48) -> (N, 10)`.
 
     `scale` multiplies every branch before it is added to its input (Inception-v4,
-    section 3.3: 0.1 to 0.3); 1 is no scaling. `top`: the channels on the 5x5 grid;
-    the branches stay as narrow as they are, like the release's 192 to 256 beside
-    2080. `residual=False` leaves the additions out, and nothing else.
+    section 3.3: 0.1 to 0.3); 1 is no scaling. `top`: the channels on the 5x5 grid, 77
+    or more; the branches stay as narrow as they are, like the release's 192 to 256
+    beside 2080. `residual=False` leaves the additions out, and nothing else.
     """
-    no_heads(aux, "mini_resnet", ", or mini_v3")
-    if not isinstance(scale, Real) or not 0 <= scale <= 10:
-        raise ValueError(f"scale={scale!r} must lie between 0 and 10; 1 is no scaling")
-    if not isinstance(top, int) or not 77 <= top <= 4096:
-        raise ValueError(
-            f"top={top!r} must be a whole number from 77 to 4096: the last reduction "
-            "passes 56 channels on and adds 20 and the rest"
-        )
-
-    def block(*sizes):
-        return lambda: ResidualBlock(*sizes, scale=scale, residual=residual)
-
-    blocks = {
-        "a": block(24, 8, (3, 3)),
-        "b": block(56, 16, ((1, 7), (7, 1))),
-        "c": block(top, 32, ((1, 3), (3, 1))),
-    }
-    return uniform("mini_resnet", num_classes, {"a": a, "b": b, "c": c}, blocks, top)
+    block = partial(ResidualBlock, scale=scale, residual=residual)
+    blocks = (
+        partial(block, 24, 8, (3, 3)),
+        partial(block, 56, 16, ((1, 7), (7, 1))),
+        partial(block, top, 32, ((1, 3), (3, 1))),
+    )
+    return uniform("mini_resnet", num_classes, (a, b, c), blocks, top)
 
 
 # What the three modules of a mini are; one kernel alone is what they replace.
@@ -232,10 +206,10 @@ MODULES = {
     "mini_reduced": lambda channels, row, width: InceptionModule(
         channels, scaled(row, width), norm="batch"
     ),
-    "mini_3x3": lambda *sizes: single_kernel(*sizes, kernel_size=3),
-    "mini_5x5": lambda *sizes: single_kernel(*sizes, kernel_size=5),
+    "mini_3x3": partial(single_kernel, kernel_size=3),
+    "mini_5x5": partial(single_kernel, kernel_size=5),
     "mini_v2": lambda channels, row, width: two_3x3(
-        channels, scaled(row, width), "max"
+        channels, scaled(row, width), pool="max"
     ),
 }
 MINIS = {
