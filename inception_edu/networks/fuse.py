@@ -15,14 +15,12 @@ from inception_edu.modules import independent_copy, is_bare, unwrapped
 from inception_edu.networks.layers import Branches, ConvUnit, Network
 from inception_edu.networks.memory_format import (
     device_of,
-    lay_out,
     preferred_memory_format,
     reads_no_strides,
-    same_on_example,
+    set_memory_format,
 )
 
 STEPS = ("fold", "exchange", "merge", "channels_last")
-CHANGE_STRIDES = {"merge", "channels_last"}
 
 
 def fuse(model: nn.Module, steps: Iterable[str] = STEPS) -> nn.Module:
@@ -36,10 +34,10 @@ def fuse(model: nn.Module, steps: Iterable[str] = STEPS) -> nn.Module:
 
     Outputs differ from `model.eval()` by rounding only; what it does not recognize
     it leaves alone. A network that reads elsewhere, too, what a convolution before a
-    norm outputs has to leave out "fold". Where a forward of your own may read strides,
-    as `x.view(len(x), -1)` does, the last two steps are tried on an image, and left out
-    if the output changes. Torch's pruning reads them, too: leave "channels_last" out,
-    or prune before you fuse, and `prune.remove`, so that norms can be folded.
+    norm outputs has to leave out "fold". A module of your own may read strides, as
+    `x.view(len(x), -1)` does: no `Branches` with one in it is merged, and a model with
+    one keeps its memory format. Torch's pruning reads them, too: leave "channels_last"
+    out, or prune before you fuse, and `prune.remove`, so that norms can be folded.
     `.refused` tells, by path, which pools were not exchanged, and why. Raises
     ValueError for a step that it does not know and for lazy layers without weights.
     """
@@ -51,28 +49,8 @@ def fuse(model: nn.Module, steps: Iterable[str] = STEPS) -> nn.Module:
     steps = {steps} if isinstance(steps, str) else set(steps)
     if unknown := steps - set(STEPS):
         raise ValueError(f"no step is called {unknown.pop()!r}; choose from {STEPS}")
-    device = device_of(model)
+    device, fused = device_of(model), independent_copy(model)
     steps = steps_on(device, steps, preferred_memory_format(device))
-    fused = fused_copy(model, steps)
-    is_safe = not steps & CHANGE_STRIDES or reads_no_strides(model)
-    if is_safe or same_on_example(model, fused, device):
-        return fused
-    return fused_copy(model, steps - CHANGE_STRIDES)
-
-
-def steps_on(device, steps, layout):
-    """The steps that are right on `device`, where images should lie in `layout`.
-
-    Apple's MPS gets slices of channels wrong in pools and norms (pytorch#174345), and
-    "merge" makes them.
-    """
-    steps = steps - {"merge"} if device.type == "mps" else steps
-    return steps if layout is torch.channels_last else steps - {"channels_last"}
-
-
-def fused_copy(model, steps):
-    """A copy of `model` after these steps."""
-    fused, refused = independent_copy(model), {}
     fused.eval()  # a method of the reader's own, which may return nothing
     fused.requires_grad_(False)
     if isinstance(fused, Network):
@@ -80,24 +58,32 @@ def fused_copy(model, steps):
     if "fold" in steps:
         for module in list(fused.modules()):
             fold_norms(module)
+    refused = {}
     if "exchange" in steps:
         for path, module in list(fused.named_modules()):
             refused |= exchange_pools(module, path)
     if "merge" in steps:
         fused = merge_siblings(fused)
-    if "channels_last" in steps:
-        lay_out(fused, torch.channels_last)
+    if "channels_last" in steps and reads_no_strides(model):
+        set_memory_format(fused, torch.channels_last)
     fused.refused = refused
     return fused
 
 
+def steps_on(device, steps, memory_format):
+    """The steps that are right on `device`, where images should have `memory_format`.
+
+    Apple's MPS gets slices of channels wrong in pools and norms (pytorch#174345), and
+    "merge" makes them.
+    """
+    steps = steps - {"merge"} if device.type == "mps" else steps
+    return steps if memory_format is torch.channels_last else steps - {"channels_last"}
+
+
 def is_chain(module):
-    """Whether `module` runs its children one after the other."""
-    return (
-        isinstance(module, nn.Sequential)
-        and type(module).forward is nn.Sequential.forward
-        and "forward" not in vars(module)
-    )
+    """Whether `module` runs its children one after the other, and nothing more."""
+    is_sequence = isinstance(module, nn.Sequential) and is_bare(module)
+    return is_sequence and type(module).forward is nn.Sequential.forward
 
 
 def links(module):
@@ -157,8 +143,8 @@ def with_weights(conv, *values):
 # Step 2: exchange.
 
 
-def exchange_obstacle(pool, unit):
-    """Why `unit(pool(x))` must not run as pool after convolution; "" if it may.
+def exchange_obstacle(pool, conv):
+    """Why the 1x1 `conv` must not run before `pool`, which it follows; "" if it may.
 
     An average and a 1x1 convolution are both linear, so their order is free as long
     as the pool keeps a constant a constant: the bias.
@@ -167,27 +153,16 @@ def exchange_obstacle(pool, unit):
         return (
             "a maximum is not linear: the largest input need not give the largest sum"
         )
-    if type(pool) is not nn.AvgPool2d:
-        return f"{type(pool).__name__} is not an average over a window"
-    if pool.divisor_override is not None:
-        return "divisor_override: the pool would scale the bias"
+    is_average = type(pool) is nn.AvgPool2d and is_bare(pool)
+    if not is_average or pool.divisor_override is not None:
+        return "the pool is not an average over a window and nothing more"
     if pool.count_include_pad and pool.padding not in (0, (0, 0)):
         return "the zeros of the padding are averaged too, which shrinks the bias there"
-    if not is_bare(pool) or not is_bare(unit):
-        return "hooks are called there"
-    if not starts_pointwise(unit):
-        return "what follows is not a 1x1 convolution that keeps the grid"
     if pool.stride not in (1, (1, 1)):
         return "the pool thins the grid: the convolution would read more, not less"
-    conv = unit[0]
     if conv.out_channels > conv.in_channels:
         return f"more expensive: the pool reads {conv.out_channels} channels, not fewer"
     return ""
-
-
-def starts_pointwise(unit):
-    """Whether `unit` is a sequence that begins with a 1x1 convolution, grid kept."""
-    return is_chain(unit) and len(unit) > 0 and is_pointwise(unit[0])
 
 
 def is_pointwise(conv):
@@ -204,16 +179,20 @@ def exchange_pools(module, path):
     refused = {}
     for name, following in links(module):
         pool, unit = module._modules[name], module._modules[following]
-        if not isinstance(unit, ConvUnit) or "Pool" not in type(pool).__name__:
+        is_unit = isinstance(unit, ConvUnit) and is_chain(unit)
+        if (
+            "Pool" not in type(pool).__name__
+            or not is_unit
+            or not is_pointwise(unit[0])
+        ):
             continue
-        reason = exchange_obstacle(pool, unit)
-        if reason and starts_pointwise(unit):
+        conv, *rest = unit
+        if reason := exchange_obstacle(pool, conv):
             refused[f"{path}.{name}".strip(".")] = reason
-        elif not reason:
-            conv, *rest = unit
-            norms = list(takewhile(has_constants, rest))
-            module._modules[name] = nn.Sequential(conv, *norms)
-            module._modules[following] = nn.Sequential(pool, *rest[len(norms) :])
+            continue
+        norms = list(takewhile(has_constants, rest))
+        module._modules[name] = nn.Sequential(conv, *norms)
+        module._modules[following] = nn.Sequential(pool, *rest[len(norms) :])
     return refused
 
 
@@ -249,9 +228,9 @@ class MergedBranches(nn.Module):
 
 def flat(module):
     """The steps of a branch one after the other, sequences opened."""
-    if not is_chain(module) or not is_bare(module):
-        return [] if type(module) is nn.Identity and is_bare(module) else [module]
-    return [step for child in module for step in flat(child)]
+    if is_chain(module):
+        return [step for child in module for step in flat(child)]
+    return [] if type(module) is nn.Identity and is_bare(module) else [module]
 
 
 def merge_siblings(module):
@@ -259,8 +238,8 @@ def merge_siblings(module):
     for name, child in module._modules.items():
         if child is not None:
             module._modules[name] = merge_siblings(child)
-    own = getattr(type(module), "forward", None)  # a scripted module has none
-    if own is not Branches.forward or not is_bare(module):
+    is_plain = isinstance(module, Branches) and type(module).forward is Branches.forward
+    if not is_plain or not reads_no_strides(module):
         return module
     leading, tails = {}, dict(module.items())
     for name, branch in module.items():

@@ -14,7 +14,7 @@ from inception_edu.cards import ipython_shell
 from inception_edu.isolation import isolated, seed_generators
 from inception_edu.modules import refuse_lazy
 from inception_edu.networks import create_model
-from inception_edu.networks.memory_format import device_of, lay_out
+from inception_edu.networks.memory_format import device_of, set_memory_format
 from inception_edu.text import percent
 from inception_edu.training import recipes
 from inception_edu.training.checkpoint import (
@@ -145,7 +145,7 @@ class Training:
         self.memory_format, reason = choose_memory_format(
             model, data.train.images, device
         )
-        lay_out(model, self.memory_format)
+        set_memory_format(model, self.memory_format)
         check_outputs(model, data, recipe, device, self.memory_format)
         self.optimizer = make_optimizer(recipe, model)
         self.average = Average(model) if recipe.ema_decay else None

@@ -334,29 +334,28 @@ def test_half_precision_stays():
 
 
 @pytest.mark.parametrize(
-    ("flatten", "size"),
+    "flatten",
     [
-        (lambda x: x.view(len(x), -1), 8),
-        (lambda x: x.view(len(x), -1), 37),  # nothing can be tried
-        (lambda x: x.as_strided((len(x), x[0].numel()), (x[0].numel(), 1)), 8),
-        (lambda x: x.flatten(1), 8),
+        lambda x: x.view(len(x), -1),
+        lambda x: x.as_strided((len(x), x[0].numel()), (x[0].numel(), 1)),
+        lambda x: x.flatten(1),
     ],
 )
-def test_a_network_that_reads_strides_and_has_run_is_fused(flatten, size):
-    model, images = Flattening(flatten, size).eval(), torch.randn(2, 3, size, size)
+def test_a_network_that_reads_strides_and_has_run_is_fused(flatten):
+    model, images = Flattening(flatten).eval(), torch.randn(2, 3, 8, 8)
     expected = model(images)["logits"]
     assert torch.allclose(ie.fuse(model)(images)["logits"], expected, atol=1e-5)
     assert len(model.kept) == 1 and not model.kept[0].is_leaf
 
 
 @pytest.mark.parametrize(
-    ("device", "layout", "left_out"),
+    ("device", "memory_format", "left_out"),
     [
         ("cpu", torch.channels_last, set()),
         ("cuda", torch.contiguous_format, {"channels_last"}),
         ("mps", torch.contiguous_format, {"channels_last", "merge"}),
     ],
 )
-def test_a_device_gets_the_steps_that_are_right_there(device, layout, left_out):
-    steps = steps_on(torch.device(device), set(STEPS), layout)
+def test_a_device_gets_the_steps_that_are_right_there(device, memory_format, left_out):
+    steps = steps_on(torch.device(device), set(STEPS), memory_format)
     assert set(STEPS) - steps == left_out
