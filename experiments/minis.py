@@ -14,7 +14,7 @@ from safetensors.torch import save
 from experiments.runner import Experiment, settings
 from inception_edu.files import atomic_write
 from inception_edu.networks import create_model
-from inception_edu.networks.pretrained import MINIS, TRAINED
+from inception_edu.networks.pretrained import TRAINED, TRAINED_MINIS
 from inception_edu.training import recipes
 from inception_edu.training.cache import cache_folder
 from inception_edu.training.data import digits_at_scale
@@ -78,7 +78,7 @@ def store(rows, folder):
 EXPERIMENT = Experiment(
     table=TRAINED / "minis.csv",
     key=("model", "seed", "epochs", "images"),
-    settings=settings(model=MINIS),
+    settings=settings(model=TRAINED_MINIS),
     measure=measure,
     store=store,
     seeds=(0,),

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from inception_edu.networks import Branches, create_model, load_pretrained
-from inception_edu.networks.pretrained import MINIS
+from inception_edu.networks.pretrained import TRAINED_MINIS
 from inception_edu.training.data import (
     BINS,
     as_input,
@@ -97,7 +97,9 @@ def measure(name, trained):
 
 def contents():
     """The rows of every mini, trained and untrained."""
-    return [row for one in product(MINIS, (True, False)) for row in measure(*one)]
+    return [
+        row for one in product(TRAINED_MINIS, (True, False)) for row in measure(*one)
+    ]
 
 
 STORED = FOLDER / "responses.csv", contents

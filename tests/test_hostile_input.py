@@ -151,7 +151,7 @@ CASES = {
     "-1 is no number of modules inception_b": lambda f: model("inception_v4", b=-1),
     "odd kernel": lambda f: ConvUnit(3, 8, 2),
     "no published weights for 'mini_naive'": lambda f: ie.load_pretrained("mini_naive"),
-    "mini_v3 has no auxiliary head": lambda f: ie.load_pretrained("mini_v3", aux=True),
+    "no auxiliary heads: create": lambda f: ie.load_pretrained("mini_v3", aux=True),
     # ---- inputs of a network
     "takes a batch of color images": lambda f: model()(torch.zeros(1, 1, 48, 48)),
     "input of shape (3, 48, 48)": lambda f: model()(torch.zeros(3, 48, 48)),

@@ -5,11 +5,12 @@ from functools import cache
 from http.client import HTTPException
 from os import PathLike
 from pathlib import Path
+from urllib.error import URLError
 
 import torch
 from torch import nn
 
-from inception_edu.networks.weights import load_weights, read_weights
+from inception_edu.networks.weights import load_weights
 from inception_edu.text import closest
 
 
@@ -60,45 +61,37 @@ class Preprocessing:
 
 
 @dataclass(frozen=True)
-class Published:
+class WeightFile:
     """A published file, the network it fits, and how its images are prepared."""
 
-    url: str
-    sha256: str  # as far as its file name gives it
+    url: str  # whose file name ends in the first digits of its SHA-256
     preprocessing: Preprocessing
     layout: str | None = None
     has_background_class: bool = False  # TensorFlow's class 0, left out
 
-    @property
-    def file_name(self):
-        return self.url.rsplit("/", 1)[-1]
-
 
 TRAINED = Path(__file__).parent / "trained"  # the bundled minis
-MINIS = ("mini_reduced", "mini_v3", "mini_v4", "mini_resnet")
+TRAINED_MINIS = ("mini_reduced", "mini_v3", "mini_v4", "mini_resnet")
+TORCHVISION = "https://download.pytorch.org/models"
 TIMM = "https://github.com/rwightman/pytorch-image-models/releases/download"
 PRETRAINED = {
-    "googlenet": Published(
-        "https://download.pytorch.org/models/googlenet-1378be20.pth",
-        "1378be20",
+    "googlenet": WeightFile(
+        f"{TORCHVISION}/googlenet-1378be20.pth",
         Preprocessing(256, 224, interpolation="bilinear"),
         layout="torchvision",
     ),
-    "inception_v3": Published(
-        "https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth",
-        "0cc3c7bd",
+    "inception_v3": WeightFile(
+        f"{TORCHVISION}/inception_v3_google-0cc3c7bd.pth",
         Preprocessing(342, 299, interpolation="bilinear"),
         layout="torchvision",
     ),
-    "inception_v4": Published(
+    "inception_v4": WeightFile(
         f"{TIMM}/v0.1-cadene/inceptionv4-8e4777a0.pth",
-        "8e4777a0",
         Preprocessing(341, 299),
         has_background_class=True,
     ),
-    "inception_resnet_v2": Published(
+    "inception_resnet_v2": WeightFile(
         f"{TIMM}/v0.1-weights/inception_resnet_v2-940b1cd6.pth",
-        "940b1cd6",
         Preprocessing(333, 299),
     ),
 }
@@ -128,35 +121,27 @@ def load_pretrained(
     """
     from inception_edu.networks import create_model
 
-    if not isinstance(name, str) or name not in (*PRETRAINED, *MINIS):
+    known = [*PRETRAINED, *TRAINED_MINIS]
+    if name not in known:
         raise ValueError(
-            f"no published weights for {name!r}; "
-            f"{closest(name, [*PRETRAINED, *MINIS])}there are some for "
-            f"{', '.join(PRETRAINED)}; and bundled with this package, trained on "
-            f"digits, {', '.join(MINIS)}"
+            f"no published weights for {name!r}; {closest(name, known)}there are some "
+            f"for {', '.join(known)}"
         )
-    if name in MINIS:
-        if aux:
-            raise ValueError(
-                f"the trained {name} has no auxiliary head; use aux=False, or "
-                f"create_model({name!r}) and train it yourself"
-            )
-        model = create_model(name)
+    if name in TRAINED_MINIS:
+        model = create_model(name, aux=aux)
         load_weights(model, TRAINED / f"{name}.safetensors")
         model.preprocessing, model.classes = DIGITS, tuple("0123456789")
         return model.eval()
-    published = PRETRAINED[name]
-    folder = Path(cache) if cache else Path(torch.hub.get_dir()) / "checkpoints"
-    weights = read_weights(fetch(published, folder, progress))
-    if published.has_background_class:
-        weights = {
-            key: value[1:] if key.startswith("last_linear.") else value
-            for key, value in weights.items()
-        }
-    options = {"layout": published.layout} if published.layout else {}
+    file = PRETRAINED[name]
+    options = {"layout": file.layout} if file.layout else {}
     model = create_model(name, aux=aux, **options)
+    folder = Path(cache) if cache else Path(torch.hub.get_dir()) / "checkpoints"
+    weights = download(file.url, folder, progress)
+    if file.has_background_class:
+        for key in ("last_linear.weight", "last_linear.bias"):
+            weights[key] = weights[key][1:]
     load_weights(model, weights)
-    model.preprocessing, model.classes = published.preprocessing, imagenet_classes()
+    model.preprocessing, model.classes = file.preprocessing, imagenet_classes()
     return model.eval()
 
 
@@ -167,29 +152,23 @@ def imagenet_classes():
     return tuple(line for line in text.splitlines() if not line.startswith("#"))
 
 
-def fetch(published, folder, progress=True):
-    """The path of a published file in `folder`, downloaded if it is not there.
+def download(url, folder, progress=True):
+    """The weights at `url`, or those in `folder` if they were downloaded before.
 
-    torch.hub writes beside that place and moves the file there when its hash is
-    right, so a broken download leaves no file.
+    torch.hub checks the hash in the file's name and keeps nothing of what is broken.
     """
-    path = folder / published.file_name
-    if path.is_file():
-        return path
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(
-            published.url, str(path), published.sha256, progress
+        return torch.hub.load_state_dict_from_url(
+            url, str(folder), "cpu", progress, check_hash=True, weights_only=True
         )
-    except RuntimeError as problem:  # the hash
-        raise ValueError(
-            f"{published.url} arrived damaged or cut short ({problem}); nothing was "
-            "kept. Try again."
-        ) from None
-    except (OSError, HTTPException) as problem:
+    except (URLError, HTTPException, ConnectionError, TimeoutError) as problem:
         raise ConnectionError(
-            f"cannot download {published.url} to {folder} ({problem}); without a "
-            f"network, put that file at {path} or take a bundled mini, "
-            "such as load_pretrained('mini_v4')"
+            f"cannot download {url} to {folder} ({problem}); without a network, put "
+            "that file there or take a bundled mini, such as "
+            "load_pretrained('mini_v4')"
         ) from None
-    return path
+    except Exception as problem:  # a wrong hash, or whatever a torn file gives
+        raise ValueError(
+            f"{url} is damaged or cut short ({problem}); delete what {folder} has of "
+            "it and try again"
+        ) from None

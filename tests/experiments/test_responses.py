@@ -74,7 +74,7 @@ def test_the_stored_table_is_what_the_command_measures():
     sums = TABLE.groupby(["model", "trained", "layer", "scale"])["share"].sum()
     assert np.allclose(sums, 1, atol=0.001)
     assert set(sums.index.droplevel([2, 3])) == set(
-        product(responses.MINIS, (True, False))
+        product(responses.TRAINED_MINIS, (True, False))
     )
 
 

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 import inception_edu as ie
 from experiments import minis, runner
 from inception_edu.files import read_rows
-from inception_edu.networks.pretrained import MINIS, TRAINED
+from inception_edu.networks.pretrained import TRAINED, TRAINED_MINIS
 from inception_edu.training.data import BINS, digits_at_scale
 from inception_edu.training.evaluation import evaluate
 
@@ -29,7 +29,7 @@ def assert_is_the_file(row, path):
 
 
 def test_every_mini_of_the_plan_is_there_with_its_command():
-    assert set(ROWS) == set(MINIS)
+    assert set(ROWS) == set(TRAINED_MINIS)
     for run in minis.EXPERIMENT.runs():
         row = ROWS[run["model"]]
         assert {key: row[key] for key in run} == {k: str(v) for k, v in run.items()}
@@ -39,7 +39,7 @@ def test_every_mini_of_the_plan_is_there_with_its_command():
         )
 
 
-@pytest.mark.parametrize("name", MINIS)
+@pytest.mark.parametrize("name", TRAINED_MINIS)
 def test_the_stored_accuracy_is_that_of_the_stored_weights(name, digits):
     model, row = ie.load_pretrained(name), ROWS[name]
     accuracy, by_scale = evaluate(model, digits)

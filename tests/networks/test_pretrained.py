@@ -11,11 +11,10 @@ from torch import nn
 import inception_edu as ie
 from inception_edu.networks import pretrained as module
 from inception_edu.networks.pretrained import (
-    MINIS,
     PRETRAINED,
+    TRAINED_MINIS,
     Preprocessing,
-    Published,
-    fetch,
+    download,
     load_pretrained,
 )
 from inception_edu.training import as_input
@@ -23,33 +22,36 @@ from inception_edu.training import as_input
 # --- downloads ----------------------------------------------------------------
 
 
-@pytest.fixture
-def source(tmp_path):
-    """A published file of this machine."""
-    path = tmp_path / "w.pth"
-    torch.save(nn.Linear(300, 40).state_dict(), path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return path, Published(path.as_uri(), digest[:8], Preprocessing(9, 8))
+def published(folder, weights):
+    """The address of a file of weights, whose name has its hash."""
+    torch.save(weights, folder / "w.pth")
+    digest = hashlib.sha256((folder / "w.pth").read_bytes()).hexdigest()[:8]
+    return (folder / "w.pth").rename(folder / f"w-{digest}.pth")
 
 
-def test_a_download_is_checked_kept_and_not_repeated(source, tmp_path, capfd):
-    served, published = source
-    content, cache = served.read_bytes(), tmp_path / "cache"
-    path = fetch(published, cache)
-    assert path.read_bytes() == content
+def test_a_download_is_checked_kept_and_not_repeated(tmp_path, capfd):
+    expected = nn.Linear(300, 40).state_dict()
+    served, cache = published(tmp_path, expected), tmp_path / "cache"
+    url, content = served.as_uri(), served.read_bytes()
+    torch.testing.assert_close(download(url, cache), expected, rtol=0, atol=0)
     assert "100%" in capfd.readouterr().err  # the progress bar
     served.unlink()
-    assert fetch(published, cache, progress=False) == path
+    again = download(url, cache, progress=False)
+    torch.testing.assert_close(again, expected, rtol=0, atol=0)
     assert capfd.readouterr().err == ""
-    assert [p.name for p in cache.iterdir()] == ["w.pth"]
+    (kept,) = cache.iterdir()
+    assert kept.read_bytes() == content
+    kept.write_bytes(content[:-999])
+    with pytest.raises(ValueError, match="damaged or cut short"):
+        download(url, cache)
 
 
 @pytest.mark.parametrize("harm", [lambda b: b[:-100], lambda b: b"x" + b[1:]])
-def test_a_damaged_download_is_refused_and_leaves_nothing(source, tmp_path, harm):
-    served, published = source
+def test_a_damaged_download_is_refused_and_leaves_nothing(tmp_path, harm):
+    served = published(tmp_path, nn.Linear(300, 40).state_dict())
     served.write_bytes(harm(served.read_bytes()))
     with pytest.raises(ValueError, match="damaged or cut short"):
-        fetch(published, tmp_path / "cache", progress=False)
+        download(served.as_uri(), tmp_path / "cache", progress=False)
     assert list((tmp_path / "cache").iterdir()) == []
 
 
@@ -57,7 +59,7 @@ def test_without_a_network_the_line_says_what_to_do(tmp_path, monkeypatch):
     nowhere = replace(PRETRAINED["googlenet"], url="http://127.0.0.1:9/g-0.pth")
     monkeypatch.setitem(PRETRAINED, "googlenet", nowhere)
     with pytest.raises(
-        ConnectionError, match="without a network, put that file at"
+        ConnectionError, match="without a network, put that file there"
     ) as words:
         load_pretrained("googlenet", cache=tmp_path, progress=False)
     assert "load_pretrained('mini_v4')" in str(words.value)
@@ -68,28 +70,25 @@ def test_a_pretrained_network_comes_in_eval_mode_with_its_preprocessing(
     tmp_path, monkeypatch
 ):
     ours = ie.create_model("googlenet", aux=True, layout="torchvision")
-    file = tmp_path / "googlenet.pth"
-    torch.save(ours.state_dict(), file)
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    source = replace(PRETRAINED["googlenet"], url=file.as_uri(), sha256=digest)
-    monkeypatch.setitem(PRETRAINED, "googlenet", source)
+    served = published(tmp_path, ours.state_dict())
+    file = replace(PRETRAINED["googlenet"], url=served.as_uri())
+    monkeypatch.setitem(PRETRAINED, "googlenet", file)
     model = ie.load_pretrained("googlenet", cache=tmp_path / "cache", progress=False)
     assert not model.training
     assert model.aux_heads is None
     assert torch.equal(model.fc.weight, ours.fc.weight)
     assert model.preprocessing.crop == 224
     assert (model.classes[0], model.classes[999]) == ("tench", "toilet tissue")
-    assert (tmp_path / "cache" / "googlenet.pth").is_file()
+    assert (tmp_path / "cache" / served.name).is_file()
 
 
-def test_the_background_class_of_tensorflow_is_dropped(tmp_path, monkeypatch):
+def test_the_background_class_of_tensorflow_is_dropped(monkeypatch):
     stored = {
         "last_linear.weight": torch.zeros(1001, 1536),
         "last_linear.bias": torch.arange(1001.0),
     }
     seen = {}
-    monkeypatch.setattr(module, "fetch", lambda *_: "file")
-    monkeypatch.setattr(module, "read_weights", lambda _: stored)
+    monkeypatch.setattr(module, "download", lambda *_: stored)
     monkeypatch.setattr(module, "load_weights", lambda _, given: seen.update(given))
     with torch.device("meta"):
         load_pretrained("inception_v4")
@@ -109,9 +108,9 @@ def test_imagenets_names_are_in_the_order_of_the_outputs():
 # --- minis that come with the package ------------------------------------------
 
 
-@pytest.mark.parametrize("name", MINIS)
+@pytest.mark.parametrize("name", TRAINED_MINIS)
 def test_a_mini_needs_no_network_and_brings_what_it_needs(name, monkeypatch):
-    monkeypatch.setattr(module, "fetch", None)
+    monkeypatch.setattr(module, "download", None)
     model = ie.load_pretrained(name)
     assert model.name == name and not model.training
     assert model.classes == tuple("0123456789")
