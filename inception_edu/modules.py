@@ -28,14 +28,8 @@ def independent_copy(model):
     """
     model = unwrapped(model)
     refuse_lazy(model)
-    try:
-        with torch.no_grad(), CopyWithoutHistory():  # scripted parts would keep one
-            return copy.deepcopy(model)
-    except TypeError as problem:  # a lock, an open file, a generator
-        raise TypeError(
-            f"the model has an attribute that cannot be copied ({problem}); remove "
-            "it first"
-        ) from problem
+    with torch.no_grad(), CopyWithoutHistory():  # scripted parts would keep one
+        return copy.deepcopy(model)
 
 
 class CopyWithoutHistory(TorchFunctionMode):

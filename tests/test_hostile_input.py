@@ -154,8 +154,8 @@ CASES = {
     "no auxiliary heads: create": lambda f: ie.load_pretrained("mini_v3", aux=True),
     # ---- inputs of a network
     "takes a batch of color images": lambda f: model()(torch.zeros(1, 1, 48, 48)),
-    "input of shape (3, 48, 48)": lambda f: model()(torch.zeros(3, 48, 48)),
-    "type torch.uint8 for weights of": lambda f: model()(black()),
+    "and shape (3, 48, 48)": lambda f: model()(torch.zeros(3, 48, 48)),
+    "images of bytes": lambda f: model()(black()),
     "input of type ndarray": lambda f: model()(np.zeros((1, 3, 48, 48))),
     # ---- traces and what is made of them
     "half of its 3x3 window": lambda f: ie.trace(nn.MaxPool2d(3, 1, 2), (1, 3, 8, 8)),
@@ -202,9 +202,6 @@ CASES = {
     "No such file": lambda f: ie.diagram(model()).save(f / "no" / "x.svg"),
     "not str": lambda f: ie.fuse("googlenet"),
     "not TopLevelTracedModule": lambda f: ie.fuse(scripted()),
-    "attribute that cannot be copied (cannot pickle 'gen": lambda f: ie.fuse(
-        Work(i for i in "ab")
-    ),
     "no step is called 'folding'": lambda f: ie.fuse(nn.Sequential(), ["folding"]),
     "lazy layers (0)": lambda f: ie.fuse(nn.Sequential(nn.LazyConv2d(3, 1))),
     "trace the model that it was made of": lambda f: ie.trace(scripted(), (1, 3, 8, 8)),

@@ -47,9 +47,9 @@ class ConvUnit(nn.Sequential):
         choose("norm", norm, ("batch", "none"))
         kernel = kernel_size if isinstance(kernel_size, tuple) else (kernel_size,) * 2
         if padding == "same":
-            if any(size % 2 == 0 for size in kernel):
+            if kernel[0] % 2 == 0 or kernel[1] % 2 == 0:
                 raise ValueError(f"padding='same' needs an odd kernel, got {kernel}")
-            padding = tuple(size // 2 for size in kernel)
+            padding = (kernel[0] // 2, kernel[1] // 2)
         elif padding == "valid":
             padding = 0
         super().__init__()
@@ -85,17 +85,15 @@ class Branches(nn.ModuleDict):
         super().__init__({name: chain(steps) for name, steps in branches.items()})
 
     def forward(self, x):
-        outputs = [branch(x) for branch in self.values()]
-        if any(y.shape[2:] != outputs[0].shape[2:] for y in outputs):
-            ends = ", ".join(
-                f"{name}: {dims(y.shape[2:])}"
-                for name, y in zip(self, outputs, strict=True)
-            )
+        outputs = {name: branch(x) for name, branch in self.items()}
+        grids = {name: dims(y.shape[2:]) for name, y in outputs.items()}
+        if len(set(grids.values())) > 1:
+            ends = ", ".join(f"{name}: {grid}" for name, grid in grids.items())
             raise ValueError(
                 f"branches end on different grids ({ends}) and cannot be "
                 "concatenated; check each branch's padding and stride"
             )
-        return torch.cat(outputs, 1)
+        return torch.cat(list(outputs.values()), 1)
 
 
 class Network(nn.Module):
@@ -129,23 +127,16 @@ class Network(nn.Module):
 
     def check_images(self, x):
         """Raise, in words, for anything but a batch of images for this network."""
-        if not isinstance(x, torch.Tensor):
-            kind = type(x).__name__
-            raise TypeError(f"input of type {kind}: {self.name} takes a tensor")
-        shape, weights = tuple(x.shape), next(self.parameters(), x).dtype
+        shape = tuple(x.shape) if isinstance(x, torch.Tensor) else ()
         if len(shape) != 4 or shape[1] != 3:
             raise ValueError(
-                f"input of shape {shape}: {self.name} takes a batch of color images, "
-                "(N, 3, height, width)"
+                f"input of type {type(x).__name__} and shape {shape}: {self.name} "
+                "takes a batch of color images, a tensor of (N, 3, height, width)"
             )
-        if any(size < self.min_size for size in shape[2:]):
+        if min(shape[2:]) < self.min_size:
             raise ValueError(
                 f"input {shape[2]}x{shape[3]} is smaller than {self.name} can take "
                 f"({self.min_size}x{self.min_size}); pass a larger image or use a mini"
             )
-        wrong = type(x) is torch.Tensor and x.dtype != weights
-        if wrong and not torch.is_autocast_enabled(x.device.type):
-            raise TypeError(
-                f"input of type {x.dtype} for weights of type {weights}: pass "
-                f"x.to({weights}), and bytes through training.as_input(x)"
-            )
+        if x.dtype == torch.uint8:
+            raise TypeError("images of bytes: pass training.as_input(images)")
