@@ -58,9 +58,8 @@ def create_model(
     `num_classes`: outputs of the classifier, at least 1; 1000 unless told
     otherwise, 10 for a mini. `aux`: build the auxiliary heads as well (used in train
     mode only). `options` are the network's own, such as `layout="torchvision"`.
-    Raises ValueError that names the close matches for an unknown name, and for `aux`
-    where there is no head; TypeError for an unknown option, which names those there
-    are.
+    Raises ValueError that names the close matches for an unknown name, or where there
+    is no head; TypeError for an unknown option, which names those there are.
     """
     if not isinstance(name, str) or name not in MODELS:
         raise ValueError(
@@ -73,15 +72,11 @@ def create_model(
         raise ValueError(f"num_classes={num_classes!r} must be a whole number from 1")
     _, *known = signature(MODELS[name]).parameters  # after num_classes
     if aux and "aux" not in known:
-        have = [
-            name
-            for name, build in MODELS.items()
-            if "aux" in signature(build).parameters
-        ]
-        raise ValueError(f"{name} has no auxiliary head; {', '.join(have)} have one")
+        raise ValueError(f"{name} has no auxiliary head; use aux=False")
+    options |= {"aux": True} if aux else {}
     for option in options.keys() - set(known):
         raise TypeError(
             f"{name} has no option {option!r}; {closest(option, known)}it has: "
             f"{', '.join(known) or 'none'}"
         )
-    return MODELS[name](num_classes, **options, **({"aux": True} if aux else {}))
+    return MODELS[name](num_classes, **options)
