@@ -188,8 +188,8 @@ def is_counter(key):
 # ---- other programs' keys under ours --------------------------------------------
 
 # torchvision and timm define the same layers in the same order, so their n-th tensor is
-# ours, auxiliary heads last. In another order it would come into the wrong layer: so
-# whose keys, and the `key_order` of a file without heads, and of one with heads.
+# ours, auxiliary heads last. In another order it would come into the wrong layer, so
+# here is `key_order` of the library's own keys: without heads, and with them.
 LIBRARIES = {
     "googlenet": ("torchvision's", "bc294c70", "a9b3ea61"),
     "inception_v3": ("torchvision's and timm's", "e3073ec9", "4b166444"),
@@ -207,11 +207,15 @@ def under_our_keys(name, weights, own):
     with_counters = any(map(is_counter, weights))
     ours = [key for key in own if with_counters or not is_counter(key)]
     ours, theirs = (sorted(keys, key=is_auxiliary) for keys in (ours, weights))
-    bodies = (sum(not is_auxiliary(key) for key in keys) for keys in (ours, theirs))
-    if key_order(theirs) not in orders or len(set(bodies)) == 2:
+    same_length = len(without_heads(ours)) == len(without_heads(theirs))
+    if key_order(theirs) not in orders or not same_length:
         return "our own" + note, weights
     renamed = dict(zip(theirs, ours, strict=False))  # heads may be on one side alone
     return library + note, {renamed.get(k, k): v for k, v in weights.items()}
+
+
+def without_heads(keys):
+    return [key for key in keys if not is_auxiliary(key)]
 
 
 def key_order(keys):

@@ -115,6 +115,9 @@ def test_every_key_of_the_library_has_its_place_and_shape_here(name, counters):
     wrapped = {f"module.{key}": value for key, value in theirs.items()}
     source, _ = under_our_keys(model.name, wrapped, model.state_dict())
     assert name.split("_")[0] in source and "without 'module.'" in source
+    headless = {key: value for key, value in theirs.items() if "aux" not in key.lower()}
+    source, body = under_our_keys(model.name, headless, model.state_dict())
+    assert name.split("_")[0] in source and body.items() <= found.items()
     assert found.keys() == own.keys()
     assert all(found[key].shape == own[key].shape for key in own)
     for key, place in PLACES[name].items():
