@@ -166,11 +166,6 @@ class StemModule(Branches):
         self.out_channels = 320
 
 
-def three_scales(scale):
-    """The residual scales of A, B and C from the same for all, or one for each."""
-    return scale if isinstance(scale, tuple | list) else (scale, scale, scale)
-
-
 def inception_resnet_v1(num_classes=1000, *, a=5, b=10, c=5, scale=SCALES):
     """Inception-ResNet-v1 of the paper: `(N, 3, 299, 299) -> (N, num_classes)`.
 
@@ -178,7 +173,7 @@ def inception_resnet_v1(num_classes=1000, *, a=5, b=10, c=5, scale=SCALES):
     many blocks a grid. `scale`: one residual scale, or three for A, B, C; by
     default 0.17, 0.10, 0.20. No release for ImageNet exists.
     """
-    scale_a, scale_b, scale_c = three_scales(scale)
+    scale_a, scale_b, scale_c = scale if isinstance(scale, tuple) else (scale,) * 3
     layers = first_layers()  # 64 x 73 x 73
     layers |= {
         "conv_3b": ConvUnit(64, 80, 1),  # 80 x 73 x 73
@@ -227,7 +222,8 @@ def inception_resnet_v2(
     a = (10 if released else 5) if a is None else a
     b = (20 if released else 10) if b is None else b
     c = (10 if released else 5) if c is None else c
-    scale_a, scale_b, scale_c = three_scales(SCALES if scale is None else scale)
+    scales = SCALES if scale is None else scale
+    scale_a, scale_b, scale_c = scales if isinstance(scales, tuple) else (scales,) * 3
 
     if released:
         layers, _ = v3_stem()  # 192 x 35 x 35

@@ -57,10 +57,6 @@ def load_weights(
             f"the model is a {type(model).__name__}; it comes first: "
             "load_weights(model, weights)"
         )
-    if not isinstance(weights, Mapping | str | os.PathLike):
-        raise TypeError(
-            f"weights are a state dict or the path of one, not {type(weights).__name__}"
-        )
     refuse_lazy(model)
     place, given = "these weights", weights
     if not isinstance(weights, Mapping):
