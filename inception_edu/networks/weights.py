@@ -7,6 +7,7 @@ tensors only: nothing in it is ever run.
 import hashlib
 import os
 import re
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import takewhile
@@ -58,6 +59,11 @@ def load_weights(
             "load_weights(model, weights)"
         )
     refuse_lazy(model)
+    if any(value.is_meta for value in model.state_dict().values()):
+        raise ValueError(
+            "the model was built on the meta device and has no memory to load into; "
+            "create it outside torch.device('meta')"
+        )
     place, given = "these weights", weights
     if not isinstance(weights, Mapping):
         place, given = str(weights), read_weights(weights)
@@ -94,6 +100,8 @@ def read_weights(path):
 
             weights = load_file(path)
         else:
+            if zipfile.is_zipfile(path):
+                check_archive(path)
             weights = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # torch's text tells how to run the code after all
         raise ValueError(
@@ -109,37 +117,51 @@ def read_weights(path):
     return weights
 
 
+def check_archive(path):
+    """Refuse what torch.save never writes and torch.load would not notice.
+
+    A compressed entry may unpack to any size; a damaged one has another checksum.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if any(entry.compress_type for entry in archive.infolist()):
+            raise ValueError(f"{path} is compressed")
+        if damaged := archive.testzip():
+            raise ValueError(f"{damaged} in {path} is damaged")
+
+
 # ---- what differs, and what to do about it --------------------------------------
 
 
 def differences(own, found):
     """Why `found` cannot be loaded into `own`, a line for each kind of reason."""
-    problems = {
-        "missing": [key for key in own if key not in found and not is_counter(key)],
-        "unexpected": [key for key in found if key not in own],
-        "not a tensor": [],
-        "of another shape": [],
-        "with values that are not finite": [],
-    }
+    missing = [key for key in own if key not in found and not is_counter(key)]
+    problems = {"missing": missing, "unexpected": [k for k in found if k not in own]}
     for key in [key for key in own if key in found]:
-        ours, theirs = own[key], found[key]
-        if not isinstance(theirs, torch.Tensor):
-            problems["not a tensor"].append(f"{key} is {type(theirs).__name__}")
-        elif theirs.shape != ours.shape and not (
-            is_counter(key) and theirs.numel() == 1
-        ):
-            sizes = (
-                f"{dims(theirs.shape) or 'scalar'} for {dims(ours.shape) or 'scalar'}"
-            )
-            problems["of another shape"].append(f"{key} {sizes}")
-        elif not theirs.to(ours.dtype).isfinite().all():  # 1e300 has no float32
-            problems["with values that are not finite"].append(key)
+        if problem := difference(key, own[key], found[key]):
+            reason, text = problem
+            problems.setdefault(reason, []).append(text)
     return [
         f"  {reason} ({len(keys)}): {', '.join(keys[:6])}"
         + (f" and {len(keys) - 6} more" if len(keys) > 6 else "")
         for reason, keys in problems.items()
         if keys
     ]
+
+
+def difference(key, ours, theirs):
+    """`(reason, text)` of a value that cannot take the place of our tensor, or None."""
+    is_tensor = isinstance(theirs, torch.Tensor)
+    kind, shape = type(theirs).__name__, getattr(theirs, "shape", None)
+    if is_tensor and theirs.is_floating_point() != ours.is_floating_point():
+        is_tensor, kind = is_counter(key), theirs.dtype  # averaged ones are floats
+    if not is_tensor or theirs.layout != torch.strided or theirs.is_meta:
+        return "not a tensor of numbers", f"{key} is {kind}"
+    if shape != ours.shape and not (is_counter(key) and shape == (1,)):
+        sizes = (dims(each.shape) or "scalar" for each in (theirs, ours))
+        return "of another shape", f"{key} {' for '.join(sizes)}"
+    if not theirs.to(ours.dtype).isfinite().all():  # 1e300 has no float32
+        return "with values that are not finite", key
+    return None
 
 
 def advice(name, own, found):
@@ -227,7 +249,9 @@ def without_prefix(weights, own):
     wrap; a trainer may hold the network under a name of its own.
     """
     found = without_wrappers(weights)
-    wrappers = dict.fromkeys(part for key in weights for part in WRAPPERS.findall(key))
+    wrappers = dict.fromkeys(
+        part for key in weights for part in WRAPPERS.findall(str(key))
+    )
     prefix, held = "".join(f"{part}." for part in wrappers), ""
     if not own.keys() & found.keys():
         held = common_prefix(found).removesuffix(common_prefix(own))
@@ -237,7 +261,7 @@ def without_prefix(weights, own):
 def without_wrappers(weights):
     """These weights by the names that they have without any wrapper."""
     return {
-        WRAPPERS.sub("", key): value
+        WRAPPERS.sub("", str(key)): value
         for key, value in weights.items()
         if key != "n_averaged"  # of torch's AveragedModel
     }

@@ -1,9 +1,11 @@
 """Weights: every library's keys, in full or not at all, and files that lie."""
 
+import contextlib
 import copy
 import gzip
 import json
 import random
+import zipfile
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from safetensors.torch import save_file
 
 import inception_edu as ie
 from inception_edu.networks.layers import Branches, ConvUnit, Network
-from inception_edu.networks.weights import load_weights, under_our_keys
+from inception_edu.networks.weights import load_weights, read_weights, under_our_keys
 
 # Key and shape of every entry, in order, of torchvision 0.29.1's and timm 1.0.31's
 # state dicts, as those libraries build them.
@@ -232,6 +234,8 @@ def test_state_dicts_and_files_load_into_a_network_that_may_be_compiled(tmp_path
         ("fc.weight", torch.ones(1001, 5), "shape (1): fc.weight 1001x5 for 3x5"),
         ("fc.bias", torch.full((3,), torch.nan), "not finite (1): fc.bias"),
         ("fc.bias", [1.0, 2.0, 3.0], "fc.bias is list"),
+        ("fc.bias", torch.ones(3).long(), "fc.bias is torch.int64"),
+        ("fc.bias", torch.ones(3).to_sparse(), "tensor of numbers (1): fc.bias"),
     ],
 )
 def test_what_differs_is_named_and_nothing_is_loaded(key, value, words):
@@ -256,3 +260,27 @@ def test_heads_may_be_in_the_weights_alone_and_not_in_the_model_alone():
     words = refused(small(aux=True), small(seed=1).state_dict())
     assert "aux_heads.conv1.1.bias" in words
     assert "create the model with aux=False" in words
+
+
+# --- files that lie; more of them are in tests/test_hostile_input.py -----------
+
+
+def test_a_damaged_file_is_refused_wherever_the_damage_is(tmp_path):
+    path = tmp_path / "weights.pth"
+    torch.save(small(seed=1).state_dict(), path)
+    whole, expected = path.read_bytes(), read_weights(path)
+    for position in range(0, len(whole), len(whole) // 60):
+        broken = bytearray(whole)
+        broken[position] ^= 0x41
+        path.write_bytes(broken)
+        with contextlib.suppress(ValueError):
+            assert_same(read_weights(path), expected)
+
+
+def test_a_compressed_archive_is_refused(tmp_path):
+    path, packed = tmp_path / "weights.pth", tmp_path / "packed.pth"
+    torch.save(small().state_dict(), path)
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(packed, "w", 8) as new:
+        for entry in old.namelist():
+            new.writestr(entry, old.read(entry))
+    assert "not a readable file" in refused(small(), packed)
