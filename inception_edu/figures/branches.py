@@ -12,6 +12,7 @@ class Branch:
     name: str
     series: list  # of Node and Split
     is_side_head: bool = False  # leads to no output of this series
+    edges: list = ()  # of a shortcut: the `(source, reader)` that it stands for
 
 
 @dataclass(slots=True)
@@ -29,107 +30,102 @@ def structure(nodes):
     what lies between two such nodes is a `Split` of its connected parts.
     """
     readers = readers_of(nodes)
+    ends = {nodes[-1]}
     if nodes[-1].kind == "error":  # then whatever nobody reads was on its way
-        return _series(nodes, {node for node in nodes if not readers[node]}, readers)
-    return _series(nodes, {nodes[-1]}, readers)
+        ends = {node for node in nodes if not readers[node]}
+    return _series(nodes, ends, readers)
 
 
-def _series(nodes, targets, readers):
-    targets = targets or {nodes[-1]}
-    leads = set()  # nodes with a path to a target
+def _series(nodes, ends, readers):
+    """The series of `nodes`, whose results are those of `ends`."""
+    leads = set()  # nodes with a path to an end
     for node in reversed(nodes):
-        if node in targets or not leads.isdisjoint(readers[node]):
+        if node in ends or not leads.isdisjoint(readers[node]):
             leads.add(node)
-    spine = _spine(nodes, leads, targets, readers)
+    spine = _spine(nodes, leads, ends)
 
     sections = [[] for _ in range(len(spine) + 1)]  # before, between, after them
-    section_of, done = {}, 0
+    section_of, passed = {}, 0
     for node in nodes:
         if node in spine:
-            done = section_of[node] = done + 1
+            passed += 1
+            section_of[node] = passed
             continue
-        section = max((section_of.get(source, 0) for source in node.inputs), default=0)
-        section_of[node] = max(section, done) if node in leads else section
+        sources = (section_of.get(source, 0) for source in node.inputs)
+        section_of[node] = passed if node in leads else max(sources, default=0)
         sections[section_of[node]].append(node)
 
     series = []
     for upper, members, lower in zip(
         [None, *spine], sections, [*spine, None], strict=True
     ):
-        if upper:
-            series.append(upper)
+        series += [upper] if upper else []
         parts = _connected(members)
         if len(parts) == 1 and not spine:
             series.append(Split([], tangled=members))
         elif parts:
-            branches = [
-                _branch(part, members, targets, leads, readers) for part in parts
+            found = [
+                (part, _branch(part, members, ends, leads, readers)) for part in parts
             ]
             if lower:
-                outside = any(source not in section_of for source in lower.inputs)
-                through = upper in lower.inputs if upper else outside
-            else:
-                through = upper in targets
-            if through:
-                branches.append((None, Branch("shortcut", [])))
-            series.append(Split(_ordered(branches, lower, upper)))
+                outside = [s for s in lower.inputs if s not in section_of]
+                sources = {upper}.intersection(lower.inputs) if upper else outside
+                edges = [(source, lower) for source in sources]
+            else:  # None reads what the whole diagram gives
+                later = [r for r in [*readers[upper], None] if r not in section_of]
+                edges = [(upper, reader) for reader in later if upper in ends]
+            if edges:
+                found.append(([], Branch("shortcut", [], edges=edges)))
+            series.append(Split(_ordered(found, upper, lower)))
     return series
 
 
-def _spine(nodes, leads, targets, readers):
-    """Nodes that no path jumps over, among those that lead to a target."""
-    index = {node: i for i, node in enumerate(nodes)}
-    spine, furthest = [], -1  # the last node that a path so far leads to
-    chosen = [node for node in nodes if node in leads]
-    for node in chosen:
-        outside = not node.inputs or any(source not in index for source in node.inputs)
-        if outside and not (node.kind == "input" and furthest < 0):
-            furthest = max(furthest, index[node])
-    for node in chosen:
-        if furthest <= index[node]:
-            spine.append(node)
-        ends = [index[reader] for reader in readers[node] if reader in leads]
-        if node in targets:
-            ends.append(len(nodes))
-        furthest = max([furthest, *ends])
-    return spine
+def _spine(nodes, leads, ends):
+    """Nodes that no edge jumps over, among those that lead to an end."""
+    place = {node: i for i, node in enumerate(nodes)}
+    edges = [(place[node], len(nodes)) for node in ends]
+    for node in leads:
+        sources = node.inputs or [None] * (node.kind != "input")
+        edges += [(place.get(source, -1), place[node]) for source in sources]
+    return [
+        node
+        for node in nodes
+        if node in leads and not any(a < place[node] < b for a, b in edges)
+    ]
 
 
 def _connected(nodes):
     """The connected parts of a set of nodes, each in the order they run."""
-    component = {node: {node} for node in nodes}
+    parts = []
     for node in nodes:
-        for source in node.inputs:
-            if source in component and component[source] is not component[node]:
-                merged = component[source] | component[node]
-                component |= dict.fromkeys(merged, merged)
-    parts = {}
-    for node in nodes:
-        parts.setdefault(id(component[node]), []).append(node)
-    return list(parts.values())
+        touched = [part for part in parts if not part.isdisjoint(node.inputs)]
+        parts = [part for part in parts if part not in touched]
+        parts.append({node}.union(*touched))
+    lists = [[node for node in nodes if node in part] for part in parts]
+    return sorted(lists, key=lambda part: nodes.index(part[0]))
 
 
-def _branch(part, members, targets, leads, readers):
-    """`(part, Branch)` of a connected part, with the name that tells it apart."""
+def _branch(part, members, ends, leads, readers):
+    """The `Branch` of a connected part, with the name that tells it apart."""
     own = set(part)
-    goals = {n for n in part if n in targets or not own.issuperset(readers[n])}
+    own_ends = {n for n in part if n in ends or not own.issuperset(readers[n])}
     is_side_head = leads.isdisjoint(part)
-    shared = name = common_path([node.path for node in part])
+    name = common_path([node.path for node in part])
     if not is_side_head:
         around = common_path([node.path for node in members])
-        below = shared[len(around) :].strip(".")
+        below = name[len(around) :].strip(".")
         # alone in its split, it has the end of its own path
-        name = below.split(".")[0] or shared.split(".")[-1]
-    return part, Branch(name, _series(part, goals, readers), is_side_head)
+        name = below.split(".")[0] or name.split(".")[-1]
+    return Branch(name, _series(part, own_ends or {part[-1]}, readers), is_side_head)
 
 
-def _ordered(branches, lower, upper):
+def _ordered(found, upper, lower):
     """Branches from left to right: in the order they are joined, side heads last."""
 
-    def rank(branch):
-        part, found = branch
-        sources = part or [upper]
-        hits = [i for i, s in enumerate(lower.inputs if lower else ()) if s in sources]
-        return found.is_side_head, hits[0] if hits else 100 if part else -1
+    def rank(part_and_branch):
+        part, branch = part_and_branch
+        read = enumerate(lower.inputs if lower else ())
+        places = [i for i, source in read if source in (part or [upper])]
+        return branch.is_side_head, min(places, default=100 if part else -1)
 
-    return [branch for _, branch in sorted(branches, key=rank)]
+    return [branch for _, branch in sorted(found, key=rank)]

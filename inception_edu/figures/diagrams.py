@@ -12,7 +12,7 @@ from inception_edu.figures.branches import structure
 from inception_edu.figures.diagram_text import twin_lines
 from inception_edu.figures.figure import Figure
 from inception_edu.figures.graph import nodes_of, shape_text, views
-from inception_edu.figures.layout import WIDEST, Layout
+from inception_edu.figures.placement import WIDEST, place
 from inception_edu.figures.svg import Drawing, cut, text_width
 from inception_edu.figures.theme import LABEL, NOTE, PALETTE, TITLE, on_color
 from inception_edu.text import printable
@@ -125,57 +125,52 @@ def draw(nodes, title="", totals=""):
 def _draw_view(nodes, series, title, totals):
     names = _short_names(nodes)
     header = HEADER if any(node.note for node in nodes) else NARROW_HEADER
-    sheet = _arranged(nodes, series, names, header + BAR, 86 if title else 12)
+    placed = _placed(nodes, series, names, header + BAR, 86 if title else 12)
     heading = _heading(nodes, title, totals) if title else []
     words = max((text_width(*writing[1:4]) for writing in heading), default=0)
-    width = max(sheet.width, words) + 2 * PAD
-    dx = (width - sheet.width) / 2
-    for box in sheet.boxes:
+    width = max(placed.width, words) + 2 * PAD
+    dx = (width - placed.width) / 2
+    for box in placed.boxes:
         box.x += dx
-    drawing = Drawing(round(width), round(sheet.height + (40 if title else 12)))
+    drawing = Drawing(round(width), round(placed.height + (40 if title else 12)))
     drawing.rect(0, 0, drawing.width, drawing.height, "paper")
     picture = Diagram(drawing, title, "")
+    picture.nodes = [box.node for box in placed.boxes]
+    picture.boxes = [(box.left, box.y, box.width, box.height) for box in placed.boxes]
+    picture.wires = [[(x + dx, y) for x, y in points] for *_, points in placed.wires]
+    picture.edges = [tuple(map(picture.nodes.index, ends)) for *ends, _ in placed.wires]
     picture.labels = []
     for base, words, size, bold, fill in heading:
         y = base if base > 0 else drawing.height + base
         drawing.text(PAD, y, words, size, bold=bold, fill=fill)
         picture.labels.append((PAD, y - size, text_width(words, size, bold), size + 3))
-
-    picture.wires = [[(x + dx, y) for x, y in points] for *_, points in sheet.wires]
     for points in picture.wires:
         drawing.line(*points, arrow=True)
-    scale = min((box.width - 12) / max(box.node.channels, 1) for box in sheet.boxes)
-    for box in sheet.boxes:
+    scale = min((box.width - 12) / max(box.node.channels, 1) for box in placed.boxes)
+    for box in placed.boxes:
         _draw_box(drawing, box, names[box.node], header, scale)
         size, y = text_width(box.node.shape, NOTE), box.bottom + 20
         # A background in the paper's color, so that the wire passes behind it.
         drawing.rect(box.x - size / 2 - 3, y - 14, size + 6, 18, "paper")
         drawing.text(box.x, y, box.node.shape, NOTE, anchor="middle", fill="ink")
         picture.labels.append((box.x - size / 2, y - 13, size, 16))
-    picture.boxes = [(box.left, box.y, box.width, box.height) for box in sheet.boxes]
-    picture.nodes = [box.node for box in sheet.boxes]
-    index = {node: number for number, node in enumerate(picture.nodes)}
-    picture.edges = [
-        (index[source], index[target]) for source, target, _ in sheet.wires
-    ]
     return picture
 
 
-def _arranged(nodes, series, names, height, top):
-    """The sheet with the widest boxes that fits, or the narrowest one."""
-    wishes = [112.0]
+def _placed(nodes, series, names, height, top):
+    """The `Placement` with the widest boxes that fits, or the narrowest one."""
+    wish = 112.0
     for node in nodes:
-        wishes.append(text_width(names[node], LABEL, bold=True) + 16)
-        wishes.append(text_width(node.note, NOTE) + 16)
-        wishes.append(text_width(node.shape, NOTE) + 12)
-    wish = min(max(wishes), 200)
+        bold = text_width(names[node], LABEL, bold=True) + 16
+        note, shape = text_width(node.note, NOTE) + 16, text_width(node.shape, NOTE)
+        wish = min(max(wish, bold, note, shape + 12), 200)
     tries = {max(170.0, wish), max(145.0, wish), wish, min(wish, 145.0)}
-    sheets = []
+    found = []
     for width in sorted(tries, reverse=True):
-        sheets.append(Layout(nodes, width, height).sheet(series, top))
-        if sheets[-1].width <= WIDEST:
+        found.append(place(nodes, series, width, height, top))
+        if found[-1].width <= WIDEST:
             break
-    return min(sheets, key=lambda sheet: sheet.width)
+    return min(found, key=lambda placed: placed.width)
 
 
 def one_line(text, size, bold=False):
@@ -201,37 +196,37 @@ def _heading(nodes, title, totals):
 def _short_names(nodes):
     """What each box is called: a folded module by the end of its path."""
     ends = [n.path.split(".")[-1] for n in nodes if n.kind == "module"]
-    names = {}
+    names = {node: node.label for node in nodes}
     for node in nodes:
-        names[node] = node.label
         if node.kind == "module":
-            parts = node.path.split(".")
-            names[node] = ".".join(parts[-2 if ends.count(parts[-1]) > 1 else -1 :])
+            *before, end = node.path.split(".")
+            names[node] = ".".join([*before[-1:], end]) if ends.count(end) > 1 else end
     return names
 
 
 def _draw_box(drawing, box, name, header, scale):
     node, left, width = box.node, box.left, box.width
-    plain = node.kernel == "none"
-    fill, edge = ("panel", "line") if plain else (node.kernel, node.kernel)
-    style = {"anchor": "middle", "fill": on_color(node.kernel)}
+    fill, edge, ink = node.kernel, node.kernel, on_color(node.kernel)
     if node.kind == "error":
-        fill = edge = "bad"
-        style["fill"] = "paper"
+        fill, edge, ink = "bad", "bad", "paper"
+    elif node.kernel == "none":
+        fill, edge = "panel", "line"
+    style = {"anchor": "middle", "fill": ink}
     tip = f"{node.path or name}: {node.shape}"
     tip += f", {node.params:,} parameters, {node.macs:,} MACs"
-    room = width - 10
     drawing.rect(left, box.y, width, box.height, "paper", radius=4, tip=tip)
     drawing.rect(left, box.y, width, header, fill, radius=4)
     base = box.y + (19 if node.note and header == HEADER else header / 2 + 6)
-    drawing.fitted_text(box.x, base, name, room, LABEL, bold=True, **style)
+    drawing.fitted_text(box.x, base, name, width - 10, LABEL, bold=True, **style)
     if node.note:
-        drawing.fitted_text(box.x, box.y + 38, node.note, room, NOTE, **style)
+        drawing.fitted_text(box.x, box.y + 38, node.note, width - 10, NOTE, **style)
     x = box.x - node.channels * scale / 2
     for channels, kernel in node.parts:
-        part, known = max(channels * scale, 1.5), kernel in PALETTE
-        color, hatch = (kernel, kernel) if known else ("muted", None)
-        hatch = hatch if part > 6 else None
+        part, color = (
+            max(channels * scale, 1.5),
+            kernel if kernel in PALETTE else "muted",
+        )
+        hatch = kernel if part > 6 and kernel in PALETTE else None
         drawing.rect(x, box.y + header + 4, part, BAR - 8, color, hatch=hatch)
         x += channels * scale
     drawing.rect(left, box.y, width, box.height, stroke=edge, stroke_width=2, radius=4)

@@ -11,24 +11,18 @@ OPEN_BOXES = 20  # above this, modules are folded into one box each
 MAX_BOXES = 30  # of folded modules; above this, equal neighbors are merged
 
 # Operations that get a box of their own; any other is a note on the box before.
-_BOXES = {
-    "input": "input",
-    "conv": "conv",
+_OWN_NAMES = ("input", "conv", "linear", "matmul", "embedding", "stack", "mean")
+_BOXES = dict(zip(_OWN_NAMES, _OWN_NAMES, strict=True)) | {
     "conv_transpose2d": "transposed conv",
     "max_pool": "max pool",
     "avg_pool": "avg pool",
     "adaptive_avg_pool": "avg pool",
     "adaptive_max_pool": "max pool",
-    "linear": "linear",
-    "matmul": "matmul",
     "attention": "attention",
     "multi_head_attention_forward": "attention",
-    "embedding": "embedding",
     "cat": "concat",
-    "stack": "stack",
     "interpolate": "resize",
     "upsample": "resize",
-    "mean": "mean",
     "add": "+",
 }
 _NOTES = {
@@ -121,29 +115,16 @@ def readers_of(nodes):
 
 
 def channel_axes(ops):
-    """`{op.index: axis of its channels}`.
+    """`{number of axes of a shape: which one holds the channels}`.
 
-    A convolution or pool over n axes has them before the last n. What else there
-    is takes after what it reads, inputs after what reads them. A sequence has its
-    features last, anything else its channels after the batch.
+    A convolution or pool over n axes has them before the last n. Of other shapes, a
+    sequence has its features last, any else its channels after the batch.
     """
-    axes, sure = {}, set()
+    axes = {0: 0, 1: 0, 2: 1, 3: 2}
     for op in ops:
-        rank = len(op.out_shape)
-        read = op.inputs[0] if op.inputs else None
         if op.kernel and ("conv" in op.kind or "pool" in op.kind):
-            axes[op.index] = max(0, rank - len(op.kernel) - 1)
-            sure.add(op.index)
-        elif read in axes and len(ops[read].out_shape) == rank:
-            axes[op.index] = axes[read]
-        else:
-            axes[op.index] = 2 if rank == 3 else min(rank - 1, 1) if rank else 0
-    for op in reversed(ops):
-        read = op.inputs[0] if op.index in sure and op.inputs else None
-        same = read in axes and len(ops[read].out_shape) == len(op.out_shape)
-        if same and read not in sure:
-            axes[read] = axes[op.index]
-            sure.add(read)
+            rank = len(op.out_shape)
+            axes[rank] = max(0, rank - len(op.kernel) - 1)
     return axes
 
 
@@ -197,27 +178,28 @@ def views(nodes):
 
 
 def with_writes_as_concat(ops, axes, readers):
-    """The operations, those that fill a buffer by slices of channels as one concat."""
-    filled, gone, concats = {}, set(), {}
+    """The operations, with what fills a buffer slice by slice as one operation.
+
+    A concatenation, if the slices are of channels.
+    """
+    left, written = {op.index: op for op in ops}, {}
     for op in ops:
+        base = op.inputs[0] if len(op.inputs) == 2 else None  # else a constant
         if op.kind in _BUFFERS:
-            filled[op.index] = ([op.index], [])
-        elif op.kind == "setitem":
-            base = op.inputs[0] if len(op.inputs) == 2 else None  # else a constant
-            if base is not None and (base not in filled or readers[base] > 1):
-                continue
-            steps, values = filled.get(base, ([], []))
-            values = [*values, (op.inputs[-1], op.in_shapes[-1])]
-            filled[op.index] = ([*steps, op.index], values)
+            written[op.index] = []
+        elif op.kind == "setitem" and (
+            base is None or (base in written and readers[base] == 1)
+        ):
+            left.pop(base, None)
+            values = [*written.get(base, ()), (op.inputs[-1], op.in_shapes[-1])]
             places, shapes = zip(*values, strict=True)
-            axis = axes[op.index]
-            widths = [s[axis] for s in shapes if len(s) == len(op.out_shape)]
-            if sum(widths) == op.out_shape[axis]:
-                concats[op.index] = op._replace(
-                    kind="cat", inputs=places, in_shapes=shapes
-                )
-                gone.update(steps)
-    return [concats.get(op.index, op) for op in ops if op.index not in gone]
+            rank = len(op.out_shape)
+            widths = [s[axes.get(rank, 1)] for s in shapes if len(s) == rank]
+            fits = len(values) > 1 and sum(widths) == op.out_shape[axes.get(rank, 1)]
+            kind = "cat" if fits else op.kind
+            left[op.index] = op._replace(kind=kind, inputs=places, in_shapes=shapes)
+            written[op.index] = values
+    return left.values()
 
 
 def nodes_of(trace, error=None):
@@ -234,26 +216,26 @@ def nodes_of(trace, error=None):
         if op.kind == "parameter":
             continue
         sources = list(dict.fromkeys(made[i] for i in op.inputs if i in made))
-        before = sources[0] if sources else None
+        axis = axes.get(len(op.out_shape), 1)
         joins = (
             len(sources) == 1
             and not _is_box(op, sources)
-            and before.kind != "input"
-            and last_op[before] in op.inputs
-            and readers[last_op[before]] == 1
-            and last_op[before] not in trace.outputs
+            and sources[0].kind != "input"
+            and last_op[sources[0]] in op.inputs
+            and readers[last_op[sources[0]]] == 1
+            and last_op[sources[0]] not in trace.outputs
         )
         if joins:
-            node = before
+            node = sources[0]
             if op.kind not in _HIDDEN:
                 node.notes.append(_note(op))
-            node.out_shape, node.axis = op.out_shape, axes[op.index]
+            node.out_shape, node.axis = op.out_shape, axis
         else:
             kernel = kernel_name(op)
             if kernel == "other" and op.kernel is None:
                 kernel = "none"
-            node = Node(op.path, op.kind, "", kernel, op.out_shape, axes[op.index])
-            node.inputs, node.op = sources, op
+            node = Node(op.path, op.kind, "", kernel, op.out_shape, axis, sources)
+            node.op = op
             node.step, node.label, node.notes = _describe(op, node.channels)
             node.parts = _parts(op, made, node)
             nodes.append(node)
@@ -263,9 +245,7 @@ def nodes_of(trace, error=None):
     for node in nodes:  # a flatten after a pool changes what the bar shows
         if sum(width for width, _ in node.parts) != node.channels:
             node.parts = [(node.channels, node.kernel)]
-    if error:
-        nodes.append(_error_node(error, trace, made, nodes))
-    return nodes
+    return nodes if error is None else [*nodes, _error_node(error, trace, made, nodes)]
 
 
 def _error_node(error, trace, made, nodes):
@@ -274,18 +254,18 @@ def _error_node(error, trace, made, nodes):
     Where a module's own lines stopped, that is what nobody has read yet.
     """
     path = getattr(error, "module_path", "")
-    node = Node(path, "error", "stops here", "none", (), 0)
-    node.notes = [path] if path else []
+    node = Node(path, "error", "stops here", "none", (), 0, notes=[path] * bool(path))
     kind, words = type(error).__name__, " ".join(str(error).split())
     words = words.removeprefix(f"in {path}: ")
     node.step = words if kind == "ShapeError" else f"{kind}: {words}"
-    if hasattr(error, "reads"):
-        read = [made.get(i) for i in error.reads]
-    elif any(is_inside(op.path, path) for op in trace.ops if op.kind != "input"):
-        read = [other for other, by in readers_of(nodes).items() if not by]
+    module = f"{path}." if path else ""
+    ran = [f"{op.path}.".startswith(module) for op in trace.ops if op.kind != "input"]
+    read = getattr(error, "reads", getattr(error, "given", ()))
+    if any(ran) and not hasattr(error, "reads"):
+        node.inputs = [other for other, by in readers_of(nodes).items() if not by]
     else:
-        read = [made.get(i) for i in getattr(error, "given", ())]
-    node.inputs = list(dict.fromkeys(filter(None, read))) or nodes[-1:]
+        node.inputs = list(dict.fromkeys(made[i] for i in read if i in made))
+    node.inputs = node.inputs or nodes[-1:]
     return node
 
 
@@ -328,15 +308,10 @@ def fold(nodes, depth):
     return folded
 
 
-def is_inside(path, module):
-    """Whether a path is a module's own, or lies below it; all lies in ""."""
-    return not module or path == module or path.startswith(f"{module}.")
-
-
 def merge_repeats(nodes):
     """Nodes with equal modules that follow each other drawn as one, "x 10"."""
 
-    def look(node):
+    def traits(node):
         return node.kind, node.parts, node.kernels, node.out_shape, node.params
 
     readers, merged, new_of = readers_of(nodes), [], {}
@@ -347,7 +322,7 @@ def merge_repeats(nodes):
             and inputs
             and inputs == merged[-1:]
             and all(len(readers[source]) == 1 for source in node.inputs)
-            and look(node) == look(merged[-1])
+            and traits(node) == traits(merged[-1])
         ):
             merged[-1].times += 1
         else:
