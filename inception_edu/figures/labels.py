@@ -4,7 +4,6 @@ from functools import lru_cache
 from math import ceil, inf
 
 from inception_edu.figures.svg import text_width
-from inception_edu.figures.theme import NOTE
 
 HIGH = 17  # of a label's box
 FAR = 16  # from here on a line joins a label to its mark
@@ -44,44 +43,38 @@ def place_labels(spots, box, lines=()):
     left, top, width, height = box
     right, bottom = left + width, top + height - 2
     marks = [(x - 12, y - 12, x + 12, y + 12) for _, x, y in spots]
-    drawn = [piece for start, end in lines for piece in _along(start, end)]
+    drawn = [piece for line in lines for piece in _along(*line)]
     labels, joined, placed = [], [], {}
-    for name, x, y in sorted(spots, key=lambda spot: (-_crowd(spot, spots), spot)):
-        wide = round(text_width(name, NOTE, bold=True), 1)
+
+    def cost(label, name, mark):
+        """Pixels from a mark to its label, and what lines through texts are worth."""
+        end, far = _joint(label, *mark)
+        joint = _along(mark, end) if far > FAR else []
+        others = [(a - 5, b - 5, a + 5, b + 5) for n, a, b in spots if n != name]
+        others += labels + joined
+        costs = far + 30 * _hits([label], drawn) + 90 * _hits([label], joined)
+        costs += 20 * _hits(joint[4:], drawn) + 90 * _hits(joint, others)
+        return round(costs, 3)
+
+    for name, *mark in sorted(spots, key=lambda spot: (-_crowd(spot, spots), spot)):
         free = [
             (a, b, c, d)
-            for a, b, c, d in _around(x, y, wide)
+            for a, b, c, d in _around(*mark, round(text_width(name, bold=True), 1))
             if left + 2 <= a and c <= right and top <= b and d <= bottom
-            and not _hits((a, b, c, d), marks + labels)
+            and not _hits([(a, b, c, d)], marks + labels)
         ]  # fmt: skip
-        if not free:
-            continue
-        others = labels + [
-            (a - 5, b - 5, a + 5, b + 5) for other, a, b in spots if other != name
-        ]
-        best, least = free[0], inf
-        for label in sorted(free, key=lambda b: round(_joint(b, x, y)[1], 3)):
-            if _joint(label, x, y)[1] >= least:
+        best, least = None, inf
+        for label in sorted(free, key=lambda box: round(_joint(box, *mark)[1], 3)):
+            if _joint(label, *mark)[1] >= least:
                 break  # farther is worse
-            ugly = _ugliness(label, (x, y), others, drawn, joined)
-            if ugly < least:
-                best, least = label, ugly
-        end, far = _joint(best, x, y)
-        labels.append(best)
-        joined += _along((x, y), end) if far > FAR else []
-        placed[name] = (best[0], best[3] - 4, end if far > FAR else None)
+            if (costs := cost(label, name, mark)) < least:
+                best, least = label, costs
+        if best:
+            end, far = _joint(best, *mark)
+            labels.append(best)
+            joined += _along(mark, end) if far > FAR else []
+            placed[name] = (best[0], best[3] - 4, end if far > FAR else None)
     return placed
-
-
-def _ugliness(label, mark, others, drawn, joined):
-    """Pixels from a mark to its label, and what lines through texts are worth."""
-    end, far = _joint(label, *mark)
-    line = _along(mark, end) if far > FAR else ()
-    costs = (30, label, drawn), (90, label, joined)
-    ugly = far + sum(cost * _hits(box, others) for cost, box, others in costs)
-    for cost, seen, pieces in ((20, drawn, line[4:]), (90, others + joined, line)):
-        ugly += cost * any(_hits(piece, seen) for piece in pieces)
-    return round(ugly, 3)
 
 
 def _joint(label, x, y):
@@ -99,11 +92,11 @@ def _along(start, end):
     return [(x - 2, y - 2, x + 2, y + 2) for x, y in places]
 
 
-def _hits(box, others):
-    """Whether a box `(left, top, right, bottom)` shares a point with any other."""
-    left, top, right, bottom = box
+def _hits(boxes, others):
+    """Whether a box `(left, top, right, bottom)` shares a point with one of others."""
     return any(
-        left < other[2] and other[0] < right and top < other[3] and other[1] < bottom
+        a < other[2] and other[0] < c and b < other[3] and other[1] < d
+        for a, b, c, d in boxes
         for other in others
     )
 
