@@ -214,9 +214,6 @@ CASES = {
     ),
     "choose 3, 5 or 7": lambda f: figures.asymmetric_pair(4),
     "3 values": lambda f: figures.Table([(1, 2, 3)], ["a", "b"]),
-    "nothing to show": lambda f: figures.accuracy_by_scale({}),
-    "no losses to show": lambda f: figures.learning_curve({"naive": []}),
-    "2 labels, 1 scales": lambda f: figures.sample_sheet(black(), [1, 2], [3]),
     # ---- weights
     "Download it again": lambda f: load(written(f, "w.pth", b"<html>404</html>")),
     "cut short": lambda f: load(harmed(f, lambda content: content[:-99])),

@@ -40,21 +40,16 @@ SERIES = ("#a3006d", "#1b1b1b", "#00777f", "#8a5a00", "#5b3fa8", "#5c7300", "#6b
 
 
 @STYLE
-def accuracy_by_scale(results, *, title="Accuracy by size of the digit", chance=None):
+def accuracy_by_scale(results, *, title="Accuracy by size of the digit", chance):
     """A line chart of accuracy against digit size, one line a network.
 
     `results` is `{name: {sizes such as "10-15": (mean, spread)}}`, from 0 to 1.
-    `chance`, the accuracy of guessing, is written on the axis. Raises ValueError
-    when there is nothing.
+    `chance`, the accuracy of guessing, is written on the axis.
     """
-    if not results or not all(results.values()):
-        raise ValueError(
-            "nothing to show; pass {name: {size: (mean, spread)}}, for example "
-            "{'naive': {'10-15': (0.77, 0.02)}}"
-        )
-    guess = f"; guessing: {number(100 * chance)}" if chance is not None else ""
-    names = {"x": "size of the digit (pixels)", "y": f"test accuracy (%{guess})"}
-    figure, axes = _figure(title, names, height=5.0)
+    guess = f"guessing: {number(100 * chance)}"
+    figure, axes = _figure(
+        title, "size of the digit (pixels)", f"test accuracy (%; {guess})", 5.0
+    )
     percents = {
         name: 100 * numpy.array(list(sizes.values()), float).T
         for name, sizes in results.items()
@@ -72,11 +67,9 @@ def learning_curve(losses, *, title="Training"):
     """A line chart of training losses, `{name: one loss an epoch}`.
 
     The text twin has no numbers: another processor measures slightly different
-    ones. Raises ValueError when there are none.
+    ones.
     """
-    if not any(losses.values()):
-        raise ValueError("no losses to show; train for at least one epoch first")
-    figure, axes = _figure(title, {"x": "epoch", "y": "training loss"}, height=4.2)
+    figure, axes = _figure(title, "epoch", "training loss", 4.2)
     epochs = range(1, max(map(len, losses.values())) + 1)
     _draw_lines(axes, epochs, losses)
     axes.xaxis.get_major_locator().set_params(integer=True)
@@ -84,11 +77,11 @@ def learning_curve(losses, *, title="Training"):
     return figure
 
 
-def _figure(title, names, height):
-    """`(figure, axes)` of a chart with its title and the names of its axes."""
+def _figure(title, x_label, y_label, height):
+    """`(figure, axes)` of a chart."""
     figure = Figure(figsize=(9.0, height), dpi=100, layout="constrained")
     axes = figure.subplots()
-    axes.set(title=title, xlabel=names["x"], ylabel=names["y"])
+    axes.set(title=title, xlabel=x_label, ylabel=y_label)
     axes.grid(axis="y")
     return figure, axes
 
@@ -97,21 +90,20 @@ def _draw_lines(axes, xs, lines):
     """A line with markers for each of `lines`, its name at its last finite value."""
     ends = []
     for index, (name, values) in enumerate(lines.items()):
-        kernel = next(iter(str(name).split()), "")
-        tone = PALETTE.get(kernel, SERIES[index % len(SERIES)])
+        tone = PALETTE.get(name.split()[0], SERIES[index % len(SERIES)])
         marker = MARKERS[index % len(MARKERS)]
         style = {"color": tone, "marker": marker, "markersize": 9, "linewidth": 2.5}
         (line,) = axes.plot(xs[: len(values)], values, label=name, **style)
-        points = zip(values, line.get_xdata(), strict=True)
-        finite = [point for point in points if isfinite(point[0])]
+        points = zip(line.get_xdata(), values, strict=True)
+        finite = [point for point in points if isfinite(point[1])]
         if finite:  # a training that diverged ends earlier
             ends.append((*finite[-1], name, tone))
     low, high = axes.get_ylim()
-    levels = spread([end[0] for end in ends], low, high, (high - low) * 0.075)
-    for level, (value, x, name, tone) in zip(levels, ends, strict=True):
+    levels = spread([y for _, y, *_ in ends], low, high, (high - low) * 0.075)
+    for level, (*end, name, tone) in zip(levels, ends, strict=True):
         axes.annotate(
             name,
-            xy=(x, value),
+            xy=end,
             xytext=(1.02, level),
             textcoords=("axes fraction", "data"),
             va="center",
@@ -122,26 +114,17 @@ def _draw_lines(axes, xs, lines):
 
 @STYLE
 def sample_sheet(images, labels, scales):
-    """A sheet of images, each with its label and the size of its digit.
-
-    `images` is `(n, 3, H, W)`, an array or a tensor; `labels` and `scales` (pixels)
-    have n entries. Raises ValueError when they do not agree.
-    """
-    pictures = numpy.asarray(images)
-    if pictures.ndim != 4 or not len(pictures) == len(labels) == len(scales) > 0:
-        raise ValueError(
-            f"images of shape {pictures.shape}, {len(labels)} labels, {len(scales)} "
-            "scales; expected (n, 3, H, W), and n of each"
-        )
+    """A sheet of images `(n, 3, H, W)`, each with its label and its digit's size."""
+    pictures = numpy.asarray(images).transpose(0, 2, 3, 1)
     columns = min(8, len(pictures))
     rows = -(-len(pictures) // columns)
     size = (1.15 * columns, 1.42 * rows + 0.5)
     figure = Figure(figsize=size, dpi=100, layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for axes in grid.flat:
+    places = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in places:
         axes.axis("off")
     for axes, picture, label, scale in zip(
-        grid.flat, pictures.transpose(0, 2, 3, 1), labels, scales, strict=False
+        places, pictures, labels, scales, strict=False
     ):
         axes.imshow(picture, interpolation="nearest")
         words = f"{int(label)}, {number(scale)} px"
