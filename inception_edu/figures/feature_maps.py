@@ -13,14 +13,17 @@ from inception_edu.figures.notebook import data_uri
 from inception_edu.figures.recording import KEPT
 from inception_edu.figures.svg import Drawing
 from inception_edu.figures.theme import LABEL, NOTE, kernel_name
-from inception_edu.text import dims, percent
+from inception_edu.text import percent
 
 WIDTH = 560
 SIDE = 152  # of the picture, and the width of the prediction below it
 LEFT = 176  # where the maps begin
 EVERY, EVERY_LAYER = "every branch", "every layer"
-GRAYS = 16
-_RAMP = [step * 255 // (GRAYS - 1) for step in range(GRAYS)]
+_RAMP = bytes(range(0, 256, 17))  # 16 steps from 0 to 255
+# The colors and opacities of a map in gray, and of a shade on the picture: black, and
+# the darker the less a branch answers there.
+GRAY = bytes(value for value in _RAMP for _ in "rgb"), b""
+SHADE = bytes(3 * len(_RAMP)), bytes(round(0.88 * (255 - value)) for value in _RAMP)
 
 
 class Photo:
@@ -50,19 +53,17 @@ def feature_sheet(photo, recording, layer, branch=EVERY, *, rise=None, remark=""
         'style="image-rendering:pixelated"/></defs>'
     )
     sheet.text(0, 16, f"it sees {photo.width}x{photo.height}", LABEL, bold=True)
-    tip = "the picture as the network sees it"
-    place_photo(sheet, photo, 0, 26, SIDE, tip)
+    place_photo(sheet, photo, 0, 26, SIDE, "the picture as the network sees it")
     low = draw_prediction(sheet, 26 + SIDE + 22, recording)
-    if layer == EVERY_LAYER:
+    found, head = recording.layers.get(layer), "where each branch answers: pick a layer"
+    head = found.in_words(layer) if found else head
+    sheet.fitted_text(LEFT, 16, head, WIDTH - LEFT, LABEL, bold=True)
+    if not found:
         end = draw_layers(sheet, recording, photo)
+    elif branch == EVERY:
+        end = draw_branches(sheet, found, photo)
     else:
-        found = recording.layers[layer]
-        head = f"{layer}: {found.channels} channels of {dims(found.grid)}"
-        sheet.fitted_text(LEFT, 16, head, WIDTH - LEFT, LABEL, bold=True)
-        if branch == EVERY:
-            end = draw_branches(sheet, found, photo)
-        else:
-            end = draw_alone(sheet, branch, found.branches[branch], photo, rise)
+        end = draw_alone(sheet, branch, found.branches[branch], photo, rise)
     y = max(low, end) + 8
     sheet.fitted_text(0, y + 10, remark, WIDTH, NOTE, fill="muted")
     sheet.height = round(max(400, y + 19))
@@ -84,14 +85,14 @@ def place_photo(sheet, photo, x, y, side, tip):
 def place_map(sheet, x, y, side, rows, tip, pick=""):
     """A map as a square, white where it is its maximum."""
     style = f' style="image-rendering:pixelated"{_pick(pick)}{_alt(tip)}</image>'
-    sheet.raw(_image(x, y, side, gray_png(scaled(rows))) + style)
+    sheet.raw(_image(x, y, side, map_png(rows, *GRAY)) + style)
     sheet.rect(x, y, side, side, stroke="line")
 
 
 def place_lit(sheet, photo, x, y, side, where, tip, pick=""):
     """The picture, dark except where a branch answers."""
     place_photo(sheet, photo, x, y, side, tip)
-    sheet.raw(f"{_image(x, y, side, shade_png(scaled(where)))}{_pick(pick)}/>")
+    sheet.raw(f"{_image(x, y, side, map_png(where, *SHADE))}{_pick(pick)}/>")
 
 
 def _image(x, y, side, png):
@@ -107,13 +108,6 @@ def _alt(tip):
 
 def _pick(pick):
     return f' data-pick="{escape(pick)}"' if pick else ""
-
-
-def scaled(rows):
-    """Rows divided by their maximum; all 0 where that is 0."""
-    rows = rows.tolist() if hasattr(rows, "tolist") else rows
-    most = max(map(max, rows))
-    return [[value / most if most > 0 else 0 for value in row] for row in rows]
 
 
 # ---- the prediction ----------------------------------------------------------
@@ -138,12 +132,9 @@ def draw_prediction(sheet, y, recording):
 
 def draw_layers(sheet, recording, photo):
     """A row for each layer: where each of its branches answers; returns the end."""
-    head = "where each branch answers: pick a layer"
-    sheet.fitted_text(LEFT, 16, head, WIDTH - LEFT, LABEL, bold=True)
     y = 26
     for name, layer in recording.layers.items():
-        title = f"{name}: {layer.channels} channels of {dims(layer.grid)}"
-        sheet.fitted_text(LEFT, y + 14, title, WIDTH - LEFT, NOTE)
+        sheet.fitted_text(LEFT, y + 14, layer.in_words(name), WIDTH - LEFT, NOTE)
         pitch = min(98, (WIDTH - LEFT) / len(layer.branches))
         size, shares = min(60, pitch - 4), layer.shares()
         for i, (part, branch) in enumerate(layer.branches.items()):
@@ -250,41 +241,31 @@ def in_words(recording, layer):
 # ---- PNGs from plain numbers: a page has no imaging library -------------------
 
 
-def gray_png(rows):
-    """The PNG of rows of numbers from 0, black, to 1, white, in 16 grays."""
-    return _indexed(rows, bytes(v for v in _RAMP for _ in "rgb"), b"")
-
-
-def shade_png(rows):
-    """The PNG of a black shade: 0 hides what lies below it, 1 leaves it alone."""
-    opacity = bytes(round(0.88 * (255 - value)) for value in _RAMP)
-    return _indexed(rows, bytes(3 * GRAYS), opacity)
-
-
 def rgb_png(width, height, pixels):
     """The PNG of `width * height * 3` bytes, row by row."""
-    lines = [b"\0" + pixels[3 * width * y : 3 * width * (y + 1)] for y in range(height)]
-    return _png(width, height, 8, 2, b"", lines)
+    row = 3 * width
+    lines = [pixels[row * y : row * (y + 1)] for y in range(height)]
+    return _png(width, lines, 8, 2)
 
 
-def _indexed(rows, palette, opacity):
-    """A PNG with four bits a pixel."""
-    lines = []
+def map_png(rows, colors, opacities):
+    """The PNG of rows of numbers in 16 steps, from 0 or less to their maximum."""
+    rows = rows.tolist() if hasattr(rows, "tolist") else rows
+    most, lines = max(0, *map(max, rows)) or 1, []
     for row in rows:
-        inside = [0 if value < 0 else 1 if value > 1 else value for value in row]
-        levels = [round(value * (GRAYS - 1)) for value in inside]
-        pairs = zip(levels[::2], [*levels[1::2], 0], strict=False)
-        lines.append(b"\0" + bytes(16 * left + right for left, right in pairs))
-    extra = _chunk(b"PLTE", palette) + (_chunk(b"tRNS", opacity) if opacity else b"")
-    return _png(len(rows[0]), len(rows), 4, 3, extra, lines)
+        steps = [round(15 * max(value / most, 0)) for value in row]
+        pairs = zip(steps[::2], [*steps[1::2], 0], strict=False)
+        lines.append(bytes(16 * left + right for left, right in pairs))
+    return _png(len(rows[0]), lines, 4, 3, PLTE=colors, tRNS=opacities)
 
 
-def _png(width, height, bits, color, extra, lines):
-    head = pack(">IIBBBBB", width, height, bits, color, 0, 0, 0)
-    body = _chunk(b"IDAT", zlib.compress(b"".join(lines), 9))
-    start = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head)
-    return start + extra + body + _chunk(b"IEND", b"")
-
-
-def _chunk(kind, data):
-    return pack(">I", len(data)) + kind + data + pack(">I", zlib.crc32(kind + data))
+def _png(width, lines, bits, color, **chunks):
+    """A PNG of lines of bytes; `color` is 2 for RGB, 3 for steps of a palette."""
+    head = pack(">IIBBBBB", width, len(lines), bits, color, 0, 0, 0)
+    data = zlib.compress(b"".join(b"\0" + line for line in lines), 9)
+    png = b"\x89PNG\r\n\x1a\n"
+    for name, content in {"IHDR": head, **chunks, "IDAT": data, "IEND": b""}.items():
+        part = name.encode() + content
+        if content or name == "IEND":
+            png += pack(">I", len(content)) + part + pack(">I", zlib.crc32(part))
+    return png

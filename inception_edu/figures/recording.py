@@ -7,6 +7,8 @@ from heapq import nlargest
 from math import exp
 from typing import NamedTuple
 
+from inception_edu.text import dims
+
 KEPT = 6  # strongest channels of a branch, whose maps are kept
 
 
@@ -58,6 +60,9 @@ class LayerResponse(NamedTuple):
     @property
     def channels(self):
         return sum(len(branch.mean) for branch in self.branches.values())
+
+    def in_words(self, name):
+        return f"{name}: {self.channels} channels of {dims(self.grid)}"
 
     def shares(self):
         """`{branch: its share of the layer's response}`, all 0 if there is none."""

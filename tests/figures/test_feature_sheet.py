@@ -11,12 +11,13 @@ from PIL import Image
 from inception_edu.figures.feature_maps import (
     EVERY,
     EVERY_LAYER,
+    GRAY,
+    SHADE,
     Photo,
     feature_sheet,
-    gray_png,
     in_words,
+    map_png,
     rgb_png,
-    shade_png,
 )
 from inception_edu.figures.recording import (
     BranchResponse,
@@ -70,12 +71,14 @@ def images(svg):
 
 def test_pictures_and_maps_are_pngs_of_the_same_values():
     values = RANDOM.rand(3, 7)
-    image = opened(gray_png([*values.tolist(), [-3, 0, 1, 9, 0, 0, 0]]))
+    image = opened(map_png([*(9 * values).tolist(), [-3, 0, 9, 0, 0, 0, 0]], *GRAY))
     assert image.format == "PNG" and image.size == (7, 4)
     gray = np.asarray(image.convert("L"), float) / 255
     assert np.abs(gray[:3] - values).max() <= 1 / 30 + 1e-3  # 16 grays
-    assert list(gray[3, :4]) == [0, 0, 1, 1]  # beyond the scale
-    alpha = np.asarray(opened(shade_png([[0, 0.5, 1]])).convert("RGBA"))[0, :, 3]
+    assert list(gray[3, :3]) == [0, 0, 1]  # a negative value, the maximum
+    assert not np.asarray(opened(map_png([[-2, 0]], *GRAY)).convert("L")).any()
+    shade = opened(map_png([[0, 0.5, 1]], *SHADE)).convert("RGBA")
+    alpha = np.asarray(shade)[0, :, 3]
     assert alpha[0] == 224 and 100 < alpha[1] < 125 and alpha[2] == 0
     image = opened(rgb_png(48, 48, PIXELS.tobytes()))
     assert np.array_equal(np.asarray(image.convert("RGB")), PIXELS)
