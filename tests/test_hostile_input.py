@@ -213,7 +213,6 @@ CASES = {
         ie.trace(model(), (1, 3, 48, 48)), (1, 3, 48, 48)
     ),
     "choose 3, 5 or 7": lambda f: figures.asymmetric_pair(4),
-    "3 values": lambda f: figures.Table([(1, 2, 3)], ["a", "b"]),
     # ---- weights
     "Download it again": lambda f: load(written(f, "w.pth", b"<html>404</html>")),
     "cut short": lambda f: load(harmed(f, lambda content: content[:-99])),

@@ -5,39 +5,28 @@ from numbers import Integral, Real
 
 
 class Table:
-    """Rows under column names, shown as HTML with a text twin.
+    """Rows of values under column names, shown as HTML with a text twin.
 
-    `rows` is a list of dicts, or of sequences in the order of `columns`. Whole numbers
-    get thousands separators, other numbers `digits` after the point (one for all
-    columns, or a dict by column); None becomes a dash. `mark` is the index of a row to
-    set in bold.
+    Whole numbers get thousands separators, other numbers `digits` after the point
+    (one for all columns, or a dict by column); None becomes a dash. `mark` is the
+    index of a row to set in bold.
     """
 
-    def __init__(self, rows, columns=None, *, title="", digits=2, mark=None):
-        rows = list(rows)
-        self.columns = list(columns or (rows[0] if rows else ()))
-        self.title, self.mark = title, mark
-        rows = [
-            [row[c] for c in self.columns] if isinstance(row, dict) else list(row)
-            for row in rows
-        ]
-        for row in rows:
-            if len(row) != len(self.columns):
-                raise ValueError(
-                    f"{len(row)} values {row} for {len(self.columns)} columns "
-                    f"{self.columns}"
-                )
-        self.cells, self.flush = [[] for _ in rows], []
-        for index, column in enumerate(self.columns):
-            after = digits.get(column, 2) if isinstance(digits, dict) else digits
-            for line, row in zip(self.cells, rows, strict=True):
-                line.append(as_text(row[index], after))
+    def __init__(self, rows, columns, *, title="", digits=2, mark=None):
+        self.columns, self.title, self.mark = list(map(str, columns)), title, mark
+        if not isinstance(digits, dict):
+            digits = dict.fromkeys(columns, digits)
+        after = [digits.get(column, 2) for column in columns]
+        rows = [list(row) for row in rows]
+        self.cells = [list(map(as_text, row, after)) for row in rows]
+        self.flush = []  # columns of numbers are set flush right
+        for index, _ in enumerate(columns):
             known = [row[index] for row in rows if row[index] is not None]
-            is_number = bool(known) and all(isinstance(v, Real) for v in known)
-            self.flush.append(is_number)  # such a column is set flush right
+            numeric = bool(known) and all(isinstance(v, Real) for v in known)
+            self.flush.append(numeric)
 
     def __repr__(self):
-        lines = [[str(column) for column in self.columns], *self.cells]
+        lines = [self.columns, *self.cells]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         text = [self.title] if self.title else []
         for line in lines:
@@ -62,7 +51,7 @@ class Table:
         cells = ""
         for text, flush in zip(line, self.flush, strict=True):
             side = "right" if flush else "left"
-            cells += f"<{kind} style='text-align:{side}'>{escape(str(text))}</{kind}>"
+            cells += f"<{kind} style='text-align:{side}'>{escape(text)}</{kind}>"
         return f"<tr>{cells}</tr>"
 
 
