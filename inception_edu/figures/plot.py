@@ -77,8 +77,8 @@ def stacked_bar(drawing, x, y, height, scale, parts, key=None):
 class Plot:
     """Axes inside a rectangle `(x, y, width, height)`: data in, pixels out.
 
-    `log_y` makes that axis logarithmic. Methods return the plot, so calls can be
-    chained; `at(x, y)` is the pixel of a point, for all that they do not draw.
+    `log_y` makes that axis logarithmic. `axes`, `curve` and `mark` return the plot,
+    so calls can be chained; `at(x, y)` is the pixel of a point.
     """
 
     def __init__(self, drawing, box, x_range, y_range, *, log_y=False):
@@ -97,7 +97,10 @@ class Plot:
 
     def at(self, x, y):
         """The pixel of a data point."""
-        along, up = _share(x, self.x_range), _share(y, self.y_range, self.log_y)
+        (left, right), (low, high) = self.x_range, self.y_range
+        if self.log_y:
+            low, high, y = log10(low), log10(high), log10(max(y, low))
+        along, up = (x - left) / ((right - left) or 1), (y - low) / ((high - low) or 1)
         return self.x + along * self.width, self.y + self.height - up * self.height
 
     def axes(
@@ -116,24 +119,22 @@ class Plot:
         `x_ticks`, `y_ticks` are lists of values or `{value: label}` in place of
         round numbers. `grid` "y" draws horizontal lines, "x" vertical ones.
         """
-        drawing, bottom = self.drawing, self.bottom
-        if y_ticks is None and grid == "x":
+        drawing, bottom, upright = self.drawing, self.bottom, grid == "x"
+        if y_ticks is None and upright:
             y_ticks = ()
         elif y_ticks is None:
             ends = self.y_range
             y_ticks = log_ticks(*ends) if self.log_y else ticks(*ends, 4)
-        if x_ticks is None:
-            x_ticks = ticks(*self.x_range)
+        x_ticks = ticks(*self.x_range) if x_ticks is None else x_ticks
         muted = {"size": NOTE, "fill": "muted"}
         for value, text in _named(y_ticks, format_y):
             _, y = self.at(self.x_range[0], value)
-            if grid == "y":
+            if not upright:
                 drawing.line((self.x, y), (self.right, y), stroke="grid", width=1)
             drawing.text(self.x - 6, y + 5, text, anchor="end", **muted)
         for value, text in _named(x_ticks, format_x):
             x, _ = self.at(value, self.y_range[0])
-            top = self.y if grid == "x" else bottom
-            stroke = "grid" if grid == "x" else "line"
+            top, stroke = (self.y, "grid") if upright else (bottom, "line")
             drawing.line((x, top), (x, bottom + 5), stroke=stroke, width=1)
             # the first and the last number stay on the sheet
             half = text_width(text) / 2
@@ -173,19 +174,18 @@ class Plot:
         ends = (x, self.y - above), (x, self.bottom)
         self.drawing.line(*ends, stroke="accent", width=width, key=key)
 
-    def limit(self, x, label):
-        """A vertical line at `x` with its label above: a budget, a threshold."""
-        pixel, _ = self.at(x, self.y_range[0])
-        self.vline(pixel, above=4)
-        return self.name_above(pixel, self.y - 8, label)
-
     def name_above(self, x, y, label):
         """The label of a vertical line at the pixel `x`, right of the axis."""
         half = text_width(label, bold=True) / 2
         middle = min(max(x, self.x + half), self.drawing.width - half)
         style = {"anchor": "middle", "fill": "accent", "bold": True}
         self.drawing.text(middle, y, label, **style)
-        return self
+
+    def limit(self, x, label):
+        """A vertical line at `x` with its label above: a budget, a threshold."""
+        pixel, _ = self.at(x, self.y_range[0])
+        self.vline(pixel, above=4)
+        self.name_above(pixel, self.y - 8, label)
 
     def label_curves(self, ends, gap=17):
         """Names right of the box for lines that end at `(x, y, name, stroke)`.
@@ -202,14 +202,6 @@ class Plot:
         return self
 
 
-def _share(value, ends, log=False):
-    """Where a value stands between the ends of its axis, 0 to 1 inside."""
-    low, high = ends
-    if log:
-        low, high, value = log10(low), log10(high), log10(max(value, low))
-    return (value - low) / ((high - low) or 1)
-
-
 def _named(values, form):
     if isinstance(values, dict):
         return values.items()
@@ -219,29 +211,24 @@ def _named(values, form):
 def clip(points, box):
     """The parts of a polyline inside `(left, top, right, bottom)`, as polylines."""
     left, top, right, bottom = box
-    pieces, piece = [], []
+    pieces = [[]]
     for (x0, y0), (x1, y1) in pairwise(points):
-        enter, leave = 0.0, 1.0
+        enter, leave = 0.0, 1.0  # the share of the line where it is inside
         for start, step, low, high in (
             (x0, x1 - x0, left, right),
             (y0, y1 - y0, top, bottom),
         ):
             if step:
-                near, far = (low, high) if step > 0 else (high, low)
-                enter = max(enter, (near - start) / step)
-                leave = min(leave, (far - start) / step)
+                near, far = sorted(((low - start) / step, (high - start) / step))
+                enter, leave = max(enter, near), min(leave, far)
             elif not low - 1e-6 <= start <= high + 1e-6:
                 leave = -1.0
         if enter < leave:
-            ends = [
-                (x0 + share * (x1 - x0), y0 + share * (y1 - y0))
-                for share in (enter, leave)
-            ]
-            piece += ends[bool(piece) :]
-        if piece and (leave < 1 or enter >= leave):
-            pieces.append(piece)
-            piece = []
-    return [*pieces, piece] if piece else pieces
+            shares = (enter, leave)[bool(pieces[-1]) :]  # it goes on, or begins
+            pieces[-1] += [(x0 + s * (x1 - x0), y0 + s * (y1 - y0)) for s in shares]
+        if leave < 1 or enter >= leave:
+            pieces.append([])
+    return [piece for piece in pieces if piece]
 
 
 # ---- legends and labels ------------------------------------------------------
