@@ -11,7 +11,7 @@ from base64 import b64encode
 from dataclasses import replace
 from pathlib import Path
 
-from inception_edu.figures.diagrams import draw
+from inception_edu.figures.diagrams import Diagram, draw
 from inception_edu.figures.graph import Node, common_path
 from inception_edu.figures.operation import operation
 from inception_edu.figures.svg import escape
@@ -28,9 +28,8 @@ def walkable(diagram, still):
         return still
     data = json.dumps(found, separators=(",", ":"), ensure_ascii=False).encode()
     coded = b64encode(gzip.compress(data, 9, mtime=0)).decode()
-    title = escape(diagram.title)
     return (
-        f'<div class="ie-diagram" data-title="{title}" '
+        f'<div class="ie-diagram" data-title="{escape(diagram.title)}" '
         f'data-levels="data:application/gzip;base64,{coded}">{still}</div>'
         f"<script>{script()}</script>"
     )
@@ -50,38 +49,35 @@ def levels(diagram):
     A level is `{svg, boxes: [[x, y, width, height, name, words, level or None]],
     edges: [[from, to, points, shape]]}`; boxes and edges are counted from 0.
     """
-    found, known = [None], {}
+    found, known = [], {}
 
-    def open_node(node):
-        key = _key(node)
-        if key is None or (key not in known and len(found) >= MAX_LEVELS):
-            return None
-        if key not in known:
-            known[key] = len(found)
-            found.append(None)
-            found[known[key]] = level_of(node)
-        return known[key]
-
-    def level_of(node):
-        if node.members:
-            return described(_inside(node), _words(node))
-        sheet, lines = operation(node)
-        words = "; ".join([_words(node), *lines])
-        return {"svg": sheet.svg(_words(node), words), "boxes": [], "edges": []}
-
-    def described(picture, words):
-        boxes = [
-            [*map(round, box), printable(_name(node)), _words(node), open_node(node)]
-            for node, box in zip(picture.nodes, picture.boxes, strict=True)
-        ]
+    def add(picture, title, words=""):
+        number, boxes = len(found), []
+        found.append(None)
+        for node, box in zip(picture.nodes, picture.boxes, strict=True):
+            key = _key(node)
+            if key is not None and key not in known and len(found) < MAX_LEVELS:
+                known[key] = len(found)
+                add(*_opened(node))
+            name = printable(_name(node))
+            boxes.append([*map(round, box), name, _words(node), known.get(key)])
         edges = [
             [a, b, [[round(x), round(y)] for x, y in points], picture.nodes[a].shape]
             for (a, b), points in zip(picture.edges, picture.wires, strict=True)
         ]
-        return {"svg": picture.drawing.svg(words), "boxes": boxes, "edges": edges}
+        svg = picture.drawing.svg(title, words)
+        found[number] = {"svg": svg, "boxes": boxes, "edges": edges}
 
-    found[0] = described(diagram, diagram.text.splitlines()[0])
+    add(diagram, diagram.text.splitlines()[0])
     return found
+
+
+def _opened(node):
+    """`(Diagram, title, words)` of what a box opens into."""
+    if node.members:
+        return _inside(node), _words(node)
+    sheet, lines = operation(node)
+    return Diagram(sheet, "", ""), _words(node), "; ".join([_words(node), *lines])
 
 
 def _name(node):
