@@ -19,18 +19,13 @@ def save(drawing, path, title=""):
     """
     figure = Figure(figsize=(drawing.width / DPI, drawing.height / DPI), dpi=DPI)
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_xlim(0, drawing.width)
-    axes.set_ylim(drawing.height, 0)
+    axes.set(xlim=(0, drawing.width), ylim=(drawing.height, 0))
     axes.axis("off")
     for order, item in enumerate(drawing.items):
-        artist = _artist(item)
-        if artist:
-            artist.set(zorder=order, clip_on=False)
-            axes.add_artist(artist)
-    metadata = {"Title": title}
-    if path.suffix == ".pdf":
-        metadata["CreationDate"] = None
-    figure.savefig(path, dpi=2 * DPI, metadata=metadata)
+        if not isinstance(item, str):
+            axes.add_artist(_artist(item)).set(zorder=order, clip_on=False)
+    date = {"CreationDate": None} if path.suffix == ".pdf" else {}
+    figure.savefig(path, dpi=2 * DPI, metadata={"Title": title} | date)
 
 
 def _color(name):
@@ -38,42 +33,36 @@ def _color(name):
 
 
 def _artist(item):
-    """What matplotlib draws of an element; None for raw markup."""
-    if isinstance(item, str):
-        return None
-    look = {name: value for name, value in item.look.items() if value is not None}
-    dashes = [float(dash) for dash in look.get("stroke-dasharray", "").split()]
-    style = {
-        "linestyle": (0, dashes) if dashes else "solid",
-        "linewidth": POINT * look.get("stroke-width", 1),
-        "alpha": look.get("opacity", 1),
-    }
+    """What matplotlib draws of an element."""
+    said = {name: value for name, value in item.attributes.items() if value is not None}
     if item.tag == "text":
         return Text(
-            look["x"],
-            look["y"],
+            said["x"],
+            said["y"],
             item.text,
-            fontsize=look["font-size"] * POINT,
-            color=_color(look["fill"]),
-            horizontalalignment=ANCHORS[look.get("text-anchor", "start")],
-            verticalalignment="baseline",
-            fontweight="bold" if "font-weight" in look else "normal",
-            fontfamily="DejaVu Sans",  # the font that the widths were taken from
+            size=said["font-size"] * POINT,
+            color=_color(said["fill"]),
+            horizontalalignment=ANCHORS[said.get("text-anchor", "start")],
+            weight="bold" if "font-weight" in said else "normal",
+            family="DejaVu Sans",  # the font that the widths were taken from
             parse_math=False,
         )
+    dashes = [float(dash) for dash in said.get("stroke-dasharray", "").split()]
+    style = {
+        "linestyle": (0, dashes) if dashes else "solid",
+        "linewidth": POINT * said.get("stroke-width", 1),
+        "alpha": said.get("opacity", 1),
+    }
     if item.tag == "path":
-        return LineCollection(item.lines, colors=_color(look["stroke"]), **style)
-    style["facecolor"] = _color(look["fill"])
-    style["edgecolor"] = _color(look.get("stroke", "none"))
+        return LineCollection(item.lines, colors=_color(said["stroke"]), **style)
+    style["facecolor"] = _color(said["fill"])
+    style["edgecolor"] = _color(said.get("stroke", "none"))
     if item.tag == "polygon":
         return Polygon(*item.lines, **style)
     if item.tag == "circle":
-        return Circle((look["cx"], look["cy"]), look["r"], **style)
-    radius = look.get("rx", 0)
-    return FancyBboxPatch(
-        (look["x"] + radius, look["y"] + radius),
-        look["width"] - 2 * radius,
-        look["height"] - 2 * radius,
-        boxstyle=f"round,pad={radius}",
-        **style,
-    )
+        return Circle((said["cx"], said["cy"]), said["r"], **style)
+    radius = said.get("rx", 0)
+    corner = said["x"] + radius, said["y"] + radius
+    width, height = said["width"] - 2 * radius, said["height"] - 2 * radius
+    box = f"round,pad={radius}"
+    return FancyBboxPatch(corner, width, height, boxstyle=box, **style)

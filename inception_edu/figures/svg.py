@@ -47,17 +47,17 @@ def color(name):
 
 @dataclass(slots=True)
 class Element:
-    """One SVG element. `look` holds its attributes in order; None is left out."""
+    """One SVG element. `attributes` are in order; None is left out."""
 
     tag: str
-    look: dict
+    attributes: dict
     text: str = ""
     tip: str | None = None
     lines: tuple = ()  # of a path or polygon: lists of points
 
     def markup(self):
         out = f"<{self.tag}"
-        for name, value in self.look.items():
+        for name, value in self.attributes.items():
             if name in ("fill", "stroke"):
                 value = color(value)
             elif name != "opacity" and type(value) is not str:
@@ -82,8 +82,8 @@ class Drawing:
         self.width, self.height = width, height
         self.items = []
 
-    def add(self, *items):
-        self.items += items
+    def add(self, item):
+        self.items.append(item)
         return self
 
     def area(
@@ -102,13 +102,13 @@ class Drawing:
         lines=(),
     ):
         """An element with an inside; `key` names what it stands for in each picture."""
-        look = {"data-key": key and escape(key), **shape, "fill": fill}
+        said = {"data-key": key and escape(key), **shape, "fill": fill}
         if stroke != "none":
-            look["stroke"] = stroke
-            look["stroke-width"] = stroke_width if stroke_width != 1 else None
-        look["opacity"] = opacity if opacity != 1 else None
-        look |= {"rx": radius or None, "stroke-dasharray": dash}
-        return self.add(Element(tag, look, tip=tip, lines=lines))
+            said["stroke"] = stroke
+            said["stroke-width"] = stroke_width if stroke_width != 1 else None
+        said["opacity"] = opacity if opacity != 1 else None
+        said |= {"rx": radius or None, "stroke-dasharray": dash}
+        return self.add(Element(tag, said, tip=tip, lines=lines))
 
     def rect(self, x, y, width, height, fill="none", *, hatch=None, **style):
         """A rectangle. `hatch` is one of the theme's, or a kernel's name."""
@@ -127,10 +127,10 @@ class Drawing:
 
     def text(self, x, y, text, size=NOTE, *, fill="ink", anchor="start", bold=False):
         """A line of text."""
-        look = {"x": x, "y": y, "font-size": size, "fill": fill}
-        look["text-anchor"] = anchor if anchor != "start" else None
-        look["font-weight"] = "600" if bold else None
-        return self.add(Element("text", look, printable(text)))
+        said = {"x": x, "y": y, "font-size": size, "fill": fill}
+        said["text-anchor"] = anchor if anchor != "start" else None
+        said["font-weight"] = "600" if bold else None
+        return self.add(Element("text", said, printable(text)))
 
     def fitted_text(self, x, y, text, width, size=NOTE, **style):
         """A text that shrinks to 12 pixels, then is cut with "…", to fit `width`."""
@@ -158,10 +158,9 @@ class Drawing:
         """
         start, *rest = [f"{_n(x)} {_n(y)}" for x, y in points]
         way = f" C {', '.join(rest)}" if curve else f" L {' L '.join(rest)}"
-        look = {"data-key": key and escape(key), "d": f"M {start}{way}"}
-        look |= {"fill": "none", "stroke": stroke, "stroke-width": width}
-        look["stroke-dasharray"] = dash
-        self.add(Element("path", look, lines=(points,)))
+        said = {"data-key": key and escape(key), "d": f"M {start}{way}", "fill": "none"}
+        said |= {"stroke": stroke, "stroke-width": width, "stroke-dasharray": dash}
+        self.add(Element("path", said, lines=(points,)))
         if arrow:
             (x0, y0), (x1, y1) = points[-2:]
             length = ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5 or 1.0
@@ -174,8 +173,8 @@ class Drawing:
     def strokes(self, lines, stroke="ink", opacity=1):
         """Many short lines in one element, such as a hatch."""
         way = "".join(f"M{_n(a)} {_n(b)}L{_n(c)} {_n(d)}" for (a, b), (c, d) in lines)
-        look = {"d": way, "stroke": stroke, "opacity": opacity}
-        return self.add(Element("path", look, lines=lines))
+        said = {"d": way, "stroke": stroke, "opacity": opacity}
+        return self.add(Element("path", said, lines=lines))
 
     def grid(self, x, y, count, cell, stroke="line", opacity=1):
         """The lines of `count` x `count` cells."""
@@ -204,10 +203,10 @@ class Drawing:
         ]
         if desc:
             parts.append(f"<desc>{escape(desc)}</desc>")
-        for item in self.items:
-            parts.append(item if isinstance(item, str) else item.markup())
-        parts.append("</svg>")
-        return "\n".join(parts)
+        drawn = (
+            item if isinstance(item, str) else item.markup() for item in self.items
+        )
+        return "\n".join([*parts, *drawn, "</svg>"])
 
 
 def escape(text):

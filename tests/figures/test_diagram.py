@@ -77,7 +77,9 @@ def meets(a, b):
 def test_nothing_overlaps_leaves_the_sheet_or_is_too_small(case):
     picture = picture_of(case)
     shrink = min(1, 1100 / picture.width)
-    sizes = [i.look["font-size"] for i in picture.drawing.items if i.tag == "text"]
+    sizes = [
+        i.attributes["font-size"] for i in picture.drawing.items if i.tag == "text"
+    ]
     assert min(sizes) * shrink >= 13
     rectangles = picture.boxes + picture.labels
     assert len(picture.boxes) >= 1
@@ -220,8 +222,8 @@ def test_any_name_gives_a_picture_that_xml_and_utf_8_can_hold(name, tmp_path):
 
 def test_bars_are_to_scale_and_in_the_kernels_colors():
     picture = diagram(NaiveModule(192, TABLE_1["3a"]), (1, 192, 28, 28))
-    looks = [item.look for item in picture.drawing.items]
-    bars = [look for look in looks if look.get("height") == 14]
+    said = [item.attributes for item in picture.drawing.items]
+    bars = [each for each in said if each.get("height") == 14]
     joined = [(bar["fill"], bar["width"]) for bar in bars[-4:]]
     assert [fill for fill, _ in joined] == ["1x1", "3x3", "5x5", "pool"]
     unit = joined[0][1] / 64

@@ -47,7 +47,7 @@ def test_texts_are_never_wider_than_their_estimate(text, bold):
 def test_a_fitted_text_fits():
     drawing = Drawing(100, 20).fitted_text(0, 10, "far too long a text for this", 60)
     (text,) = drawing.items
-    size = text.look["font-size"]
+    size = text.attributes["font-size"]
     assert text_width(text.text, size) <= 60
     assert text.text.endswith("…") and size >= 12
 
