@@ -207,7 +207,7 @@ CASES = {
     "trace the model that it was made of": lambda f: ie.trace(scripted(), (1, 3, 8, 8)),
     "latency takes a module, or a dict": lambda f: ie.latency("googlenet"),
     # ---- figures
-    "diagram takes an nn.Module or": lambda f: ie.diagram("googlenet"),
+    "create_model('googlenet') makes": lambda f: ie.diagram("googlenet"),
     "a Conv2d does not say its input": lambda f: ie.diagram(nn.Conv2d(3, 4, 1)),
     "leave input_shape out": lambda f: ie.diagram(
         ie.trace(model(), (1, 3, 48, 48)), (1, 3, 48, 48)

@@ -75,14 +75,12 @@ def _traced(model_or_trace, input_shape):
                 "or pass the model"
             )
         return model_or_trace, None
+    from torch import nn
+
     from inception_edu.cost import ShapeError, trace
     from inception_edu.cost.run import own_shape
 
-    if not hasattr(model_or_trace, "named_modules") or isinstance(model_or_trace, type):
-        raise TypeError(
-            f"diagram takes an nn.Module or a trace of one, got {model_or_trace!r}"
-        )
-    if input_shape is None:
+    if input_shape is None and isinstance(model_or_trace, nn.Module):
         input_shape = own_shape(model_or_trace)
     try:
         return trace(model_or_trace, input_shape), None

@@ -56,7 +56,7 @@ def feature_sheet(photo, recording, layer, branch=EVERY, *, rise=None, remark=""
     place_photo(sheet, photo, 0, 26, SIDE, "the picture as the network sees it")
     low = draw_prediction(sheet, 26 + SIDE + 22, recording)
     found, head = recording.layers.get(layer), "where each branch answers: pick a layer"
-    head = found.in_words(layer) if found else head
+    head = found.title(layer) if found else head
     sheet.fitted_text(LEFT, 16, head, WIDTH - LEFT, LABEL, bold=True)
     if not found:
         end = draw_layers(sheet, recording, photo)
@@ -87,6 +87,12 @@ def place_map(sheet, x, y, side, rows, tip, pick=""):
     style = f' style="image-rendering:pixelated"{_pick(pick)}{_alt(tip)}</image>'
     sheet.raw(_image(x, y, side, map_png(rows, *GRAY)) + style)
     sheet.rect(x, y, side, side, stroke="line")
+
+
+def place_channel(sheet, x, y, side, name, branch, channel, pick=""):
+    """The map of one channel of the branch `name`."""
+    tip = f"{name} channel {channel}: mean {branch.mean[channel]:.3g}"
+    place_map(sheet, x, y, side, branch.maps[channel], tip, pick)
 
 
 def place_lit(sheet, photo, x, y, side, where, tip, pick=""):
@@ -134,7 +140,7 @@ def draw_layers(sheet, recording, photo):
     """A row for each layer: where each of its branches answers; returns the end."""
     y = 26
     for name, layer in recording.layers.items():
-        sheet.fitted_text(LEFT, y + 14, layer.in_words(name), WIDTH - LEFT, NOTE)
+        sheet.fitted_text(LEFT, y + 14, layer.title(name), WIDTH - LEFT, NOTE)
         pitch = min(98, (WIDTH - LEFT) / len(layer.branches))
         size, shares = min(60, pitch - 4), layer.shares()
         for i, (part, branch) in enumerate(layer.branches.items()):
@@ -165,8 +171,7 @@ def draw_branches(sheet, layer, photo):
         place_lit(sheet, photo, x, y, size, branch.where, tip, pick)
         for channel in branch.strongest():
             x += size + 4
-            tip = describe(name, branch, channel)
-            place_map(sheet, x, y, size, branch.maps[channel], tip, pick)
+            place_channel(sheet, x, y, size, name, branch, channel, pick)
         y += size + 6
     words = "where, then the strongest channels; pick a branch"
     sheet.text(LEFT, y + 12, words, NOTE, fill="muted")
@@ -181,8 +186,7 @@ def draw_alone(sheet, name, branch, photo, rise):
     sheet.text(LEFT, y + size + 16, "where", NOTE)
     for i, channel in enumerate(branch.strongest(), 1):
         x, top = LEFT + (i % 4) * pitch, y + (i // 4) * (size + 24)
-        tip = describe(name, branch, channel)
-        place_map(sheet, x, top, size, branch.maps[channel], tip)
+        place_channel(sheet, x, top, size, name, branch, channel)
         label = f"#{channel}: {branch.mean[channel]:.2g}"
         sheet.fitted_text(x, top + size + 16, label, pitch - 2, NOTE)
     return y + 2 * (size + 24)
@@ -217,11 +221,6 @@ def draw_rise(sheet, y, rise, rows):
 def branch_kernel(name, branch):
     """The palette's name for a branch: a pooling one, or its last convolution."""
     return kernel_name("pool" if "pool" in name else branch.kernel or name)
-
-
-def describe(name, branch, channel):
-    """A channel in words."""
-    return f"{name} channel {channel}: mean {branch.mean[channel]:.3g}"
 
 
 def in_words(recording, layer):

@@ -78,8 +78,8 @@ def png_of(figure):
 def describe(figure):
     """What a matplotlib figure shows, in lines of text.
 
-    Title, axis labels, each line with its values or its ends and extremes, image
-    sizes; numbers have 3 significant digits, or as many as the figure's
+    Title, axis labels, each line with its values or its ends and extremes, the images
+    of a sheet; numbers have 3 significant digits, or as many as the figure's
     `twin_digits`. 0 leaves numbers out, for what a training measured and another
     processor would measure slightly differently.
     """
@@ -114,8 +114,6 @@ def _axes_lines(axes, digits):
                 continue
             name = ""
         yield f"line {name}".rstrip() + f": n={len(values)}{_numbers(values, digits)}"
-    for image in axes.images:
-        yield f"image: {dims(image.get_array().shape)} pixels"
 
 
 def _numbers(values, digits):

@@ -61,7 +61,7 @@ class LayerResponse(NamedTuple):
     def channels(self):
         return sum(len(branch.mean) for branch in self.branches.values())
 
-    def in_words(self, name):
+    def title(self, name):
         return f"{name}: {self.channels} channels of {dims(self.grid)}"
 
     def shares(self):
