@@ -14,7 +14,7 @@ from PIL import Image
 from inception_edu.cost import trace
 from inception_edu.explorers.feature_maps import PHOTOGRAPHS
 from inception_edu.explorers.feature_page import SIDE, TABLE
-from inception_edu.figures.activations import record
+from inception_edu.figures.activations import responses
 from inception_edu.networks import fuse, load_pretrained
 from inception_edu.training.data import handwritten_digits, photographs
 
@@ -52,10 +52,10 @@ def program():
 
 
 def shown(indices):
-    """`{layer: {branch: [index of its output, kernel]}}`, as `record` has them."""
+    """`{layer: {branch: [index of its output, kernel]}}`, as `responses` has them."""
     model = load_pretrained(NAME)
     found = {}
-    for path, layer in record(model, torch.zeros(1, 3, SIDE, SIDE)).layers.items():
+    for path, layer in responses(model, torch.zeros(1, 3, SIDE, SIDE)).layers.items():
         found[path] = {}
         for name, branch in layer.branches.items():
             prefix = path if name == "output" else f"{path}.{name}"

@@ -73,31 +73,31 @@ def is_blank(values):
 
 @cache
 def network():
-    """`run(pixels)` of mini_reduced, by torch or, in a page, without: a `Recording`."""
+    """`run(pixels)` of mini_reduced, by torch or, in a page, without: a `Responses`."""
     if sys.platform == "emscripten":
         return feature_page.page_run()
     from PIL import Image
 
-    from inception_edu.figures.activations import record
+    from inception_edu.figures.activations import responses
     from inception_edu.networks import load_pretrained
 
     model = load_pretrained(NAME)
 
     def run(pixels):
         image = Image.frombytes("RGB", (SIDE, SIDE), pixels)
-        return record(model, model.preprocessing(image))
+        return responses(model, model.preprocessing(image))
 
     return run
 
 
 @lru_cache(maxsize=24)
-def photo_and_recording(pixels):
-    """The `Photo` that the network sees, and its `Recording`."""
+def photo_and_responses(pixels):
+    """The `Photo` that the network sees, and its `Responses`."""
     return Photo(SIDE, SIDE, pixels), network()(pixels)
 
 
 def draw(state):
-    photo, recording = photo_and_recording(feature_page.picture(state))
+    photo, recording = photo_and_responses(feature_page.picture(state))
     name, branch, shows = state["layer"], state["branch"], {"remark": remark(state)}
     layers = recording.layers
     if name == EVERY_LAYER:
@@ -111,7 +111,7 @@ def draw(state):
         branch = has[0] if len(has) == 1 else branch
         if branch != EVERY:
             found = layers[name].branches[branch]
-            shows["rise"] = feature_page.rise(name, branch, found)
+            shows["term"] = feature_page.rise(name, branch, found)
     sheet = feature_sheet(photo, recording, name, branch, **shows)
     ((answer, probability),) = recording.top(1)
     found = strongest(layers, branch)

@@ -12,11 +12,11 @@ from functools import cache
 from itertools import chain
 from pathlib import Path
 
-from inception_edu.figures.recording import (
+from inception_edu.figures.responses import (
     BranchResponse,
     LayerResponse,
-    Recording,
-    Rise,
+    Responses,
+    Term,
 )
 
 TABLE = Path(__file__).with_name("mini_reduced.json.gz")
@@ -46,7 +46,7 @@ def stored_layers():
 
 
 def page_run():
-    """`run(pixels)` of mini_reduced in a page: its `Recording` of 48 x 48 x 3 bytes."""
+    """`run(pixels)` of mini_reduced in a page: its `Responses` of 48 x 48 x 3 bytes."""
     from pyodide.code import run_js
     from pyodide.ffi import to_js
 
@@ -62,7 +62,7 @@ def page_run():
 
 
 def recorded(output):
-    """The `Recording` of layers whose outputs `output(number)` returns, map by map."""
+    """The `Responses` of layers whose outputs `output(number)` returns, map by map."""
     layers, program = {}, stored()["program"]
     for path, (grid, _) in stored_layers().items():
         branches = {}
@@ -71,7 +71,7 @@ def recorded(output):
             read = channels_of(output(source), program[source]["side"])
             branches[name] = branch_of(output(number), grid[1], kernel, read)
         layers[path] = LayerResponse(grid, branches)
-    return Recording(layers, [score for (score,) in output(len(program) - 1)])
+    return Responses(layers, [score for (score,) in output(len(program) - 1)])
 
 
 def channels_of(maps, side):
@@ -92,7 +92,7 @@ def branch_of(maps, side, *others):
 
 
 def rise(layer, name, branch):
-    """The `Rise` of a branch's strongest channel, by the input that gives it most."""
+    """The `Term` of a branch's strongest channel, by the input that gives it most."""
     number, _ = stored()["shown"][layer][name]
     program, inputs = stored()["program"][number], branch.inputs
     (channel,), side = branch.strongest(1), program["kernel"]
@@ -105,7 +105,7 @@ def rise(layer, name, branch):
     source = gives.index(max(gives))
     rows = [list(map(float, row)) for row in inputs[source]]
     slid = slide(rows, kernels[source], program)
-    return Rise(channel, source, len(inputs), rows, kernels[source], slid)
+    return Term(channel, source, len(inputs), rows, kernels[source], slid)
 
 
 def slide(rows, kernel, layer):

@@ -3,24 +3,24 @@
 import torch
 from torch import nn
 
-from inception_edu.figures.recording import BranchResponse, LayerResponse, Recording
+from inception_edu.figures.responses import BranchResponse, LayerResponse, Responses
 from inception_edu.networks.layers import Branches
 from inception_edu.text import dims
 
 
 def keep(output, *others):
     """The `BranchResponse` of an output `(1, channels, H, W)`."""
-    answers = output[0].clamp(min=0)
-    mean = answers.mean((1, 2)).tolist()
+    kept = output[0].clamp(min=0)
+    mean = kept.mean((1, 2)).tolist()
 
     def rows(values):  # a quarter of what lists would take
         return values.numpy().copy()
 
-    return BranchResponse.of(mean, answers.mean(0), answers, rows, *others)
+    return BranchResponse.of(mean, kept.mean(0), kept, rows, *others)
 
 
-def record(model, x):
-    """The `Recording` of a `Network` in eval mode on one picture, `(1, 3, H, W)`.
+def responses(model, x):
+    """The `Responses` of a `Network` in eval mode on one picture, `(1, 3, H, W)`.
 
     Its layers are the stages with convolutions: one of `Branches` with each of
     them, any other as one branch, "output".
@@ -53,4 +53,4 @@ def record(model, x):
     finally:
         for hook in hooks:
             hook.remove()
-    return Recording(layers, scores)
+    return Responses(layers, scores)

@@ -1,6 +1,6 @@
 """Feature maps as a drawing: the image, the prediction, each branch's response.
 
-`feature_sheet` takes plain numbers, a `Photo` and a `figures.recording.Recording`, and
+`feature_sheet` takes plain numbers, a `Photo` and a `figures.responses.Responses`, and
 returns a `Drawing`; it needs neither torch nor an imaging library. Maps are PNGs of 16
 grays; where a branch responds is the image under a shade.
 """
@@ -10,7 +10,7 @@ from html import escape
 from struct import pack
 
 from inception_edu.figures.notebook import data_uri
-from inception_edu.figures.recording import KEPT
+from inception_edu.figures.responses import KEPT
 from inception_edu.figures.svg import Drawing
 from inception_edu.figures.theme import LABEL, NOTE, kernel_name
 from inception_edu.text import percent
@@ -21,7 +21,7 @@ LEFT = 176  # where the maps begin
 EVERY, EVERY_LAYER = "every branch", "every layer"
 _RAMP = bytes(range(0, 256, 17))  # 16 steps from 0 to 255
 # The colors and opacities of a map in gray, and of a shade on the picture: black, and
-# the darker the less a branch answers there.
+# the darker the less a branch responds there.
 GRAY = bytes(value for value in _RAMP for _ in "rgb"), b""
 SHADE = bytes(3 * len(_RAMP)), bytes(round(0.88 * (255 - value)) for value in _RAMP)
 
@@ -39,12 +39,12 @@ class Photo:
         self.name = f"ie-photo-{zlib.crc32(self.uri.encode()):08x}"
 
 
-def feature_sheet(photo, recording, layer, branch=EVERY, *, rise=None, remark=""):
-    """A `Drawing` of what `recording.layers[layer]` answers to a `Photo`.
+def feature_sheet(photo, responses, layer, branch=EVERY, *, term=None, remark=""):
+    """A `Drawing` of how `responses.layers[layer]` responds to a `Photo`.
 
-    `layer`: one of the recording's, or "every layer". `branch`: one branch, or "every
-    branch"; `rise` says how its strongest channel arises. Each map goes from black to
-    its own maximum. `remark`: a line below.
+    `layer` may be "every layer". `branch`: one branch, with the largest `term` of its
+    strongest channel, or "every branch". Each map goes from black to its own maximum.
+    `remark`: a line below.
     """
     sheet = Drawing(WIDTH, 0)
     sheet.raw(
@@ -54,16 +54,16 @@ def feature_sheet(photo, recording, layer, branch=EVERY, *, rise=None, remark=""
     )
     sheet.text(0, 16, f"it sees {photo.width}x{photo.height}", LABEL, bold=True)
     place_photo(sheet, photo, 0, 26, SIDE, "the picture as the network sees it")
-    low = draw_prediction(sheet, 26 + SIDE + 22, recording)
-    found, head = recording.layers.get(layer), "where each branch answers: pick a layer"
+    low = draw_prediction(sheet, 26 + SIDE + 22, responses)
+    found, head = responses.layers.get(layer), "where each branch answers: pick a layer"
     head = found.title(layer) if found else head
     sheet.fitted_text(LEFT, 16, head, WIDTH - LEFT, LABEL, bold=True)
     if not found:
-        end = draw_layers(sheet, recording, photo)
+        end = draw_layers(sheet, responses, photo)
     elif branch == EVERY:
         end = draw_branches(sheet, found, photo)
     else:
-        end = draw_alone(sheet, branch, found.branches[branch], photo, rise)
+        end = draw_alone(sheet, branch, found.branches[branch], photo, term)
     y = max(low, end) + 8
     sheet.fitted_text(0, y + 10, remark, WIDTH, NOTE, fill="muted")
     sheet.height = round(max(400, y + 19))
@@ -96,7 +96,7 @@ def place_channel(sheet, x, y, side, name, branch, channel, pick=""):
 
 
 def place_lit(sheet, photo, x, y, side, where, tip, pick=""):
-    """The picture, dark except where a branch answers."""
+    """The picture, dark except where a branch responds."""
     place_photo(sheet, photo, x, y, side, tip)
     sheet.raw(f"{_image(x, y, side, map_png(where, *SHADE))}{_pick(pick)}/>")
 
@@ -119,10 +119,10 @@ def _pick(pick):
 # ---- the prediction ----------------------------------------------------------
 
 
-def draw_prediction(sheet, y, recording):
-    """What the network answers, on a scale of 0 to 100 %."""
+def draw_prediction(sheet, y, responses):
+    """The probability of each class, on a scale of 0 to 100 %."""
     sheet.text(0, y, "it answers", LABEL, bold=True)
-    shares, left = recording.probabilities(), 24
+    shares, left = responses.probabilities(), 24
     for number, share in enumerate(shares):
         bold = share == max(shares)
         sheet.fitted_text(0, y + 19, number, 60, NOTE, bold=bold)
@@ -136,10 +136,10 @@ def draw_prediction(sheet, y, recording):
 # ---- the maps ----------------------------------------------------------------
 
 
-def draw_layers(sheet, recording, photo):
-    """A row for each layer: where each of its branches answers; returns the end."""
+def draw_layers(sheet, responses, photo):
+    """A row for each layer: where each of its branches responds; returns the end."""
     y = 26
-    for name, layer in recording.layers.items():
+    for name, layer in responses.layers.items():
         sheet.fitted_text(LEFT, y + 14, layer.title(name), WIDTH - LEFT, NOTE)
         pitch = min(98, (WIDTH - LEFT) / len(layer.branches))
         size, shares = min(60, pitch - 4), layer.shares()
@@ -157,7 +157,7 @@ def draw_layers(sheet, recording, photo):
 
 
 def draw_branches(sheet, layer, photo):
-    """A row for each branch: where it answers, its strongest channels."""
+    """A row for each branch: where it responds, its strongest channels."""
     size = min(54, (WIDTH - LEFT) / (KEPT + 1) - 4)
     y, shares = 26, layer.shares()
     for name, branch in layer.branches.items():
@@ -178,10 +178,10 @@ def draw_branches(sheet, layer, photo):
     return y + 16
 
 
-def draw_alone(sheet, name, branch, photo, rise):
-    """One branch: how its strongest channel arises; where it answers, and the rest."""
+def draw_alone(sheet, name, branch, photo, term):
+    """One branch: a term of its strongest channel; where it responds, and the rest."""
     pitch, size, y = 98, 84, 158
-    draw_rise(sheet, 26, rise, branch.maps[rise.channel])
+    draw_term(sheet, 26, term, branch.maps[term.channel])
     place_lit(sheet, photo, LEFT, y, size, branch.where, f"where {name} answers")
     sheet.text(LEFT, y + size + 16, "where", NOTE)
     for i, channel in enumerate(branch.strongest(), 1):
@@ -192,17 +192,20 @@ def draw_alone(sheet, name, branch, photo, rise):
     return y + 2 * (size + 24)
 
 
-def draw_rise(sheet, y, rise, rows):
+def draw_term(sheet, y, term, rows):
     """An input map, the kernel on it, their products added, and the channel."""
-    size, pitch, count = 72, 100, len(rise.kernel)
-    cell, most = 60 / count, max(abs(w) for line in rise.kernel for w in line) or 1
-    maps = (rise.input, None, rise.gives, rows)
-    names = (f"input {rise.source}", f"{count}x{count} kernel")
-    names += ("products added", f"channel {rise.channel}")
+    size, pitch, count = 72, 100, len(term.kernel)
+    cell, most = (
+        60 / count,
+        max(abs(w) for line in term.kernel for w in line) or 1,
+    )
+    maps = (term.input, None, term.product, rows)
+    names = (f"input {term.source}", f"{count}x{count} kernel")
+    names += ("products added", f"channel {term.channel}")
     for i, (shown, name, sign) in enumerate(zip(maps, names, " ×=→", strict=True)):
         x = LEFT + i * pitch
         if shown is None:
-            for row, line in enumerate(rise.kernel):
+            for row, line in enumerate(term.kernel):
                 for column, weight in enumerate(line):
                     at = x + 6 + column * cell, y + 6 + row * cell, cell, cell
                     fill, opacity = ("3x3", "1x1")[weight > 0], abs(weight) / most
@@ -214,7 +217,7 @@ def draw_rise(sheet, y, rise, rows):
         if i:
             middle = x - (pitch - size) / 2
             sheet.text(middle, y + 44, sign, 22, anchor="middle", bold=True)
-    words = f"Blue adds, orange subtracts; + {rise.count - 1} other inputs; ReLU."
+    words = f"Blue adds, orange subtracts; + {term.count - 1} other inputs; ReLU."
     sheet.fitted_text(LEFT, y + 110, words, WIDTH - LEFT, fill="muted")
 
 
@@ -223,11 +226,11 @@ def branch_kernel(name, branch):
     return kernel_name("pool" if "pool" in name else branch.kernel or name)
 
 
-def in_words(recording, layer):
+def in_words(responses, layer):
     """The text twin: the prediction, then the share of each branch."""
-    answers = (f"{number} {percent(share, 1)}" for number, share in recording.top())
+    answers = (f"{number} {percent(share, 1)}" for number, share in responses.top())
     words = f"it answers {', '.join(answers)}"
-    for path, found in recording.layers.items():
+    for path, found in responses.layers.items():
         if layer not in (path, EVERY_LAYER):
             continue
         for name, share in found.shares().items():

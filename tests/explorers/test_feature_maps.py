@@ -10,7 +10,7 @@ import inception_edu as ie
 from inception_edu.explorers import feature_maps as module
 from inception_edu.explorers import feature_page
 from inception_edu.explorers.feature_page import picture, stored
-from inception_edu.figures.activations import record
+from inception_edu.figures.activations import responses
 from inception_edu.figures.feature_maps import EVERY
 
 
@@ -22,7 +22,7 @@ def test_it_shows_what_the_network_itself_answers(start):
     with torch.no_grad():
         share = model(model.preprocessing(image)).softmax(1)[0]
     best = int(share.argmax())
-    layer = record(model, model.preprocessing(image)).layers["inception_a"]
+    layer = responses(model, model.preprocessing(image)).layers["inception_a"]
     shares = layer.shares()
     strongest = max(shares, key=shares.get)
     channel = layer.branches[strongest].strongest(1)[0]
@@ -40,7 +40,7 @@ def test_a_channel_arises_from_its_inputs_and_the_kernels_of_the_network(place):
     image = Image.frombytes("RGB", (48, 48), picture({"picture": "china", "size": 24}))
     layer, _, name = place.partition(".")
     branch = (
-        record(model, model.preprocessing(image))
+        responses(model, model.preprocessing(image))
         .layers[layer]
         .branches[name or "output"]
     )
@@ -53,7 +53,7 @@ def test_a_channel_arises_from_its_inputs_and_the_kernels_of_the_network(place):
     assert np.array_equal(inputs[rise.source].numpy(), np.array(rise.input, "f"))
     options = {"stride": convs[-1].stride, "padding": convs[-1].padding}
     one = F.conv2d(inputs[None, [rise.source]], weight[None, [rise.source]], **options)
-    assert np.allclose(rise.gives, one[0, 0], atol=1e-4)
+    assert np.allclose(rise.product, one[0, 0], atol=1e-4)
     bias = convs[-1].bias[rise.channel].detach()
     every = F.conv2d(inputs[None], weight[None], **options)[0, 0] + bias
     assert np.allclose(branch.maps[rise.channel], every.relu(), atol=1e-4)

@@ -19,11 +19,11 @@ from inception_edu.figures.feature_maps import (
     map_png,
     rgb_png,
 )
-from inception_edu.figures.recording import (
+from inception_edu.figures.responses import (
     BranchResponse,
     LayerResponse,
-    Recording,
-    Rise,
+    Responses,
+    Term,
 )
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -39,7 +39,7 @@ def branch(channels, kernel, side=6):
 def recording(names=("1x1", "3x3", "pool"), side=6):
     kernels = {"1x1": "1x1", "3x3": "3x3", "pool": "1x1"}
     branches = {name: branch(12, kernels.get(name, ""), side) for name in names}
-    return Recording({"mixed": LayerResponse((side, side), branches)}, list(range(10)))
+    return Responses({"mixed": LayerResponse((side, side), branches)}, list(range(10)))
 
 
 PIXELS = RANDOM.randint(0, 255, (48, 48, 3)).astype(np.uint8)
@@ -93,7 +93,7 @@ def test_the_picture_is_stored_once_and_two_pictures_have_two_names():
 
 def test_every_layer_shows_where_each_branch_answers_and_its_share():
     one, two = recording(), recording(names=("1x1", "5x5"))
-    both = Recording({"a": one.layers["mixed"], "b": two.layers["mixed"]}, one.logits)
+    both = Responses({"a": one.layers["mixed"], "b": two.layers["mixed"]}, one.logits)
     svg = feature_sheet(PHOTO, both, EVERY_LAYER, EVERY).svg("x")
     for name, layer in both.layers.items():
         for branch, share in layer.shares().items():
@@ -123,8 +123,8 @@ def test_one_branch_is_shown_alone_with_how_its_strongest_channel_arises(kernel)
     data, side = recording(), len(kernel)
     part = data.layers["mixed"].branches["3x3"]
     channel, given = part.strongest(1)[0], RANDOM.rand(6, 6).tolist()
-    rise = Rise(channel, 4, 9, given, kernel, given)
-    svg = feature_sheet(PHOTO, data, "mixed", "3x3", rise=rise).svg("x")
+    rise = Term(channel, 4, 9, given, kernel, given)
+    svg = feature_sheet(PHOTO, data, "mixed", "3x3", term=rise).svg("x")
     tips = [tip for tip, _ in images(svg)]
     assert tips[1:5] == [
         "input 4",

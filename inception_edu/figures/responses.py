@@ -1,6 +1,6 @@
 """How every branch of a network responded to one image, as plain numbers.
 
-`figures.activations.record` makes a `Recording` with torch; a page makes one without.
+`figures.activations.responses` makes `Responses` with torch; a page makes them without.
 """
 
 from heapq import nlargest
@@ -37,8 +37,8 @@ class BranchResponse(NamedTuple):
         return largest(self.mean, count)
 
 
-class Rise(NamedTuple):
-    """How a channel arises: an input map, its kernel, and what the two give.
+class Term(NamedTuple):
+    """One term of the sum that is a channel: an input map, its kernel, their product.
 
     `source` is the number of that input, of `count`.
     """
@@ -48,7 +48,7 @@ class Rise(NamedTuple):
     count: int
     input: list
     kernel: list
-    gives: list
+    product: list
 
 
 class LayerResponse(NamedTuple):
@@ -71,7 +71,7 @@ class LayerResponse(NamedTuple):
         return {name: value / total if total else 0.0 for name, value in sums.items()}
 
 
-class Recording(NamedTuple):
+class Responses(NamedTuple):
     """`layers` by path, in the order they ran, and a score for each class."""
 
     layers: dict
