@@ -88,7 +88,7 @@ def branch_of(maps, side, *others):
         [sum(pixel) / len(channels) for pixel in zip(*lines, strict=True)]
         for lines in zip(*channels, strict=True)
     ]
-    return BranchResponse.of(mean, where, channels, lambda rows: rows, *others)
+    return BranchResponse.of(mean, where, channels, *others)
 
 
 def rise(layer, name, branch):

@@ -21,7 +21,6 @@ STYLE = rc_context(
         "axes.titlesize": 17,
         "axes.titleweight": "bold",
         "axes.titlelocation": "left",
-        "axes.labelsize": 14,
         "xtick.labelsize": 13,
         "ytick.labelsize": 13,
         "axes.spines.top": False,

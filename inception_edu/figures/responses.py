@@ -3,6 +3,7 @@
 `figures.activations.responses` makes `Responses` with torch; a page makes them without.
 """
 
+from copy import copy
 from heapq import nlargest
 from math import exp
 from typing import NamedTuple
@@ -27,10 +28,10 @@ class BranchResponse(NamedTuple):
     inputs: list = []
 
     @classmethod
-    def of(cls, mean, where, channels, rows, *others):
-        """The response with the strongest of the `channels`, each as `rows` of it."""
-        maps = {channel: rows(channels[channel]) for channel in largest(mean, KEPT)}
-        return cls(mean, rows(where), maps, *others)
+    def of(cls, mean, where, channels, *others):
+        """The response with copies of the strongest of the `channels`."""
+        maps = {channel: copy(channels[channel]) for channel in largest(mean, KEPT)}
+        return cls(mean, where, maps, *others)
 
     def strongest(self, count=KEPT):
         """The channels with the largest mean, strongest first."""
