@@ -207,6 +207,25 @@ def test_branches_written_into_a_buffer_are_a_concatenation(make):
     ]
 
 
+class Rows(Joined):
+    """Rows of a buffer from two branches, in turn, and a channel set to 0."""
+
+    def forward(self, x):
+        out, a = x.new_zeros(1, 6, 18, 9), self.a(x)
+        a[:, 0] = 0
+        out[:, :, ::2], out[:, :, 1::2] = a, self.b(x)[:, :6]
+        return out
+
+
+def test_rows_written_into_a_buffer_are_one_step_and_no_concatenation():
+    text = diagram(Rows(nn.Conv2d, None), (1, 4, 9, 9)).text
+    assert text.splitlines()[1:] == [
+        "  | a branch: 4 -> 3x3 [setitem] -> 6 (9x9)",
+        "  | b branch: 4 -> 1x1 -> 6 (9x9)",
+        "  setitem -> 6 (18x9)",
+    ]
+
+
 @pytest.mark.parametrize(
     "name", ["run\x1b[1m 7", "\ud800", "x" * 2000, "<&\"'>", "a\nb"]
 )
