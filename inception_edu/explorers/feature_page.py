@@ -91,7 +91,7 @@ def branch_of(maps, side, *others):
     return BranchResponse.of(mean, where, channels, *others)
 
 
-def rise(layer, name, branch):
+def strongest_term(layer, name, branch):
     """The `Term` of a branch's strongest channel, by the input that gives it most."""
     number, _ = stored()["shown"][layer][name]
     program, inputs = stored()["program"][number], branch.inputs

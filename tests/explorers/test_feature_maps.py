@@ -98,14 +98,14 @@ def test_the_size_of_a_blank_drawing_is_idle_and_says_so():
 
 def test_the_network_runs_once_for_each_picture():
     explorer = ie.explore.feature_maps()
-    module.photo_and_recording.cache_clear()
+    module.photo_and_responses.cache_clear()
     for values in (
         {"layer": "inception_b"}, {"layer": "every layer"}, {"layer": "inception_b"},
         {"branch": "5x5"},
         {"size": 40}, {"size": 24}, {"size": 40}, {"picture": "flower"},
     ):  # fmt: skip
         explorer.values = values
-    assert module.photo_and_recording.cache_info().misses == 3
+    assert module.photo_and_responses.cache_info().misses == 3
 
 
 def test_moving_the_digit_shows_it_and_moving_the_layer_keeps_a_branch_it_has():

@@ -93,7 +93,7 @@ def test_a_digit_is_painted_as_the_data_set_paints_it(size):
 def test_the_page_answers_as_torch_does_on_a_hundred_pictures(answers):
     assert len(STATES) > 100
     for state, outputs in zip(STATES, answers, strict=True):
-        _, theirs = feature_maps.photo_and_recording(feature_page.picture(state))
+        _, theirs = feature_maps.photo_and_responses(feature_page.picture(state))
         assert np.allclose(np.ravel(outputs[-1]), theirs.logits, atol=1e-4), state
 
 
@@ -107,5 +107,5 @@ def test_the_picture_from_the_page_is_that_of_the_notebook(answers, monkeypatch)
             with monkeypatch.context() as page:
                 pixels = feature_page.picture(state)
                 seen = Photo(48, 48, pixels), recorded(outputs)
-                page.setattr(feature_maps, "photo_and_recording", {pixels: seen}.get)
+                page.setattr(feature_maps, "photo_and_responses", {pixels: seen}.get)
                 assert feature_maps.draw(values) == notebook
