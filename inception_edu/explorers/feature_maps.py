@@ -111,7 +111,7 @@ def draw(state):
         branch = has[0] if len(has) == 1 else branch
         if branch != EVERY:
             found = layers[name].branches[branch]
-            shows["term"] = feature_page.rise(name, branch, found)
+            shows["term"] = feature_page.strongest_term(name, branch, found)
     sheet = feature_sheet(photo, recording, name, branch, **shows)
     ((answer, probability),) = recording.top(1)
     found = strongest(layers, branch)

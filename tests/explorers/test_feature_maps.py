@@ -44,19 +44,19 @@ def test_a_channel_arises_from_its_inputs_and_the_kernels_of_the_network(place):
         .layers[layer]
         .branches[name or "output"]
     )
-    rise = feature_page.rise(layer, name or "output", branch)
+    term = feature_page.strongest_term(layer, name or "output", branch)
     fused = ie.fuse(model, steps=("fold",))
     convs = [m for m in fused.get_submodule(place).modules() if hasattr(m, "weight")]
-    weight = convs[-1].weight[rise.channel].detach()
-    assert np.allclose(rise.kernel, weight[rise.source], atol=1e-5)
+    weight = convs[-1].weight[term.channel].detach()
+    assert np.allclose(term.kernel, weight[term.source], atol=1e-5)
     inputs = torch.tensor(np.array(branch.inputs))
-    assert np.array_equal(inputs[rise.source].numpy(), np.array(rise.input, "f"))
+    assert np.array_equal(inputs[term.source].numpy(), np.array(term.input, "f"))
     options = {"stride": convs[-1].stride, "padding": convs[-1].padding}
-    one = F.conv2d(inputs[None, [rise.source]], weight[None, [rise.source]], **options)
-    assert np.allclose(rise.product, one[0, 0], atol=1e-4)
-    bias = convs[-1].bias[rise.channel].detach()
+    one = F.conv2d(inputs[None, [term.source]], weight[None, [term.source]], **options)
+    assert np.allclose(term.product, one[0, 0], atol=1e-4)
+    bias = convs[-1].bias[term.channel].detach()
     every = F.conv2d(inputs[None], weight[None], **options)[0, 0] + bias
-    assert np.allclose(branch.maps[rise.channel], every.relu(), atol=1e-4)
+    assert np.allclose(branch.maps[term.channel], every.relu(), atol=1e-4)
 
 
 def test_the_readers_drawing_is_what_the_network_answers():
