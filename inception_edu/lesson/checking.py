@@ -1,6 +1,6 @@
 """Feedback on an exercise: `check.<exercise>(candidate)` shows a card, never raises.
 
-An `Exercise` is a right answer, cases, and known mistakes with the hint that mends
+An `Exercise` is a solution, cases, and known mistakes with the hint that mends
 each. `assess` runs one candidate under the guard and returns a `Card`: "right",
 "wrong", or "open" for a stub.
 """
@@ -68,7 +68,7 @@ def explain(exercise, results):
     failed = [result for result in results if result.problem]
     if not failed:
         return ""
-    known = {} if any(one.problem.right for one in failed) else exercise.mistakes
+    known = {} if any(one.problem.values_right for one in failed) else exercise.mistakes
     for hint, variants in known.items():
         for mistake in variants:
             if all(

@@ -20,7 +20,12 @@ from inception_edu.lesson.compare import in_words, unchanged
 from inception_edu.lesson.errors import GRADIENTS, WRONG_DIMENSION, Problem, brief
 from inception_edu.lesson.exercise import Exercise, Mistake, exercise, run
 from inception_edu.lesson.recorder import Recorder, leaves, noise, randomize
-from inception_edu.lesson.reference import Net, arrangements, concatenated, near_misses
+from inception_edu.lesson.reference import (
+    Convolutions,
+    arrangements,
+    concatenated,
+    near_misses,
+)
 from inception_edu.modules import unwrapped
 
 NEAR = 0.02  # of a gradient's norm: a ReLU may switch when rounded in another way
@@ -71,9 +76,9 @@ class ModuleExercise(Exercise):
 
     def on_shapes(self, case, function=None, **options):
         """The `Net` that notes the shapes of the layers and the names of branches."""
-        net = Net(**options)
+        net = Convolutions(**options)
         with torch.no_grad():
-            (function or self.right)(torch.zeros(case.image), net, *case.args)
+            (function or self.solution)(torch.zeros(case.image), net, *case.args)
         return net
 
     # ---- what the candidate does
@@ -98,7 +103,7 @@ class ModuleExercise(Exercise):
             raise Problem(what, hint)
         first = Recorder()
         try:
-            with torch.no_grad(), first:  # lazy layers get their weights
+            with first:  # lazy layers get their weights
                 forward(module.eval(), noise_image(case))
         except Problem as problem:
             shapes = self.on_shapes(case).shapes
@@ -128,7 +133,7 @@ class ModuleExercise(Exercise):
             check_learning(trained)
             self.compare(case, trained)
         except Problem as problem:
-            problem.what, problem.right = f"in train mode, {problem.what}", True
+            problem.what, problem.values_right = f"in train mode, {problem.what}", True
             problem.hint = (
                 "in eval mode it is right: look for dropout, noise and code that "
                 "depends on `self.training`"
@@ -138,7 +143,7 @@ class ModuleExercise(Exercise):
             raise Problem(
                 "a parameter of your module is never used",
                 "remove the layer that `forward` does not call",
-                right=True,
+                values_right=True,
             )
 
     def compare(self, case, recorder):
@@ -146,7 +151,9 @@ class ModuleExercise(Exercise):
         problems, shapes = [], self.on_shapes(case).shapes
         for fused in arrangements(recorder.layers, shapes):
             try:
-                return self.compare_with(case, recorder, Net(recorder, shapes, fused))
+                return self.compare_with(
+                    case, recorder, Convolutions(recorder, shapes, fused)
+                )
             except Problem as problem:
                 problems.append(problem)
         raise problems[0]
@@ -154,19 +161,22 @@ class ModuleExercise(Exercise):
     def compare_with(self, case, recorder, net):
         image = noise_image(case).requires_grad_()
         with torch.enable_grad():
-            expected = self.right(image, net, *case.args)
+            expected = self.solution(image, net, *case.args)
         if problem := self.gap(expected, recorder.output):
             self.locate(problem, net.branches, expected, recorder)
             raise problem
-        if left := [i for i in range(len(recorder.layers)) if i not in net.labels]:
+        if left := [i for i in range(len(recorder.layers)) if i not in net.used]:
             raise Problem(f"one layer too many: {recorder.layers[left[0]]}")
         loss = (expected * noise(8, *expected.shape)).sum()
         (wanted,) = torch.autograd.grad(loss, image)
-        found, *weights = recorder.gradients
-        lost = any(weights[index] is None for index in net.labels)
-        if lost or found is None or (wanted - found).norm() > NEAR * wanted.norm():
+        found, layers = recorder.gradient, recorder.layers
+        used = [leaf for index in net.used for leaf in leaves(layers[index].operand)]
+        lost = any(leaf.grad is None for leaf in used) or found is None
+        if recorder.module.training:  # where `wanted` leaves out a norm's statistics
+            found = wanted
+        if lost or (wanted - found).norm() > NEAR * wanted.norm():
             raise Problem(
-                "the output is right, a gradient is not", GRADIENTS, right=True
+                "the output is right, a gradient is not", GRADIENTS, values_right=True
             )
 
     def locate(self, problem, branches, expected, recorder):
@@ -190,7 +200,7 @@ class ModuleExercise(Exercise):
     def makes(self, mistake, result):
         if result.got is None:  # it raised: would the mistake do the same?
             try:
-                self.on_shapes(result.case, self.wrong(mistake), **mistake.net)
+                self.on_shapes(result.case, self.wrong(mistake), **mistake.options)
             except NOT_APPLICABLE as error:
                 return brief(error) == getattr(result.problem, "raised", None)
             return False
@@ -205,12 +215,12 @@ class ModuleExercise(Exercise):
         except NOT_APPLICABLE:
             return
         for fused in islice(arrangements(recorder.layers, shapes), 6):
-            net = Net(recorder, shapes, fused, **mistake.net)
+            net = Convolutions(recorder, shapes, fused, **mistake.options)
             with suppress(*NOT_APPLICABLE), torch.no_grad():
                 yield function(noise_image(case), net, *case.args)
 
     def note(self, results):
-        has_norm = any(layer.normed for layer in results[0].got.layers)
+        has_norm = any(layer.steps for layer in results[0].got.layers)
         return self.note_on_norms if has_norm else ""
 
 
@@ -242,16 +252,15 @@ def run_once(module, image):
     with Recorder() as recorder:
         output = forward(module, image.clone())
     module.zero_grad()
-    recorder.layers = [one for one in recorder.layers if one.steps]  # that did not fail
-    weights = [layer.weight for layer in recorder.layers]
-    for tensor in (*weights, *(layer.steps[0][1] for layer in recorder.layers)):
-        if tensor.requires_grad:
-            tensor.retain_grad()  # of a weight that is computed, too
+    recorder.layers = [one for one in recorder.layers if one.output is not None]
+    for layer in recorder.layers:
+        if layer.output.requires_grad:
+            layer.output.retain_grad()
     if output.requires_grad:
-        (output * noise(8, *output.shape)).sum().backward(retain_graph=True)
+        (output * noise(8, *output.shape)).sum().backward()
     recorder.drop_unread()
     recorder.module, recorder.output = module, output.detach()
-    recorder.gradients = [image.grad, *(one.weight.grad for one in recorder.layers)]
+    recorder.gradient = image.grad
     learning = [p for p in module.parameters() if p.requires_grad]
     recorder.unused = any(parameter.grad is None for parameter in learning)
     return recorder
@@ -261,13 +270,13 @@ def check_learning(recorder):
     """Raise a Problem for a layer that an optimizer could not train."""
     named = dict(recorder.module.named_parameters())
     own, seen = {*map(id, named.values())}, set()
-    used = [(f"{layer} layer", layer.weight) for layer in recorder.layers]
+    used = [(f"{layer} layer", layer.operand) for layer in recorder.layers]
     used += [("batch norm", norm["weight"]) for norm in recorder.norms]
     used = [(what, weight) for what, weight in used if weight is not None]
     for name, weight in [*((f"of the {w}", t) for w, t in used), *named.items()]:
         if not weight.requires_grad and weight.numel() > 1:
             what = f"the weight {name} does not learn"
-            raise Problem(what, GRADIENTS, right=True)
+            raise Problem(what, GRADIENTS, values_right=True)
     for what, weight in used:
         if not any(id(leaf) in own for leaf in leaves(weight)):
             raise Problem(
@@ -291,7 +300,7 @@ def check_learning(recorder):
             )
         if norm["eps"] > 0.01:
             raise Problem(
-                f"batch norm has eps={norm['eps']}",
+                f"batch norm has eps={norm['eps']:g}",
                 "eps only prevents a division by zero: 1e-3 in the released networks",
             )
 
@@ -325,7 +334,9 @@ def common_mistakes(labels, branches):
             {"join": lambda b, d=d: torch.cat([*b.values()], d)} for d in (0, 2, 3)
         ]
         found[WRONG_DIMENSION] = along
-    return {hint: [Mistake(net=one) for one in ones] for hint, ones in found.items()}
+    return {
+        hint: [Mistake(options=one) for one in ones] for hint, ones in found.items()
+    }
 
 
-module_exercise = partial(exercise, ModuleExercise)
+module_exercise = partial(exercise, kind=ModuleExercise)

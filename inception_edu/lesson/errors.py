@@ -21,14 +21,14 @@ class NotAttempted(Exception):
 class Problem(Exception):
     """Why one check failed: a sentence, two values to compare, and a hint.
 
-    `hint` is a fact that follows from this failure alone, or "". `right` says that
-    the values are right all the same (it is the gradient, say, that is not).
+    `hint` is a fact that follows from this failure alone, or "". With `values_right`
+    the values are right all the same: it is the gradient, say, that is not.
     """
 
-    def __init__(self, what, hint="", expected="", found="", right=False):
+    def __init__(self, what, hint="", expected="", found="", values_right=False):
         super().__init__(what)
         self.what, self.hint = what, hint
-        self.expected, self.found, self.right = expected, found, right
+        self.expected, self.found, self.values_right = expected, found, values_right
 
 
 GRADIENTS = (

@@ -1,4 +1,4 @@
-"""`Exercise`: a right answer, cases, and known mistakes with the hint for each."""
+"""`Exercise`: a solution, cases, and known mistakes with the hint for each."""
 
 import copy
 import inspect
@@ -37,58 +37,60 @@ class Case:
 
 @dataclass(frozen=True)
 class Mistake:
-    """The right answer with pieces of its text replaced, or another function.
+    """The solution with pieces of its text replaced, or another function.
 
-    `net` holds options of `Net`, which the answers to module exercises are given.
+    `options` are those of `Convolutions`, which solutions of module exercises call.
     """
 
     edits: tuple = ()  # pairs: old text, new text
     function: object = None
-    net: dict = field(default_factory=dict)
+    options: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class Exercise:
     """An exercise whose candidate is a function that returns numbers or tensors.
 
-    `right` answers a case; its name, parameters and docstring are the exercise's.
+    `solution` answers a case; its name, parameters and docstring are the exercise's.
     `parts` names the members of a tuple. With `differentiable`, the gradient must flow
     back to the first input.
     """
 
-    right: object
+    solution: object
     lesson: int
     cases: tuple
     parts: tuple = ()
     tolerance: float = 1e-6
     differentiable: bool = False
 
-    OWN = 0  # parameters of `right` that the candidate does not have
+    OWN = 0  # parameters of the solution that the candidate does not have
 
     @property
     def name(self):
-        return self.right.__name__
+        return self.solution.__name__
 
     @property
     def call(self):
         """How the candidate is called: "conv_params(in_channels, out_channels)"."""
-        parameters = [*inspect.signature(self.right).parameters][self.OWN :]
+        parameters = [*inspect.signature(self.solution).parameters][self.OWN :]
         return f"{self.name}({', '.join(parameters)})"
 
     @property
     def task(self):
-        return " ".join(self.right.__doc__.split())
+        return " ".join(self.solution.__doc__.split())
 
     @cached_property
     def mistakes(self):
         """Hint -> variants of the mistake that it mends, each a `Mistake`."""
-        names = self.right.__globals__ | {"right": self.right}
+        names = self.solution.__globals__ | {"solution": self.solution}
 
         def make(text):
             if " => " in text:
                 return Mistake(tuple(one.split(" => ") for one in text.split(" && ")))
             made = eval(text, names)
-            return Mistake(**{"net" if isinstance(made, dict) else "function": made})
+            return Mistake(
+                **{"options" if isinstance(made, dict) else "function": made}
+            )
 
         found = {
             hint: [make(text)] if isinstance(text, str) else [*map(make, text)]
@@ -100,7 +102,7 @@ class Exercise:
             )
             _, *orders = permutations(range(len(self.parts)))
             found[hint] = [
-                Mistake(function=lambda *a, o=o: [self.right(*a)[i] for i in o])
+                Mistake(function=lambda *a, o=o: [self.solution(*a)[i] for i in o])
                 for o in orders
             ]
         return found
@@ -147,14 +149,14 @@ class Exercise:
         from inception_edu.lesson.recorder import gradient
 
         found = gradient(candidate, copy.deepcopy(case.args))
-        wanted = gradient(self.right, copy.deepcopy(case.args))
+        wanted = gradient(self.solution, copy.deepcopy(case.args))
         if found is not None and (found - wanted).norm() > 1e-3 * wanted.norm():
             what = "the values are right, the gradient of the input is not"
-            raise Problem(what, GRADIENTS, right=True)
+            raise Problem(what, GRADIENTS, values_right=True)
 
     def answer(self, case, function=None):
-        """What `function`, or the right one, gives for a case."""
-        return (function or self.right)(*copy.deepcopy(case.args))
+        """What `function`, or the solution, gives for a case."""
+        return (function or self.solution)(*copy.deepcopy(case.args))
 
     def gap(self, expected, got):
         """The `Problem` with the first difference between two answers, or None."""
@@ -162,7 +164,7 @@ class Exercise:
 
     def wrong(self, mistake):
         """The function that makes a mistake."""
-        return mistake.function or edited(self.right, mistake.edits)
+        return mistake.function or edited(self.solution, mistake.edits)
 
     def makes(self, mistake, result):
         """True if this mistake gives what the candidate gave for a case."""
@@ -217,6 +219,6 @@ def edited(function, edits):
     return names[function.__name__]
 
 
-def exercise(kind=Exercise, **options):
-    """Make an `Exercise` of the right answer below it."""
-    return lambda right: kind(right, **options)
+def exercise(*cases, kind=Exercise, **options):
+    """Make an `Exercise` of the solution below it."""
+    return lambda solution: kind(solution, cases=cases, **options)

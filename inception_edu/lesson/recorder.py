@@ -1,60 +1,60 @@
-"""What a module's layers read and which weights they use, recorded while it runs.
+"""What a module's layers read, which weights they use and what they give.
 
-`Recorder` sees every convolution, linear layer, matrix product with a weight, batch
-norm and added bias of a forward pass, however the module is written.
+`Recorder` watches torch's basic operations while a module runs, so it sees every
+convolution, matrix product with a weight, batch norm and added bias, however the
+module is written.
 """
 
-import inspect
-import re
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from inception_edu.text import dims
 
-# Operations by name: they are functions, methods and torch.ops.
-LAYERS = ("conv1d", "conv2d", "convolution", "linear")
-PRODUCTS = ("matmul", "mm", "bmm", "addmm", "baddbmm")
-REARRANGING = re.compile(
-    "view|reshape|(un)?flatten|permute|transpose|swap(axes|dims)|move(dim|axis)|(un)?squeeze"
-)
-ARITHMETIC = "i?r?(add|sub|mul|(true)?div)"  # x + y, torch.add(x, y), x.add_(y), ...
-NORM = inspect.signature(F.batch_norm)
+PRODUCTS = ("mm", "bmm", "addmm", "baddbmm")
+ARITHMETIC = ("add", "sub", "mul", "div")
+NORM = "input weight bias running_mean running_var training momentum eps"
 
 
 @dataclass
 class Layer:
-    """One layer as it ran: `weight` is (out, in, height, width).
+    """One layer as it ran.
 
-    `moments` describes what it read, a row per channel (see `moments_of`); `axis` is
-    that of the channels in its output. `steps` are results: of the "layer" with its
-    bias, and of what its channels went through one by one, "add" and "scale" (parts of
-    an own norm), "norm". `last` is the module's copy of the last one.
+    `operand` is the weight with its history, `weight` the same as (out, in, height,
+    width), or as (out, in) in a matrix product. `reads` describes what it read, a row
+    for each channel or column of the matrix (see `moments_of`). `output` is the result,
+    None if it failed; `bias` has a number for each channel. `steps` names what scales
+    and shifts the channels after that: "norm", or "own" for the arithmetic of an own
+    norm; `before` and `after` are the channels before and after these steps.
     """
 
+    operand: torch.Tensor
     weight: torch.Tensor
-    bias: torch.Tensor | None
-    moments: torch.Tensor
-    axis: int
+    reads: torch.Tensor
+    output: torch.Tensor | None = None
+    bias: torch.Tensor | None = None
+    before: torch.Tensor | None = None
+    after: torch.Tensor | None = None
     steps: list = field(default_factory=list)
-    last: torch.Tensor = None
 
-    def went(self, name, output):
-        """Note a step; the module gets a copy, which it may change in place."""
-        self.steps.append((name, output))
-        self.last = output.clone()
-        return self.last
-
-    @property
-    def normed(self):
-        return any(name in ("scale", "norm") for name, _ in self.steps)
+    def gives(self, output, without_bias, axis):
+        """Note the result, whose channels are at `axis`."""
+        self.output = output
+        self.before = self.after = by_channel(output, axis)
+        self.bias = (self.after - by_channel(without_bias, axis)).mean(1)
+        return output
 
     @property
     def shape(self):
         return (*self.weight.shape, 1, 1)[:4]
+
+    @property
+    def grouped(self):
+        return len(self.reads) > self.weight.shape[1]
 
     def __str__(self):
         return text_of(self.shape)
@@ -66,11 +66,11 @@ def text_of(shape):
     return f"{dims(kernel)} {inputs}->{outputs}"
 
 
-class Recorder(TorchFunctionMode):
+class Recorder(TorchDispatchMode):
     """Records the layers of a forward pass inside its `with` block.
 
-    `run_once` adds the `module`, its `output`, the `gradients` of the image and of
-    each layer's weight, and whether a parameter is `unused`.
+    `run_once` adds the `module`, its `output`, the `gradient` of the image, and whether
+    a parameter is `unused`.
     """
 
     def __init__(self):
@@ -78,127 +78,77 @@ class Recorder(TorchFunctionMode):
         self.layers, self.norms = [], []
         self.norm_misplaced = False  # a norm that does not follow a layer directly
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs, name = kwargs or {}, func.__name__.strip("_")
-        if name in LAYERS:
-            return self.layer(func, args, kwargs)
-        if name in PRODUCTS and not kwargs:
-            return self.product(func, *args)
-        if func is torch.einsum and len(args) == 3:
-            return self.einsum(*args)
-        if func is torch.tensordot:
-            return self.tensordot(*args, **kwargs)
-        if func is F.batch_norm:
-            return self.norm(func, args, kwargs)
-        if REARRANGING.fullmatch(name) and torch.is_tensor(args[0]):
-            return self.rearrange(func, args, kwargs)
-        if len(args) == 2 and re.fullmatch(ARITHMETIC, name):
-            return self.arithmetic(func, args, kwargs)
-        return func(*args, **kwargs)
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        run, name = partial(func, **kwargs or {}), func.overloadpacket.__name__
+        if name == "convolution":
+            return self.convolution(run, *args)
+        if name in PRODUCTS:
+            return self.product(run, *args)
+        if name == "native_batch_norm":
+            return self.norm(run, *args)
+        if name.strip("_") in ARITHMETIC:
+            return self.arithmetic(run, *args, is_sum=name.startswith("add"))
+        return run(*args)
 
-    def layer(self, func, args, kwargs):
-        names = dict(zip(("input", "weight", "bias"), args, strict=False)) | kwargs
-        x, axis = names["input"], -1 if func.__name__ == "linear" else 1
-        if names["weight"].shape[1:2] == (1,) and not learned(names["weight"]):
-            return func(*args, **kwargs)  # a pool, written with a kernel of its own
-        layer = Layer(names["weight"], names.get("bias"), moments_of(x, axis), axis)
-        self.layers.append(layer)  # first, so that one that fails is there too
-        return layer.went("layer", func(*args, **kwargs))
+    def convolution(self, run, x, weight, bias, *options):
+        fixed = weight.shape[1] == 1 and not learned(weight)  # a pool's own kernel
+        if fixed or weight.dim() > 4 or options[3]:  # in 3-d, or transposed
+            return run(x, weight, bias, *options)
+        layer = self.add(weight, weight, x, 1)
+        output, without_bias = (run(x, weight, b, *options) for b in (bias, None))
+        return layer.gives(output, without_bias, 1)
 
-    def product(self, func, *args):
+    def product(self, run, *args):
         """Of two matrices or batches, with something added to it as by addmm."""
-        output = func(*args)  # first, since an error is this function's own
-        *added, a, b = args
-        left, right = matrix(a), matrix(b)
-        if right is not None:
-            output = self.einsum("io,...i->...o", right, a)
-        elif left is not None and b.dim() > 1:
-            output = self.einsum("oi,...ip->...op", left, b)
-        else:
-            return output
-        return self.arithmetic(torch.add, (output, *added), {}) if added else output
+        *_, a, b = args
+        for operand, weight, x, axis in ((b, b.mT, a, -1), (a, a, b, -2)):
+            one = weight.reshape(-1, *weight.shape[-2:])[0]  # a batch may repeat it
+            if learned(operand) and (weight == one).all():
+                layer = self.add(operand, one, x, axis)
+                return layer.gives(run(*args), a @ b, axis)
+        return run(*args)
 
-    def tensordot(self, a, b, dims=2, out=None):
-        torch.tensordot(a, b, dims)  # an error is its own
-        axes = (range(-dims, 0), range(dims)) if isinstance(dims, int) else dims
-        names = list("abcdefgh"[: a.dim()]), list("stuvwxyz"[: b.dim()])
-        for ours, theirs in zip(*axes, strict=True):
-            names[1][theirs] = names[0][ours]
-        given = ",".join(map("".join, names))
-        result = [n for n in given if n != "," and given.count(n) == 1]
-        return self.einsum(f"{given}->{''.join(result)}", a, b)
+    def add(self, operand, weight, x, axis):
+        """A new `Layer`, before it runs, so that one that fails is there too."""
+        reads = moments_of(by_channel(x, axis))
+        self.layers.append(Layer(operand, weight.detach(), reads))
+        return self.layers[-1]
 
-    def einsum(self, equation, *operands):
-        given, _, result = equation.replace(" ", "").partition("->")
-        letters = given.split(",")
-        for i in (0, 1):
-            weight, x = operands[i], operands[1 - i]
-            names, others = letters[i], letters[1 - i]
-            made = [n for n in names if n in result]
-            shared = [n for n in names if n in others and n not in result]
-            if len(made) == 1 and shared and learned(weight):
-                channel = shared[0]
-                turned = names == channel + made[0]
-                weight = weight.T if turned else weight
-                # used in place of the operand, so that the gradient passes through it
-                used = [weight.T if turned else weight, x]
-                output = torch.einsum(equation, *(used if i == 0 else used[::-1]))
-                axis = others.index(channel)
-                axis -= len(others) if "." in others[:axis] else 0
-                after = result.index(made[0]) - len(result)
-                self.layers.append(Layer(weight, None, moments_of(x, axis), after))
-                return self.layers[-1].went("layer", output)
-        return torch.einsum(equation, *operands)
+    def norm(self, run, x, *options):
+        layers, axis = self.holders(x)
+        results = run(x, *options)
+        if len(x) > 1:  # torch computes an instance norm as one of a single image
+            self.norms.append(dict(zip(NORM.split(), (x, *options), strict=True)))
+            if layers and not layers[0].steps:
+                went_through("norm", layers, by_channel(results[0], axis))
+            else:
+                self.norm_misplaced = True
+        return results
 
-    def norm(self, func, args, kwargs):
-        given = NORM.bind(*args, **kwargs)
-        given.apply_defaults()
-        self.norms.append(given.arguments)
-        layer = self.holder(given.arguments["input"])
-        output = func(*args, **kwargs)
-        if layer is None or layer.normed:
-            self.norm_misplaced = True
-            return output
-        return layer.went("norm", output)
-
-    def rearrange(self, func, args, kwargs):
-        """A layer's output in another shape, if its channels still have an axis."""
-        layer = self.holder(args[0])
-        output = func(*args, **kwargs)
-        if layer and len(layer.steps) == 1:
-            wanted = moments_of(args[0], layer.axis)
-            for axis, size in enumerate(output.shape):
-                if size == len(wanted) and wanted.allclose(moments_of(output, axis)):
-                    layer.axis, layer.steps = axis, []
-                    return layer.went("layer", output)
-        return output
-
-    def arithmetic(self, func, args, kwargs):
-        """A step of a layer, if the other value has one number for each channel."""
-        layer, added = self.holder(args[0]), "add" in func.__name__
-        if layer and added and self.holder(args[1]):  # a bias may be added to the sum
-            layer.last = func(*args, **kwargs).clone()
-            return layer.last
-        layer = layer or self.holder(args[1])
-        output = func(*args, **kwargs)
-        if layer:
-            held, other = args if args[0] is layer.last else args[::-1]
-            width, axis = layer.shape[0], layer.axis % held.dim() - held.dim()
-            one_each = torch.is_tensor(other) and other.numel() == width
-            if one_each and (*[1] * held.dim(), *other.shape)[axis] == width:
-                if added and len(layer.steps) == 1 and learned(other):
-                    bias = other.flatten()
-                    layer.bias = bias if layer.bias is None else layer.bias + bias
-                    layer.steps = []
-                    return layer.went("layer", output)
-                return layer.went("add" if added else "scale", output)
-        return output
+    def arithmetic(self, run, x, other, is_sum):
+        """Part of a layer, if the other value has one number for each channel."""
+        (ours, axis), (theirs, other_axis) = self.holders(x), self.holders(other)
+        if not ours:
+            axis, x, other = other_axis, other, x
+        result = run(x, other) if ours else run(other, x)
+        layers, of_two = ours + theirs, ours and theirs
+        if not layers or not (of_two or one_for_each_channel(other, x, axis)):
+            return result
+        rows, normed = by_channel(result, axis), any(one.steps for one in layers)
+        if is_sum and not normed and (of_two or learned(other)):
+            if not of_two:
+                layers[0].bias += (rows - layers[0].after).mean(1)
+            for layer in layers:
+                layer.before = layer.after = rows
+        elif not of_two:
+            went_through("own", layers, rows)
+        return result
 
     def drop_unread(self):
         """Forget a layer's runs whose result nothing reads, if another one is read."""
 
         def read(layer):
-            return layer.steps[0][1].grad is not None
+            return layer.output.grad is not None
 
         used = {layer.weight.data_ptr() for layer in self.layers if read(layer)}
         self.layers = [
@@ -207,23 +157,39 @@ class Recorder(TorchFunctionMode):
             if read(layer) or layer.weight.data_ptr() not in used
         ]
 
-    def holder(self, x):
-        """The layer whose output, after its steps, is `x`, unless changed in place."""
-        held = [layer for layer in self.layers if layer.last is x]
-        return held[0] if held and not x._version else None
+    def holders(self, x):
+        """`(layers, axis)`: whose result `x` is so far, and where its channels are."""
+        for axis in range(-x.dim(), 0) if torch.is_tensor(x) and self.layers else ():
+            rows = by_channel(x, axis)
+            found = [
+                layer
+                for layer in self.layers
+                if layer.after is not None
+                and layer.after.shape == rows.shape
+                and moments_of(layer.after).allclose(moments_of(rows))
+            ]
+            if found:
+                return found, axis
+        return [], 1
+
+
+def went_through(step, layers, rows):
+    for layer in layers:
+        layer.steps.append(step)
+        layer.after = rows
+
+
+def one_for_each_channel(value, x, axis):
+    """Whether `value` has one number for each channel of `x`."""
+    width = x.shape[axis]
+    if not torch.is_tensor(value) or value.numel() != width:
+        return False
+    return (*[1] * x.dim(), *value.shape)[axis] == width
 
 
 def learned(value):
     """True for a parameter, or a view or function of parameters alone."""
     return all(isinstance(leaf, nn.Parameter) for leaf in leaves(value))
-
-
-def matrix(value):
-    """A matrix that is learned, or the one that a batch repeats; else None."""
-    if torch.is_tensor(value) and value.dim() in (2, 3) and learned(value):
-        one = value.reshape(-1, *value.shape[-2:])[0]
-        return one if (value == one).all() else None
-    return None
 
 
 def leaves(tensor):
@@ -242,12 +208,16 @@ def leaves(tensor):
     return found
 
 
-def moments_of(x, channel):
-    """Sum, sum of squares and of cubes of each channel: (channels, 3).
+def by_channel(x, channel):
+    """The values of each channel, a row each."""
+    return x.detach().double().movedim(channel, 0).reshape(x.shape[channel], -1)
+
+
+def moments_of(rows):
+    """Sum, sum of squares and of cubes of each row: (rows, 3).
 
     They are the same for a padded input, a flattened one, and channels last.
     """
-    rows = x.detach().double().movedim(channel, 0).reshape(x.shape[channel], -1)
     return torch.stack([rows.sum(1), (rows**2).sum(1), (rows**3).sum(1)], 1)
 
 
@@ -256,15 +226,14 @@ def randomize(recorder):
 
     They are large enough for activations beyond 6, where ReLU6 ends.
     """
+    sizes = {"running_mean": 3, "running_var": 4, "weight": 4, "bias": 3}
     with torch.no_grad():
         for index, layer in enumerate(recorder.layers):
-            weight = layer.weight
-            fan_in = weight[0].numel()
-            weight.copy_(noise(100 + index, *weight.shape) * (2 / fan_in) ** 0.5)
+            fan_in = layer.weight[0].numel()
+            drawn = noise(100 + index, *layer.weight.shape)
+            layer.weight.copy_(drawn * (2 / fan_in) ** 0.5)
         for index, norm in enumerate(recorder.norms):
-            for number, (name, size) in enumerate(
-                {"running_mean": 3, "running_var": 4, "weight": 4, "bias": 3}.items()
-            ):
+            for number, (name, size) in enumerate(sizes.items()):
                 if norm[name] is not None:
                     drawn = size * noise(10 * index + number, *norm[name].shape)
                     drawn = 1 + drawn**2 if name == "running_var" else drawn

@@ -1,34 +1,32 @@
-"""Run a reference in plain functions with the weights that a candidate uses."""
+"""Run a solution with the layers that a candidate's module was seen to use."""
 
-from itertools import chain, islice, permutations, product
+from itertools import chain, permutations
 from math import prod
 
 import torch
 from torch.nn import functional as F
 
 from inception_edu.lesson.errors import GROUPS, Problem
-from inception_edu.lesson.recorder import moments_of, text_of
-
-MAX_ARRANGEMENTS = 48
+from inception_edu.lesson.recorder import by_channel, moments_of, text_of
 
 
-class Net:
-    """The candidate's layers, as a reference calls them.
+class Convolutions:
+    """The candidate's convolutions, as a solution calls them.
 
-    `net(x, label, out_channels, kernel_size)` is the layer that reads `x`, its norm
-    if it has one, and ReLU; `out_channels` may be None for any number, `norm` says
-    whether a batch norm is asked for. `net.join` concatenates branches. Made without
-    a candidate, it notes in `shapes` which layers the reference has, and returns
-    zeros. `act`, `linear` (labels without ReLU) and `join` make mistakes.
+    `conv(x, label, out_channels, kernel_size)` is the one that reads `x`, then its norm
+    if it has one, then ReLU; `out_channels` may be None for any number, `norm` says
+    whether a batch norm is asked for. `conv.join` concatenates branches. Without a
+    `recorder` of the candidate it returns zeros, and notes in `shapes` which layers the
+    solution has. `act`, `linear` (labels without ReLU) and `join` make mistakes.
     """
 
     def __init__(
-        self, passed=None, shapes=None, fused=None, act=F.relu, linear=(), join=None
+        self, recorder=None, shapes=None, fused=None, act=F.relu, linear=(), join=None
     ):
-        self.passed, self.fused = passed, fused or {}
-        self.shapes = {} if shapes is None else shapes
+        self.layers = recorder and recorder.layers
+        self.shapes, self.fused = shapes or {}, fused or {}
         self.act, self.linear, self.joined = act, linear, join or concatenated
-        self.branches, self.labels = {}, {}  # labels by the layer's index
+        self.branches, self.used = {}, {index for index, _ in self.fused.values()}
 
     def __call__(
         self, x, label, out_channels, kernel_size, stride=1, padding="same", *,
@@ -36,22 +34,24 @@ class Net:
     ):  # fmt: skip
         size = kernel_size if isinstance(kernel_size, tuple) else (kernel_size,) * 2
         wanted = out_channels, x.shape[1], *size
-        if self.passed is None:
+        if self.layers is None:
             self.shapes[label] = wanted
             y = F.conv2d(x[:, :1], x.new_zeros(1, 1, *size), None, stride, padding)
             return y.expand(-1, out_channels or 1, -1, -1)
+        parts = self.find(x, label, wanted, stride, padding)
         y = 0
-        for index, rows, channels in self.find(x, label, wanted):
-            self.labels[index] = label
-            layer = self.passed.layers[index]
+        for index, rows, columns in parts:
+            self.used.add(index)
+            layer = self.layers[index]
             check_norm(label, layer, norm)
-            given = x[:, channels]
-            weight = layer.weight.detach().reshape(-1, given.shape[1], *size)[rows]
-            bias = None if layer.bias is None else layer.bias.detach()[rows]
-            part = F.conv2d(given, weight, bias, stride, padding)
-            if norm is not False and len(layer.steps) > 1:
-                part = Finished.apply(part, layer, layer.steps[-1][1], rows)
-            y = y + part
+            ours = layer.weight.flatten(1)[rows]
+            weight = x.new_zeros(len(ours), x.shape[1] * prod(size))
+            weight[:, columns] = ours
+            weight = weight.unflatten(1, (-1, *size))
+            y = y + F.conv2d(x, weight, None, stride, padding)
+            y = y + per_channel(layer.bias[rows], y)
+        if norm is not False and layer.steps:
+            y = normed(y, layer, rows)
         return self.act(y) if relu and label not in self.linear else y
 
     def join(self, branches):
@@ -59,31 +59,32 @@ class Net:
         self.branches = branches
         return self.joined(branches)
 
-    def find(self, x, label, wanted):
-        """`(index, rows, channels)` of the layers that are `label` together.
+    def find(self, x, label, wanted, stride, padding):
+        """`(index, rows, columns)` of each layer that is part of `label`.
 
-        One that reads `x`, or several that each read some of its channels: their sum.
+        `rows` are those of a fused layer, `columns` those of the kernels (see
+        `columns_read`): one layer reads all of `x`, or several some channels each.
         """
-        layers = self.passed.layers
+        everything, left = slice(None), {*range(x.shape[1] * prod(wanted[2:]))}
         if label in self.fused:
             index, rows = self.fused[label]
-            channels = channels_read(x, layers[index], range(x.shape[1]))
-            return [(index, rows, channels or slice(None))]
-        taken = set(self.labels) | {index for index, _ in self.fused.values()}
-        free = [index for index in range(len(layers)) if index not in taken]
-        parts, left = [], [*range(x.shape[1])]
-        for index in sorted(free, key=lambda index: -len(layers[index].moments)):
-            layer = layers[index]
-            fits = matches(layer.shape, (wanted[0], len(layer.moments), *wanted[2:]))
-            if left and fits and (channels := channels_read(x, layer, left)):
-                parts.append((index, slice(None), channels))
-                left = [channel for channel in left if channel not in channels]
+            columns = columns_read(x, self.layers[index], wanted, stride, padding)
+            return [(index, rows, columns or everything)]
+        free = [index for index in range(len(self.layers)) if index not in self.used]
+        parts = []
+        for index in sorted(free, key=lambda i: -self.layers[i].weight[0].numel()):
+            layer = self.layers[index]
+            if left and wanted[0] in (None, layer.shape[0]):
+                columns = columns_read(x, layer, wanted, stride, padding)
+                if columns and left.issuperset(columns):
+                    parts.append((index, everything, columns))
+                    left -= {*columns}
         if not left:
             return parts
-        fitting = [index for index in free if matches(layers[index].shape, wanted)]
-        if fitting and None not in wanted:  # its input differs, which the output shows
-            return [(fitting[0], slice(None), slice(None))]
-        raise missing(label, wanted, layers, self.shapes)
+        for index in free:  # its input differs, which the output shows
+            if None not in wanted and matches(self.layers[index].shape, wanted):
+                return [(index, everything, everything)]
+        raise missing(label, wanted, self.layers, self.shapes)
 
 
 def concatenated(branches):
@@ -92,10 +93,9 @@ def concatenated(branches):
 
 def check_norm(label, layer, norm):
     """Raise a Problem for a layer with a batch norm too many, or without one."""
-    has_norm = any(name == "norm" for name, _ in layer.steps)
-    if norm is False and has_norm:
+    if norm is False and "norm" in layer.steps:
         what, hint = "not wanted", "leave the batch norm of this layer out"
-    elif norm and not layer.normed:
+    elif norm and not layer.steps:
         what = "missing"
         hint = "batch norm stands directly after the convolution, before its ReLU"
     else:
@@ -104,97 +104,78 @@ def check_norm(label, layer, norm):
 
 
 def matches(found, wanted):
-    """Whether a layer has this shape; a matrix for unfolded patches has it too."""
-    if None not in wanted:
-        turned = *wanted[:2], *wanted[:1:-1]  # on a transposed grid, or a conv1d
-        if found in ((wanted[0], prod(wanted[1:]), 1, 1), turned):
-            return True
-    return all(w in (None, f) for f, w in zip(found, wanted, strict=True))
+    """Whether a layer has this shape, turned by 90 degrees or as a matrix too."""
+    outputs, inputs, *size = wanted
+    matrix = outputs, inputs * prod(size), 1, 1
+    return found in (wanted, (outputs, inputs, *size[::-1]), matrix)
 
 
-def channels_read(x, layer, among):
-    """For each channel that the layer read the one of `x`; None if one is no such.
+def columns_read(x, layer, wanted, stride, padding):
+    """Which columns of the kernels, as a matrix for patches of `x`, a layer has.
 
-    Each of the channels `among` which they are is read once.
+    In its order; None if it reads something else. A convolution reads channels and has
+    all columns of each.
     """
-    among, found = list(among), []
-    ours, theirs = moments_of(x, 1)[among], layer.moments
-    scale = ours.abs().amax(0) + 1e-9
-    same = ((ours - theirs[:, None]).abs() <= 1e-4 * scale).all(-1)
-    if len(ours) == len(theirs) and same.diagonal().all():
-        return among
-    for row in same:
-        if not row.any():
+    _, inputs, *size = wanted
+    columns = torch.arange(inputs * prod(size)).view(inputs, -1)
+    if layer.weight.dim() == 2:
+        pads = [side // 2 for side in size] if padding == "same" else padding
+        x = F.unfold(x, size, padding=pads, stride=stride)
+        columns = columns.view(-1, 1)
+    elif sorted(layer.shape[2:]) != sorted(size) or layer.grouped:
+        return None
+    ours, theirs = moments_of(by_channel(x, 1)), layer.reads
+    near = 1e-4 * ours.abs().amax(0) + 1e-9
+    if ours.shape == theirs.shape and ((ours - theirs).abs() <= near).all():
+        return columns.flatten().tolist()
+    found, free = [], torch.ones(len(ours), dtype=bool)
+    for row in theirs:
+        same = ((ours - row).abs() <= near).all(1) & free
+        if not same.any():
             return None
-        found.append(int(row.int().argmax()))
-        same[:, found[-1]] = False
-    return [among[number] for number in found]
+        found.append(int(same.int().argmax()))
+        free[found[-1]] = False
+    return columns[found].flatten().tolist()
 
 
 def arrangements(layers, shapes):
     """Ways to read fused layers: dicts from label to (index, rows).
 
-    A layer as wide as several of the exercise together holds them in some order.
+    A layer as wide as several of the solution's together holds them in some order, the
+    same one in every such layer.
     """
-    options, found = [], {layer.shape for layer in layers}
+    options, ran = [], [layer.shape for layer in layers]
     for index, layer in enumerate(layers):
         outputs, *rest = layer.shape
-        if layer.shape in shapes.values():
-            continue
-        unmet = {name: s for name, s in shapes.items() if s not in found}
-        same = {name: s[0] for name, s in unmet.items() if list(s[1:]) == rest}
+        alike = {
+            n: s[0] for n, s in shapes.items() if [*s[1:]] == rest and s not in ran
+        }
         ways = []
-        for count in range(2, len(same) + 1):
-            for names in permutations(same, count):
-                if sum(same[name] for name in names) == outputs:
-                    ways.append(rows_of(index, names, same))
+        for names in chain.from_iterable(
+            permutations(alike, count) for count in range(2, len(alike) + 1)
+        ):
+            widths = [alike[name] for name in names]
+            if sum(widths) == outputs and layer.shape not in shapes.values():
+                rows = torch.arange(outputs).split(widths)
+                ways.append({n: (index, r) for n, r in zip(names, rows, strict=True)})
         if ways:
             options.append(ways)
-    # The same order in every fused layer comes first; with many layers, no other.
-    alike = zip(*options, strict=False) if options else [()]
-    for choice in islice(chain(alike, product(*options)), MAX_ARRANGEMENTS):
+    for choice in zip(*options, strict=False) if options else [()]:
         yield {name: place for way in choice for name, place in way.items()}
 
 
-def rows_of(index, names, widths):
-    found, start = {}, 0
-    for name in names:
-        found[name] = index, slice(start, start + widths[name])
-        start += widths[name]
-    return found
+def normed(y, layer, rows):
+    """A layer's output after the candidate's own norm, which scales and shifts it."""
+    before, after = layer.before[rows], layer.after[rows]
+    middle, target = before.mean(1, keepdim=True), after.mean(1, keepdim=True)
+    offset = before - middle
+    scale = (offset * (after - target)).sum(1) / (offset**2).sum(1).clamp(min=1e-30)
+    shift = target[:, 0] - scale * middle[:, 0]
+    return y * per_channel(scale, y) + per_channel(shift, y)
 
 
-class Finished(torch.autograd.Function):
-    """A layer's output after the candidate's own bias and norm, for these rows.
-
-    Channel by channel they scale and shift; the gradient is the candidate's own.
-    """
-
-    @staticmethod
-    def forward(context, y, layer, finished, rows):
-        raw, done = (
-            t.detach().double().movedim(layer.axis, 0).flatten(1)[rows]
-            for t in (layer.steps[0][1], finished)
-        )
-        middle, target = raw.mean(1, keepdim=True), done.mean(1, keepdim=True)
-        raw, done = raw - middle, done - target
-        scale = (raw * done).sum(1) / (raw * raw).sum(1).clamp(min=1e-30)
-        shift = target[:, 0] - scale * middle[:, 0]
-        context.parts = layer, finished, rows, scale[:, None, None].to(y.dtype)
-        return (y.double() * scale[:, None, None] + shift[:, None, None]).to(y.dtype)
-
-    @staticmethod
-    def backward(context, gradient):
-        layer, finished, rows, scale = context.parts
-        alike = finished[:, rows].shape in (gradient.shape, gradient.shape[:2])
-        if not alike or not finished.requires_grad:
-            return gradient * scale, None, None, None
-        whole = torch.zeros_like(finished)
-        whole[:, rows] = gradient.reshape_as(whole[:, rows])
-        (found,) = torch.autograd.grad(
-            finished, layer.steps[0][1], whole, retain_graph=True
-        )
-        return found[:, rows].reshape_as(gradient), None, None, None
+def per_channel(values, y):
+    return values[:, None, None].to(y.dtype)
 
 
 def missing(label, wanted, layers, shapes):
@@ -219,7 +200,7 @@ def near_miss(label, wanted, layers):
     hints = []
     for layer in layers:
         outputs, inputs, *kernel = layer.shape
-        if layer.steps and len(layer.moments) > inputs:
+        if layer.output is not None and len(layer.reads) > inputs:
             return GROUPS
         same = outputs == wanted[0], inputs == wanted[1], kernel == list(wanted[2:])
         if sum(same) == 2:

@@ -11,7 +11,7 @@ from inception_edu.lesson.exercise import Case, exercise
 from inception_edu.lesson.recorder import noise
 
 
-@exercise(lesson=3, cases=tuple(Case((n,)) for n in (3, 5, 7, 4, 9, 13, 1)))
+@exercise(*(Case((n,)) for n in (3, 5, 7, 4, 9, 13, 1)), lesson=3)
 def saving(n):
     """The share of the cost that 1 x n followed by n x 1 saves against one n x n
     convolution, with equal widths: 0.25 for a quarter."""
@@ -19,49 +19,43 @@ def saving(n):
 
 
 @module_exercise(
+    Case((6, 10), image=(2, 6, 9, 7)),
+    Case((7, 3), image=(3, 7, 6, 11)),
     lesson=3,
-    cases=(
-        Case((6, 10), "6, 10", (2, 6, 9, 7)),
-        Case((7, 3), "7, 3", (3, 7, 6, 11)),
-    ),
 )
-def factorize_5x5(x, net, in_channels, out_channels):
+def factorize_5x5(x, conv, in_channels, out_channels):
     """Figure 1: two 3x3 convolutions in place of one 5x5, the first already
     out_channels wide, a ReLU after each; the grid stays."""
-    y = net(x, "first 3x3", out_channels, 3)
-    return net(y, "second 3x3", out_channels, 3)
+    y = conv(x, "first 3x3", out_channels, 3)
+    return conv(y, "second 3x3", out_channels, 3)
 
 
 @module_exercise(
+    Case((6, 8, 7), image=(2, 6, 9, 9)),
+    Case((6, 4, 3), image=(3, 6, 5, 8)),
+    Case((5, 5, 3), image=(2, 5, 5, 5)),
+    Case((3, 4, 5), image=(2, 3, 9, 7)),
     lesson=3,
-    cases=(
-        Case((6, 8, 7), "6, 8, 7", (2, 6, 9, 9)),
-        Case((6, 4, 3), "6, 4, 3", (3, 6, 5, 8)),
-        Case((5, 5, 3), "5, 5, 3", (2, 5, 5, 5)),
-        Case((3, 4, 5), "3, 4, 5", (2, 3, 9, 7)),
-    ),
 )
-def asymmetric(x, net, in_channels, out_channels, n):
+def asymmetric(x, conv, in_channels, out_channels, n):
     """Figure 3 and 6: a 1 x n convolution to out_channels, then an n x 1, a ReLU
     after each; n is odd and the grid stays."""
-    y = net(x, "1xn", out_channels, (1, n))
-    return net(y, "nx1", out_channels, (n, 1))
+    y = conv(x, "1xn", out_channels, (1, n))
+    return conv(y, "nx1", out_channels, (n, 1))
 
 
 @module_exercise(
+    Case((4, 6), image=(2, 4, 35, 17)),
+    Case((5, 5), image=(3, 5, 9, 13)),
+    Case((3, 7), image=(2, 3, 11, 11)),
     lesson=3,
-    cases=(
-        Case((4, 6), "4, 6", (2, 4, 35, 17)),
-        Case((5, 5), "5, 5", (3, 5, 9, 13)),
-        Case((3, 7), "3, 7", (2, 3, 11, 11)),
-    ),
 )
-def grid_reduction(x, net, in_channels, conv_channels):
+def grid_reduction(x, conv, in_channels, conv_channels):
     """Section 5, in its simplest form: a 3x3 convolution of stride 2 with ReLU beside
     a 3x3 max pool of stride 2, neither padded, concatenated in that order."""
-    convolved = net(x, "3x3", conv_channels, 3, 2, 0)
+    convolved = conv(x, "3x3", conv_channels, 3, 2, 0)
     pooled = F.max_pool2d(x, 3, 2, 0)
-    return net.join({"convolution": convolved, "pool": pooled})
+    return conv.join({"convolution": convolved, "pool": pooled})
 
 
 def norm_case(seed, shape, training, momentum, eps):
@@ -74,16 +68,14 @@ def norm_case(seed, shape, training, momentum, eps):
 
 
 @exercise(
-    lesson=3,
+    norm_case(1, (4, 3, 2, 2), True, 0.1, 1e-3),
+    norm_case(2, (2, 5, 3, 4), True, 0.25, 0.1),
+    norm_case(3, (4, 3, 2, 2), False, 0.1, 0.05),
+    norm_case(4, (3, 3, 3, 3), True, 0.003, 0.01),
     parts=("y", "running_mean", "running_var"),
     differentiable=True,
     tolerance=1e-4,
-    cases=(
-        norm_case(1, (4, 3, 2, 2), True, 0.1, 1e-3),
-        norm_case(2, (2, 5, 3, 4), True, 0.25, 0.1),
-        norm_case(3, (4, 3, 2, 2), False, 0.1, 0.05),
-        norm_case(4, (3, 3, 3, 3), True, 0.003, 0.01),
-    ),
+    lesson=3,
 )
 def batch_norm(x, gamma, beta, running_mean, running_var, training, momentum, eps):
     """(y, new running_mean, new running_var) for x of shape (N, C, H, W), as torch's

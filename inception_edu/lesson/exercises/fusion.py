@@ -21,14 +21,12 @@ def fold_case(seed, outputs, inputs, with_bias, eps):
 
 
 @exercise(
-    lesson=6,
+    fold_case(1, 4, 3, False, 1e-2),
+    fold_case(2, 5, 5, True, 0.1),
+    fold_case(3, 2, 6, True, 0.05),
     parts=("weight", "bias"),
     tolerance=1e-5,
-    cases=(
-        fold_case(1, 4, 3, False, 1e-2),
-        fold_case(2, 5, 5, True, 0.1),
-        fold_case(3, 2, 6, True, 0.05),
-    ),
+    lesson=6,
 )
 def fold_batch_norm(weight, bias, mean, var, gamma, beta, eps):
     """(weight, bias) of one convolution that gives what the convolution followed by
@@ -45,13 +43,11 @@ def siblings_case(seed, inputs, outputs):
 
 
 @exercise(
-    lesson=6,
+    siblings_case(1, 6, (2, 3, 4)),
+    siblings_case(2, 4, (4, 4)),
+    siblings_case(3, 3, (5, 2, 1, 6)),
     parts=("weight", "bias"),
-    cases=(
-        siblings_case(1, 6, (2, 3, 4)),
-        siblings_case(2, 4, (4, 4)),
-        siblings_case(3, 3, (5, 2, 1, 6)),
-    ),
+    lesson=6,
 )
 def merge_siblings(weights, biases):
     """(weight, bias) of one 1x1 convolution that gives the outputs of several, which

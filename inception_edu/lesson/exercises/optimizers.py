@@ -22,14 +22,12 @@ def step_case(seed, numbers, *moments):
 
 
 @exercise(
-    lesson=4,
+    step_case(1, (0.045, 0.9, 0.01)),
+    step_case(5, (0.045, 0.9, 1.0)),
+    step_case(9, (0.1, 0.98, 0.1)),
     parts=("parameter", "square"),
     tolerance=1e-5,
-    cases=(
-        step_case(1, (0.045, 0.9, 0.01)),
-        step_case(5, (0.045, 0.9, 1.0)),
-        step_case(9, (0.1, 0.98, 0.1)),
-    ),
+    lesson=4,
 )
 def rmsprop_step(parameter, gradient, square, learning_rate, decay, eps):
     """(new parameter, new square) after one step of RMSProp as torch writes it;
@@ -40,14 +38,12 @@ def rmsprop_step(parameter, gradient, square, learning_rate, decay, eps):
 
 
 @exercise(
-    lesson=4,
+    step_case(1, (0.045, 0.9, 0.9, 1.0), "momentum"),
+    step_case(5, (0.04, 0.9, 0.8, 1.0), "momentum"),
+    step_case(9, (0.1, 0.6, 0.3, 0.1), "momentum"),
     parts=("parameter", "square", "buffer"),
     tolerance=1e-5,
-    cases=(
-        step_case(1, (0.045, 0.9, 0.9, 1.0), "momentum"),
-        step_case(5, (0.04, 0.9, 0.8, 1.0), "momentum"),
-        step_case(9, (0.1, 0.6, 0.3, 0.1), "momentum"),
-    ),
+    lesson=4,
 )
 def rmsprop_tf_step(
     parameter, gradient, square, buffer, learning_rate, decay, momentum, eps
@@ -61,12 +57,10 @@ def rmsprop_tf_step(
 
 
 @exercise(
+    Case((noise(1, 4), noise(2, 4), 0.9), "4 weights, decay 0.9"),
+    Case((noise(3, 2, 3), noise(4, 2, 3), 0.99), "2x3 weights, decay 0.99"),
+    Case((noise(5, 3), noise(6, 3), 0.3), "3 weights, decay 0.3"),
     lesson=4,
-    cases=(
-        Case((noise(1, 4), noise(2, 4), 0.9), "4 weights, decay 0.9"),
-        Case((noise(3, 2, 3), noise(4, 2, 3), 0.99), "2x3 weights, decay 0.99"),
-        Case((noise(5, 3), noise(6, 3), 0.3), "3 weights, decay 0.3"),
-    ),
 )
 def ema_update(average, weights, decay):
     """The new exponential moving average of one tensor of weights, as a new tensor."""
@@ -74,14 +68,12 @@ def ema_update(average, weights, decay):
 
 
 @exercise(
-    lesson=4,
+    Case(([4 * noise(1, 3), 4 * noise(2, 2, 2)], 2.0), "two large gradients, 2.0"),
+    Case(([0.3 * noise(3, 3)], 2.0), "one small gradient, 2.0"),
+    Case(([5 * noise(4, 3), 0.6 * noise(5, 4)], 1.3), "a large, a small one, 1.3"),
+    Case(([torch.zeros(3)], 2.0), "a gradient of zeros, 2.0"),
     tolerance=2e-6,
-    cases=(
-        Case(([4 * noise(1, 3), 4 * noise(2, 2, 2)], 2.0), "two large gradients, 2.0"),
-        Case(([0.3 * noise(3, 3)], 2.0), "one small gradient, 2.0"),
-        Case(([5 * noise(4, 3), 0.6 * noise(5, 4)], 1.3), "a large, a small one, 1.3"),
-        Case(([torch.zeros(3)], 2.0), "a gradient of zeros, 2.0"),
-    ),
+    lesson=4,
 )
 def clip(gradients, max_norm):
     """New gradients (a list of tensors) whose norm, taken over all of them together,

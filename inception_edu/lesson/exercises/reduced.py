@@ -20,14 +20,12 @@ def row(*widths):
 
 
 @exercise(
-    lesson=2,
+    Case((3 * noise(1, 2, 6, 5, 4), 2 * noise(2, 3, 6), noise(3, 3)), "6 to 3"),
+    Case((3 * noise(4, 1, 3, 5, 2), 2 * noise(5, 8, 3), noise(6, 8)), "3 to 8"),
+    Case((3 * noise(7, 3, 4, 4, 4), 2 * noise(8, 4, 4), noise(9, 4)), "4 to 4"),
     differentiable=True,
     tolerance=1e-5,
-    cases=(
-        Case((3 * noise(1, 2, 6, 5, 4), 2 * noise(2, 3, 6), noise(3, 3)), "6 to 3"),
-        Case((3 * noise(4, 1, 3, 5, 2), 2 * noise(5, 8, 3), noise(6, 8)), "3 to 8"),
-        Case((3 * noise(7, 3, 4, 4, 4), 2 * noise(8, 4, 4), noise(9, 4)), "4 to 4"),
-    ),
+    lesson=2,
 )
 def pointwise(x, weight, bias):
     """A 1x1 convolution with ReLU, without nn.Conv2d: the matrix weight (K, C)
@@ -37,35 +35,31 @@ def pointwise(x, weight, bias):
 
 
 @module_exercise(
-    lesson=2,
+    Case((12, row(4, 7, 6, 2, 3, 8)), "12, widths 4, 7, 6, 2, 3, 8", (2, 12, 8, 8)),
+    Case((7, row(4, 3, 5, 6, 2, 8)), "7, widths 4, 3, 5, 6, 2, 8", (3, 7, 5, 9)),
     note_on_norms=NO_NORM,
-    cases=(
-        Case((12, row(4, 7, 6, 2, 3, 8)), "12, widths 4, 7, 6, 2, 3, 8", (2, 12, 8, 8)),
-        Case((7, row(4, 3, 5, 6, 2, 8)), "7, widths 4, 3, 5, 6, 2, 8", (3, 7, 5, 9)),
-    ),
+    lesson=2,
 )
-def inception_module(x, net, in_channels, widths):
+def inception_module(x, conv, in_channels, widths):
     """Figure 2(b): 1x1; 1x1 reduce then 3x3; 1x1 reduce then 5x5; max pool then 1x1
     projection; a ReLU after every convolution; concatenated in that order. widths is
     a row of table 1."""
-    one = net(x, "1x1", widths["1x1"], 1)
-    three = net(x, "3x3 reduce", widths["3x3 reduce"], 1)
-    three = net(three, "3x3", widths["3x3"], 3)
-    five = net(x, "5x5 reduce", widths["5x5 reduce"], 1)
-    five = net(five, "5x5", widths["5x5"], 5)
-    pool = net(F.max_pool2d(x, 3, 1, 1), "pool proj", widths["pool proj"], 1)
-    return net.join({"1x1": one, "3x3": three, "5x5": five, "pool proj": pool})
+    one = conv(x, "1x1", widths["1x1"], 1)
+    three = conv(x, "3x3 reduce", widths["3x3 reduce"], 1)
+    three = conv(three, "3x3", widths["3x3"], 3)
+    five = conv(x, "5x5 reduce", widths["5x5 reduce"], 1)
+    five = conv(five, "5x5", widths["5x5"], 5)
+    pool = conv(F.max_pool2d(x, 3, 1, 1), "pool proj", widths["pool proj"], 1)
+    return conv.join({"1x1": one, "3x3": three, "5x5": five, "pool proj": pool})
 
 
 @exercise(
-    lesson=2,
+    Case((192, row(64, 96, 128, 16, 32, 32), 28), "192, widths of 3a, 28"),
+    # 4a on a large image: more MACs than 32 bits hold
+    Case((480, row(192, 96, 208, 16, 48, 64), 112), "480, widths of 4a, 112"),
+    Case((7, row(2, 3, 4, 5, 6, 8), 5), "7, widths 2, 3, 4, 5, 6, 8, 5"),
     parts=("weights", "macs"),
-    cases=(
-        Case((192, row(64, 96, 128, 16, 32, 32), 28), "192, widths of 3a, 28"),
-        # 4a on a large image: more MACs than 32 bits hold
-        Case((480, row(192, 96, 208, 16, 48, 64), 112), "480, widths of 4a, 112"),
-        Case((7, row(2, 3, 4, 5, 6, 8), 5), "7, widths 2, 3, 4, 5, 6, 8, 5"),
-    ),
+    lesson=2,
 )
 def reduced_cost(in_channels, widths, grid):
     """(weights, MACs) of the reduced module on a grid x grid map, biases not counted.
@@ -85,40 +79,36 @@ SMALL = (4, 3, 2, 6, 5, 8), (3, 4, 2, 5, 7, 6), (6, 5, 3, 2, 4, 9)
 
 
 @module_exercise(
-    lesson=2,
+    stage_case("two rows", (2, 6, 8, 12), (4, 3, 2, 6, 5, 8), (5, 4, 6, 2, 8, 10)),
+    stage_case("one row", (3, 7, 10, 6), (3, 2, 6, 4, 5, 8)),
+    stage_case("three rows", (2, 5, 6, 6), *SMALL),
     note_on_norms=NO_NORM,
-    cases=(
-        stage_case("two rows", (2, 6, 8, 12), (4, 3, 2, 6, 5, 8), (5, 4, 6, 2, 8, 10)),
-        stage_case("one row", (3, 7, 10, 6), (3, 2, 6, 4, 5, 8)),
-        stage_case("three rows", (2, 5, 6, 6), *SMALL),
-    ),
+    lesson=2,
 )
-def googlenet_stage(x, net, in_channels, rows):
+def googlenet_stage(x, conv, in_channels, rows):
     """A stage of GoogLeNet: one reduced module for every row of widths, one after the
     other, then a 3x3 max pool of stride 2 with ceil_mode=True."""
     for number, w in enumerate(rows, 1):
         m = f"module {number}: "
-        one = net(x, m + "1x1", w["1x1"], 1)
-        three = net(x, m + "3x3 reduce", w["3x3 reduce"], 1)
-        three = net(three, m + "3x3", w["3x3"], 3)
-        five = net(x, m + "5x5 reduce", w["5x5 reduce"], 1)
-        five = net(five, m + "5x5", w["5x5"], 5)
-        pool = net(F.max_pool2d(x, 3, 1, 1), m + "pool proj", w["pool proj"], 1)
+        one = conv(x, m + "1x1", w["1x1"], 1)
+        three = conv(x, m + "3x3 reduce", w["3x3 reduce"], 1)
+        three = conv(three, m + "3x3", w["3x3"], 3)
+        five = conv(x, m + "5x5 reduce", w["5x5 reduce"], 1)
+        five = conv(five, m + "5x5", w["5x5"], 5)
+        pool = conv(F.max_pool2d(x, 3, 1, 1), m + "pool proj", w["pool proj"], 1)
         branches = {"1x1": one, "3x3": three, "5x5": five, "pool proj": pool}
-        x = net.join(branches)
+        x = conv.join(branches)
     return F.max_pool2d(x, 3, 2, ceil_mode=True)
 
 
 @exercise(
+    Case(([3], [1])),
+    Case(([3, 3], [1, 1])),
+    Case(([7, 3, 1, 3, 3], [2, 2, 1, 1, 2])),
+    Case(([2, 5], [3, 2])),
+    Case(([5, 3, 3], [2, 3, 1])),
+    Case(([], [])),
     lesson=3,
-    cases=(
-        Case(([3], [1])),
-        Case(([3, 3], [1, 1])),
-        Case(([7, 3, 1, 3, 3], [2, 2, 1, 1, 2])),
-        Case(([2, 5], [3, 2])),
-        Case(([5, 3, 3], [2, 3, 1])),
-        Case(([], [])),
-    ),
 )
 def receptive_field_of_stack(kernels, strides):
     """How many input pixels, in one direction, one output pixel of a stack of layers

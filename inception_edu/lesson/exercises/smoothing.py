@@ -20,15 +20,13 @@ def smooth_case(seed, n, classes, eps):
 
 
 @exercise(
-    lesson=4,
+    smooth_case(1, 4, 10, 0.1),
+    smooth_case(2, 3, 1000, 0.1),
+    smooth_case(3, 5, 2, 0.3),
+    smooth_case(4, 4, 10, 0.0),
     differentiable=True,
     tolerance=1e-5,
-    cases=(
-        smooth_case(1, 4, 10, 0.1),
-        smooth_case(2, 3, 1000, 0.1),
-        smooth_case(3, 5, 2, 0.3),
-        smooth_case(4, 4, 10, 0.0),
-    ),
+    lesson=4,
 )
 def label_smoothing_loss(logits, targets, eps):
     """The mean cross entropy of logits (N, K) with smoothed targets: 1 - eps for the
@@ -46,8 +44,8 @@ def entropy(probabilities):
 
 
 @exercise(
+    *map(Case, ((10, 0.1), (1000, 0.1), (5, 0.4), (2, 0.3), (10, 0.0))),
     lesson=4,
-    cases=tuple(map(Case, ((10, 0.1), (1000, 0.1), (5, 0.4), (2, 0.3), (10, 0.0)))),
 )
 def smoothing_floor(classes, eps):
     """The smallest loss (in nats) that smoothed targets allow: the entropy of
@@ -57,18 +55,16 @@ def smoothing_floor(classes, eps):
 
 
 @module_exercise(
+    Case((24, 11), image=(4, 24, 17, 17)),
+    Case((40, 6), image=(3, 40, 17, 17)),
     lesson=4,
-    cases=(
-        Case((24, 11), "24, 11", (4, 24, 17, 17)),
-        Case((40, 6), "40, 6", (3, 40, 17, 17)),
-    ),
 )
-def bn_auxiliary(x, net, in_channels, num_classes):
+def bn_auxiliary(x, conv, in_channels, num_classes):
     """The auxiliary head as released, (N, in, 17, 17) -> (N, num_classes): average
     pool 5x5 stride 3, 1x1 to 128, 5x5 without padding to 768, both with batch norm
     and ReLU, then a linear classifier."""
     y = F.avg_pool2d(x, 5, 3)
-    y = net(y, "1x1", 128, 1, norm=True)
-    y = net(y, "5x5", 768, 5, padding=0, norm=True)
-    y = net(y, "classifier", num_classes, 1, relu=False, norm=False)
+    y = conv(y, "1x1", 128, 1, norm=True)
+    y = conv(y, "5x5", 768, 5, padding=0, norm=True)
+    y = conv(y, "classifier", num_classes, 1, relu=False, norm=False)
     return y.flatten(1)
