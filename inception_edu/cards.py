@@ -4,6 +4,7 @@
 render HTML draw the box; terminals, GitHub and nbval get the text twin.
 """
 
+import re
 import sys
 import textwrap
 from dataclasses import dataclass
@@ -57,8 +58,7 @@ class Card:
         ):
             style = {"subsequent_indent": " " * later, "break_on_hyphens": False}
             lines += textwrap.wrap(line, WIDTH, **style)
-        # A lone surrogate cannot be printed; it becomes a question mark.
-        return "\n".join(lines).encode(errors="replace").decode()
+        return "\n".join(lines)
 
     def _repr_html_(self):
         _, icon, color = KINDS[self.kind]
@@ -120,11 +120,4 @@ def show(card):
 
 def text(words):
     """`words` as HTML; `code` between backquotes is set as code."""
-    words = words.encode(errors="replace").decode()
-    parts = escape(words, quote=False).split("`")
-    if len(parts) % 2 == 0:  # a backquote without a partner stays as it is
-        return "`".join(parts)
-    return "".join(
-        f"<code>{part}</code>" if index % 2 else part
-        for index, part in enumerate(parts)
-    )
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(words, quote=False))

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from inception_edu.cards import WIDTH, Card, show
-from inception_edu.lesson.compare import in_words
 from inception_edu.lesson.errors import NotAttempted, Problem, brief, is_stub
 from inception_edu.lesson.exercise import Case, Exercise
-from inception_edu.lesson.guard import KEPT, SECONDS, guarded
+from inception_edu.lesson.guard import SECONDS, guarded
 from inception_edu.text import closest
 
 SHOWN = 3  # failed cases that are named
@@ -27,7 +26,6 @@ class Result:
     """What came of one case: what was observed, and the Problem with it."""
 
     case: Case
-    label: str
     got: object = None
     problem: Problem | None = None
 
@@ -37,15 +35,9 @@ def attempt(exercise, candidate, results):
     if is_stub(candidate) or candidate is None or candidate is Ellipsis:
         raise NotAttempted
     for case in exercise.cases:
-        result = Result(case, case.named(exercise.name))
+        result = Result(case)
         results.append(result)
         try:
-            if not callable(candidate):
-                raise Problem(
-                    f"this is {in_words(candidate)}, not a function or a class",
-                    f"pass your code itself, without calling it: "
-                    f"`ie.check.{exercise.name}({exercise.name})`",
-                )
             result.got = exercise.observe(candidate, case)
             exercise.verify(candidate, case, result.got)
         except NotAttempted:
@@ -97,8 +89,7 @@ def assess(exercise, candidate, seconds=SECONDS):
     if error is not None:
         if not isinstance(error, Problem):
             error = Problem(f"the check met {brief(error)}", "run the cell again")
-        if not results:
-            results.append(Result(None, exercise.name))
+        results = results or [Result(exercise.cases[0])]
         results[-1].problem = error
         return report(exercise, results, error.hint, printed)
     with contextlib.suppress(Exception):  # a result so odd that comparing it fails
@@ -116,14 +107,14 @@ def report(exercise, results, hint, printed):
             "right", f"{name}: {len(results)} checks passed", details, printed=printed
         )
     first, *others = failed
-    details = [f"{first.label}: {first.problem.what}"]
+    details = [f"{first.case.named(name)}: {first.problem.what}"]
     known = {first.problem.what}
     for result in () if hint else others:
         what, expected = result.problem.what, result.problem.expected
         if expected and result.problem.found:
             what = f"expected {expected}, found {result.problem.found}"
         if what not in known and len(details) < SHOWN:  # the same again is no news
-            details.append(f"{result.label}: {what}")
+            details.append(f"{result.case.named(name)}: {what}")
             known.add(what)
     compare = ("expected", first.problem.expected), ("found", first.problem.found)
     return Card(
@@ -138,10 +129,8 @@ def report(exercise, results, hint, printed):
 
 def shortened(printed):
     """What the candidate printed, cut, so that `print` still helps."""
-    if not printed.strip():
-        return ""
-    lines = printed.rstrip("\n").split("\n")
-    more = ["... and more"] * (len(printed) == KEPT or len(lines) > PRINTED)
+    lines = printed.strip("\n").splitlines()
+    more = ["... and more"] * (len(lines) > PRINTED)
     return "\n".join([*(line[: WIDTH - 6] for line in lines[:PRINTED]), *more])
 
 
@@ -152,35 +141,19 @@ class Checker:
         self.exercise = exercise
         self.__doc__ = f"{exercise.task}\n\nCalled as {exercise.call}."
 
-    def __call__(self, *candidates, **others):
+    def __call__(self, candidate):
         """Print the feedback on your function or class."""
-        name = self.exercise.name
-        if len(candidates) != 1 or others:
-            text = f"{name}: give it your own code, and only that"
-            show(Card("open", text, (f"ie.check.{name}({name})",)))
-            return
-        card = assess(self.exercise, candidates[0])
+        card = assess(self.exercise, candidate)
         show(card)
-        self.remember(card, candidates[0])
+        self.remember(card, candidate)
 
     def remember(self, card, candidate):
         """Record an attempt of the reader's own; the printed solutions are not one."""
         title = str(getattr(candidate, "__name__", "")).lower()
         if card.kind != "open" and not title.endswith("solution"):
-            from inception_edu.lesson.progress import record
+            from inception_edu.lesson.progress import save
 
-            record("exercises", self.exercise.name, passed=card.kind == "right")
-
-    def __repr__(self):
-        return f"ie.check.{self.exercise.name}: {self.exercise.task}"
-
-
-class Exercises(tuple):
-    """Exercises that print themselves as a list."""
-
-    def __repr__(self):
-        rows = (f"{one.lesson:>6}  {one.name:<26}{one.task}" for one in self)
-        return "\n".join(["lesson  exercise", *(row[:WIDTH] for row in rows)])
+            save("exercises", self.exercise.name, passed=card.kind == "right")
 
 
 @cache
@@ -200,8 +173,8 @@ class Check:
     """Every exercise by name: `ie.check.naive_module(NaiveModule)`."""
 
     def exercises(self):
-        """All exercises, as a printable tuple."""
-        return Exercises(library().values())
+        """All exercises, in the order of the lessons."""
+        return [*library().values()]
 
     def __getattr__(self, name):
         if name.startswith("_"):  # what IPython and copy ask every object for
@@ -213,15 +186,8 @@ class Check:
             "ie.check.exercises() lists all"
         )
 
-    def __call__(self, *candidates):
-        text = "name the exercise: `ie.check.naive_module(NaiveModule)`, for example"
-        show(Card("open", text, ("`ie.check.exercises()` lists all.",)))
-
     def __dir__(self):
         return ["exercises", *library()]
-
-    def __repr__(self):
-        return f"ie.check.<exercise>(your code), {len(library())} exercises"
 
 
 check = Check()

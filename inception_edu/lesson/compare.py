@@ -26,10 +26,7 @@ def close(a, b, tolerance):
     """Equal, or within the relative tolerance when one of them is a float."""
     if isinstance(a, int) and isinstance(b, int):
         return a == b
-    try:
-        return math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance)
-    except OverflowError:  # a whole number beyond every float
-        return False
+    return math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance)
 
 
 def difference(expected, got, tolerance=1e-6, names=()):
@@ -53,7 +50,7 @@ def difference(expected, got, tolerance=1e-6, names=()):
 def two_numbers(wanted, found):
     """Two numbers that differ, in as many digits as it takes to see it."""
     texts, digits = (in_words(wanted), in_words(found)), 4
-    while texts[0] == texts[1] and digits < 17 and max(abs(wanted), abs(found)) < 1e300:
+    while texts[0] == texts[1] and digits < 17:
         digits += 1
         texts = tuple(f"{number:#.{digits}g}" for number in (wanted, found))
     return texts
@@ -112,9 +109,7 @@ def in_words(value):
     """A value in a few words, the same on every run and machine."""
     number = plain(value)
     if isinstance(number, int):
-        if abs(number) < 10**15:
-            return f"{number:,}"
-        return f"{float(number):.3e}" if abs(number) < 10**300 else "a giant number"
+        return f"{number:,}" if abs(number) < 10**15 else f"{float(number):.3e}"
     if isinstance(number, float):
         return f"{number:.4g}"
     if value is None or isinstance(value, bool):

@@ -6,7 +6,6 @@ was seen to use, found by what each layer reads and not by name. Outputs and gra
 must agree, so any way of writing the module is right.
 """
 
-import copy
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -16,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from inception_edu.lesson.compare import in_words, unchanged
+from inception_edu.lesson.compare import in_words
 from inception_edu.lesson.errors import GRADIENTS, WRONG_DIMENSION, Problem, brief
 from inception_edu.lesson.exercise import Exercise, Mistake, exercise, run
 from inception_edu.lesson.recorder import Recorder, leaves, noise, randomize
@@ -29,6 +28,7 @@ from inception_edu.lesson.reference import (
 from inception_edu.modules import unwrapped
 
 NEAR = 0.02  # of a gradient's norm: a ReLU may switch when rounded in another way
+RELU_FIRST = "one ReLU too many: your module takes the ReLU of its input"
 NOT_APPLICABLE = (RuntimeError, ValueError, IndexError, Problem)  # to this module
 
 ACTIVATIONS = {
@@ -44,23 +44,24 @@ ACTIVATIONS = {
     "the absolute value": torch.abs,
 }
 WRONG_JOINS = {
-    "concatenate the branches, do not add them": lambda b: sum(b.values()),
-    "`torch.cat` joins along a dimension; `torch.stack` makes a new one": (
-        lambda b: torch.stack(list(b.values()), 1)
-    ),
-    "ReLU follows the convolutions only, neither the pool nor the concatenation": (
+    "concatenate the branches, do not add them": [lambda b: sum(b.values())],
+    "`torch.cat` joins along a dimension; `torch.stack` makes a new one": [
+        lambda b: torch.stack([*b.values()], 1)
+    ],
+    "ReLU follows the convolutions only, neither the pool nor the concatenation": [
         lambda b: F.relu(concatenated(b))
-    ),
+    ],
+    WRONG_DIMENSION: [lambda b, d=d: torch.cat([*b.values()], d) for d in (0, 2, 3)],
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ModuleExercise(Exercise):
     """The candidate is a class or function that builds an `nn.Module`.
 
-    `right(x, net, *args)` computes the answer, where `net` (see `Net`) calls the
-    candidate's own layers. `note_on_norms` is shown with a right answer that has
-    batch norm.
+    `solution(x, conv, *args)` computes the answer, where `conv` (see `Convolutions`)
+    calls the candidate's own layers. `note_on_norms` is shown with a right answer that
+    has batch norm.
     """
 
     tolerance: float = 1e-4
@@ -71,36 +72,33 @@ class ModuleExercise(Exercise):
     @cached_property
     def mistakes(self):
         """The exercise's own mistakes and those that every module allows."""
-        net = self.on_shapes(self.cases[0])
-        return super().mistakes | common_mistakes(net.shapes, net.branches)
+
+        def after_relu(x, *rest):
+            return self.solution(F.relu(x), *rest)
+
+        conv = self.on_shapes(self.cases[0])
+        found = super().mistakes
+        for hint, options in common_mistakes(conv.shapes, conv.branches).items():
+            found[hint] = [Mistake(self.solution, one) for one in options]
+        return found | {RELU_FIRST: [Mistake(after_relu)]}
 
     def on_shapes(self, case, function=None, **options):
-        """The `Net` that notes the shapes of the layers and the names of branches."""
-        net = Convolutions(**options)
+        """The `Convolutions` that notes the layers' shapes and the branches' names."""
+        conv = Convolutions(**options)
         with torch.no_grad():
-            (function or self.solution)(torch.zeros(case.image), net, *case.args)
-        return net
+            (function or self.solution)(torch.zeros(case.image), conv, *case.args)
+        return conv
 
     # ---- what the candidate does
 
     def observe(self, candidate, case):
         """The `Recorder` of the candidate's module in eval mode."""
-        if isinstance(candidate, nn.Module):
-            raise Problem(
-                f"this is {in_words(candidate)}",
-                "pass the class or the function that builds it: "
-                f"`ie.check.{self.name}({type(candidate).__name__})`",
-            )
-        args = copy.deepcopy(case.args)
-        module = unwrapped(run(candidate, args, self.call))
+        module = unwrapped(self.call_on(candidate, case))
         if not isinstance(module, nn.Module):
-            hint = "write a class that inherits from nn.Module, or return such a module"
-            if module is None:
-                hint = "add a `return`"
-            if isinstance(module, type):
-                hint = "create an instance: call the class"
-            what = f"your function returned {in_words(module)}, not an nn.Module"
-            raise Problem(what, hint)
+            raise Problem(
+                f"your function returned {in_words(module)}, not an nn.Module",
+                "`return` an instance of a class that inherits from nn.Module",
+            )
         first = Recorder()
         try:
             with first:  # lazy layers get their weights
@@ -114,24 +112,15 @@ class ModuleExercise(Exercise):
                 problem.hint = f"`{lost[0]}` did not run before this: is it missing?"
             problem.hint = near_misses(shapes, first.layers) or problem.hint
             raise
-        if not unchanged(case.args, args):
-            raise Problem(
-                "the inputs were changed",
-                "your code writes into the widths it is given: copy them first",
-            )
         randomize(first)
-        recorder = run_once(module.eval(), noise_image(case))
-        check_learning(recorder)
-        return recorder
+        return run_once(module.eval(), noise_image(case))
 
     # ---- what it should do
 
     def verify(self, candidate, case, got):
         self.compare(case, got)
         try:
-            trained = run_once(got.module.train(), noise_image(case))
-            check_learning(trained)
-            self.compare(case, trained)
+            self.compare(case, run_once(got.module.train(), noise_image(case)))
         except Problem as problem:
             problem.what, problem.values_right = f"in train mode, {problem.what}", True
             problem.hint = (
@@ -146,38 +135,40 @@ class ModuleExercise(Exercise):
                 values_right=True,
             )
 
-    def compare(self, case, recorder):
-        """Raise the Problem with a pass, unless some fused arrangement fits."""
-        problems, shapes = [], self.on_shapes(case).shapes
+    def readings(self, case, recorder, function, **options):
+        """A `Convolutions` for each way to read a candidate's fused layers."""
+        shapes = self.on_shapes(case, function).shapes
         for fused in arrangements(recorder.layers, shapes):
+            yield Convolutions(recorder, shapes, fused, **options)
+
+    def compare(self, case, recorder):
+        """Raise the Problem with a pass, unless some reading fits."""
+        problems = []
+        for conv in self.readings(case, recorder, self.solution):
             try:
-                return self.compare_with(
-                    case, recorder, Convolutions(recorder, shapes, fused)
-                )
+                return self.compare_with(conv, case, recorder)
             except Problem as problem:
                 problems.append(problem)
         raise problems[0]
 
-    def compare_with(self, case, recorder, net):
+    def compare_with(self, conv, case, recorder):
         image = noise_image(case).requires_grad_()
         with torch.enable_grad():
-            expected = self.solution(image, net, *case.args)
+            expected = self.solution(image, conv, *case.args)
         if problem := self.gap(expected, recorder.output):
-            self.locate(problem, net.branches, expected, recorder)
+            self.locate(problem, conv.branches, expected, recorder)
             raise problem
-        if left := [i for i in range(len(recorder.layers)) if i not in net.used]:
-            raise Problem(f"one layer too many: {recorder.layers[left[0]]}")
+        for index, layer in enumerate(recorder.layers):
+            if index not in conv.used:
+                raise Problem(f"one layer too many: {layer}")
         loss = (expected * noise(8, *expected.shape)).sum()
         (wanted,) = torch.autograd.grad(loss, image)
-        found, layers = recorder.gradient, recorder.layers
-        used = [leaf for index in net.used for leaf in leaves(layers[index].operand)]
-        lost = any(leaf.grad is None for leaf in used) or found is None
-        if recorder.module.training:  # where `wanted` leaves out a norm's statistics
-            found = wanted
-        if lost or (wanted - found).norm() > NEAR * wanted.norm():
-            raise Problem(
-                "the output is right, a gradient is not", GRADIENTS, values_right=True
-            )
+        found = recorder.gradient
+        if recorder.module.training and found is not None:
+            found = wanted  # which knows nothing of a batch's statistics
+        if recorder.lost or (wanted - found).norm() > NEAR * wanted.norm():
+            what = "the output is right, a gradient is not"
+            raise Problem(what, GRADIENTS, values_right=True)
 
     def locate(self, problem, branches, expected, recorder):
         """Set the hint of a wrong output: which branches it concerns, or why."""
@@ -200,7 +191,7 @@ class ModuleExercise(Exercise):
     def makes(self, mistake, result):
         if result.got is None:  # it raised: would the mistake do the same?
             try:
-                self.on_shapes(result.case, self.wrong(mistake), **mistake.options)
+                self.on_shapes(result.case, mistake.function, **mistake.options)
             except NOT_APPLICABLE as error:
                 return brief(error) == getattr(result.problem, "raised", None)
             return False
@@ -209,15 +200,12 @@ class ModuleExercise(Exercise):
 
     def answers(self, mistake, case, recorder):
         """What a mistake gives with the candidate's layers, read in up to six ways."""
-        try:
-            function = self.wrong(mistake)
-            shapes = self.on_shapes(case, function).shapes
-        except NOT_APPLICABLE:
-            return
-        for fused in islice(arrangements(recorder.layers, shapes), 6):
-            net = Convolutions(recorder, shapes, fused, **mistake.options)
-            with suppress(*NOT_APPLICABLE), torch.no_grad():
-                yield function(noise_image(case), net, *case.args)
+        with suppress(*NOT_APPLICABLE):
+            function, options = mistake.function, mistake.options
+            readings = self.readings(case, recorder, function, **options)
+            for conv in islice(readings, 6):
+                with suppress(*NOT_APPLICABLE), torch.no_grad():
+                    yield function(noise_image(case), conv, *case.args)
 
     def note(self, results):
         has_norm = any(layer.steps for layer in results[0].got.layers)
@@ -247,7 +235,7 @@ def forward(module, image):
 
 
 def run_once(module, image):
-    """The `Recorder` of one pass forward and back."""
+    """The `Recorder` of one pass forward and back; raises Problem."""
     image.requires_grad_()
     with Recorder() as recorder:
         output = forward(module, image.clone())
@@ -261,8 +249,11 @@ def run_once(module, image):
     recorder.drop_unread()
     recorder.module, recorder.output = module, output.detach()
     recorder.gradient = image.grad
+    used = [leaf for layer in recorder.layers for leaf in leaves(layer.operand)]
+    recorder.lost = any(tensor.grad is None for tensor in (image, *used))
     learning = [p for p in module.parameters() if p.requires_grad]
     recorder.unused = any(parameter.grad is None for parameter in learning)
+    check_learning(recorder)
     return recorder
 
 
@@ -309,34 +300,27 @@ def noise_image(case):
     return 8 * noise(7, *case.image)
 
 
-def only(names, branches):
-    """These branches, in this order, concatenated."""
-    return concatenated({name: branches[name] for name in names})
-
-
 def common_mistakes(labels, branches):
-    """Hint -> variants, for a module with these layers and these branches."""
+    """Hint -> options of `Convolutions`, for these layers and these branches."""
+
+    def joins(*names):
+        return {"join": lambda b: concatenated({name: b[name] for name in names})}
+
     found = {"no ReLU is there: one follows every convolution": [{"act": lambda x: x}]}
     for name, function in ACTIVATIONS.items():
         found[f"the activation is {name}, not ReLU"] = [{"act": function}]
     for label in labels if len(labels) > 1 else ():
         found[f"the ReLU after `{label}` is missing"] = [{"linear": (label,)}]
+    for name in branches:
+        hint = f"the branch `{name}` is missing from the concatenation"
+        found[hint] = [joins(*(other for other in branches if other != name))]
     if branches:
-        for name in branches:
-            hint = f"the branch `{name}` is missing from the concatenation"
-            left = [other for other in branches if other != name]
-            found[hint] = [{"join": partial(only, left)}]
         hint = f"the branches are in another order: expected {', '.join(branches)}"
         _, *orders = permutations(branches)
-        found[hint] = [{"join": partial(only, order)} for order in orders]
-        found |= {hint: [{"join": join}] for hint, join in WRONG_JOINS.items()}
-        along = [
-            {"join": lambda b, d=d: torch.cat([*b.values()], d)} for d in (0, 2, 3)
-        ]
-        found[WRONG_DIMENSION] = along
-    return {
-        hint: [Mistake(options=one) for one in ones] for hint, ones in found.items()
-    }
+        found[hint] = [joins(*order) for order in orders]
+        for hint, ways in WRONG_JOINS.items():
+            found[hint] = [{"join": join} for join in ways]
+    return found
 
 
 module_exercise = partial(exercise, kind=ModuleExercise)

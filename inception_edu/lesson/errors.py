@@ -84,7 +84,7 @@ REMEDIES = {
 
 def translate(error, function, args, call):
     """The `Problem` (or `NotAttempted`) that an error in the student's code means."""
-    if met_a_gap(error) or is_own_not_implemented(error):
+    if is_gap(error):
         return NotAttempted()
     if isinstance(error, SystemExit):
         return Problem("your code called exit()", "leave it out: use `return`")
@@ -99,18 +99,13 @@ def translate(error, function, args, call):
     return problem
 
 
-def met_a_gap(error):
-    """Whether something was done with `...`, which stands where code is to come."""
+def is_gap(error):
+    """Whether code is to come: `...` was used, or the stub's own error raised."""
     text = brief(error, 2_000)
-    if isinstance(error, TypeError | AttributeError):
-        return "ellipsis" in text.lower()
-    return "dtype of ellipsis" in text  # torch.tensor(...)
-
-
-def is_own_not_implemented(error):
-    """Whether the student's own `raise NotImplementedError` was met, not torch's."""
-    torchs = r"not implemented for|Could not run|required \"forward\""
-    return isinstance(error, NotImplementedError) and not re.search(torchs, str(error))
+    if isinstance(error, NotImplementedError):
+        return not re.search(r"not implemented for|Could not run|required \"for", text)
+    used = isinstance(error, TypeError | AttributeError) and "ellipsis" in text.lower()
+    return used or "dtype of ellipsis" in text  # torch.tensor(...)
 
 
 def remedy(error, args=()):
@@ -124,11 +119,7 @@ def remedy(error, args=()):
 
 def brief(error, most=160):
     """An error on one line, without addresses, cut after `most` characters."""
-    try:
-        text = str(error)
-    except Exception:
-        text = ""
-    text = re.sub(r"0x[0-9a-fA-F]+", "0x...", " ".join(text.split()))
+    text = re.sub(r"0x[0-9a-fA-F]+", "0x...", " ".join(str(error).split()))
     text = text if len(text) <= most else f"{text[: most - 3]}..."
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

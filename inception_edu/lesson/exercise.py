@@ -37,17 +37,16 @@ class Case:
 
 @dataclass(frozen=True)
 class Mistake:
-    """The solution with pieces of its text replaced, or another function.
+    """A function that makes a mistake, in place of the solution.
 
     `options` are those of `Convolutions`, which solutions of module exercises call.
     """
 
-    edits: tuple = ()  # pairs: old text, new text
-    function: object = None
+    function: object
     options: dict = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Exercise:
     """An exercise whose candidate is a function that returns numbers or tensors.
 
@@ -79,6 +78,9 @@ class Exercise:
     def task(self):
         return " ".join(self.solution.__doc__.split())
 
+    def __repr__(self):
+        return f"{self.name} (lesson {self.lesson}): {self.task}"
+
     @cached_property
     def mistakes(self):
         """Hint -> variants of the mistake that it mends, each a `Mistake`."""
@@ -86,11 +88,11 @@ class Exercise:
 
         def make(text):
             if " => " in text:
-                return Mistake(tuple(one.split(" => ") for one in text.split(" && ")))
+                edits = [one.split(" => ") for one in text.split(" && ")]
+                return Mistake(edited(self.solution, edits))
             made = eval(text, names)
-            return Mistake(
-                **{"options" if isinstance(made, dict) else "function": made}
-            )
+            options = isinstance(made, dict)
+            return Mistake(self.solution, made) if options else Mistake(made)
 
         found = {
             hint: [make(text)] if isinstance(text, str) else [*map(make, text)]
@@ -102,15 +104,33 @@ class Exercise:
             )
             _, *orders = permutations(range(len(self.parts)))
             found[hint] = [
-                Mistake(function=lambda *a, o=o: [self.solution(*a)[i] for i in o])
+                Mistake(lambda *a, o=o: [self.solution(*a)[i] for i in o])
                 for o in orders
             ]
         return found
 
-    def observe(self, candidate, case):
-        """What the candidate returns for a case; raises Problem."""
+    def call_on(self, candidate, case):
+        """What the candidate returns for a case, which it may not change."""
+        finished = hasattr(candidate, "parameters") and not isinstance(candidate, type)
+        if finished or not callable(candidate):
+            raise Problem(
+                f"this is {in_words(candidate)}",
+                "pass the function or the class itself, without calling it: "
+                f"`ie.check.{self.name}({self.name})`",
+            )
         given = copy.deepcopy(case.args)
         value = run(candidate, given, self.call)
+        if not unchanged(case.args, given):
+            raise Problem(
+                "the inputs were changed",
+                "your code writes into them (`+=`, `append`, a method ending in _): "
+                "copy them first, or make a new value instead",
+            )
+        return value
+
+    def observe(self, candidate, case):
+        """What the candidate returns for a case; raises Problem."""
+        value = self.call_on(candidate, case)
         if value is None:
             raise Problem("your function returned None", "add a `return` on every path")
         if inspect.isgenerator(value) or inspect.iscoroutine(value):
@@ -118,12 +138,6 @@ class Exercise:
             raise Problem(
                 f"your function returned a {type(value).__name__}",
                 "use `return`, not `yield`, no `async`, and [...] rather than (...)",
-            )
-        if not unchanged(case.args, given):
-            raise Problem(
-                "the inputs were changed",
-                "your code writes into what it is given (`+=`, `append`, a method "
-                "ending in _): make a new value instead",
             )
         if not self.parts:
             return value
@@ -142,17 +156,13 @@ class Exercise:
         if problem := self.gap(self.answer(case), got):
             raise problem
         if self.differentiable:
-            self.judge_gradient(candidate, case)
+            from inception_edu.lesson.recorder import gradient
 
-    def judge_gradient(self, candidate, case):
-        """Raise a Problem if the first input gets another gradient than it should."""
-        from inception_edu.lesson.recorder import gradient
-
-        found = gradient(candidate, copy.deepcopy(case.args))
-        wanted = gradient(self.solution, copy.deepcopy(case.args))
-        if found is not None and (found - wanted).norm() > 1e-3 * wanted.norm():
-            what = "the values are right, the gradient of the input is not"
-            raise Problem(what, GRADIENTS, values_right=True)
+            found = gradient(candidate, copy.deepcopy(case.args))
+            wanted = gradient(self.solution, copy.deepcopy(case.args))
+            if found is not None and (found - wanted).norm() > 1e-3 * wanted.norm():
+                what = "the values are right, the gradient of the input is not"
+                raise Problem(what, GRADIENTS, values_right=True)
 
     def answer(self, case, function=None):
         """What `function`, or the solution, gives for a case."""
@@ -162,14 +172,10 @@ class Exercise:
         """The `Problem` with the first difference between two answers, or None."""
         return difference(expected, got, self.tolerance, self.parts)
 
-    def wrong(self, mistake):
-        """The function that makes a mistake."""
-        return mistake.function or edited(self.solution, mistake.edits)
-
     def makes(self, mistake, result):
         """True if this mistake gives what the candidate gave for a case."""
         try:
-            answer = self.answer(result.case, self.wrong(mistake))
+            answer = self.answer(result.case, mistake.function)
         except (ArithmeticError, RuntimeError, ValueError, TypeError) as error:
             return getattr(result.problem, "raised", None) == brief(error)
         return result.got is not None and not self.gap(answer, result.got)
@@ -206,15 +212,18 @@ def source_of(function):
 
 
 def edited(function, edits):
-    """The function with pieces of its text replaced; ValueError if one is missing."""
-    if not edits:
-        return function
-    source = source_of(function)
+    """The function with pieces of its text, or of what it calls in its file, replaced.
+
+    Raises ValueError if one is missing.
+    """
+    names = dict(function.__globals__)
+    called = (names.get(name) for name in function.__code__.co_names)
+    own = [one for one in called if getattr(one, "__module__", "") == names["__name__"]]
+    source = "\n".join(source_of(one) for one in (*own, function))
     for old, new in edits:
         if old not in source:
             raise ValueError(f"{function.__name__} does not hold {old!r}")
         source = source.replace(old, new)
-    names = dict(function.__globals__)
     exec(source, names)
     return names[function.__name__]
 

@@ -5,46 +5,24 @@ what it raises is caught, and the random state is restored.
 """
 
 import builtins
-import contextlib
 import ctypes
 import random
 import sys
 import threading
 import time
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from io import StringIO
 
-from inception_edu.cards import ipython_shell
 from inception_edu.lesson.errors import Problem
 
 SECONDS = 5.0  # of computing, for all cases of one exercise together
 WAITING = 4  # times as long by the clock: a busy machine, or a candidate that sleeps
 GRACE = 1.0  # seconds in which a thread that is told to stop has to end
-KEPT = 1_000  # characters of the candidate's own printing that are kept
 THREAD = "check of an exercise"
 
 
 class TimeUp(BaseException):
     """Raised in the candidate's thread; not an Exception, so that few catch it."""
-
-
-class Capture:
-    """Stands in for stdout or stderr: keeps what one thread prints."""
-
-    def __init__(self, real, printed):
-        self.real, self.printed, self.thread = real, printed, None
-
-    def write(self, text):
-        if threading.get_ident() != self.thread:
-            return self.real.write(text)
-        self.printed.write(text[: KEPT - self.printed.tell()])
-        return len(text)
-
-    def __getattr__(self, name):
-        return getattr(self.real, name)
-
-
-# Kept alive: a `print` that still runs holds no reference of its own.
-captures_used = []
 
 
 def guarded(work, seconds=SECONDS):
@@ -59,29 +37,21 @@ def guarded(work, seconds=SECONDS):
             "a check stands inside the function that is checked: move that line out "
             "of the function, to the left margin"
         )
-    printed, raised, stopped = StringIO(), [], None
-    captures = Capture(sys.stdout, printed), Capture(sys.stderr, printed)
-    captures_used.extend(captures)
+    printed, raised = StringIO(), []
 
     def body():
-        captures[0].thread = captures[1].thread = threading.get_ident()
-        with contextlib.suppress(TimeUp):  # one that comes late
+        with suppress(TimeUp):  # one that comes late
             try:
                 work()
             except BaseException as error:
                 raised.append(error)
 
-    with restored():
-        sys.stdout, sys.stderr = captures
+    with restored(), redirect_stdout(printed), redirect_stderr(printed):
         worker = threading.Thread(target=body, name=THREAD, daemon=True)
-        try:
-            worker.start()
-            stopped = wait(worker, seconds)
-        finally:
-            if not worker.is_alive() or stop(worker):
-                sys.stdout, sys.stderr = captures[0].real, captures[1].real
-            elif stopped:  # streams stay, else it would print into later cells
-                stopped.hint += " It could not be stopped: restart the kernel."
+        worker.start()
+        stopped = wait(worker, seconds)
+        if not stop(worker):
+            stopped.hint += " It could not be stopped: restart the kernel."
     return printed.getvalue(), stopped or next(iter(raised), None)
 
 
@@ -106,14 +76,14 @@ def stop(worker):
     raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
     while worker.is_alive() and time.monotonic() < deadline:
         raise_in(ctypes.c_ulong(worker.ident), ctypes.py_object(TimeUp))
-        with contextlib.suppress(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt):
             worker.join(0.02)
     return not worker.is_alive()
 
 
-@contextlib.contextmanager
+@contextmanager
 def restored():
-    """Restore random states and torch's settings; no `input()`, no `exit()`."""
+    """Restore random states and torch's settings; no `input()`."""
     states = [(random.setstate, random.getstate())]
     if torch := sys.modules.get("torch"):
         states.append((torch.set_num_threads, torch.get_num_threads()))
@@ -122,16 +92,11 @@ def restored():
         torch.set_num_threads(1)  # faster for small tensors
     if numpy := sys.modules.get("numpy"):
         states.append((numpy.random.set_state, numpy.random.get_state()))
-    shell = ipython_shell()
-    if shell:
-        shell.ask_exit = sys.exit  # in IPython, `exit()` ends the kernel
     ask, builtins.input = builtins.input, no_keyboard
     try:
         yield
     finally:
         builtins.input = ask
-        if shell:
-            del shell.ask_exit
         for put_back, state in states:
             put_back(state)
 

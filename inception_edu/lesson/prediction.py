@@ -5,7 +5,6 @@ and the same way on every run.
 """
 
 import math
-import numbers
 from collections.abc import Mapping, Sequence
 from itertools import product
 from types import EllipsisType
@@ -24,27 +23,28 @@ class Prediction:
     `guess` is a number, or one of `options`. `reveal` shows both side by side.
     """
 
-    def __init__(self, key, question, guess=None, unit="", options=None):
-        self.key, self.question, self.unit = str(key), str(question), str(unit)
-        self.options = tuple(options) if options is not None else None
+    def __init__(self, key, question, guess=None, unit="", options=()):
+        self.key, self.question, self.unit = key, question, unit
+        self.options = tuple(options)
         self.guess, self.complaint = self.read(guess)
-        self.measured = None
 
     def read(self, guess):
         """`(guess, "")`, or `(None, what is wrong with it)`."""
         if guess is None or guess is Ellipsis:
             return None, ""
-        if self.options is not None:
-            return self.read_choice(guess)
-        return read_number(guess)
-
-    def read_choice(self, guess):
-        wanted = str(guess).strip().lower() if isinstance(guess, str) else guess
-        for option in self.options:
-            ours = option.lower() if isinstance(option, str) else option
-            if type(ours) is type(wanted) and ours == wanted:
-                return option, ""
-        return None, f"{shown(guess)} is none of the options"
+        if self.options:
+            words = str(guess).strip().lower()
+            for option in self.options:
+                if option.lower() == words:
+                    return option, ""
+            return None, f"{shown(guess)} is none of the options"
+        try:
+            number = math.nan if isinstance(guess, str | bool) else float(guess)
+        except (TypeError, ValueError, RuntimeError, OverflowError):
+            number = math.nan
+        if 0 <= number < math.inf:
+            return guess if isinstance(guess, int) else number, ""
+        return None, f"{shown(guess)} is no number from 0 on; leave out quotes and unit"
 
     def reveal(
         self,
@@ -58,19 +58,19 @@ class Prediction:
         one that a wrong guess is within 10 % of is explained. `label` says where the
         value comes from: "measured", "published", "computed".
         """
-        self.measured = measured
         value = self.amount(measured)
         if self.guess is None:
             show(Card("info", f"{label}: {value}. You made no prediction."))
             return
         known = misconceptions or {}
-        if self.options is not None:
-            read_as, note, right = self.guess, "", self.guess == measured
+        read_as, note = self.guess, ""
+        if self.options:
+            right = self.guess == measured
             verdict = "Right" if right else "Not this time"
         else:
             read_as, note = self.reading([measured, *known])
-            right = nearness(read_as, float(measured)) <= CLOSE
-            verdict = describe(read_as, float(measured))
+            right = nearness(read_as, measured) <= CLOSE
+            verdict = describe(read_as, measured)
         exactly = read_as in known and read_as != measured
         show(
             Card(
@@ -92,28 +92,26 @@ class Prediction:
         others = [100 * self.guess] if self.unit == "%" else []
         others += [self.guess / prefix] if prefix else []
         for answer, read_as in product(answers, [self.guess, *others]):
-            if nearness(read_as, float(answer)) <= CLOSE:
+            if nearness(read_as, answer) <= CLOSE:
                 note = f"{in_words(self.guess)} is read as {self.amount(read_as)}."
                 return read_as, note if read_as != self.guess else ""
         return self.guess, ""
 
     def why(self, guess, known):
         """The reasoning behind a likely wrong answer that is near the guess, or ""."""
-        if self.options is not None:
+        if self.options:
             return known.get(guess, "")
-        near = {value: nearness(guess, float(value)) for value in known}
-        best = min(near, key=near.get, default=None)
-        return known[best] if best is not None and near[best] <= CLOSE else ""
+        nearest = min(known, key=lambda value: nearness(guess, value), default=math.inf)
+        return known[nearest] if nearness(guess, nearest) <= CLOSE else ""
 
     def amount(self, value):
-        text = str(value) if isinstance(value, str) else in_words(value)
-        one = text == "1" and self.unit.isalpha() and self.unit != "times"
-        unit = self.unit.removesuffix("s") if one else self.unit
-        return f"{text} {unit}".rstrip()
+        text = value if isinstance(value, str) else in_words(value)
+        one = text == "1" and self.unit != "times"
+        return f"{text} {self.unit.removesuffix('s') if one else self.unit}".rstrip()
 
     def card(self):
         """The question as a `Card`, and what became of the guess."""
-        want = "one of these options" if self.options is not None else "a number"
+        want = "one of these options" if self.options else "a number"
         unit = f" [{self.unit}]" if self.unit else ""
         state, hint = (), ""
         if self.complaint:
@@ -122,13 +120,8 @@ class Prediction:
             state = (f"No prediction yet: write {want} for guess= and run this cell.",)
         else:
             state = (f"Your prediction: {self.amount(self.guess)}",)
-        options = tuple(map(shown, self.options or ()))
+        options = tuple(map(repr, self.options))
         return Card("ask", self.question + unit, state, options, hint=hint)
-
-    def __repr__(self):
-        guess = "no guess" if self.guess is None else self.amount(self.guess)
-        result = "" if self.measured is None else f", {self.amount(self.measured)}"
-        return f"<Prediction {self.key}: {guess}{result}>"
 
 
 def predict(
@@ -136,39 +129,20 @@ def predict(
     question: str,
     guess: float | str | EllipsisType | None = None,
     unit: str = "",
-    options: Sequence[object] | None = None,
+    options: Sequence[str] = (),
 ) -> Prediction:
     """The reader's `Prediction`, shown and recorded.
 
     `guess` is a number in `unit`, or one of `options`; None leaves it open. Never
     raises for a guess: one that is neither is explained and counts as none.
     """
-    from inception_edu.lesson.progress import record
+    from inception_edu.lesson.progress import save
 
     prediction = Prediction(key, question, guess, unit, options)
     if prediction.guess is not None:
-        record("predictions", prediction.key, guess=prediction.guess)
+        save("predictions", prediction.key, guess=prediction.guess)
     show(prediction.card())
     return prediction
-
-
-def read_number(guess):
-    """`(number, "")` for a finite number from 0 on, else `(None, complaint)`."""
-    if isinstance(guess, str):
-        return None, f"{shown(guess)} is text; leave out quotes and unit"
-    if isinstance(guess, list | tuple | set | dict):
-        return None, "several values; one number is wanted"
-    try:
-        number = math.nan if isinstance(guess, bool | complex) else float(guess)
-    except OverflowError:
-        return None, "this number is too large to compare"
-    except Exception:
-        number = math.nan
-    if not math.isfinite(number):
-        return None, f"{in_words(guess)} is not a number"
-    if number < 0:
-        return None, f"{in_words(number)} is negative; nothing measured here can be"
-    return (int(guess) if isinstance(guess, numbers.Integral) else number), ""
 
 
 def nearness(guess, value):

@@ -7,7 +7,6 @@ machine. INCEPTION_EDU_PROGRESS names another file; "off" keeps it in memory onl
 import json
 import os
 import re
-from collections import Counter
 from contextlib import suppress
 from html import escape
 from pathlib import Path
@@ -33,33 +32,24 @@ def file():
 
 
 def read():
-    """Everything recorded so far: `{part: {key: record}}`.
-
-    A file that is missing, damaged or not ours counts as empty.
-    """
+    """Everything saved: `{part: {key: entry}}`; a damaged file counts as empty."""
     path, stored = file(), _memory
-    try:
-        if path is not None:
+    if path is not None:
+        try:
             stored = json.loads(path.read_text(encoding="utf-8"))
-        return {
-            part: {
-                key: {**one, "tries": int(one["tries"])}
-                for key, one in stored.get(part, {}).items()
-            }
-            for part in PARTS
-        }
-    except (OSError, ValueError, TypeError, AttributeError, KeyError):
-        return {part: {} for part in PARTS}
+        except (OSError, ValueError):
+            stored = {}
+    return {part: stored.get(part, {}) for part in PARTS}
 
 
-def record(part, key, **values):
-    """Add `values` to the record `key` of a part; one more try.
+def save(part, key, **values):
+    """Add `values` to the entry `key` of a part; one more try.
 
     A lesson must work where nothing can be written, so an OSError is ignored.
     """
     everything, path = read(), file()
-    known = everything[part].get(key, {"tries": 0})
-    everything[part][key] = {**known, **values, "tries": known["tries"] + 1}
+    entry = everything[part].get(key, {"tries": 0})
+    everything[part][key] = {**entry, **values, "tries": entry["tries"] + 1}
     if path is None:
         _memory.update(everything)
         return
@@ -73,25 +63,22 @@ class Progress:
     """The reader's progress as a table, one row a lesson; see `progress`."""
 
     def __init__(self):
-        self.path, self.records = file(), read()
+        self.path, self.entries = file(), read()
 
     def rows(self):
         """`(lesson, exercises, of, predictions, quiz answers, of)` of each lesson."""
         exercises = {one.name: one.lesson for one in check.exercises()}
         asked = {key: lesson_of(key) for key in questions()}
-        done = self.records
-        passed = [k for k, one in done["exercises"].items() if one.get("passed")]
-        right = [k for k, one in done["quizzes"].items() if one.get("right")]
-        lessons = (
-            map(exercises.get, passed),
-            exercises.values(),
-            map(lesson_of, done["predictions"]),
-            map(asked.get, right),
-            asked.values(),
+        done, answered = self.entries["exercises"], self.entries["quizzes"]
+        groups = (
+            [exercises.get(name) for name, one in done.items() if one["passed"]],
+            [*exercises.values()],
+            [lesson_of(key) for key in self.entries["predictions"]],
+            [asked.get(key) for key, one in answered.items() if one["right"]],
+            [*asked.values()],
         )
-        counts = [*map(Counter, lessons)]
-        every = sorted({*exercises.values(), *asked.values()})
-        return [(n, *(count[n] for count in counts)) for n in every]
+        lessons = sorted({*exercises.values(), *asked.values()})
+        return [(n, *(group.count(n) for group in groups)) for n in lessons]
 
     def where(self):
         """Where the record is kept, how to delete it and how to hand it in."""
@@ -112,14 +99,14 @@ class Progress:
         return "\n".join([*lines, self.where()])
 
     def _repr_html_(self):
-        head = "<tr><th>lesson<th>exercises<th>predictions<th>quiz</tr>"
+        header = "<tr><th>lesson<th>exercises<th>predictions<th>quiz</tr>"
         rows = "".join(
             f"<tr><td>{lesson:02}<td>{bar(done, of)}<td>{predicted}"
             f"<td>{bar(right, asked)}</tr>"
             for lesson, done, of, predicted, right, asked in self.rows()
         )
         note = f"<p><small>{escape(self.where())}</small></p>"
-        return f"<table class='ie-progress'>{head}{rows}</table>{note}"
+        return f"<table class='ie-progress'>{header}{rows}</table>{note}"
 
 
 def bar(done, of):
@@ -129,8 +116,7 @@ def bar(done, of):
 
 def lesson_of(key):
     """The lesson that a key such as "03-asymmetric" belongs to, None without one."""
-    match = re.match(r"(\d\d)-", str(key))
-    return int(match[1]) if match else None
+    return int(key[:2]) if re.match(r"\d\d-", key) else None
 
 
 def progress() -> Progress:

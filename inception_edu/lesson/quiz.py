@@ -56,10 +56,10 @@ def judged(key, answer):
             "ask", asked["question"], options=tuple(options.values()), hint=hint
         )
 
-    from inception_edu.lesson.progress import record
+    from inception_edu.lesson.progress import save
 
     right, why = letter == asked["right"], asked["why"][letter]
-    record("quizzes", key, answer=letter, right=right)
+    save("quizzes", key, answer=letter, right=right)
     return Card(
         "right" if right else "wrong",
         f"{options[letter]}: {'right' if right else 'not right'}.",

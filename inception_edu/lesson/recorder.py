@@ -20,7 +20,7 @@ ARITHMETIC = ("add", "sub", "mul", "div")
 NORM = "input weight bias running_mean running_var training momentum eps"
 
 
-@dataclass
+@dataclass(eq=False)
 class Layer:
     """One layer as it ran.
 
@@ -69,8 +69,8 @@ def text_of(shape):
 class Recorder(TorchDispatchMode):
     """Records the layers of a forward pass inside its `with` block.
 
-    `run_once` adds the `module`, its `output`, the `gradient` of the image, and whether
-    a parameter is `unused`.
+    `run_once` adds the `module`, its `output`, the `gradient` of the image, whether the
+    gradient of a layer is `lost`, and whether a parameter is `unused`.
     """
 
     def __init__(self):
@@ -146,15 +146,12 @@ class Recorder(TorchDispatchMode):
 
     def drop_unread(self):
         """Forget a layer's runs whose result nothing reads, if another one is read."""
-
-        def read(layer):
-            return layer.output.grad is not None
-
-        used = {layer.weight.data_ptr() for layer in self.layers if read(layer)}
+        read = [layer for layer in self.layers if layer.output.grad is not None]
+        weights = {layer.weight.data_ptr() for layer in read}
         self.layers = [
             layer
             for layer in self.layers
-            if read(layer) or layer.weight.data_ptr() not in used
+            if layer in read or layer.weight.data_ptr() not in weights
         ]
 
     def holders(self, x):

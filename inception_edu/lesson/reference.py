@@ -1,6 +1,6 @@
 """Run a solution with the layers that a candidate's module was seen to use."""
 
-from itertools import chain, permutations
+from itertools import permutations
 from math import prod
 
 import torch
@@ -147,21 +147,24 @@ def arrangements(layers, shapes):
     options, ran = [], [layer.shape for layer in layers]
     for index, layer in enumerate(layers):
         outputs, *rest = layer.shape
-        alike = {
-            n: s[0] for n, s in shapes.items() if [*s[1:]] == rest and s not in ran
-        }
-        ways = []
-        for names in chain.from_iterable(
-            permutations(alike, count) for count in range(2, len(alike) + 1)
-        ):
-            widths = [alike[name] for name in names]
-            if sum(widths) == outputs and layer.shape not in shapes.values():
-                rows = torch.arange(outputs).split(widths)
-                ways.append({n: (index, r) for n, r in zip(names, rows, strict=True)})
-        if ways:
-            options.append(ways)
+        alike = {k: s for k, s in shapes.items() if s not in ran and [*s[1:]] == rest}
+        widths = {name: shape[0] for name, shape in alike.items()}
+        orders = [
+            order
+            for count in range(2, len(widths) + 1)
+            for order in permutations(widths, count)
+            if sum(widths[name] for name in order) == outputs
+        ]
+        if orders and layer.shape not in shapes.values():
+            options.append([places(index, order, widths) for order in orders])
     for choice in zip(*options, strict=False) if options else [()]:
         yield {name: place for way in choice for name, place in way.items()}
+
+
+def places(index, order, widths):
+    rows = torch.arange(sum(widths[name] for name in order))
+    parts = rows.split([widths[name] for name in order])
+    return {name: (index, part) for name, part in zip(order, parts, strict=True)}
 
 
 def normed(y, layer, rows):
@@ -200,7 +203,7 @@ def near_miss(label, wanted, layers):
     hints = []
     for layer in layers:
         outputs, inputs, *kernel = layer.shape
-        if layer.output is not None and len(layer.reads) > inputs:
+        if layer.output is not None and layer.grouped:
             return GROUPS
         same = outputs == wanted[0], inputs == wanted[1], kernel == list(wanted[2:])
         if sum(same) == 2:

@@ -89,7 +89,7 @@ def variants(exercise):
 def test_a_known_mistake_gets_its_hint(name):
     exercise = EXERCISES[name]
     for hint, mistake in variants(exercise):
-        answer = feedback(name, exercise.wrong(mistake))
+        answer = feedback(name, mistake.function)
         assert answer.kind == "wrong"
         assert answer.hint == hint, f"{hint}\n{answer}"
 
@@ -106,17 +106,15 @@ def test_hints_are_short_phrases_and_lines_fit_a_screen(name):
 
 def outcomes(exercise, case):
     """`(hint, answer)` of the right answer and of every mistake that has one here."""
-    mistakes = enumerate([("right", Mistake()), *variants(exercise)])
+    mistakes = enumerate([("right", Mistake(exercise.solution)), *variants(exercise)])
     if not isinstance(exercise, ModuleExercise):
         for number, (hint, mistake) in mistakes:
-            function = exercise.wrong(mistake)
             with suppress(ArithmeticError, RuntimeError, ValueError):
-                yield (hint, number), exercise.answer(case, function)
+                yield (hint, number), exercise.answer(case, mistake.function)
         return
     candidate = dict(right_modules(exercise.name))["nn.Conv2d"]
     passed = exercise.observe(candidate, case)
     for number, (hint, mistake) in mistakes:
-        exercise.wrong(mistake)  # its text is there
         for answer in exercise.answers(mistake, case, passed):
             yield (hint, number), answer
 

@@ -76,9 +76,7 @@ def test_the_solution_of_a_lesson_is_not_the_readers(file):
     assert not file.exists()
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "[1]", '{"quizzes": 3}', '{"quizzes": {"00-family": 1}}']
-)
+@pytest.mark.parametrize("text", ["", "{"])
 def test_a_damaged_file_counts_as_empty_and_is_replaced(file, text):
     file.parent.mkdir()
     file.write_text(text, encoding="utf-8")

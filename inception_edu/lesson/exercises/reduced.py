@@ -34,6 +34,17 @@ def pointwise(x, weight, bias):
     return F.relu(y)
 
 
+def module(x, conv, widths, label=""):
+    """The reduced module; `label` tells the layers of several modules apart."""
+    one = conv(x, label + "1x1", widths["1x1"], 1)
+    three = conv(x, label + "3x3 reduce", widths["3x3 reduce"], 1)
+    three = conv(three, label + "3x3", widths["3x3"], 3)
+    five = conv(x, label + "5x5 reduce", widths["5x5 reduce"], 1)
+    five = conv(five, label + "5x5", widths["5x5"], 5)
+    pool = conv(F.max_pool2d(x, 3, 1, 1), label + "pool proj", widths["pool proj"], 1)
+    return conv.join({"1x1": one, "3x3": three, "5x5": five, "pool proj": pool})
+
+
 @module_exercise(
     Case((12, row(4, 7, 6, 2, 3, 8)), "12, widths 4, 7, 6, 2, 3, 8", (2, 12, 8, 8)),
     Case((7, row(4, 3, 5, 6, 2, 8)), "7, widths 4, 3, 5, 6, 2, 8", (3, 7, 5, 9)),
@@ -44,13 +55,7 @@ def inception_module(x, conv, in_channels, widths):
     """Figure 2(b): 1x1; 1x1 reduce then 3x3; 1x1 reduce then 5x5; max pool then 1x1
     projection; a ReLU after every convolution; concatenated in that order. widths is
     a row of table 1."""
-    one = conv(x, "1x1", widths["1x1"], 1)
-    three = conv(x, "3x3 reduce", widths["3x3 reduce"], 1)
-    three = conv(three, "3x3", widths["3x3"], 3)
-    five = conv(x, "5x5 reduce", widths["5x5 reduce"], 1)
-    five = conv(five, "5x5", widths["5x5"], 5)
-    pool = conv(F.max_pool2d(x, 3, 1, 1), "pool proj", widths["pool proj"], 1)
-    return conv.join({"1x1": one, "3x3": three, "5x5": five, "pool proj": pool})
+    return module(x, conv, widths)
 
 
 @exercise(
@@ -88,16 +93,8 @@ SMALL = (4, 3, 2, 6, 5, 8), (3, 4, 2, 5, 7, 6), (6, 5, 3, 2, 4, 9)
 def googlenet_stage(x, conv, in_channels, rows):
     """A stage of GoogLeNet: one reduced module for every row of widths, one after the
     other, then a 3x3 max pool of stride 2 with ceil_mode=True."""
-    for number, w in enumerate(rows, 1):
-        m = f"module {number}: "
-        one = conv(x, m + "1x1", w["1x1"], 1)
-        three = conv(x, m + "3x3 reduce", w["3x3 reduce"], 1)
-        three = conv(three, m + "3x3", w["3x3"], 3)
-        five = conv(x, m + "5x5 reduce", w["5x5 reduce"], 1)
-        five = conv(five, m + "5x5", w["5x5"], 5)
-        pool = conv(F.max_pool2d(x, 3, 1, 1), m + "pool proj", w["pool proj"], 1)
-        branches = {"1x1": one, "3x3": three, "5x5": five, "pool proj": pool}
-        x = conv.join(branches)
+    for number, widths in enumerate(rows, 1):
+        x = module(x, conv, widths, f"module {number}: ")
     return F.max_pool2d(x, 3, 2, ceil_mode=True)
 
 
