@@ -10,6 +10,8 @@ import textwrap
 from dataclasses import dataclass
 from html import escape
 
+from inception_edu.text import printable
+
 WIDTH = 78  # characters of a line of the text twin
 
 # Kind: mark of the text twin, icon, color. The colors stay apart under red and
@@ -58,7 +60,7 @@ class Card:
         ):
             style = {"subsequent_indent": " " * later, "break_on_hyphens": False}
             lines += textwrap.wrap(line, WIDTH, **style)
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
     def _repr_html_(self):
         _, icon, color = KINDS[self.kind]
@@ -120,4 +122,5 @@ def show(card):
 
 def text(words):
     """`words` as HTML; `code` between backquotes is set as code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(words, quote=False))
+    escaped = escape(printable(words), quote=False)
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped)

@@ -43,7 +43,7 @@ def test_every_kind_is_told_by_mark_and_icon_not_by_color_alone(kind):
     assert KINDS[kind][1] in words(card._repr_html_())
 
 
-@pytest.mark.parametrize("odd", ["<script>", "a`b", "`", "\x00", "x" * 500])
+@pytest.mark.parametrize("odd", ["\ud800", "<script>", "a`b", "`", "\x00", "x" * 500])
 def test_odd_words_break_nothing(odd):
     card = Card("info", odd, (odd,), (odd,), ((odd, odd),), odd, odd)
     str(card).encode()

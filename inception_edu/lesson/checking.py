@@ -141,7 +141,7 @@ class Checker:
         self.exercise = exercise
         self.__doc__ = f"{exercise.task}\n\nCalled as {exercise.call}."
 
-    def __call__(self, candidate):
+    def __call__(self, candidate=None):
         """Print the feedback on your function or class."""
         card = assess(self.exercise, candidate)
         show(card)

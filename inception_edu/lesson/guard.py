@@ -13,6 +13,7 @@ import time
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from io import StringIO
 
+from inception_edu.cards import ipython_shell
 from inception_edu.lesson.errors import Problem
 
 SECONDS = 5.0  # of computing, for all cases of one exercise together
@@ -83,7 +84,7 @@ def stop(worker):
 
 @contextmanager
 def restored():
-    """Restore random states and torch's settings; no `input()`."""
+    """Restore random states and torch's settings; no `input()`, no `exit()`."""
     states = [(random.setstate, random.getstate())]
     if torch := sys.modules.get("torch"):
         states.append((torch.set_num_threads, torch.get_num_threads()))
@@ -92,11 +93,15 @@ def restored():
         torch.set_num_threads(1)  # faster for small tensors
     if numpy := sys.modules.get("numpy"):
         states.append((numpy.random.set_state, numpy.random.get_state()))
+    if shell := ipython_shell():
+        shell.ask_exit = sys.exit  # in IPython, `exit()` ends the kernel
     ask, builtins.input = builtins.input, no_keyboard
     try:
         yield
     finally:
         builtins.input = ask
+        if shell:
+            del shell.ask_exit
         for put_back, state in states:
             put_back(state)
 

@@ -44,7 +44,7 @@ class Prediction:
             number = math.nan
         if 0 <= number < math.inf:
             return guess if isinstance(guess, int) else number, ""
-        return None, f"{shown(guess)} is no number from 0 on; leave out quotes and unit"
+        return None, f"{shown(guess)} is not a number of 0 or more: no quotes, no unit"
 
     def reveal(
         self,

@@ -5,6 +5,7 @@ import random
 import sys
 import threading
 import time
+import types
 
 import numpy as np
 import pytest
@@ -223,6 +224,20 @@ def test_a_loop_that_catches_everything_asks_for_a_restart():
     ended.set()
     for left in set(threading.enumerate()) - before:
         left.join()
+
+
+def test_exit_in_a_kernel_does_not_end_it(monkeypatch):
+    left = []
+    shell = types.SimpleNamespace()
+    shell_type = type("Shell", (), {"ask_exit": lambda self: left.append(1)})
+    shell = shell_type()
+    kernel = types.SimpleNamespace(get_ipython=lambda: shell)
+    monkeypatch.setitem(sys.modules, "IPython", kernel)
+    answer = assess(CONV_PARAMS, lambda *args: shell.ask_exit())
+    assert "your code called exit()" in str(answer)
+    assert not left
+    shell.ask_exit()
+    assert left
 
 
 def test_a_check_inside_the_function_that_it_checks_is_explained(capsys):

@@ -63,13 +63,13 @@ def test_a_likely_misconception_is_explained(guess, known, hint, capsys):
 @pytest.mark.parametrize(
     ("guess", "complaint"),
     [
-        ("300", "'300' is no number from 0 on; leave out quotes and unit"),
-        ("19 %", "'19 %' is no number from 0 on; leave out quotes and unit"),
-        (float("nan"), "nan is no number"),
-        (-3, "-3 is no number from 0 on"),
-        ([1, 2], "(1, 2) is no number"),
-        (True, "True is no number"),
-        (torch.ones(3), "is no number"),
+        ("300", "'300' is not a number of 0 or more: no quotes, no unit"),
+        ("19 %", "'19 %' is not a number of 0 or more: no quotes, no unit"),
+        (float("nan"), "nan is not a number"),
+        (-3, "-3 is not a number of 0 or more"),
+        ([1, 2], "(1, 2) is not a number"),
+        (True, "True is not a number"),
+        (torch.ones(3), "is not a number"),
     ],
 )
 def test_an_odd_guess_gets_kind_words_and_counts_as_none(guess, complaint, capsys):
