@@ -8,17 +8,12 @@ from itertools import product
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from experiments import page_mini
 from inception_edu.explorers import description, feature_maps, feature_page
 from inception_edu.explorers.panel import Panel
 from inception_edu.figures.feature_maps import Photo
-from inception_edu.training.data import (
-    handwritten_digits,
-    paint_digit,
-    split_handwriting,
-)
+from inception_edu.training.data import handwritten_digits, paint_digit
 
 NODE = """
 let text = "";
@@ -68,9 +63,8 @@ def test_the_stored_network_is_the_one_that_is_shipped():
 
 
 def test_the_digits_were_never_seen_in_training():
-    found = load_digits()
-    train, _ = split_handwriting(found.target, np.random.RandomState([0, 2]))
-    seen = {found.images[i].astype(int).tobytes() for i in train}
+    train, _ = handwritten_digits("train")
+    seen = {ink.astype(int).tobytes() for ink in train}
     inks, labels = handwritten_digits("test")
     for digit, ink in feature_page.stored()["digits"].items():
         assert np.array(ink).tobytes() not in seen
