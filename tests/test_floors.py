@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    ("cards", "files", "isolation", "lab_server", "lazy", "modules", "text"),
+    ("cards", "files", "isolation", "lab_server", "lazy", "modules", "options", "text"),
     ("papers", "networks", "cost"),
     ("figures", "training"),
     ("explorers", "lesson"),

@@ -1,7 +1,6 @@
 """What the papers built: every network of the family, by name."""
 
 from inspect import signature
-from numbers import Integral
 
 from torch import nn
 
@@ -18,6 +17,7 @@ from inception_edu.networks.layers import Branches, ConvUnit, Network, Outputs
 from inception_edu.networks.minis import CLASSES, MINIS
 from inception_edu.networks.pretrained import load_pretrained
 from inception_edu.networks.weights import load_weights
+from inception_edu.options import whole_numbers
 from inception_edu.text import closest
 
 MODELS = {
@@ -68,8 +68,7 @@ def create_model(
         )
     if num_classes is None:
         num_classes = CLASSES if name in MINIS else 1000
-    if not isinstance(num_classes, Integral) or num_classes < 1:
-        raise ValueError(f"num_classes={num_classes!r} must be a whole number from 1")
+    (num_classes,) = whole_numbers(num_classes=(num_classes, 1, 10**6))
     _, *known = signature(MODELS[name]).parameters  # after num_classes
     if aux and "aux" not in known:
         raise ValueError(f"{name} has no auxiliary head; use aux=False")

@@ -9,7 +9,7 @@ from torch import nn
 
 from inception_edu.networks.googlenet import head, stem
 from inception_edu.networks.layers import Branches, ConvUnit, Network
-from inception_edu.networks.options import choose
+from inception_edu.options import choose
 
 COLUMNS = ("1x1", "3x3 reduce", "3x3", "double reduce", "double 3x3", "pool proj")
 

@@ -7,7 +7,7 @@ figure 2 (the modules), table 1 (the widths), figure 3 (the network).
 from torch import nn
 
 from inception_edu.networks.layers import Branches, ConvUnit, Network
-from inception_edu.networks.options import choose
+from inception_edu.options import choose
 
 COLUMNS = ("1x1", "3x3 reduce", "3x3", "5x5 reduce", "5x5", "pool proj")
 

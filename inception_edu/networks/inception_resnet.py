@@ -18,7 +18,7 @@ from inception_edu.networks.inception_v3 import stem_layers as v3_stem
 from inception_edu.networks.inception_v4 import ReductionA
 from inception_edu.networks.inception_v4 import stem_layers as v4_stem
 from inception_edu.networks.layers import Branches, ConvUnit, Network
-from inception_edu.networks.options import choose, numbered
+from inception_edu.options import choose, numbered
 
 SCALES = (0.17, 0.10, 0.20)  # of A, B, C in the release; the paper: 0.1 to 0.3
 

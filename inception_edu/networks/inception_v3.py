@@ -11,7 +11,7 @@ from torch import nn
 
 from inception_edu.networks.googlenet import head
 from inception_edu.networks.layers import Branches, ConvUnit, Network
-from inception_edu.networks.options import choose
+from inception_edu.options import choose
 
 
 def average_pool(count_include_pad=False):

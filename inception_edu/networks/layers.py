@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from inception_edu.networks.options import choose
+from inception_edu.options import choose
 from inception_edu.text import dims
 
 

@@ -12,6 +12,7 @@ from torch import nn
 from torch.torch_version import TorchVersion
 from torch.utils._pytree import tree_leaves
 
+from inception_edu.isolation import isolated
 from inception_edu.modules import independent_copy, is_bare
 
 # On CUDA, gradients through a padded average pool were wrong in channels last up to
@@ -75,9 +76,7 @@ def accepts_channels_last(model, images, modes=(False, True)):
     def run(memory_format):
         copied, found = independent_copy(model), []
         set_memory_format(copied, memory_format)
-        kind = images.device.type
-        devices = [] if kind == "cpu" else [images.device]
-        with torch.random.fork_rng(devices, device_type=kind):  # the same in each
+        with isolated(images.device):  # the same random numbers in each
             for mode in modes:
                 copied.train(mode)
                 with torch.set_grad_enabled(mode):

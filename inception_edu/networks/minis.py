@@ -25,7 +25,7 @@ from inception_edu.networks.inception_v3 import (
     GridReduction,
 )
 from inception_edu.networks.layers import ConvUnit, Network
-from inception_edu.networks.options import choose, numbered
+from inception_edu.options import choose, numbered
 
 CLASSES = 10  # the digits; create_model gives this to a mini unless told otherwise
 

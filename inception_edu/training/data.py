@@ -6,11 +6,11 @@ files while training. `as_input` makes of them what a network takes.
 
 from dataclasses import dataclass, field
 from functools import cache
-from numbers import Integral
 
 import numpy as np
 import torch
 
+from inception_edu.options import whole_numbers
 from inception_edu.text import dims
 from inception_edu.training.cache import cache_folder, cached
 
@@ -90,17 +90,6 @@ def described(value):
         dtype = str(getattr(value, "dtype", "")).removeprefix("torch.")
         words += [str(tuple(value.shape)), dtype]
     return " ".join(words)
-
-
-def check_whole_numbers(**limits):
-    """The values of `name=(value, least, most)`; ValueError outside, in words."""
-    for name, (value, least, most) in limits.items():
-        whole = isinstance(value, Integral) and not isinstance(value, bool)
-        if not whole or not least <= value <= most:
-            raise ValueError(
-                f"{name}={value!r} must be a whole number from {least} to {most}"
-            )
-    return [int(value) for value, _, _ in limits.values()]
 
 
 def as_input(images, device="cpu", memory_format=torch.channels_last):
@@ -229,7 +218,7 @@ def plain_digits(n=1280, seed=0, size=24, *, n_test=500):
     """
     from sklearn.datasets import load_digits
 
-    check_whole_numbers(n=(n, 2, 1797 - n_test), seed=(seed, 0, 2**32 - 1))
+    whole_numbers(n=(n, 2, 1797 - n_test), seed=(seed, 0, 2**32 - 1))
     found = load_digits()
     order = np.random.RandomState(seed).permutation(len(found.target))
     weights = enlarge(size)
@@ -266,7 +255,7 @@ def digits_at_scale(
     The same seed gives the same pictures everywhere. Made in about a second,
     then kept in the user's cache folder.
     """
-    n, n_test, seed, size = check_whole_numbers(
+    n, n_test, seed, size = whole_numbers(
         n=(n, 1, 10**7),
         n_test=(n_test, 1, 10**7),
         seed=(seed, 0, 2**32 - 1),

@@ -15,6 +15,7 @@ from inception_edu.isolation import isolated, seed_generators
 from inception_edu.modules import refuse_lazy
 from inception_edu.networks import create_model
 from inception_edu.networks.memory_format import device_of, set_memory_format
+from inception_edu.options import whole_numbers
 from inception_edu.text import percent
 from inception_edu.training import recipes
 from inception_edu.training.checkpoint import (
@@ -22,7 +23,7 @@ from inception_edu.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from inception_edu.training.data import Data, check_whole_numbers, load_data
+from inception_edu.training.data import Data, load_data
 from inception_edu.training.devices import (
     OutOfMemoryError,
     choose_device,
@@ -81,7 +82,7 @@ def fit(
     ):
         if not isinstance(given, kind):
             raise TypeError(f"{what}={given!r} cannot be used; pass {example}")
-    epochs, seed = check_whole_numbers(
+    epochs, seed = whole_numbers(
         epochs=(recipe.epochs if epochs is None else epochs, 1, 10**9),
         seed=(seed, 0, 2**63 - 1),
     )

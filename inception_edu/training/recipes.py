@@ -12,7 +12,7 @@ from itertools import accumulate
 from numbers import Real
 from typing import NamedTuple
 
-from inception_edu.networks.options import choose
+from inception_edu.options import choose
 from inception_edu.text import closest
 
 OPTIMIZERS = ("sgd", "adamw", "rmsprop", "rmsprop_tf")
