@@ -96,9 +96,10 @@ def amount(value, what):
     return short(value) + ("B" if what == "activations" else f" {COSTS[what]}")
 
 
-def both(point, state):
-    """Both values of a network."""
-    return f"{amount(point.x, state['cost'])}, {amount(point.y, state['against'])}"
+def in_words(point, state):
+    """Both values of a network, and where its error is published."""
+    cost, error = amount(point.x, state["cost"]), amount(point.y, state["against"])
+    return f"{point.name}: {cost}, {error} ({point.source})"
 
 
 def draw(state, watch=None):
@@ -119,7 +120,7 @@ def draw(state, watch=None):
     sheet.fitted_text(0, 396, status or note, SHEET, fill="muted")
     cost, against = AXES[state["cost"]], AXES[state["against"]]
     title = f"{against} against {cost}, {SET_NAMES[state['errors']]}"
-    listed = [f"{p.name} {both(p, state)}" for p in sorted(members, key=lambda p: p.x)]
+    listed = [in_words(p, state) for p in sorted(members, key=lambda p: p.x)]
     return Picture(sheet.svg(f"{title}: {summary}", "; ".join(listed)), summary)
 
 
@@ -175,7 +176,7 @@ def draw_points(sheet, state, members, limit):
         if end:
             sheet.line(spots[name], end, stroke="muted", width=1)
     for name, (x, y, _) in placed.items():
-        label(sheet, x, y, name, bold=True)
+        label(sheet, x, y, name)
 
 
 def draw_mark(plot, state, point, is_inside):
@@ -184,7 +185,7 @@ def draw_mark(plot, state, point, is_inside):
     is_ours = point.name.partition(" (")[0] in BUILDS
     role = "good" if is_ours else "line"
     fill, edge = (role, "paper") if is_inside else ("paper", role)
-    tip = f"{point.name}: {both(point, state)} ({point.source})"
+    tip = in_words(point, state)
     style = {"stroke": edge, "stroke_width": 2, "tip": tip, "key": point.name}
     if is_ours:
         plot.drawing.circle(x, y, 7, fill, **style)

@@ -13,7 +13,6 @@ _LAZY = {
     "asymmetric_pair": "illustrations",
     "learning_curve": "charts",
     "sample_sheet": "charts",
-    "setup_notebook": "notebook",
     "sliding_window": "illustrations",
 }
 

@@ -59,7 +59,7 @@ def place_labels(spots, box, lines=()):
     for name, *mark in sorted(spots, key=lambda spot: (-_crowd(spot, spots), spot)):
         free = [
             (a, b, c, d)
-            for a, b, c, d in _around(*mark, round(text_width(name, bold=True), 1))
+            for a, b, c, d in _around(*mark, round(text_width(name), 1))
             if left + 2 <= a and c <= right and top <= b and d <= bottom
             and not _hits([(a, b, c, d)], marks + labels)
         ]  # fmt: skip

@@ -37,13 +37,10 @@ def data_uri(picture):
 
 
 def setup_notebook():
-    """True where IPython runs: its figures then come with alt text and a twin.
-
-    Costs nothing and imports no matplotlib; call it as often as you like.
-    """
+    """Where IPython runs, figures of matplotlib come with alt text and a twin."""
     shell = ipython_shell()
     if not hasattr(shell, "display_formatter"):
-        return False
+        return
 
     def bundle(figure, include=None, exclude=None):
         # pyplot adds its own PNG, without alt text, whenever it starts.
@@ -54,7 +51,6 @@ def setup_notebook():
 
     bundles = shell.display_formatter.mimebundle_formatter
     bundles.for_type_by_name("matplotlib.figure", "Figure", bundle)
-    return True
 
 
 def png_of(figure):
