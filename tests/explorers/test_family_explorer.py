@@ -190,6 +190,6 @@ def test_a_measurement_that_fails_says_so(monkeypatch):
 def test_the_text_twin_lists_every_network_with_both_numbers():
     svg = ie.explore.family().svg
     told = ElementTree.fromstring(svg).find(f"{SVG}desc").text
-    assert "AlexNet 714.2 M MACs, 43.48 % top-1 error" in told
+    assert "AlexNet: 714.2 M MACs, 43.48 % top-1 error (torchvision" in told
     assert told.count(";") == len(family.SETS["released"]) - 1
     assert "(tf-slim, research/slim/README.md)</title>" in svg
