@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from experiments.runner import Experiment
+from experiments.runner import Experiment, settings
 from inception_edu.explorers.auxiliary_head import (
     PLACES,
     STAGES,
@@ -18,12 +18,12 @@ from inception_edu.explorers.auxiliary_head import (
     TRAINED_WITH,
     Gradient,
 )
-from inception_edu.networks import create_model
-from inception_edu.networks.layers import ConvUnit
+from inception_edu.networks import ConvUnit, create_model
 from inception_edu.networks.minis import small_head
 from inception_edu.training import as_input, digits_at_scale
 from inception_edu.training.evaluation import split_outputs
 
+KEY = ("norm", "place", "head_norm", "seed")
 BATCH = 32  # images a step
 MEASURED = 256  # images for one gradient
 
@@ -59,21 +59,16 @@ def measure(model, images, labels):
 
     The weights are those of convolutions and of the last linear layer.
     """
-    stages = dict(model.stages())
-    weights = [[p for p in stages[s].parameters() if p.ndim > 1] for s in STAGES]
-    flat = [weight for group in weights for weight in group]
-
-    def gradients(loss):
-        options = {"retain_graph": True, "materialize_grads": True}
-        found = iter(torch.autograd.grad(loss, flat, **options))
-        return [torch.cat([next(found).flatten() for _ in w]).double() for w in weights]
-
-    main, aux = losses(model, images, labels)
-    table = {}
-    for stage, own, side in zip(STAGES, gradients(main), gradients(aux), strict=True):
-        products = (own @ own, own @ side, side @ side)
-        table[stage] = Gradient(*(product.item() for product in products))
-    return table, main.item()
+    both, table = losses(model, images, labels), {}
+    options = {"retain_graph": True, "materialize_grads": True}
+    for stage, layers in model.stages():
+        if stage in STAGES:
+            weights = [p for p in layers.parameters() if p.ndim > 1]
+            parts = (torch.autograd.grad(loss, weights, **options) for loss in both)
+            own, side = (torch.cat([g.flatten() for g in p]).double() for p in parts)
+            products = (own @ own, own @ side, side @ side)
+            table[stage] = Gradient(*(product.item() for product in products))
+    return table, both[0].item()
 
 
 def train(model, split, seed):
@@ -85,39 +80,33 @@ def train(model, split, seed):
         main, aux = losses(model, as_input(split.images[chosen]), split.labels[chosen])
         optimizer.zero_grad()
         (main + TRAINED_WITH * aux).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
+        nn.utils.clip_grad_norm_(model.parameters(), 2.0)
         optimizer.step()
 
 
 def measure_network(run):
     """The rows of one network: every stage, before and after training."""
-    data, found = digits_at_scale(run["images"]), []
-    images = as_input(data.test.images[:MEASURED])
-    labels = data.test.labels[:MEASURED]
+    data, rows = digits_at_scale(run["images"]), []
+    images, labels = data.test.images[:MEASURED], data.test.labels[:MEASURED]
     run = {column: run[column] for column in KEY}
     with torch.random.fork_rng():
-        model = build(*run.values())
+        model = build(**run)
         for steps in (0, STEPS):
             if steps:
                 train(model, data.train, run["seed"])
-            table, main = measure(model, images, labels)
+            table, main = measure(model, as_input(images), labels)
             for stage, gradient in table.items():
                 row = run | {"steps": steps, "stage": stage}
                 row |= {name: f"{v:.6g}" for name, v in gradient._asdict().items()}
-                found.append(row | {"main_loss": f"{main:.4f}"})
-    return found
+                rows.append(row | {"main_loss": f"{main:.4f}"})
+    return rows
 
 
-KEY = ("norm", "place", "head_norm", "seed")
+NETWORKS = settings(norm=(1, 0), place=("none", *PLACES), head_norm=(0, 1))
 EXPERIMENT = Experiment(
     table=TABLE,
     key=KEY,
-    settings=[
-        {"norm": norm, "place": place, "head_norm": head_norm}
-        for norm in (1, 0)
-        for place in ("none", *PLACES)
-        for head_norm in ((0, 1) if place != "none" else (0,))
-    ],
+    settings=[n for n in NETWORKS if n["place"] != "none" or not n["head_norm"]],
     measure=measure_network,
     seeds=(0, 1, 2),
 )

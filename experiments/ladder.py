@@ -9,16 +9,15 @@ baseline with a quarter of the digits left out, a loss that must show. The searc
 chose each optimizer's learning rate, on other seeds.
 """
 
+from functools import partial
+
 from experiments.runner import SEARCH_SEEDS, Experiment, settings, training_row
-from inception_edu.training import recipes
-from inception_edu.training.data import Data, Split, plain_digits
-from inception_edu.training.evaluation import evaluate
-from inception_edu.training.loop import fit
+from inception_edu.training import evaluate, fit, plain_digits, recipes
+from inception_edu.training.data import Data, Split
 from inception_edu.training.stored import FOLDER
 
 RATES = (0.025, 0.05, 0.1, 0.2)
 LEARNING_RATES = {"sgd": 0.05, "rmsprop_tf": 0.05}
-EPOCHS, IMAGES = 32, 200
 SIZE, WATCHED = 48, 100  # of the test images, those that are evaluated every epoch
 
 
@@ -28,42 +27,32 @@ def measure(run):
     rate = run.get("learning_rate", LEARNING_RATES[recipe.optimizer])
     recipe = recipe.but(learning_rate=rate, batch_size=16)
     data = plain_digits(run["images"], run["seed"], size=SIZE, n_test=1597)
-    test = data.test
-    watched = Split(test.images[:WATCHED], test.labels[:WATCHED])
-    history = fit(
-        "mini_v3",
-        Data(data.train, watched, data.name),
-        recipe,
-        run["epochs"],
-        run["seed"],
-        device="cpu",
-    )
+    watched = Split(data.test.images[:WATCHED], data.test.labels[:WATCHED])
+    during = Data(data.train, watched, data.name)
+    history = fit("mini_v3", during, recipe, run["epochs"], run["seed"], device="cpu")
     first = {**run, "model": "mini_v3", "optimizer": recipe.optimizer}
-    row = training_row(first | {"learning_rate": rate}, history)
-    return row | {
+    return training_row(first | {"learning_rate": rate}, history) | {
         "accuracy": round(evaluate(history.model, data).accuracy, 4),
         "loss_before": round(history.loss[len(history.loss) * 3 // 4], 4),
     }
 
 
 KEY = ("rung", "seed", "epochs", "images")
-CONTROL = {"rung": "fewer images", "epochs": EPOCHS * 4 // 3, "images": IMAGES * 3 // 4}
-EXPERIMENT = Experiment(
+Ladder = partial(Experiment, measure=measure, epochs=32, images=200)
+EXPERIMENT = Ladder(
     table=FOLDER / "ladder.csv",
     key=KEY,
-    settings=[*settings(rung=recipes.ladder), CONTROL],
-    measure=measure,
+    settings=[
+        *settings(rung=recipes.ladder),
+        # as many steps on three quarters of the images
+        {"rung": "fewer images", "epochs": 42, "images": 150},
+    ],
     seeds=tuple(range(16)),
-    epochs=EPOCHS,
-    images=IMAGES,
 )
-SEARCH = Experiment(
+SEARCH = Ladder(
     table=FOLDER / "ladder_search.csv",
     key=(*KEY, "learning_rate"),
     # the same rates for each of the two optimizers that the ladder compares
     settings=settings(rung=("baseline", "rmsprop"), learning_rate=RATES),
-    measure=measure,
     seeds=SEARCH_SEEDS[:2],
-    epochs=EPOCHS,
-    images=IMAGES,
 )

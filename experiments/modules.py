@@ -7,9 +7,7 @@ search chose the learning rate, on other seeds, handwriting and pictures.
 from functools import partial
 
 from experiments.runner import SEARCH_SEEDS, Experiment, training_row
-from inception_edu.training import recipes
-from inception_edu.training.data import digits_at_scale
-from inception_edu.training.loop import fit
+from inception_edu.training import digits_at_scale, fit, recipes
 from inception_edu.training.stored import FOLDER
 
 RECIPE = recipes.quick

@@ -14,10 +14,7 @@ import torch
 
 from experiments.runner import Experiment, settings, training_row
 from inception_edu.networks import create_model
-from inception_edu.training import recipes
-from inception_edu.training.data import plain_digits
-from inception_edu.training.evaluation import dead_channels
-from inception_edu.training.loop import fit
+from inception_edu.training import dead_channels, fit, plain_digits, recipes
 from inception_edu.training.stored import FOLDER
 
 NARROW = {"a": 0, "b": 0, "c": 5, "top": 96}

@@ -8,6 +8,7 @@ training saw, for every trained mini and for the same network untrained: what sh
 there too is due to windows and widths, not to learning.
 """
 
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -30,35 +31,26 @@ SIZE, BATCH, IMAGES, SEED = 48, 250, 1000, 7
 def pairs(n=IMAGES):
     """`(with digits, without, scales)`: uint8 `(n, 3, 48, 48)` twice, and `(n,)`."""
     digits, _ = handwritten_digits("test")
-    drawn, bare = (
+    (drawn, _, scales), (bare, *_) = (
         compose(ink, photographs(), np.random.RandomState([SEED, 3]), n, SIZE)
         for ink in (digits, digits * 0)
     )
-    return torch.from_numpy(drawn[0]), torch.from_numpy(bare[0]), drawn[2]
-
-
-def modules_of(model):
-    """`{path: Branches}` of every module that is not inside another."""
-    found = {}
-    for path, module in model.named_modules():
-        inside = path.startswith(tuple(f"{outer}." for outer in found))
-        if isinstance(module, Branches) and not inside:
-            found[path] = module
-    return found
+    return torch.from_numpy(drawn), torch.from_numpy(bare), scales
 
 
 def differences(model, drawn, bare):
     """`{(layer, branch): (n,)}`: the summed difference that each digit makes there."""
     found = {}
-    for path, module in modules_of(model).items():
+
+    def keep(parts, branch, inputs, output):
+        images, grounds = output.clamp(min=0).chunk(2)
+        parts.append((images - grounds).abs().sum((1, 2, 3)).double())
+
+    for layer, stage in model.named_children():
+        module = next((m for m in stage.modules() if isinstance(m, Branches)), {})
         for name, branch in module.items():
-            parts = found[path.removesuffix(".branches"), name] = []
-
-            def keep(_, inputs, output, parts=parts):
-                images, grounds = output.clamp(min=0).chunk(2)
-                parts.append((images - grounds).abs().sum((1, 2, 3)).double())
-
-            branch.register_forward_hook(keep)
+            parts = found[layer, name] = []
+            branch.register_forward_hook(partial(keep, parts))
     with torch.inference_mode():
         for pair in zip(drawn.split(BATCH), bare.split(BATCH), strict=True):
             model(as_input(torch.cat(pair)))
@@ -77,9 +69,9 @@ def shares(model, drawn, bare, scales):
         share = np.divide(change, whole, out=np.zeros_like(change), where=whole > 0)
         for label, (smallest, largest) in BINS.items():
             inside = share[(scales >= smallest) & (scales <= largest)]
+            error = inside.std() / len(inside) ** 0.5
             row = {"layer": layer, "branch": branch, "scale": label}
             row |= {"images": len(inside), "share": round(float(inside.mean()), 4)}
-            error = inside.std() / len(inside) ** 0.5
             rows.append(row | {"error": round(float(error), 4)})
     return rows
 

@@ -1,9 +1,7 @@
-"""Many runs, a table: `python -m experiments NAME --jobs N`.
+"""Many runs, a table: `python -m experiments NAME` (docs/experiments.md).
 
 A table is a CSV with the rows of every finished run. The command measures the runs
-that its table lacks, so an interrupted experiment continues where it stopped. Runs
-are distributed by joblib: over the cores of this machine with `--jobs`, over a Dask
-cluster with `--backend dask --scheduler ADDRESS` (docs/experiments.md).
+that its table lacks, so an interrupted experiment continues where it stopped.
 """
 
 import argparse
@@ -23,8 +21,9 @@ from joblib import Parallel, delayed, parallel_config
 from inception_edu.cost import trace
 from inception_edu.files import atomic_write, read_rows
 
-SEEDS = (0, 1, 2, 3, 4)
 SEARCH_SEEDS = (100, 101, 102)  # disjoint from those of every table that is shown
+FILES = {file.stem for file in Path(__file__).parent.glob("*.py")}
+NAMES = sorted(FILES - {"__init__", "__main__", "runner"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,32 +34,28 @@ class Experiment:
     a run is one of them with its seed, epochs and images. A setting may have epochs
     and images of its own; "seeds" is on how many of the seeds it is measured.
     `measure(run)` returns the run's row, or a list of rows; it runs in a worker
-    process, perhaps on another machine.
-    `store(rows, folder)`, if given, runs here before the rows are written and returns
-    them; it writes what does not belong in a CSV.
+    process, perhaps on another machine. Content under the name of a file is
+    written beside the table.
     """
 
     table: Path
     key: tuple
     settings: list
     measure: Callable
-    store: Callable | None = None
-    seeds: tuple = SEEDS
+    seeds: tuple = (0, 1, 2, 3, 4)
     epochs: int = 1
     images: int = 6000
 
     def runs(self, seeds=None, epochs=None, images=None):
         """All settings on the first seed, then on the second, ..."""
-        seeds = seeds or self.seeds
-        found = []
+        found, seeds = [], seeds or self.seeds
         for index, seed in enumerate(seeds):
             for setting in self.settings:
-                run = dict(setting)
-                count = run.pop("seeds", len(seeds))
-                length = run.pop("epochs", epochs or self.epochs)
-                number = run.pop("images", images or self.images)
-                run |= {"seed": seed, "epochs": length, "images": number}
-                found += [run] if index < count else []
+                run = setting | {"seed": seed}
+                run.setdefault("epochs", epochs or self.epochs)
+                run.setdefault("images", images or self.images)
+                if index < run.pop("seeds", len(seeds)):
+                    found.append(run)
         return found
 
 
@@ -71,40 +66,28 @@ def settings(**values):
     ]
 
 
-def names():
-    """The experiments: the other files here."""
-    files = {file.stem for file in Path(__file__).parent.glob("*.py")}
-    return sorted(files - {"__init__", "__main__", "runner"})
-
-
 def read_table(path):
     """The rows of a CSV, dicts of text; none where there is no file."""
     return read_rows(path) if path.exists() else []
 
 
-def write_table(path, rows):
-    """Write rows, dicts of the same columns, as a CSV, atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        atomic_write(path) as part,
-        open(part, "w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def write_packed(path, content):
-    """Write plain data as packed JSON, the same bytes for the same data."""
-    text = json.dumps(content, separators=(",", ":"))
-    path.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
-    print(f"{path.name}: {path.stat().st_size:,} bytes")
+def write_table(path, content):
+    """Write rows, dicts of the same columns, as a CSV; other data as packed JSON."""
+    with atomic_write(path) as part:
+        if path.suffix == ".csv":
+            with part.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, content[0], lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(content)
+        else:  # the same bytes for the same data
+            text = json.dumps(content, separators=(",", ":"))
+            part.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
 
 
 def add_rows(path, rows):
     """Append rows to a table; ValueError when the columns differ."""
     known = read_table(path)
-    if known and list(known[0]) != list(rows[0]):
+    if known and known[0].keys() != rows[0].keys():
         raise ValueError(
             f"{path} has the columns {', '.join(known[0])}, this run has "
             f"{', '.join(rows[0])}; name another file with --out"
@@ -112,33 +95,24 @@ def add_rows(path, rows):
     write_table(path, [*known, *rows])
 
 
-def missing_runs(runs, path, key):
-    """The runs whose key is in no row of the table; ValueError for another table."""
-    try:
-        done = {tuple(row[column] for column in key) for row in read_table(path)}
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError):
-        raise ValueError(
-            f"{path} is not a table of these runs, with the columns "
-            f"{', '.join(key)}; name another file with --out"
-        ) from None
-    return [run for run in runs if tuple(str(run[c]) for c in key) not in done]
-
-
 def run_all(experiment, runs, path, jobs=1):
     """Measure the runs that the table at `path` lacks: False when interrupted."""
-    missing = missing_runs(runs, path, experiment.key)
+    key = experiment.key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done = {tuple(map(row.get, key)) for row in read_table(path)}
+    missing = [run for run in runs if tuple(str(run[c]) for c in key) not in done]
     print(f"{len(runs) - len(missing)} of {len(runs)} runs are in {path.name}")
-    shown = (*experiment.key, "accuracy", "seconds")
     results = Parallel(jobs, batch_size=1, return_as="generator_unordered")(
         delayed(experiment.measure)(run) for run in missing
     )
     try:
         for number, rows in enumerate(results, 1):
             rows = [rows] if isinstance(rows, dict) else rows
-            if experiment.store:
-                rows = experiment.store(rows, path.parent)
+            for name in [name for name in rows[0] if "." in name]:  # a file
+                path.with_name(name).write_bytes(rows[0].pop(name))
             add_rows(path, rows)
-            words = ", ".join(f"{c} {rows[0][c]}" for c in shown if c in rows[0])
+            shown = (c for c in (*key, "accuracy", "seconds") if c in rows[0])
+            words = ", ".join(f"{column} {rows[0][column]}" for column in shown)
             print(f"{number} of {len(missing)}: {words}", flush=True)
     except KeyboardInterrupt:
         print("interrupted; the same command continues from here", file=sys.stderr)
@@ -167,9 +141,8 @@ def training_row(run, history, input_shape=(1, 3, 48, 48)):
 def main(argv=None):
     """The command: True when every run is in its table."""
     parser = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
-    add("name", choices=names())
+    add("name", choices=NAMES)
     add("--search", action="store_true", help="its search for settings")
     add("--only", metavar="COLUMN=VALUE", help="some of the runs")
     add("--seeds", type=int, nargs="+")
@@ -181,10 +154,9 @@ def main(argv=None):
     add("--scheduler", help="address of the Dask scheduler")
     given = parser.parse_args(argv)
     module = import_module(f"experiments.{given.name}")
-    if hasattr(module, "STORED"):  # a table made at once
+    if hasattr(module, "STORED"):  # a table that is made at once
         table, contents = module.STORED
-        write = write_table if table.suffix == ".csv" else write_packed
-        write(table, contents())
+        write_table(table, contents())
         return True
     experiment = getattr(module, "SEARCH" if given.search else "EXPERIMENT", None)
     if experiment is None:

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 import inception_edu as ie
-from experiments.runner import add_rows, missing_runs
+from experiments.runner import add_rows
 from inception_edu import figures, papers
 from inception_edu.explorers.controls import Choice, Range
 from inception_edu.explorers.panel import Panel
@@ -123,10 +123,6 @@ def harmed(folder, harm):
 def scripted():
     with warnings.catch_warnings(action="ignore"):
         return torch.jit.trace(nn.Conv2d(3, 3, 1), torch.ones(1, 3, 4, 4))
-
-
-def runs(path):
-    return missing_runs([{"model": "mini_v2", "seed": 0}], path, ("model", "seed"))
 
 
 # Words of the refusal: what is refused, in a folder `f`.
@@ -295,8 +291,6 @@ CASES = {
         checkpoint.save_checkpoint({"identity": {"seed": 7}}, f / "run.pt"),
         fit(checkpoint=f / "run.pt"),
     ),
-    "x.csv is not a table": lambda f: runs(written(f, "x.csv", b"a,b\n1,2")),
-    "y.csv is not a table": lambda f: runs(written(f, "y.csv", b"\xff\xfe\x00")),
     "name another file with --out": lambda f: (
         add_rows(f / "x.csv", [{"a": 1}]),
         add_rows(f / "x.csv", [{"b": 1}]),

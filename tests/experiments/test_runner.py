@@ -7,7 +7,7 @@ import torch
 
 import inception_edu as ie
 from experiments import ladder, modules, residual_scaling, runner
-from experiments.runner import Experiment, missing_runs, read_table, run_all
+from experiments.runner import Experiment, read_table, run_all
 from inception_edu.training import dead_channels, recipes, results
 from inception_edu.training.data import plain_digits
 
@@ -19,13 +19,13 @@ def row(run):
 
 
 def two_rows(run):
-    return [row(run) | {"layer": layer} for layer in ("first", "second")]
+    found = [row(run) | {"layer": layer} for layer in ("first", "second")]
+    found[0][f"{run['model']}.txt"] = b"beside"
+    return found
 
 
-def experiment(path, measure=row, **options):
-    return Experiment(
-        table=path, key=("model", "seed"), settings=[], measure=measure, **options
-    )
+def experiment(path, measure=row):
+    return Experiment(table=path, key=("model", "seed"), settings=[], measure=measure)
 
 
 @pytest.fixture
@@ -57,18 +57,15 @@ def test_an_interrupt_loses_no_finished_run(path, capsys):
     assert len(read_table(path)) == 4
 
 
-def test_a_run_may_have_several_rows_and_files_of_its_own(path):
-    def store(rows, folder):
-        (folder / "beside.txt").write_text(rows[0]["model"], encoding="utf-8")
-        return rows
-
-    assert run_all(experiment(path, two_rows, store=store), PLAN[:1], path)
+def test_a_run_may_have_several_rows_and_files_of_its_own(path, capsys):
+    assert run_all(experiment(path, two_rows), PLAN[:1], path)
     assert [r["layer"] for r in read_table(path)] == ["first", "second"]
-    assert (path.parent / "beside.txt").read_text(encoding="utf-8") == "a"
-    assert missing_runs(PLAN, path, ("model", "seed")) == PLAN[1:]
+    assert (path.parent / "a.txt").read_bytes() == b"beside"
+    assert run_all(experiment(path, two_rows), PLAN, path)
+    assert "1 of 4 runs are in x.csv" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", runner.names())
+@pytest.mark.parametrize("name", runner.NAMES)
 def test_every_experiment_is_complete(name):
     module = import_module(f"experiments.{name}")
     if hasattr(module, "STORED"):

@@ -101,5 +101,5 @@ def test_an_interrupted_training_writes_no_row_and_is_resumed(few_images, monkey
     with pytest.raises(KeyboardInterrupt):  # one epoch of two
         minis.measure(run)
     monkeypatch.setattr(minis, "fit", watched)
-    assert minis.measure(run)["file"] == first["file"]
+    assert minis.measure(run)["sha256"] == first["sha256"]
     assert epochs == [2]
