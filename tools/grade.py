@@ -21,20 +21,11 @@ from pathlib import Path
 
 import joblib
 
-from inception_edu.files import atomic_write
 from tools.dependencies import required
 from tools.notebooks import Unreadable, read, tags
 from tools.sandbox import Run, limits, one_line
-from tools.submissions import (
-    EXERCISES,
-    LESSONS,
-    calls,
-    code_cells,
-    submissions,
-    which_lesson,
-)
+from tools.submissions import EXERCISES, calls, code_cells, submissions, which_lesson
 
-LARGEST = 20  # MB of a submitted file
 SHOWN = 5  # cells that raised, in the printed report
 SETUP = re.compile(  # packages to install, windows to open: another machine's
     r"^[ \t]*(?:[!%]+[ \t]*(?:(?:\S*python\S*|uv|sudo)[ \t]+(?:-m[ \t]+)?)?"
@@ -42,6 +33,7 @@ SETUP = re.compile(  # packages to install, windows to open: another machine's
     r"autoreload)\b|(?:matplotlib|mpl|plt)\.(?:use|switch_backend)\()(?:.*\\\n)*.*$",
     re.MULTILINE,
 )
+RANKS = {"not attempted": 0, "passed": 2}  # of the verdicts on an exercise
 MARKS = {"passed": "[ok]", "failed": "[x]", "flagged": "[?]"}
 
 
@@ -58,10 +50,8 @@ def grade(path, seconds=300, memory=4096, asked=None, whole=False):
     report |= {"seconds": 0.0, "points": 0, "maximum": 0}
     report |= {"exercises": [], "errors": [], "notes": []}
     try:
-        if path.stat().st_size > LARGEST * 1_000_000:
-            raise Unreadable(f"more than {LARGEST} MB; clear its outputs")
         notebook = read(path)
-    except (OSError, Unreadable) as error:
+    except Unreadable as error:
         return report | {"ended": "unread", "reason": one_line(error)}
     lesson = which_lesson(path, notebook)
     if lesson is None:
@@ -76,8 +66,7 @@ def grade(path, seconds=300, memory=4096, asked=None, whole=False):
     chosen = code if whole else cells_to_run(code)
     for number, cell in chosen.items():
         cell.source = without_setup(number, cell.source, report["notes"])
-    run = Run(chosen, seconds, memory)
-    start = time.monotonic()
+    run, start = Run(chosen, seconds, memory), time.monotonic()
     report["ended"], report["reason"] = run.run()
     report["seconds"] = round(time.monotonic() - start, 1)
     report["errors"] = [
@@ -119,28 +108,20 @@ def results(names, code, run, ended):
     stub is still there), missing (no cell checks it), not reached (the run ended
     before) and not checked (its cell ran without the package's check).
     """
-    homes = {}
-    for number, cell in code.items():
-        for name in calls(cell):
-            homes.setdefault(name, number)
-
-    def result(name):
-        home = homes.get(name)
-        if verdicts := run.verdicts.get(name):
-            passed = [one for one in verdicts if one["status"] == "passed"]
-            tried = [one for one in verdicts if one["status"] != "not attempted"]
-            return (passed or tried or verdicts)[-1]
+    found = []
+    for name in names:
+        home = next((n for n, cell in code.items() if name in calls(cell)), None)
+        status, why = "not checked", "its cell ran without the package's check"
         if home is None:
             status, why = "missing", "no cell checks it"
         elif home in run.errors:
             status, why = "failed", f"cell {home} raised {run.errors[home]}"
         elif ended != "finished" and home not in run.begun[:-1]:
             status, why = "not reached", "the run ended before its check"
-        else:
-            status, why = "not checked", "its cell ran without the package's check"
-        return {"exercise": name, "status": status, "why": why}
-
-    return [result(name) for name in names]
+        verdicts = run.verdicts.get(name, [{"status": status, "why": why}])
+        best = max(reversed(verdicts), key=lambda one: RANKS.get(one["status"], 1))
+        found.append({"exercise": name} | best)
+    return found
 
 
 # ---- output -----------------------------------------------------------------
@@ -159,30 +140,19 @@ def as_text(report):
         mark, why = MARKS.get(one["status"], "[ ]"), one["why"].removeprefix("[x] ")
         if one["status"] not in MARKS:
             why = f"{one['status']}: {why}".rstrip(": ")
-        lines.append(
-            f"  {mark:<4} {one['exercise']:<{width}}  {one_line(why)}".rstrip()
-        )
+        line = f"  {mark:<4} {one['exercise']:<{width}}  {one_line(why)}"
+        lines.append(line.rstrip())
     more = [*report["errors"][:SHOWN], *report["notes"]]
     more += [f"stopped: {reason}"] if reason else []
     return "\n".join([*lines, *(f"  {text}" for text in more)])
 
 
-def write_json(path, reports, others, how):
-    rest = [{"path": str(other), "reason": why} for other, why in others]
-    content = {"limits": how, "submissions": reports, "not_graded": rest}
-    with atomic_write(path) as part:
-        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
 def write_csv(path, reports):
     """One line a submission, one column an exercise; with a mark for Excel."""
     rows = [r | {e["exercise"]: e["status"] for e in r["exercises"]} for r in reports]
-    names = dict.fromkeys(name for name in EXERCISES if any(name in r for r in rows))
+    names = [name for name in EXERCISES if any(name in row for row in rows)]
     head = ["path", "lesson", "points", "maximum", "ended", "reason", *names]
-    with (
-        atomic_write(path) as part,
-        part.open("w", newline="", encoding="utf-8-sig") as file,
-    ):
+    with path.open("w", newline="", encoding="utf-8-sig") as file:
         table = csv.DictWriter(file, head, restval="", extrasaction="ignore")
         table.writeheader()
         table.writerows(rows)
@@ -195,19 +165,23 @@ def parsed(arguments):
     add("notebooks", nargs="+", help="notebooks, or folders of them")
     add("--json", type=Path, metavar="FILE", help="the report, for programs")
     add("--csv", type=Path, metavar="FILE", help="the points, for a spreadsheet")
-    add("--lesson", type=int, choices=LESSONS, help="that was to be handed in")
+    add(
+        "--lesson",
+        type=int,
+        choices=sorted({*EXERCISES.values()}),
+        help="that was to be handed in",
+    )
     add("--whole", action="store_true", help="run every cell")
     add("--jobs", type=int, default=os.cpu_count(), help="notebooks at a time")
     add("--seconds", type=int, default=300, help="for one notebook")
     add("--memory", type=int, default=4096, help="MiB for one notebook")
     chosen = parser.parse_args(arguments)
-    if min(chosen.jobs, chosen.seconds, chosen.memory) < 1:
-        parser.error("--jobs, --seconds and --memory must be at least 1")
-    for path, suffix in ((chosen.json, ".json"), (chosen.csv, ".csv")):
-        if path and (path.is_dir() or not path.parent.is_dir()):
-            sys.exit(f"--{suffix[1:]} {path} must be a file in a folder that exists")
-        if path and path.suffix != suffix:  # it may be a submission
-            sys.exit(f"{path} would be overwritten; name a file {suffix}")
+    for suffix in ("json", "csv"):
+        path = getattr(chosen, suffix)
+        if path and (path.suffix != f".{suffix}" or not path.parent.is_dir()):
+            sys.exit(
+                f"--{suffix} {path} must be a file .{suffix} in a folder that exists"
+            )
     return chosen
 
 
@@ -217,10 +191,7 @@ def main(arguments=None):
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a console may know few letters
             stream.reconfigure(errors="backslashreplace")
-    try:
-        paths, others = submissions(chosen.notebooks)
-    except FileNotFoundError as error:
-        sys.exit(str(error))
+    paths, others = submissions(chosen.notebooks)
     if not paths:
         sys.exit(f"no notebook in {', '.join(chosen.notebooks)}")
     how = limits(chosen.seconds, chosen.memory)
@@ -228,12 +199,14 @@ def main(arguments=None):
     work = (joblib.delayed(grade)(path, *options) for path in paths)
     reports = joblib.Parallel(chosen.jobs, prefer="threads")(work)
     if chosen.json:
-        write_json(chosen.json, reports, others, how)
+        content = {"limits": how, "submissions": reports, "not_graded": others}
+        text = json.dumps(content, indent=2) + "\n"
+        chosen.json.write_text(text, encoding="utf-8")
     if chosen.csv:
         write_csv(chosen.csv, reports)
     print(f"limits: {how}", *map(as_text, reports), sep="\n")
-    for path, reason in others:
-        print(one_line(f"{path}: not graded: {reason}"))
+    for other in others:
+        print(one_line(f"{other['path']}: not graded: {other['reason']}"))
     ends = Counter(one["ended"] for one in reports)
     ended = ", ".join(f"{count} {end}" for end, count in ends.most_common())
     rest = f"; {len(others)} other files" if others else ""

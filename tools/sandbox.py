@@ -54,22 +54,25 @@ class Run(NotebookClient):
     """
 
     def __init__(self, cells, seconds, memory):
-        self.key, self.memory = secrets.token_hex(16), memory * 2**20
+        self.key, self.seconds = secrets.token_hex(16), seconds
+        self.deadline = time.monotonic() + START
         self.verdicts, self.errors, self.begun = {}, {}, []
-        self.numbers = list(cells)
-        self.seconds, self.deadline = seconds, time.monotonic() + START + seconds
-        notebook = v4.new_notebook(cells=list(cells.values()))
+        start = f"tools.judge.start({self.key!r}, {memory * 2**20})"
+        first = v4.new_code_cell(f"import tools.judge\n{start}\ndel tools")
+        self.numbered = {0: first} | cells
+        notebook = v4.new_notebook(cells=list(self.numbered.values()))
         super().__init__(notebook, allow_errors=True, startup_timeout=START)
         self.timeout_func = lambda cell: max(1, self.deadline - time.monotonic())
 
     def output(self, outs, msg, display_id, cell_index):
         """Keep verdicts and errors; nobody reads what else a submission shows."""
-        content, number = msg["content"], self.begun[-1] if self.begun else 0
+        content = msg["content"]
         verdict = content.get("data", {}).get(MIME)
         if isinstance(verdict, dict) and verdict.pop("key", "") == self.key:
             self.verdicts.setdefault(verdict["exercise"], []).append(verdict)
         if msg["msg_type"] == "error":
-            self.errors[number] = one_line(f"{content['ename']}: {content['evalue']}")
+            error = one_line(f"{content['ename']}: {content['evalue']}")
+            self.errors[self.begun[-1]] = error
 
     def run(self):
         """`(ended, reason)` of running all the cells."""
@@ -81,36 +84,31 @@ class Run(NotebookClient):
             command, _ = sandbox()
             if command and command[0] == "bwrap":
                 command = (*command, "--bind", folder, folder)
-            ipc = {"transport": "ipc"} if command else {}
-            connection = str(Path(folder, "kernel.json"))
-            self.km = own_kernel(command, connection_file=connection, **ipc)
+            options = {"transport": "ipc"} if command else {}
+            options["connection_file"] = str(Path(folder, "kernel.json"))
+            self.km = own_kernel(command, **options)
             self.resources = {"metadata": {"path": folder}}
-            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-            where = "before its cells"
+            options = dict.fromkeys(("stdout", "stderr"), subprocess.DEVNULL)
+            options |= {"cleanup_kc": True, "env": surroundings(folder)}
             try:
-                with self.setup_kernel(
-                    cleanup_kc=True, env=surroundings(folder), **quiet
-                ):
-                    self.start()
-                    for index, number in enumerate(self.numbers):
-                        where = f"in cell {number}"
+                with self.setup_kernel(**options):
+                    for index, (number, cell) in enumerate(self.numbered.items()):
                         self.begun.append(number)
-                        self.execute_cell(self.nb.cells[index], index)
+                        self.execute_cell(cell, index)
+                        if number == 0:  # now the judge is in its place
+                            if self.errors:
+                                raise RuntimeError(self.errors.pop(0))
+                            self.deadline = time.monotonic() + self.seconds
             except CellTimeoutError:
-                return "time", f"still running after {self.seconds:g} s, {where}"
+                return "time", f"still running after {self.seconds:g} s, {self.place}"
             except Exception as error:  # garbled messages among them
-                return "died", f"the kernel ended, {where} ({one_line(error)})"
+                return "died", f"the kernel ended, {self.place} ({one_line(error)})"
         return "finished", ""
 
-    def start(self):
-        """Have the judge take its place in the kernel."""
-        begin = f"import tools.judge\ntools.judge.start({self.key!r}, {self.memory})"
-        first = v4.new_code_cell(f"{begin}\ndel tools")
-        self.nb.cells.append(first)
-        self.execute_cell(first, len(self.nb.cells) - 1, store_history=False)
-        if self.errors:
-            raise RuntimeError(f"the grader could not start: {self.errors.popitem()}")
-        self.deadline = time.monotonic() + self.seconds
+    @property
+    def place(self):
+        """Where it is, in words."""
+        return f"in cell {self.begun[-1]}" if self.begun[1:] else "before its cells"
 
 
 def surroundings(folder):

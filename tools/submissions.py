@@ -1,6 +1,7 @@
 """Which files were handed in, and to which lesson they belong."""
 
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -9,25 +10,24 @@ from tools.notebooks import ROOT, tags, title
 
 CALL = re.compile(r"\bcheck\s*\.\s*([a-z]\w*)\s*\(")
 EXERCISES = {one.name: one.lesson for one in check.exercises()}
-LESSONS = sorted({*EXERCISES.values()})
 
 
 def submissions(paths):
-    """`(notebooks, others)`: the paths to grade, and `(path, reason)` of the rest."""
+    """`(notebooks, others)`: the paths to grade, and `{path, reason}` of the rest."""
     notebooks, others = [], []
     for path in map(Path, paths):
         if not path.exists():
-            raise FileNotFoundError(f"no file or folder at {path}")
-        if path.is_file():
-            notebooks.append(path)
-            continue
-        for one in sorted(file for file in path.rglob("*") if not file.is_dir()):
+            sys.exit(f"no file or folder at {path}")
+        held = sorted(path.rglob("*")) if path.is_dir() else [path]
+        for one in (file for file in held if not file.is_dir()):
             if any(part.startswith(".") for part in one.relative_to(path).parts):
-                others.append((one, "hidden, such as Jupyter's own checkpoints"))
+                reason = "hidden, such as Jupyter's own checkpoints"
             elif one.suffix.lower() != ".ipynb":
-                others.append((one, "not a notebook (.ipynb)"))
+                reason = "not a notebook (.ipynb)"
             else:
                 notebooks.append(one)
+                continue
+            others.append({"path": str(one), "reason": reason})
     return notebooks, others
 
 
@@ -58,4 +58,4 @@ def which_lesson(path, notebook):
     if (ROOT / "notebooks" / path.name).is_file():
         return int(path.name[:2])
     found = re.match(r"(\d\d) · ", title(notebook))
-    return int(found[1]) if found and int(found[1]) in LESSONS else None
+    return int(found[1]) if found and int(found[1]) in EXERCISES.values() else None

@@ -10,6 +10,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from inception_edu.lesson.exercise import Case
 from tools.grade import grade, main, without_setup
 from tools.judge import borrowed
 from tools.notebooks import ROOT, read
@@ -335,9 +336,10 @@ def test_installing_is_left_out_and_noted(source, kept):
 
 
 CANDIDATES = {
-    "def f(i, w): return Branches({'a': ConvUnit(i, w, 1)})": "",
-    "def f(i, w): return nn.Conv2d(i, w, 1)": "",
-    "class f(ConvUnit): pass": "",
+    "def f(i, w): return Branches({'a': ConvUnit(i, 8, 1)})": "",
+    "def f(i, w): return nn.Conv2d(i, 8, 1)": "",
+    "class f(ConvUnit):\n    def __init__(self, i, w):\n"
+    "        super().__init__(i, 8, 1)": "",
     "class f(NaiveModule): pass": "NaiveModule",
     "def f(i, w): return ie.create_model('googlenet')": "create_model",
     "def help(i, w): return NaiveModule(i, w)\nf = lambda i, w: help(i, w)": (
@@ -346,6 +348,11 @@ CANDIDATES = {
     f"def f(i, w):\n    {LIBRARY}\n    return NaiveModule(i, w)": "NaiveModule",
     "made = [NaiveModule(8, {'1x1': 1, '3x3': 1, '5x5': 1})]\n"
     "def f(i, w): return made[0]": "NaiveModule",
+    "import sys\ndef f(i, w):\n"
+    "    home = sys.modules['inception_edu.networks.googlenet']\n"
+    "    return getattr(home, 'Naive' + 'Module')(i, w)": "NaiveModule",
+    "right = vars(ie.check.naive_width)['exercise'].right\n"
+    "def f(i, w): return right(i, w, 1)": "naive_width",
 }
 
 
@@ -353,7 +360,9 @@ CANDIDATES = {
 def test_what_is_borrowed_from_the_package_is_named(source):
     space = {"__name__": "__main__"}
     exec(f"{IMPORTS}{LIBRARY}\nfrom inception_edu.networks import *\n{source}", space)
-    assert borrowed(space["f"]) == CANDIDATES[source]
+    case = Case((8, {"1x1": 1, "3x3": 2, "5x5": 3}), image=(1, 8, 4, 4))
+    case = case if "right" not in source else Case(case.args)
+    assert borrowed(space["f"], case) == CANDIDATES[source]
 
 
 def test_text_of_a_submission_cannot_move_the_cursor():
@@ -366,9 +375,9 @@ def test_what_would_fail_after_the_work_is_refused_before_it(tmp_path):
     path.write_text("{}", encoding="utf-8")
     for arguments, words in (
         ([str(tmp_path / "none.ipynb")], "no file or folder at"),
-        ([str(path), "--json", str(tmp_path)], "must be a file in a folder"),
+        ([str(path), "--json", str(tmp_path)], "must be a file .json in a folder"),
         ([str(path), "--csv", str(tmp_path / "no" / "r.csv")], "must be a file"),
-        (["--json", str(path), str(path)], r"anna\.ipynb would be overwritten"),
+        (["--json", str(path), str(path)], r"anna\.ipynb must be a file \.json"),
         ([str(path), "--lesson", "9"], "2"),
     ):
         with pytest.raises(SystemExit, match=words):
