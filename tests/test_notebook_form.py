@@ -105,10 +105,6 @@ BAD = {
     "stored stderr": printed("hm", "stderr"),
     "not readable": notebook(text("hello", "a1b2c3d4")),
     "id 'one' is used twice": notebook(text("a", "one"), text("b", "one")),
-    "widget state": notebook(text("a", "one"), widgets={}),
-    "unknown metadata 'execution'": notebook(
-        text("a", "one", execution={"iopub.status.idle": "2026"})
-    ),
     "timestamp '2026-01-31 12:00'": printed("2026-01-31 12:00"),
     "absolute path '/home/me/x'": printed("saved /home/me/x"),
     "absolute path 'C:": notebook(code(r"'C:\Users\me\x'", "one")),
@@ -122,8 +118,8 @@ BAD = {
     "26 lines": notebook(code("\n".join("x" * 26), "one")),
     "79 columns": notebook(code("x" * 79, "one")),
     "ignored without a reason": notebook(code("1", "c-0", tags=IGNORED), *TEN[1:]),
+    "output ignored": notebook(code("# NBVAL_SKIP", "c-0"), *TEN[1:]),
     "1 of 1 outputs are ignored": notebook(code(REASON, "one", tags=IGNORED)),
-    "marker in a comment": notebook(code("# NBVAL_SKIP", "one")),
     "slide_type None": notebook(new_markdown_cell("a", id="one")),
     "slide_type must be 'notes'": notebook(text("a", "one", ["lecturer"])),
     "hide its source": solution(hidden=False),
@@ -150,6 +146,20 @@ def test_large_file_is_refused(tmp_path):
     path = tmp_path / "large.ipynb"
     nbformat.write(notebook(text("x" * 301_000, "one")), path)
     assert any("at most 300" in sentence for sentence in check(path))
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        notebook(text("a", "one"), widgets={}),
+        notebook(text("a", "one", execution={"iopub.status.idle": "2026"})),
+    ],
+    ids=["widget state", "times"],
+)
+def test_what_an_editor_left_behind_is_refused(tmp_path, made):
+    path = tmp_path / "mine.ipynb"
+    nbformat.write(made, path)
+    assert check(path) == ["metadata or format of another editor; run `make notebooks`"]
 
 
 def test_check_command_names_the_cell_and_fails(tmp_path, capsys):

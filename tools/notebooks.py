@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import nbformat
-from nbformat import reader, validator
+from nbformat import validator
 
 ROOT = Path(__file__).parents[1]
 TEXT = {"metadata": {}, "source": ""}
@@ -24,12 +24,13 @@ class Unreadable(ValueError):
 def read(path):
     """The notebook at `path`, in format 4.5.
 
-    A byte order mark, null fields, missing ids and older formats are accepted, as
-    Windows editors, Colab and VS Code write them. Raises Unreadable.
+    A byte order mark, null fields and missing ids are accepted, as Windows editors,
+    Colab and VS Code write them. Raises Unreadable.
     """
     try:
-        raw = without_null(stored_json(path))
-        notebook = nbformat.convert(reader.reads(json.dumps(raw)), 4)
+        # in UTF-8, or in UTF-16 as PowerShell writes
+        raw = without_null(json.loads(Path(path).read_bytes()))
+        notebook = nbformat.v4.reads(json.dumps(raw))
         notebook.nbformat_minor = 5
         for number, cell in enumerate(notebook.cells, 1):
             cell.setdefault("id", f"cell-{number}")
@@ -41,17 +42,6 @@ def read(path):
     except Exception as error:  # nbformat's own errors have no common class
         why = str(error).partition("\n")[0][:300]
     raise Unreadable(f"{path} cannot be read as a notebook ({why})")
-
-
-def stored_json(path):
-    """The JSON of a notebook as it is stored."""
-    content = Path(path).read_bytes()
-    if not content:
-        raise ValueError("the file is empty")
-    raw = json.loads(content)  # in UTF-8, or in UTF-16 as PowerShell writes
-    if not isinstance(raw, dict) or "nbformat" not in raw:
-        raise ValueError("JSON, but not a notebook")
-    return raw
 
 
 def faults(notebook):

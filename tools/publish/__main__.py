@@ -11,7 +11,6 @@ handout   a PDF a lesson, two weeks of homework and the answer key
 import argparse
 import glob
 import sys
-import time
 from pathlib import Path
 
 from tools.notebooks import ROOT, Unreadable
@@ -21,7 +20,6 @@ from tools.publish.bundle import Missing
 from tools.publish.handout import handout
 from tools.publish.students import students
 
-SLOW_SECONDS = 120
 SERIES = ROOT / "notebooks" / "*.ipynb"
 
 
@@ -33,24 +31,11 @@ def notebooks(patterns):
     return [Path(name) for names in found.values() for name in names]
 
 
-def run(path, timeout):
-    """`(problems, outcome)` of running and storing a notebook."""
-    start = time.perf_counter()
-    problems, changed = execute(path, timeout=timeout)
-    seconds = time.perf_counter() - start
-    outcome = "NOT STORED" if problems else "stored" if changed else "unchanged"
-    slow = f", longer than the {SLOW_SECONDS} s a lesson may take"
-    slow *= seconds > SLOW_SECONDS
-    return problems or check(path), f"{outcome}, {seconds:.0f} s{slow}"
-
-
-def problems_of(path, chosen):
+def problems_of(path, command):
     """Look at a notebook, or run and store it, and say what came of it."""
-    if chosen.command == "check":
-        problems = check(path)
-        outcome = "out of form" if problems else "in form"
-    else:
-        problems, outcome = run(path, chosen.timeout)
+    problems, changed = execute(path) if command == "execute" else ([], False)
+    problems = problems or check(path)
+    outcome = "not in form" if problems else "stored" if changed else "in form"
     print(f"{path}: {outcome}", *problems, sep="\n  ", flush=True)
     return problems
 
@@ -65,7 +50,6 @@ def main(arguments=None):
     add = parser.add_argument
     add("command", choices=commands)
     add("notebooks", nargs="*", default=[str(SERIES)])
-    add("--timeout", type=int, default=120, help="seconds a cell may take")
     add("--to", type=Path, default=Path("site"), metavar="FOLDER", help="where to")
     add("--solutions", action="store_true", help="pages, slides: for your own use")
     add("--notes", action="store_true", help="slides: the speaker's, for your own use")
@@ -82,7 +66,7 @@ def main(arguments=None):
             case "handout":
                 handout(paths, chosen.to)
             case _:
-                found = [problems_of(path, chosen) for path in paths]
+                found = [problems_of(path, chosen.command) for path in paths]
                 return int(any(found))
     except (Unreadable, Missing) as refused:
         sys.exit(str(refused))

@@ -15,18 +15,13 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbconvert.preprocessors import ClearOutputPreprocessor, CoalesceStreamsPreprocessor
 
 from inception_edu.files import atomic_write
-from tools.notebooks import faults, kernel_environment, own_kernel, read
+from tools.notebooks import kernel_environment, own_kernel, read
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
-CELL_METADATA = (
-    *("editable", "jp-MarkdownHeadingCollapsed", "jupyter", "slideshow", "tags"),
-)
+CELL_METADATA = {"jp-MarkdownHeadingCollapsed", "jupyter", "slideshow", "tags"}
+KERNEL = "Python 3 (ipykernel)"
 NOTEBOOK_METADATA = {
-    "kernelspec": {
-        "display_name": "Python 3 (ipykernel)",
-        "language": "python",
-        "name": "python3",
-    },
+    "kernelspec": {"display_name": KERNEL, "language": "python", "name": "python3"},
     "language_info": {"name": "python", "pygments_lexer": "ipython3"},
 }
 
@@ -41,16 +36,22 @@ def execute(path, timeout=120):
     path = Path(path)
     notebook = read(path)
     ClearOutputPreprocessor().preprocess(notebook, {})
+    problems = []
     try:
         run(notebook, path.parent.resolve(), timeout)
     except CellTimeoutError:
-        return [f"{last_run(notebook)} took more than its {timeout} s"], False
+        problems = [f"{last_run(notebook)} took more than its {timeout} s"]
     except DeadKernelError:
-        return [f"{last_run(notebook)} ended the kernel"], False
+        problems = [f"{last_run(notebook)} ended the kernel"]
     except CellExecutionError as error:
-        return [f"{last_run(notebook)} raised {error.ename}: {error.evalue}"], False
+        problems = [f"{last_run(notebook)} raised {error.ename}: {error.evalue}"]
     tidy(notebook)
-    problems = [*stderr_texts(notebook), *faults(notebook)]
+    problems += [
+        f"cell {cell.id!r} wrote to stderr: {output.text.strip()[:300]}"
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if output.get("name") == "stderr"
+    ]
     content = as_stored(notebook)
     if problems or path.read_bytes() == content:
         return problems, False
@@ -81,23 +82,13 @@ def last_run(notebook):
     return f"cell {(begun or code[:1])[-1].id!r}"
 
 
-def stderr_texts(notebook):
-    """One line for each cell that wrote to stderr."""
-    return [
-        f"cell {cell.id!r} wrote to stderr: {output.text.strip()[:300]}"
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-        if output.output_type == "stream" and output.name == "stderr"
-    ]
-
-
 def tidy(notebook):
     """Take out of the notebook, in place, what differs between two runs."""
     CoalesceStreamsPreprocessor().preprocess(notebook, {})
     notebook.metadata = nbformat.from_dict(NOTEBOOK_METADATA)
     models = {}
     for cell in notebook.cells:
-        for key in set(cell.metadata) - set(CELL_METADATA):
+        for key in set(cell.metadata) - CELL_METADATA:
             del cell.metadata[key]
         for output in cell.get("outputs", []):
             if is_explorer(output):  # its picture shows until the cell is run
