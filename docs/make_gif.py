@@ -14,7 +14,7 @@ from playwright.sync_api import sync_playwright
 
 from inception_edu.explorers import kernels
 from tools.publish.build import write_shared_assets
-from tools.publish.bundle import chromium
+from tools.publish.bundle import CHROMIUM_NAMES, program
 
 WIDTH, HEIGHT = 640, 660
 COLORS = 48
@@ -50,7 +50,7 @@ def pictures(folder):
     controls = {control.name: control for control in kernels.CONTROLS}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=chromium(), args=["--no-sandbox"]
+            executable_path=program(*CHROMIUM_NAMES), args=["--no-sandbox"]
         )
         page = browser.new_page(
             viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light"

@@ -282,10 +282,3 @@ def test_what_is_no_notebook_is_named_in_one_line(tmp_path, content):
     assert "\n" not in str(refused.value)
     assert path.read_bytes() == content
     assert [found.name for found in tmp_path.iterdir()] == ["mine.ipynb"]
-
-
-def test_pages_of_a_notebook_without_a_heading_say_so(tmp_path):
-    path = tmp_path / "mine.ipynb"
-    nbformat.write(notebook(text("words", "a")), path)
-    with pytest.raises(SystemExit, match=r"mine\.ipynb has no title; begin it with"):
-        main(["pages", str(path), "--to", str(tmp_path)])

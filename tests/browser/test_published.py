@@ -2,7 +2,6 @@
 
 import re
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -277,10 +276,9 @@ def test_a_deck_turns_dark_and_the_speakers_view_shows_the_notes(site, new_page)
 
 def test_a_lesson_prints_to_a_pdf(tmp_path, chromium):
     page = build.exported(page_exporter(LEFT_OUT), LESSONS[0])
-    with ThreadPoolExecutor() as pool:  # Playwright runs once a thread
-        pool.submit(handout.print_page, page, tmp_path / "lesson.pdf").result()
-        high = "<details><summary>Fold</summary><p style='height: 99cm'>High</details>"
-        pool.submit(handout.print_page, high, tmp_path / "fold.pdf").result()
+    handout.print_page(page, tmp_path / "lesson.pdf")
+    high = "<details><summary>Fold</summary><p style='height: 99cm'>High</details>"
+    handout.print_page(high, tmp_path / "fold.pdf")
     for name in ("lesson.pdf", "fold.pdf"):
         printed = (tmp_path / name).read_bytes()
         assert printed.startswith(b"%PDF")

@@ -7,14 +7,9 @@ from nbformat import v4
 
 from inception_edu.explorers import description
 from inception_edu.explorers.panel import Panel
-from tools.notebooks import ROOT, Unreadable, heading, plain, read, tags, title
-from tools.publish.bundle import TEMPLATES, formula_css, npm_file
-from tools.publish.exporters import (
-    assets,
-    deck_exporter,
-    explorer_html,
-    page_exporter,
-)
+from tools.notebooks import ROOT, heading, plain, read, tags, title
+from tools.publish.bundle import TEMPLATES, formula_css, npm_bytes
+from tools.publish.exporters import assets, deck_exporter, explorer_html, page_exporter
 from tools.publish.live import python_script
 from tools.publish.students import NAME
 
@@ -37,19 +32,12 @@ def exported(exporter, path, neighbors=(None, None), notebook=None):
     headings = {cell.id: heading(cell) or (0, "") for cell in notebook.cells}
     resources = {
         "metadata": {"name": path.stem, "path": str(path.parent)},
-        "title": titled(notebook, path),
+        "title": title(notebook) or path.stem,
         "contents": [(i, text) for i, (level, text) in headings.items() if level == 2],
         "before": neighbors[0],
         "after": neighbors[1],
     }
     return exporter.from_notebook_node(notebook, resources)[0]
-
-
-def titled(notebook, path):
-    """The lesson's title, which it must have."""
-    if text := title(notebook):
-        return text
-    raise Unreadable(f"{path} has no title; begin it with a heading, # Title")
 
 
 def write(target, text):
@@ -75,13 +63,12 @@ def site_index(paths, folder):
     """The page that opens the site: an explorer, then every lesson and its decks."""
     lessons = []
     for path in paths:
-        notebook = read(path)
-        deck = f"slides/{path.stem}"
+        notebook, deck = read(path), f"slides/{path.stem}"
         links = {"read": f"{path.stem}.html", "slides": f"{deck}.html"}
         links["20 minutes"] = f"{deck}_short.html"
-        entry = {"title": titled(notebook, path), "about": about(notebook)}
-        entry["links"] = [(t, h) for t, h in links.items() if (folder / h).is_file()]
-        lessons.append(entry)
+        there = [(text, to) for text, to in links.items() if (folder / to).is_file()]
+        entry = {"title": title(notebook) or path.stem, "about": about(notebook)}
+        lessons.append(entry | {"links": there})
     panel, resources = Panel(**description("kernels")), assets("", "page")
     face = panel.face() | {"swept": []}
     state = {"_face": face, "_shown": [0, *panel.answer()], "_frames": []}
@@ -99,7 +86,7 @@ def write_shared_assets(paths, folder):
     """What pages and decks share: Python, the formulas' style, glossary, index."""
     write(folder / "python.js", python_script())
     write(folder / "formulas.css", formula_css())
-    resources = {"title": "Glossary", "contents": [], "metadata": {"name": "glossary"}}
+    resources = {"title": "Glossary", "metadata": {"name": "glossary"}}
     page = page_exporter().from_notebook_node(glossary(), resources)[0]
     write(folder / "glossary.html", page)
     site_index(paths, folder)
@@ -108,7 +95,7 @@ def write_shared_assets(paths, folder):
 def pages(paths, folder, solutions=False):
     """One page a lesson, and the index; `solutions` folds them in for one's own use."""
     left_out = ("lecturer",) if solutions else ("lecturer", "solution")
-    named = [(f"{path.stem}.html", titled(read(path), path)) for path in paths]
+    named = [(f"{path.stem}.html", title(read(path)) or path.stem) for path in paths]
     around = [None, *named, None]
     for number, path in enumerate(paths):
         neighbors = around[number], around[number + 2]
@@ -126,7 +113,7 @@ def slides(paths, folder, notes=False, solutions=False):
             made = deck_exporter(notes=notes, solutions=solutions, short=short)
             name = f"{path.stem}{'_short' * short}.html"
             write(target / name, exported(made, path))
-    reveal = (npm_file(f"reveal.js/{name}") for name in REVEAL)
+    reveal = (npm_bytes(f"reveal.js/{name}").decode() for name in REVEAL)
     write(target / "reveal.js", "\n;\n".join(reveal))
-    write(target / "reveal.css", npm_file("reveal.js/dist/reveal.css"))
+    write(target / "reveal.css", npm_bytes("reveal.js/dist/reveal.css").decode())
     write_shared_assets(paths, folder)

@@ -24,10 +24,11 @@ LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same bytes every time
 RENDER = """
 const katex = require("katex");
 const asked = JSON.parse(require("fs").readFileSync(0, "utf8"));
-console.log(JSON.stringify(asked.map(([tex, displayMode]) => {
-  try { return [katex.renderToString(tex, { displayMode }), ""]; }
-  catch (error) { return ["", error.message]; }
-})));
+const rendered = asked.map(([tex, displayMode]) => {
+  try { return katex.renderToString(tex, { displayMode }); }
+  catch ({ message }) { console.error(`formula ${tex}: ${message}`); process.exit(1); }
+});
+console.log(JSON.stringify(rendered));
 """
 
 
@@ -45,22 +46,12 @@ def npm_bytes(name):
     return path.read_bytes()
 
 
-def npm_file(name):
-    """The same as text."""
-    return npm_bytes(name).decode()
-
-
-def program(use, *names):
+def program(*names):
     """The path of a program by one of its names."""
     found = next(filter(None, map(shutil.which, names)), None)
     if not found:
-        raise Missing(f"no program to {use} with; install {' or '.join(names)}")
+        raise Missing(f"there is no {names[0]} here; install {' or '.join(names)}")
     return found
-
-
-def chromium():
-    """The path of a Chromium or Chrome."""
-    return program("print", *CHROMIUM_NAMES)
 
 
 def own_file(name):
@@ -91,20 +82,17 @@ def formulas(asked):
     """The HTML of each `(tex, display)`; ValueError names one that KaTeX refuses."""
     if not asked:
         return []
-    npm_file("katex/package.json")
+    npm_bytes("katex/package.json")
     run = subprocess.run(
-        [program("render formulas", "node"), "-e", RENDER],
+        [program("node"), "-e", RENDER],
         cwd=ROOT,
         input=json.dumps(asked),
         capture_output=True,
         encoding="utf-8",
-        check=True,
     )
-    rendered = json.loads(run.stdout)
-    for (tex, _), (_, refusal) in zip(asked, rendered, strict=True):
-        if refusal:
-            raise ValueError(f"formula {tex!r}: {refusal}")
-    return [html for html, _ in rendered]
+    if run.returncode:
+        raise ValueError(run.stderr)
+    return json.loads(run.stdout)
 
 
 def formula_css():
@@ -114,8 +102,6 @@ def formula_css():
         coded = b64encode(npm_bytes(f"katex/dist/{match[1]}")).decode()
         return f'src:url(data:font/woff2;base64,{coded}) format("woff2")'
 
-    ornate = (
-        r"@font-face\{[^}]*KaTeX_(Caligraphic|Fraktur|SansSerif|Script|Typew)[^}]*\}"
-    )
-    css = re.sub(ornate, "", npm_file("katex/dist/katex.min.css"))
+    ornate = r"@font-face\{[^}]*KaTeX_(Cal|Frak|SansSerif|Script|Typew)[^}]*\}"
+    css = re.sub(ornate, "", npm_bytes("katex/dist/katex.min.css").decode())
     return re.sub(r"src:url\((fonts/[\w-]+\.woff2)\)[^;}]*", inlined, css)

@@ -7,6 +7,7 @@ handed out.
 """
 
 import re
+import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,17 +17,21 @@ from inception_edu.lesson.quiz import questions
 from tools.dependencies import required
 from tools.notebooks import heading, read, tags, title
 from tools.publish.build import exported
-from tools.publish.bundle import Missing, chromium, formula_css
+from tools.publish.bundle import CHROMIUM_NAMES, formula_css, program
 from tools.publish.execute import NOTEBOOK_METADATA, as_stored, execute
 from tools.publish.exporters import page_exporter
 from tools.publish.students import LEFT_OUT, recounted
 
-WEEKS = 2
-FOOTER = (
-    '<div style="font: 8px sans-serif; width: 100%; margin: 0 15mm; display: flex; '
-    'justify-content: space-between"><span class="title"></span><span>'
-    '<span class="pageNumber"></span> / <span class="totalPages"></span></span></div>'
+# Time passes as fast as the page allows, until its explorers are drawn.
+PRINT = (
+    "--headless --no-sandbox --force-prefers-reduced-motion --no-pdf-header-footer "
+    "--virtual-time-budget=20000 --generate-pdf-document-outline"
 )
+FOOTER = """<style>@page {
+  font: 8px sans-serif;
+  @bottom-left { content: "NAME"; }
+  @bottom-right { content: counter(page) " / " counter(pages); }
+}</style>"""
 
 
 def exercises(notebook, answers=False):
@@ -40,18 +45,13 @@ def exercises(notebook, answers=False):
         if heading(cell) and "solution" not in tags(cell):
             sections.append([])
         sections[-1].append(index)
+    left_out = {"lecturer", "in-class"} | (set() if answers else {"solution"})
     for section in sections:
-        if not any("solution" in tags(cells[index]) for index in section):
-            continue
-        for index in section:
-            cell = cells[index]
-            if {"lecturer", "in-class"} & set(tags(cell)):
-                continue
-            if "solution" in tags(cell) and not answers:
-                continue
-            chosen.add(index)
-            if cell.cell_type == "code":
-                given |= {cells.index(other) for other in required(cells, index)}
+        if any("solution" in tags(cells[index]) for index in section):
+            chosen |= {i for i in section if not left_out & set(tags(cells[i]))}
+    for index in chosen:
+        if cells[index].cell_type == "code":
+            given |= {cells.index(other) for other in required(cells, index)}
     return [(cells[i], i not in chosen) for i in sorted(chosen | given)]
 
 
@@ -80,66 +80,52 @@ def homework(paths, week, answers=False):
 
 
 def weeks(paths):
-    """The lessons with exercises, in `WEEKS` parts of nearly equal length."""
+    """The lessons with exercises, in two parts of nearly equal length."""
     full = [path for path in paths if exercises(read(path))]
-    cut = -(-len(full) // WEEKS)
-    return [full[at : at + cut] for at in range(0, len(full), cut)]
+    half = (len(full) + 1) // 2
+    return [part for part in (full[:half], full[half:]) if part]
 
 
 def for_paper(notebook):
     """The notebook with its hints and the answers to the quiz at its end."""
-    hints, name = [text_cell("## Hints", "hints")], ""
-    right = ["## Answers to the quiz"]
+    kept, hints, name, right = [], [], "", ""
     for cell in notebook.cells:
         name = found[1] if (found := heading(cell)) else name
         if "hint" in tags(cell):
             hints += [text_cell(f"### {name}", f"{cell.id}-of"), cell]
+        else:
+            kept.append(cell)
         for key in re.findall(r'ie\.quiz\("([\w-]+)"', cell.source):
             one = questions()[key]
-            right.append(
-                f"{one['question']} **{one['right']})** {one['why'][one['right']]}"
-            )
-    notebook.cells = [cell for cell in notebook.cells if "hint" not in tags(cell)]
-    notebook.cells += hints if len(hints) > 1 else []
-    if len(right) > 1:
-        notebook.cells.append(text_cell("\n\n".join(right), "quiz-answers"))
+            letter, why = one["right"], one["why"][one["right"]]
+            right += f"\n\n{one['question']} **{letter})** {why}"
+    if hints:
+        kept += [text_cell("## Hints", "hints"), *hints]
+    if right:
+        kept.append(text_cell(f"## Answers to the quiz{right}", "quiz-answers"))
+    notebook.cells = kept
     return notebook
 
 
 def print_page(html, target):
     """Print a page to a PDF on A4: an outline, page numbers, every fold open."""
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        raise Missing("playwright prints: pip install 'inception_edu[test]'") from None
     target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory() as folder, sync_playwright() as playwright:
+    name = re.search(r"<title>(.*)</title>|$", html)[1] or ""
+    with TemporaryDirectory() as folder:
         file = Path(folder) / "page.html"
         file.with_name("formulas.css").write_text(formula_css(), encoding="utf-8")
-        file.write_text(html.replace("<details", "<details open"), encoding="utf-8")
-        browser = playwright.chromium.launch(executable_path=chromium())
-        page = browser.new_page(reduced_motion="reduce")
-        page.goto(file.as_uri())
-        drawn = "() => !document.querySelector('.explorer-place > script')"
-        page.wait_for_function(drawn)
-        page.pdf(
-            path=target,
-            format="A4",
-            prefer_css_page_size=True,
-            outline=True,
-            tagged=True,
-            display_header_footer=True,
-            header_template="<span></span>",
-            footer_template=FOOTER,
-        )
-        browser.close()
+        page = html.replace("<details", "<details open") + FOOTER.replace("NAME", name)
+        file.write_text(page, encoding="utf-8")
+        to = f"--print-to-pdf={target.resolve()}"
+        command = [program(*CHROMIUM_NAMES), *PRINT.split(), to, file.as_uri()]
+        subprocess.run(command, check=True, capture_output=True)
     print(f"{target}: {target.stat().st_size / 1e6:.1f} MB", flush=True)
 
 
 def handout(paths, folder):
     """A PDF a lesson; homework and answer key as notebooks and as PDFs."""
     target = Path(folder) / "handout"
-    chromium()
+    program(*CHROMIUM_NAMES)
     for path in paths:
         page = exported(page_exporter(LEFT_OUT), path, notebook=for_paper(read(path)))
         print_page(page, target / f"{path.stem}.pdf")

@@ -50,7 +50,7 @@ def compiled():
     with TemporaryDirectory() as folder:
         (Path(folder) / "series.zip").write_bytes(series())
         script = TEMPLATES / "live" / "compile.mjs"
-        command = [program("compile Python", "node"), script, folder]
+        command = [program("node"), script, folder]
         subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
         return [(Path(folder) / f"{n}.zip").read_bytes() for n in ("library", "series")]
 
