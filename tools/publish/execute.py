@@ -37,8 +37,18 @@ def execute(path, timeout=120):
     notebook = read(path)
     ClearOutputPreprocessor().preprocess(notebook, {})
     problems = []
+    client = NotebookClient(
+        notebook,
+        km=own_kernel(),
+        timeout=timeout,
+        record_timing=False,
+        resources={"metadata": {"path": str(path.parent.resolve())}},
+    )
     try:
-        run(notebook, path.parent.resolve(), timeout)
+        with TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+            environment = kernel_environment(profile)
+            # Not the kernel's own log; and no kernel that outlives its notebook.
+            client.execute(cleanup_kc=True, stderr=subprocess.DEVNULL, env=environment)
     except CellTimeoutError:
         problems = [f"{last_run(notebook)} took more than its {timeout} s"]
     except DeadKernelError:
@@ -58,21 +68,6 @@ def execute(path, timeout=120):
     with atomic_write(path) as part:
         part.write_bytes(content)
     return [], True
-
-
-def run(notebook, folder, timeout, **variables):
-    """Run the cells in `folder`; `variables` are added to the kernel's environment."""
-    with TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        client = NotebookClient(
-            notebook,
-            km=own_kernel(),
-            timeout=timeout,
-            record_timing=False,
-            resources={"metadata": {"path": str(folder)}},
-        )
-        environment = kernel_environment(profile) | variables
-        # Not the kernel's own log; and no kernel that outlives its notebook.
-        client.execute(cleanup_kc=True, stderr=subprocess.DEVNULL, env=environment)
 
 
 def last_run(notebook):
