@@ -27,10 +27,9 @@ from tools.sandbox import Run, limits, one_line
 from tools.submissions import EXERCISES, calls, code_cells, submissions, which_lesson
 
 SHOWN = 5  # cells that raised, in the printed report
-SETUP = re.compile(  # packages to install, windows to open: another machine's
-    r"^[ \t]*(?:[!%]+[ \t]*(?:(?:\S*python\S*|uv|sudo)[ \t]+(?:-m[ \t]+)?)?"
-    r"(?:pip3?|conda|mamba|apt|apt-get|matplotlib|config|tensorboard|load_ext|"
-    r"autoreload)\b|(?:matplotlib|mpl|plt)\.(?:use|switch_backend)\()(?:.*\\\n)*.*$",
+SETUP = re.compile(  # commands, magics, windows to open: another machine's
+    r"^[ \t]*(?:!|%(?!time)[a-z]|(?:matplotlib|mpl|plt)\.(?:use|switch_backend)\()"
+    r"(?:.*\\\n)*.*$",
     re.MULTILINE,
 )
 RANKS = {"not attempted": 0, "passed": 2}  # of the verdicts on an exercise

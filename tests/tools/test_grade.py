@@ -324,7 +324,7 @@ def test_every_exercise_of_a_lesson_has_its_cell_there():
         ("!pip install x", "pass"),
         ("if colab:\n    %pip install -q x\nx = 1", "if colab:\n    pass\nx = 1"),
         ("!python -m pip install x", "pass"),
-        ("!ls pip", "!ls pip"),
+        ("x = y\\\n    % 3\n%time z = 1", "x = y\\\n    % 3\n%time z = 1"),
         ("%matplotlib qt\nmatplotlib.use('TkAgg')", "pass\npass"),
         ("pip = 3", "pip = 3"),
     ],

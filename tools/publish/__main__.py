@@ -54,19 +54,19 @@ def main(arguments=None):
     add("--solutions", action="store_true", help="pages, slides: for your own use")
     add("--notes", action="store_true", help="slides: the speaker's, for your own use")
     chosen = parser.parse_intermixed_args(arguments)
-    paths = notebooks(chosen.notebooks)
+    paths, folder = notebooks(chosen.notebooks), chosen.to
     try:
         match chosen.command:
             case "pages":
-                pages(paths, chosen.to, chosen.solutions)
+                pages(paths, folder, chosen.solutions)
             case "slides":
-                slides(paths, chosen.to, chosen.notes, chosen.solutions)
+                slides(paths, folder, chosen.notes, chosen.solutions)
             case "students":
-                students(paths, chosen.to)
+                students(paths, folder)
             case "handout":
-                handout(paths, chosen.to)
-            case _:
-                found = [problems_of(path, chosen.command) for path in paths]
+                handout(paths, folder)
+            case command:
+                found = [problems_of(path, command) for path in paths]
                 return int(any(found))
     except (Unreadable, Missing) as refused:
         sys.exit(str(refused))

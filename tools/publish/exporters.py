@@ -81,17 +81,15 @@ def explorer_html(state, resources):
 
 
 def with_folds(notebook, resources):
-    """Make every solution a fold, from its heading on to the next heading or text."""
-    folded = False
-    for cell, after in zip(notebook.cells, [*notebook.cells[1:], None], strict=True):
-        inside = "solution" in tags(cell)
-        if inside and (found := heading(cell)):
-            cell.metadata.fold_start = found[1]
-            cell.source = cell.source.strip().partition("\n")[2].strip()
-            folded = True
-        goes_on = after and "solution" in tags(after) and not heading(after)
-        cell.metadata.fold_end = folded and not goes_on
-        folded = folded and goes_on
+    """Fold every cell of a solution, under the name of the heading before it."""
+    name = "Solution"
+    for cell in notebook.cells:
+        if "solution" in tags(cell):
+            if found := heading(cell):
+                name = found[1]
+                cell.source = cell.source.strip().partition("\n")[2].strip()
+            if cell.source and not cell.source.startswith("<details>"):
+                cell.metadata.fold = name
     return notebook, resources
 
 
