@@ -7,6 +7,7 @@ that the explorer draws without torch.
 
 import json
 import re
+from contextlib import suppress
 from itertools import groupby
 
 import torch
@@ -39,10 +40,8 @@ def contents():
             model = create_model(name.removesuffix(" as printed"), **options)
         sizes = {}
         for size in SIZES:
-            try:
+            with suppress(ValueError):  # its last grid would be empty, or one is odd
                 sizes[str(size)] = modules_of(trace(model, (1, 3, size, size)))
-            except ValueError:  # its last grid would be empty, or one is odd
-                continue
         found[name] = {"input_size": model.input_size, "sizes": sizes}
     return json.loads(json.dumps(found))
 
@@ -53,14 +52,13 @@ def modules_of(trace):
     for row in trace.by_module():
         layers = layers_of(row)
         if any(layer.params or layer.macs or layer.memory for layer in layers):
-            _, channels, *grid = row.out_shape
-            rows.append(((channels, grid[0] if grid else 1, layers), row))
+            _, channels, side, *_ = (*row.out_shape, 1)
+            rows.append(((channels, side, layers), row))
     modules = []
     for (channels, side, layers), run in groupby(rows, key=lambda row: row[0]):
         first, *rest = [row for _, row in run]
-        name = re.sub(r"(?<![a-z])([abc])\d+$", r"\1", first.path)
-        if rest:
-            name = f"{first.path} to {rest[-1].path}"
+        alone = re.sub(r"(?<![a-z])([abc])\d+$", r"\1", first.path)
+        name = f"{first.path} to {rest[-1].path}" if rest else alone
         field = first.receptive_field and first.receptive_field[0]
         modules.append(Module(name, 1 + len(rest), channels, side, field, layers))
     return modules

@@ -21,10 +21,9 @@ CHANNELS, INNER, GRID, BATCH = 64, 16, 8, 16
 def stack(scale, norm, seed):
     """`DEPTH` blocks, every convolution with He initialization, as in the release."""
     torch.manual_seed(seed)
-    kernels = ((1, 3), (3, 1))
-    blocks = nn.Sequential(
-        *(ResidualBlock(CHANNELS, INNER, kernels, scale=scale) for _ in range(DEPTH))
-    )
+    options = {"kernels": ((1, 3), (3, 1)), "scale": scale}
+    made = (ResidualBlock(CHANNELS, INNER, **options) for _ in range(DEPTH))
+    blocks = nn.Sequential(*made)
     for layer in blocks.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight)
@@ -61,9 +60,8 @@ def contents():
     for norm, scale in product((1, 0), SCALES):
         found = [measure(stack(scale, bool(norm), seed), seed) for seed in SEEDS]
         for depth, means in enumerate(np.mean(found, axis=0)):
-            row = {"norm": norm, "scale": scale, "depth": depth}
-            row |= {name: f"{x:.5g}" for name, x in Stats(*means)._asdict().items()}
-            rows.append(row)
+            values = {n: f"{x:.5g}" for n, x in Stats(*means)._asdict().items()}
+            rows.append({"norm": norm, "scale": scale, "depth": depth} | values)
     return rows
 
 
