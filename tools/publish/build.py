@@ -10,7 +10,7 @@ from inception_edu.explorers.panel import Panel
 from tools.notebooks import ROOT, heading, plain, read, tags, title
 from tools.publish.bundle import TEMPLATES, formula_css, npm_bytes
 from tools.publish.exporters import assets, deck_exporter, explorer_html, page_exporter
-from tools.publish.live import page_state, python_script
+from tools.publish.live import python_script
 from tools.publish.students import NAME
 
 ARCHIVE = f"{NAME}.zip"
@@ -70,11 +70,12 @@ def site_index(paths, folder):
         entry = {"title": title(notebook) or path.stem, "about": about(notebook)}
         lessons.append(entry | {"links": there})
     panel, resources = Panel(**description("kernels")), assets("", "page")
-    panel.sweep = {}
+    face = panel.face() | {"swept": []}
+    state = {"_face": face, "_shown": [0, *panel.answer()], "_frames": []}
     templates = Environment(loader=FileSystemLoader(TEMPLATES / "lesson"))
     page = templates.get_template("index.html.j2").render(
         lessons=lessons,
-        explorer=explorer_html(page_state(panel), resources),
+        explorer=explorer_html(state, resources),
         archive=ARCHIVE if (folder / ARCHIVE).is_file() else "",
         resources=resources,
     )

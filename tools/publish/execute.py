@@ -37,18 +37,8 @@ def execute(path, timeout=120):
     notebook = read(path)
     ClearOutputPreprocessor().preprocess(notebook, {})
     problems = []
-    client = NotebookClient(
-        notebook,
-        km=own_kernel(),
-        timeout=timeout,
-        record_timing=False,
-        resources={"metadata": {"path": str(path.parent.resolve())}},
-    )
     try:
-        with TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-            environment = kernel_environment(profile)
-            # Not the kernel's own log; and no kernel that outlives its notebook.
-            client.execute(cleanup_kc=True, stderr=subprocess.DEVNULL, env=environment)
+        run(notebook, path.parent.resolve(), timeout)
     except CellTimeoutError:
         problems = [f"{last_run(notebook)} took more than its {timeout} s"]
     except DeadKernelError:
@@ -68,6 +58,21 @@ def execute(path, timeout=120):
     with atomic_write(path) as part:
         part.write_bytes(content)
     return [], True
+
+
+def run(notebook, folder, timeout, **variables):
+    """Run the cells in `folder`; `variables` are added to the kernel's environment."""
+    with TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        client = NotebookClient(
+            notebook,
+            km=own_kernel(),
+            timeout=timeout,
+            record_timing=False,
+            resources={"metadata": {"path": str(folder)}},
+        )
+        environment = kernel_environment(profile) | variables
+        # Not the kernel's own log; and no kernel that outlives its notebook.
+        client.execute(cleanup_kc=True, stderr=subprocess.DEVNULL, env=environment)
 
 
 def last_run(notebook):

@@ -5,27 +5,25 @@ JupyterLab: explorers get their frames, a collapsed solution becomes a fold, and
 links between lessons lead to the other page.
 """
 
-import ast
 import re
-from contextlib import redirect_stdout
 from functools import cache, partial
-from io import StringIO
-from unittest.mock import MagicMock
 
-from IPython.core.inputtransformer2 import TransformerManager
 from nbconvert.exporters import HTMLExporter
 from nbconvert.exporters.slides import _RevealMetadataPreprocessor
 from nbconvert.preprocessors import TagRemovePreprocessor
+from nbformat import v4
 
 from inception_edu.explorers import Explorer
 from inception_edu.figures.walk import script
 from tools.dependencies import required
 from tools.notebooks import heading, tags
 from tools.publish.bundle import TEMPLATES, formulas, own_file
-from tools.publish.execute import WIDGET, is_explorer
-from tools.publish.live import packed_json, page_state
+from tools.publish.execute import WIDGET, is_explorer, run
+from tools.publish.live import live_state, packed_json
 from tools.publish.stage import on_slides
 
+STATE = ("_face", "_shown", "_frames")
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 FORMULA = re.compile(
     r"\$\$(.+?)\$\$|(?<![\\$\w])\$([^\s$](?:[^$\n]*[^\s$\\])?)\$", re.DOTALL
 )
@@ -35,13 +33,19 @@ CODE = re.compile(r"(^```.*?^```|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
 def with_frames(notebook, resources):
     """Show every explorer in its first state, with the pictures of its sweep.
 
-    Other widgets, such as the bar of a training, say nothing once they stopped.
+    The cells that show one, and those that they need, run in a kernel; nbclient
+    stores the state of the widgets. Other widgets, such as the bar of a training,
+    say nothing once they stopped.
     """
-    for index, cell in enumerate(notebook.cells):
-        for output in explorers(cell):
-            sources = [one.source for one in required(notebook.cells, index)]
-            html = explorer_html(shown_by(*sources), resources)
-            output.data = {"text/html": html}
+    cells = notebook.cells
+    shown = [i for i, cell in enumerate(cells) if explorers(cell)]
+    ids = {cell.id for i in shown for cell in required(cells, i)}
+    made = v4.new_notebook(cells=[cell for cell in cells if cell.id in ids])
+    folder = resources.get("metadata", {}).get("path", ".")
+    states = widget_states(v4.writes(made), folder) if shown else {}
+    for cell in cells:
+        for output, state in zip(explorers(cell), states.get(cell.id, []), strict=True):
+            output.data = {"text/html": explorer_html(state, resources)}
         if "outputs" in cell:
             cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
     return notebook, resources
@@ -52,18 +56,16 @@ def explorers(cell):
     return [output for output in cell.get("outputs", []) if is_explorer(output)]
 
 
-@cache  # a page and both decks show the same explorers
-def shown_by(*sources):
-    """The state of the explorer on which the last of these cells ends."""
-    space = {"get_ipython": MagicMock()}
-    with redirect_stdout(StringIO()):
-        for source in sources:
-            tree = ast.parse(TransformerManager().transform_cell(source))
-            last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
-            exec(compile(tree, "cell", "exec"), space)
-            if last:
-                shown = eval(compile(ast.Expression(last.value), "cell", "eval"), space)
-    return page_state(shown)
+@cache  # a deck and its short version show the same explorers
+def widget_states(text, folder):
+    """`{cell id: states of its explorers}` after running the notebook in `folder`."""
+    notebook = v4.reads(text)
+    run(notebook, folder, 600, INCEPTION_EDU_FRAMES="1")
+    known = notebook.metadata.widgets[WIDGET_STATE]["state"]
+    return {
+        cell.id: [known[o.data[WIDGET]["model_id"]]["state"] for o in explorers(cell)]
+        for cell in notebook.cells
+    }
 
 
 def explorer_html(state, resources):
@@ -73,10 +75,12 @@ def explorer_html(state, resources):
     resources["player"] = f"{frame}\n{own_file('lesson/player.js')}"
     if front_end[1] not in resources["styles"]:
         resources["styles"].append(front_end[1])
-    packed = packed_json(state)
+    live = live_state(state)
+    kept = {name: state[name] for name in STATE} | {"live": live is not None}
+    kept |= live or {}
     return (
         f'<div class="explorer-place">{state["_shown"][2]}'
-        f'<script type="application/gzip">{packed}</script></div>'
+        f'<script type="application/gzip">{packed_json(kept)}</script></div>'
     )
 
 

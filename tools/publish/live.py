@@ -8,7 +8,6 @@ import gzip
 import json
 import subprocess
 from base64 import b64encode
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -73,25 +72,33 @@ def python_script():
     return f"const PARTS = {json.dumps(parts)};\n{own_file('live/python.js')}"
 
 
-def page_state(explorer):
-    """What a page holds of an explorer; `live` where Python can draw it there.
+def live_state(state):
+    """What differs in the state of an explorer that Python can draw in a page, or None.
 
-    It can where the controls of its file, drawn without a kernel, give the same
+    It can where the controls of its file, drawn without a kernel, give the stored
     picture: then it needs no model, run or picture of the notebook's own. Which
     controls are inactive is the page's own answer: nothing can train there.
     """
-    start = dict(zip(explorer.controls, explorer.face()["start"], strict=True))
-    panel, live = explorer, False
-    if explorer.name in NAMES:
-        parts = description(explorer.name) | {"sweep": explorer.sweep, "start": start}
-        with suppress(ValueError):  # a value that only the notebook's explorer has
-            twin = Panel(**parts)
-            live = twin.answer()[:-1] == explorer.answer()[:-1]
-            panel = twin if live else explorer
-    swept = [list(panel.controls).index(name) for name in panel.sweep]
+    face = state["_face"]
+    parts = description(face["name"]) if face["name"] in NAMES else {}
+    names = [control["name"] for control in face["controls"]]
+    if "draw" not in parts or [c.name for c in parts["controls"]] != names:
+        return None
+    try:
+        panel = Panel(**parts, start=dict(zip(names, face["start"], strict=True)))
+    except ValueError:  # a value that only the notebook's own explorer has
+        return None
+    shown = json.loads(json.dumps(panel.answer()))
+    if shown[:-1] != state["_shown"][1:-1]:
+        return None
+
+    def reasons(values):
+        inactive = parts.get("inactive", lambda values: {})
+        found = inactive(dict(zip(names, values, strict=True)))
+        return [found.get(name, "") for name in names]
+
     return {
-        "_face": panel.face() | {"buttons": [], "swept": swept},
-        "_shown": [0, *panel.answer()],
-        "_frames": panel.frames() if panel.sweep else [],
-        "live": live,
+        "_face": face | panel.face() | {"buttons": []},
+        "_shown": [state["_shown"][0], *shown],
+        "_frames": [[*frame[:-1], reasons(frame[0])] for frame in state["_frames"]],
     }
