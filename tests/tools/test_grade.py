@@ -351,7 +351,7 @@ CANDIDATES = {
     "import sys\ndef f(i, w):\n"
     "    home = sys.modules['inception_edu.networks.googlenet']\n"
     "    return getattr(home, 'Naive' + 'Module')(i, w)": "NaiveModule",
-    "right = vars(ie.check.naive_width)['exercise'].right\n"
+    "right = vars(ie.check.naive_width)['exercise'].solution\n"
     "def f(i, w): return right(i, w, 1)": "naive_width",
 }
 
