@@ -95,16 +95,13 @@ def test_a_model_that_reads_strides_is_recognized_and_stays_as_it_was(
     )
 
 
-def test_no_images_no_channels_last():
+def test_torchs_modules_and_ours_need_images_alone_and_no_run():
     family = ie.create_model("mini_v3", aux=True)
     assert accepts_channels_last(family, torch.randn(2, 3, 48, 48))
+    too_wide = nn.Conv2d(9, 2, 1)  # could not take these
+    assert accepts_channels_last(too_wide, torch.randn(2, 3, 8, 8))
     assert not accepts_channels_last(nn.Conv3d(3, 2, 1), torch.randn(2, 3, 4, 4, 4))
     assert not accepts_channels_last(nn.Linear(3, 2), torch.randn(2, 3))
-
-
-def test_torchs_own_modules_need_no_run():
-    images = torch.randn(2, 3, 8, 8)
-    assert accepts_channels_last(nn.Conv2d(9, 2, 1), images)  # which it could not take
 
 
 def test_a_copy_keeps_results_without_their_history():

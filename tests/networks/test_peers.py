@@ -15,16 +15,6 @@ from tests.models import live
 BOUND = 1e-8  # relative error in float64
 
 
-@pytest.fixture
-def torchvision():
-    return pytest.importorskip("torchvision")
-
-
-@pytest.fixture
-def timm():
-    return pytest.importorskip("timm")
-
-
 def relative_error(ours, theirs):
     assert ours.shape == theirs.shape
     assert theirs.std() > 1e-3  # an output that says something
@@ -55,7 +45,8 @@ def load(name, theirs, **options):
 
 @pytest.mark.parametrize(("name", "size"), [("googlenet", 224), ("inception_v3", 299)])
 @torch.no_grad()
-def test_torchvision_main_and_auxiliary(torchvision, name, size):
+def test_torchvision_main_and_auxiliary(name, size):
+    torchvision = pytest.importorskip("torchvision")
     options = {"weights": None, "aux_logits": True, "init_weights": False}
     theirs = live(getattr(torchvision.models, name)(**options)).double()
     ours, report = load(name, theirs, layout="torchvision", aux=True)
@@ -78,7 +69,8 @@ def test_torchvision_main_and_auxiliary(torchvision, name, size):
     ],
 )
 @torch.no_grad()
-def test_timm(timm, name, layout):
+def test_timm(name, layout):
+    timm = pytest.importorskip("timm")
     theirs = live(timm.create_model(name, pretrained=False)).double()
     ours, report = load(name, theirs, **layout)
     assert "timm" in report.source
@@ -87,7 +79,8 @@ def test_timm(timm, name, layout):
     assert relative_error(ie.fuse(ours)(x), theirs(x)) < BOUND
 
 
-def test_preprocessing_is_torchvisions(torchvision):
+def test_preprocessing_is_torchvisions():
+    torchvision = pytest.importorskip("torchvision")
     import numpy as np
     from PIL import Image
     from torchvision.models import GoogLeNet_Weights, Inception_V3_Weights

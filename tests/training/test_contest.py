@@ -79,11 +79,3 @@ def test_without_a_disk_the_entries_last_as_long_as_the_contest(tmp_path):
     with pytest.warns(UserWarning, match="lasts until this notebook is closed"):
         contest.keep(entry())
     assert len(contest.entries) == 1
-
-
-def test_the_folder_is_the_users_own(monkeypatch, tmp_path):
-    monkeypatch.setenv("INCEPTION_EDU_DATA", str(tmp_path))
-    assert Contest().folder == tmp_path / "contest"
-    monkeypatch.delenv("INCEPTION_EDU_DATA")
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
-    assert Contest().folder == tmp_path / "share" / "inception_edu" / "contest"

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from inception_edu.training import cache
 from inception_edu.training import data as module
+from inception_edu.training.contest import Contest
 from inception_edu.training.data import (
     BINS,
     as_input,
@@ -133,13 +134,17 @@ def test_the_data_is_there_without_a_cache_and_leaves_no_part_behind(
 
 
 @pytest.mark.parametrize("given", ["", "~/kept"])
+@pytest.mark.parametrize(
+    ("kind", "folder", "inside"),
+    [("CACHE", cache.cache_folder, ""), ("DATA", lambda: Contest().folder, "contest")],
+)
 def test_an_empty_variable_is_not_a_folder_and_a_tilde_is_home(
-    tmp_path, monkeypatch, given
+    tmp_path, monkeypatch, kind, folder, inside, given
 ):
-    for name in ("HOME", "USERPROFILE", "XDG_CACHE_HOME"):
+    for name in ("HOME", "USERPROFILE", f"XDG_{kind}_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
-    monkeypatch.setenv("INCEPTION_EDU_CACHE", given)
-    assert cache.cache_folder() == tmp_path / ("kept" if given else "inception_edu")
+    monkeypatch.setenv(f"INCEPTION_EDU_{kind}", given)
+    assert folder() == tmp_path / ("kept" if given else "inception_edu") / inside
 
 
 def test_as_input_is_centred_and_channels_last():

@@ -161,10 +161,9 @@ def test_a_device_without_room_for_two_images_fails_in_torchs_words(data, networ
         def forward(self, x):
             return super().forward(x) if self.training else self.inner(x)
 
-    with pytest.raises(devices.OutOfMemoryError, match="Tried to allocate"):
-        fit(Hungry(network(), 1), data, RECIPE, progress=False)
-    with pytest.raises(devices.OutOfMemoryError, match="Tried to allocate"):
-        fit(Small(network(), 0), data, RECIPE, progress=False)
+    for model in (Hungry(network(), 1), Small(network(), 0)):
+        with pytest.raises(devices.OutOfMemoryError, match="Tried to allocate"):
+            fit(model, data, RECIPE, progress=False)
 
 
 def test_evaluation_halves_its_batch_too(data, network):
@@ -212,9 +211,6 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_images(data, network):
     assert training.read() == (3.0, 0.75)
     training.steps += [(torch.tensor(9.0), torch.tensor(0), 12)]
     assert training.read() == (6.0, 0.375)
-    training.steps += [(torch.tensor(float("nan")), torch.tensor(0), 4)]
-    with pytest.raises(FloatingPointError, match="the loss became nan in epoch 1"):
-        training.read()
 
 
 class Strange(nn.Module):
@@ -247,15 +243,6 @@ def test_a_model_that_reads_strides_is_trained_contiguous(data, viewing):
     noted = ["contiguous images: the model reads strides"]
     assert history.notes == (noted if viewing else [])
     assert evaluate(history.model, data).accuracy == history.accuracy[-1]
-
-
-def test_a_wrong_answer_without_an_error_is_seen_too(data):
-    class Strided(nn.Module):
-        def forward(self, x):
-            return x.as_strided((len(x), 2), (192, 1))
-
-    images, cpu = data.test.images, torch.device("cpu")
-    assert evaluation.choose_memory_format(Strided(), images, cpu)[0] is CONTIGUOUS
 
 
 def test_random_state_gradients_and_cudnn_are_left_as_found(data, network):

@@ -61,15 +61,6 @@ def test_a_network_by_name_learns_from_the_weights_of_its_seed():
     assert not torch.equal(weights(first), weights(other))
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_others(data, network):
-    first, again, other = (
-        fit(network(), data, RECIPE, seed=seed, progress=False) for seed in (3, 3, 4)
-    )
-    assert torch.equal(weights(first.model), weights(again.model))
-    assert first.loss == again.loss and first.accuracy == again.accuracy
-    assert not torch.equal(weights(first.model), weights(other.model))
-
-
 @pytest.mark.parametrize("call", [1, 4, 9, 31])
 def test_an_interrupt_keeps_what_was_learned(data, network, call):
     model = network()
@@ -78,11 +69,8 @@ def test_an_interrupt_keeps_what_was_learned(data, network, call):
     assert history.interrupted
     done = (call - 1) / 8  # 8 batches an epoch
     assert (history.epoch[-1] if history.epoch else 0) == pytest.approx(done)
-    rows = len(history.epoch)
-    for column in ("loss", "accuracy", "train_accuracy", "seconds", "by_scale"):
-        assert len(getattr(history, column)) == rows
     assert "interrupted" in history.summary
-    if rows:
+    if history.epoch:
         assert evaluate(history.model, data).accuracy == history.accuracy[-1]
     assert not history.model.training
 
@@ -105,8 +93,11 @@ def test_a_resumed_training_ends_on_the_same_bits(data, network, tmp_path, optim
     assert resumed.seconds == sorted(resumed.seconds)
     again = fit(network(), data, recipe, progress=False, checkpoint=path)
     assert again == resumed  # it trains no further
-    with pytest.raises(ValueError, match="its seed is 0, this one's 1"):
+    other = "belongs to another training: its seed is 0, this one's 1"
+    with pytest.raises(ValueError, match=other):
         fit(network(), data, recipe, seed=1, progress=False, checkpoint=path)
+    second = fit(network(), data, recipe, seed=1, progress=False)
+    assert not torch.equal(weights(second.model), weights(straight.model))
 
 
 @pytest.mark.parametrize("kind", [bool, np.bool_])
@@ -124,7 +115,7 @@ def test_the_callback_sees_every_epoch_and_may_end_it(data, network, kind):
 
 def test_a_loss_that_is_no_number_stops_with_the_mend(data, network):
     recipe = RECIPE.but(learning_rate=1e30)
-    became = r"loss became (nan|inf) .*recipe\.but\(learning_rate="
+    became = r"loss became (nan|inf) in epoch 1 .*recipe\.but\(learning_rate="
     with pytest.raises(FloatingPointError, match=became):
         fit(network(), data, recipe, progress=False)
 
