@@ -5,6 +5,7 @@ from threading import Event
 from xml.etree import ElementTree
 
 import pytest
+from matplotlib.transforms import Bbox
 
 import inception_edu as ie
 from experiments import family_costs
@@ -39,17 +40,7 @@ def label_boxes(svg):
             x = float(text.get("x"))
             bold = text.get("font-weight") is not None
             wide = text_width(text.text, float(text.get("font-size")), bold)
-            yield text.text, (x, y - 12, x + wide, y + 3)
-
-
-def overlap(one, other):
-    """Whether two boxes `(left, top, right, bottom)` share a point."""
-    return (
-        one[0] < other[2]
-        and other[0] < one[2]
-        and one[1] < other[3]
-        and other[1] < one[3]
-    )
+            yield text.text, Bbox.from_extents(x, y - 12, x + wide, y + 3)
 
 
 @pytest.mark.parametrize("errors", family.SETS)
@@ -62,11 +53,10 @@ def test_no_label_covers_another_or_a_mark(errors):
         boxes = dict(label_boxes(family.draw(state, watch).svg))
         assert set(boxes) == {point.name for point in members}
         plot = family.plot_of(Drawing(560, 436), members)
-        marks = [plot.at(p.x, p.y) for p in members]
-        points = [(x - 5, y - 5, x + 5, y + 5) for x, y in marks]
+        points = [Bbox([plot.at(p.x, p.y)] * 2).padded(5) for p in members]
         for box in boxes.values():
             others = [b for b in boxes.values() if b is not box]
-            assert not any(overlap(box, b) for b in others + points), state
+            assert box.count_overlaps(others + points) == 0, state
 
 
 def test_every_accuracy_is_published_with_its_crops_and_images():

@@ -33,7 +33,7 @@ states = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(state=states)
 def test_a_state_is_what_a_trace_says_or_is_refused(state):
     if state["out_channels"] <= state["in_channels"]:

@@ -77,7 +77,7 @@ def drawn(svg):
     return pictures
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     plan=st.sampled_from(list(kernels.PLANS)),
     row=st.integers(0, SIDE - 1),

@@ -24,7 +24,7 @@ def logits_of(classes, gap):
     return logits.requires_grad_()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(state=STATES)
 def test_loss_and_gradient_are_torchs(state):
     classes, eps, gap = state

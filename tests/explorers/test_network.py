@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import inception_edu as ie
@@ -16,9 +16,6 @@ START = {control.name: control.value for control in CONTROLS}
 SIZES = dict.fromkeys(("googlenet_naive", "googlenet", "bn_inception"), 224)
 SIZES |= dict.fromkeys(("inception_v3", *COUNTS), 299)
 SIZES |= dict.fromkeys(("mini_v3", "mini_v4", "mini_resnet"), 48)
-FEW = settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
 
 
 def shown(**values):
@@ -28,7 +25,7 @@ def shown(**values):
     return networks(START | counts | {"size": SIZES[name]} | values)[0]
 
 
-@FEW
+@settings(max_examples=6)
 @given(
     name=st.sampled_from(list(COUNTS)),
     counts=st.tuples(st.integers(0, 6), st.integers(0, 9), st.integers(0, 6)),

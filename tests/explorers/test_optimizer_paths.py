@@ -21,7 +21,7 @@ TORCH = {
 
 
 @pytest.mark.parametrize("name", TORCH)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     rate=st.sampled_from([0.001, 0.045, 0.45, 1.0]),
     eps=st.sampled_from([1e-8, 1e-4, 1.0]),

@@ -1,17 +1,10 @@
 """The residual explorer: its stored table, measured again, and its formulas."""
 
 import pytest
-import torch
 
 import inception_edu as ie
 from experiments import residual as experiment
 from inception_edu.explorers import residual as explorer
-
-
-@pytest.fixture(autouse=True)
-def own_randomness():
-    with torch.random.fork_rng([]):
-        yield
 
 
 def stored(norm, scale, depth):

@@ -47,24 +47,21 @@ def run(one_thread):
 
     In one thread, here and in its process: sums of several are other sums.
     """
+    shown = explorer.training(start=SMALL)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("OMP_NUM_THREADS", "1")
-        yield from trained_with_a_pause()
-
-
-def trained_with_a_pause():
-    shown = explorer.training(start=SMALL)
-    shown.press("train")
-    trainer = shown.trainer
-    assert trainer.active.status == "training"
-    with pytest.raises(ValueError, match="mini_3x3 quick 0 is training; press Pause"):
         shown.press("train")
-    until(lambda: trainer.runs[0].done >= 1)
-    shown.press("pause")
-    assert trainer.runs[0].status in ("paused", "done")
-    trainer.thread.join(PATIENCE)
-    shown.press("train") if trainer.runs[0].status == "paused" else None
-    trainer.thread.join(PATIENCE)
+        trainer = shown.trainer
+        assert trainer.active.status == "training"
+        refusal = "mini_3x3 quick 0 is training; press Pause"
+        with pytest.raises(ValueError, match=refusal):
+            shown.press("train")
+        until(lambda: trainer.runs[0].done >= 1)
+        shown.press("pause")
+        assert trainer.runs[0].status in ("paused", "done")
+        trainer.thread.join(PATIENCE)
+        shown.press("train") if trainer.runs[0].status == "paused" else None
+        trainer.thread.join(PATIENCE)
     yield shown
     shown.press("clear")
 

@@ -6,10 +6,11 @@ from xml.etree import ElementTree
 
 import pytest
 import torch
+from matplotlib.transforms import Bbox
 from torch import nn
 
 import inception_edu as ie
-from inception_edu.figures import asymmetric_pair, diagram, sliding_window
+from inception_edu.figures import diagram, sliding_window
 from inception_edu.networks import MODELS, Branches, ConvUnit
 from inception_edu.networks.googlenet import TABLE_1, InceptionModule, NaiveModule
 from inception_edu.networks.inception_resnet import InceptionResNetA
@@ -64,15 +65,6 @@ def picture_of(case):
     return diagram(build(), shape)
 
 
-def meets(a, b):
-    return (
-        a[0] < b[0] + b[2]
-        and b[0] < a[0] + a[2]
-        and a[1] < b[1] + b[3]
-        and b[1] < a[1] + a[3]
-    )
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_nothing_overlaps_leaves_the_sheet_or_is_too_small(case):
     picture = picture_of(case)
@@ -81,25 +73,24 @@ def test_nothing_overlaps_leaves_the_sheet_or_is_too_small(case):
         i.attributes["font-size"] for i in picture.drawing.items if i.tag == "text"
     ]
     assert min(sizes) * shrink >= 13
-    rectangles = picture.boxes + picture.labels
+    boxes = [Bbox.from_bounds(*sides) for sides in picture.boxes + picture.labels]
     assert len(picture.boxes) >= 1
-    for place, (x, y, width, height) in enumerate(rectangles):
-        assert x >= 0 and y >= 0
-        assert x + width <= picture.width and y + height <= picture.height
-        for other in rectangles[place + 1 :]:
-            assert not meets((x, y, width, height), other)
+    for place, box in enumerate(boxes):
+        assert box.xmin >= 0 and box.ymin >= 0
+        assert box.xmax <= picture.width and box.ymax <= picture.height
+        assert box.count_overlaps(boxes[place + 1 :]) == 0
     ElementTree.fromstring(picture.svg)
 
 
 @pytest.mark.parametrize("case", ["reduced 3a", "residual", "filter bank", "heads"])
 def test_no_wire_runs_through_a_box(case):
     picture = picture_of(case)
-    inner = [(x + 3, y + 3, w - 6, h - 6) for x, y, w, h in picture.boxes]
+    inner = [Bbox.from_bounds(*sides).padded(-3) for sides in picture.boxes]
     for points in picture.wires:
         for (x0, y0), (x1, y1) in pairwise(points):
             assert x0 == pytest.approx(x1) or y0 == pytest.approx(y1)
-            path = (min(x0, x1), min(y0, y1), abs(x1 - x0) or 0.1, abs(y1 - y0) or 0.1)
-            assert not any(meets(path, box) for box in inner)
+            path = Bbox([(min(x0, x1), min(y0, y1)), (max(x0, x1), max(y0, y1))])
+            assert path.padded(0.05).count_overlaps(inner) == 0
     for x, y, width, _ in picture.boxes:
         tips = [points[-1] for points in picture.wires]
         ends = [tip for tip, top in tips if top == y and x < tip < x + width]
@@ -301,13 +292,6 @@ def test_an_unfinished_model_is_drawn_up_to_where_it_stops(case):
     last = next(i for i, node in enumerate(picture.nodes) if node.kind == "error")
     assert [picture.nodes[a].label for a, b in picture.edges if b == last] == reads
     ElementTree.fromstring(picture.svg)
-
-
-def test_an_asymmetric_pair_counts_its_weights():
-    """Of three, and the sliding window, in lessons 01 and 03."""
-    text = asymmetric_pair(7).text
-    assert "7x7 = 49 pixels" in text
-    assert "7 + 7 = 14 weights" in text and "71 % saved" in text
 
 
 @pytest.mark.parametrize("draw", [lambda: picture_of("toy"), sliding_window])

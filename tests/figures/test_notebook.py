@@ -1,13 +1,17 @@
-"""The text twin of a picture, and its alt text; the rest nbval compares."""
+"""Alt text, cells and the text twin of a picture; the rest nbval compares."""
 
 from matplotlib.figure import Figure
 
+from inception_edu.figures import Table
 from inception_edu.figures.notebook import describe, picture_html
 
 
-def test_alt_text_is_escaped():
+def test_alt_text_and_cells_are_escaped():
     html = picture_html(b"x", 'a "quoted" <b>')
     assert 'alt="a &quot;quoted&quot; &lt;b&gt;"' in html
+    rows = [("1x1", 1), ("3x3 & <b>", 2)]
+    html = Table(rows, ["branch", "MACs"], mark=1)._repr_html_()
+    assert "<th style='text-align:left'>3x3 &amp; &lt;b&gt;</th>" in html
 
 
 def figure_with(draw):

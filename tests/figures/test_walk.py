@@ -98,14 +98,6 @@ def test_equal_modules_lead_to_one_picture():
     assert targets["inception_b2"] != targets["inception_c1"]
 
 
-def test_edges_carry_the_shape_that_flows_along_them():
-    found = levels(diagram(InceptionModule(192, TABLE_1["3a"]), (1, 192, 28, 28)))
-    names = [box[4] for box in found[0]["boxes"]]
-    flows = {(names[a], names[b]): shape for a, b, _, shape in found[0]["edges"]}
-    assert flows["1x1, 96", "3x3, 128"] == "96 x 28 x 28"
-    assert flows["5x5, 32", "concat, 256"] == "32 x 28 x 28"
-
-
 class Odd(nn.Module):
     """Modules in modules, a module used twice, two inputs, a functional part."""
 
