@@ -3,6 +3,14 @@
 import torch
 from torch import nn
 
+import inception_edu as ie
+
+
+def on_meta(name, *args, **options):
+    """A network without memory, where shapes and costs need no weights."""
+    with torch.device("meta"):
+        return ie.create_model(name, *args, **options)
+
 
 def live(model):
     """Weights, statistics and scales that keep the signal's size, all different."""

@@ -126,17 +126,7 @@ def test_the_budget_names_the_best_that_fits():
     assert "6.92 M parameters: GoogLeNet" in explorer.summary
 
 
-def test_latency_is_refused_until_it_was_measured_and_then_shown():
-    explorer = ie.explore.family()
-    with pytest.raises(ValueError, match="press Measure latency"):
-        explorer.values = {"cost": "latency"}
-    explorer.watch.times = timed("released")
-    explorer.values = {"cost": "latency"}
-    assert " ms" in explorer.summary
-    assert "missing: AlexNet" in explorer.svg
-
-
-def test_measuring_says_that_it_goes_on_and_then_the_latencies(monkeypatch):
+def test_latency_is_refused_until_it_was_measured_and_then_shown(monkeypatch):
     timings, go_on, seen = [], Event(), []
 
     def pretend(models, **options):
@@ -148,6 +138,8 @@ def test_measuring_says_that_it_goes_on_and_then_the_latencies(monkeypatch):
     monkeypatch.setattr("inception_edu.cost.latency", pretend)
     monkeypatch.setattr("inception_edu.networks.create_model", lambda n, **_: n)
     explorer.observe(lambda change: seen.append(explorer.svg), "_shown")
+    with pytest.raises(ValueError, match="press Measure latency"):
+        explorer.values = {"cost": "latency"}
     explorer.press("measure")
     with pytest.raises(ValueError, match="still measuring"):
         explorer.press("measure")
@@ -160,6 +152,7 @@ def test_measuring_says_that_it_goes_on_and_then_the_latencies(monkeypatch):
     assert [len(set(keys)) for keys in timings] == [5]
     explorer.values = {"cost": "latency", "against": "top-5"}
     assert " for 520 ms" in explorer.summary
+    assert "missing: AlexNet" in explorer.svg
     with pytest.raises(ValueError, match="press Measure latency"):
         explorer.values = {"errors": "one crop"}
 

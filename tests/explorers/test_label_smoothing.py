@@ -18,17 +18,13 @@ STATES = st.tuples(
 )
 
 
-def logits_of(classes, gap):
-    logits = torch.zeros(1, classes, dtype=torch.float64)
-    logits[0, 3] = gap
-    return logits.requires_grad_()
-
-
 @settings(max_examples=60)
 @given(state=STATES)
 def test_loss_and_gradient_are_torchs(state):
     classes, eps, gap = state
-    logits = logits_of(classes, gap)
+    logits = torch.zeros(1, classes, dtype=torch.float64)
+    logits[0, 3] = gap
+    logits.requires_grad_()
     loss = F.cross_entropy(logits, torch.tensor([3]), label_smoothing=eps)
     loss.backward()
     assert explorer.loss(classes, eps, gap) == pytest.approx(loss.item(), abs=1e-9)

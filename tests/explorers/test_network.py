@@ -1,7 +1,6 @@
 """The network explorer against traces of whole networks."""
 
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +10,7 @@ from inception_edu.explorers import network_modules
 from inception_edu.explorers.network import CONTROLS, SHOWN, networks, opened
 from inception_edu.explorers.network_modules import COUNTS, PRINTED, counts_of, total
 from inception_edu.explorers.network_picture import places_of
+from tests.models import on_meta
 
 START = {control.name: control.value for control in CONTROLS}
 SIZES = dict.fromkeys(("googlenet_naive", "googlenet", "bn_inception"), 224)
@@ -35,8 +35,7 @@ def test_counting_modules_is_tracing_the_whole_network(name, counts, size):
     """A multiplication here, every module built and run there."""
     own = dict(zip("abc", counts, strict=True))
     options = {"layout": "paper"} if name == PRINTED else {}
-    with torch.device("meta"):
-        whole = ie.create_model(name.removesuffix(" as printed"), **own, **options)
+    whole = on_meta(name.removesuffix(" as printed"), **own, **options)
     trace = ie.trace(whole, (1, 3, size, size))
     network = shown(network=name, size=size, **own)
     assert total(network.modules, "params") == trace.params

@@ -11,18 +11,14 @@ from inception_edu.figures.svg import Drawing, text_width
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def full_drawing():
+def test_it_is_well_formed_named_and_escaped():
     drawing = Drawing(200, 100)
     drawing.rect(0, 0, 50, 20, "3x3", hatch="3x3", radius=3, tip="3 < 5 & more")
     drawing.text(10, 40, 'a < b & "c"')
     drawing.line((0, 0), (10, 10), (20, 10), arrow=True, dash="4 2")
     drawing.line((0, 0), (0, 10), (20, 10), (20, 20), curve=True)
     drawing.circle(50, 50, 4, "accent", tip="here").polygon((0, 0), (1, 1), (0, 1))
-    return drawing
-
-
-def test_it_is_well_formed_named_and_escaped():
-    tree = ElementTree.fromstring(full_drawing().svg("A <title>", "what & why"))
+    tree = ElementTree.fromstring(drawing.svg("A <title>", "what & why"))
     assert tree.get("role") == "img"
     assert tree.get("aria-label") == tree.find(SVG + "title").text == "A <title>"
     assert tree.find(SVG + "desc").text == "what & why"

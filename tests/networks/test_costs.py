@@ -8,10 +8,10 @@ there against torchvision, timm and tf-slim's own parameter counts.
 from pathlib import Path
 
 import pytest
-import torch
 
 import inception_edu as ie
 from inception_edu.files import read_rows
+from tests.models import on_meta
 
 DATA = Path(__file__).parents[1] / "data" / "module_costs.csv"
 FREE = ("lrn1", "lrn2", "flatten", "dropout")  # stages the table does not list
@@ -62,18 +62,12 @@ NETWORKS = {
 }
 
 
-def on_meta(name, **options):
-    """A network without memory, since costs need no weights, and its image's shape."""
-    with torch.device("meta"):
-        model = ie.create_model(name, **options)
-    return model, (1, 3, model.input_size, model.input_size)
-
-
 @pytest.mark.parametrize("row_name", NETWORKS)
 def test_each_module_costs_what_its_channels_say(row_name):
     name, options = NETWORKS[row_name]
     modules, heads, totals = golden(row_name)
-    model, shape = on_meta(name, **options)
+    model = on_meta(name, **options)
+    shape = 1, 3, model.input_size, model.input_size
     stages = [module for stage, module in model.stages() if stage not in FREE]
     assert [parameters(module) for module in stages] == [row[1] for row in modules]
     trace = ie.trace(model, shape)
@@ -84,7 +78,7 @@ def test_each_module_costs_what_its_channels_say(row_name):
     assert parameters(model) == totals[0][0]
     assert trace.unknown == []
     if heads:
-        model, shape = on_meta(name, **options, aux=True)
+        model = on_meta(name, **options, aux=True)
         params = [parameters(head) for head in model.aux_heads.values()]
         assert params == [row[1] for row in heads]
         costs = [ie.trace(model, shape, aux=aux).macs for aux in (False, True)]
@@ -105,6 +99,7 @@ def test_each_module_costs_what_its_channels_say(row_name):
     ],
 )
 def test_receptive_field_is_the_published_one(name, stage, field):
-    trace = ie.trace(*on_meta(name))
+    model = on_meta(name)
+    trace = ie.trace(model, (1, 3, model.input_size, model.input_size))
     rows = {row.path: row.receptive_field for row in trace.by_module()}
     assert rows[stage] == (field, field)

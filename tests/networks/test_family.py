@@ -8,6 +8,7 @@ import inception_edu as ie
 from inception_edu.networks.inception_resnet import Residual
 from inception_edu.networks.inception_v3 import average_pool
 from inception_edu.networks.inception_v4 import InceptionA, InceptionB, InceptionC
+from tests.models import on_meta
 
 WITH_HEAD = {
     "googlenet": ["inception_4a", "inception_4d"],
@@ -24,11 +25,6 @@ FAMILY = (
     "inception_resnet_v1",
     "inception_resnet_v2",
 )
-
-
-def on_meta(name, *args, **options):
-    with torch.device("meta"):
-        return ie.create_model(name, *args, **options)
 
 
 def image(size, batch=1):

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 import inception_edu as ie
 from inception_edu.networks.googlenet import TABLE_1, InceptionModule, NaiveModule
+from tests.models import on_meta
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +50,7 @@ def test_local_response_normalization_and_dropout_are_the_papers(network):
 
 
 def test_the_torchvision_layout_differs_where_the_paper_says_otherwise():
-    with torch.device("meta"):
-        shipped = ie.create_model("googlenet", aux=True, layout="torchvision")
+    shipped = on_meta("googlenet", aux=True, layout="torchvision")
     assert shipped.maxpool4.kernel_size == 2
     assert shipped.dropout.p == 0.2
 

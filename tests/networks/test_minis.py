@@ -18,12 +18,6 @@ def test_ten_classes_from_images_of_48(name):
             ie.create_model(name, aux=True)
 
 
-def shapes(model, *stages):
-    """The output shapes of these stages, by the trace."""
-    rows = {row.path: row for row in ie.trace(model, (1, 3, 48, 48)).by_module()}
-    return [rows[stage].out_shape[1:] for stage in stages]
-
-
 def norms(module):
     return sum(isinstance(layer, nn.BatchNorm2d) for layer in module.modules())
 
@@ -65,8 +59,10 @@ def test_v4_modules_of_a_grid_are_alike_and_can_be_counted():
 @pytest.mark.parametrize("top", [96, 1056])
 def test_a_wide_top_changes_the_last_grid_alone(top):
     model = ie.create_model("mini_resnet", top=top, c=2)
-    found = shapes(model, "b2", "reduction_b", "c2")
-    assert found == [(56, 11, 11), (top, 5, 5), (top, 5, 5)]
+    rows = ie.trace(model, (1, 3, 48, 48)).by_module()
+    found = {row.path: row.out_shape[1:] for row in rows}
+    expected = {"b2": (56, 11, 11), "reduction_b": (top, 5, 5), "c2": (top, 5, 5)}
+    assert found.items() >= expected.items()
     widths = {m.branches["1x1"].conv.out_channels for m in (model.c1, model.c2)}
     assert widths == {32}
 

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 import inception_edu as ie
 from inception_edu.networks.layers import Branches, ConvUnit, Network
 from inception_edu.networks.weights import load_weights, read_weights, under_our_keys
+from tests.models import on_meta
 
 # Key and shape of every entry, in order, of torchvision 0.29.1's and timm 1.0.31's
 # state dicts, as those libraries build them.
@@ -61,9 +62,8 @@ def refused(model, weights):
 
 def library(name):
     """A network on the meta device, and a library's state dict for it."""
-    with torch.device("meta"):
-        model = ie.create_model(FITS[name][0], **FITS[name][1])
-        return model, {key: torch.empty(shape) for key, shape in LIBRARIES[name]}
+    weights = {key: torch.empty(shape, device="meta") for key, shape in LIBRARIES[name]}
+    return on_meta(FITS[name][0], **FITS[name][1]), weights
 
 
 # Shapes cannot tell these layers from a neighbor; read in the libraries' sources.

@@ -25,18 +25,13 @@ def is_here(address):
     return where.is_loopback or where.is_unspecified
 
 
-def refusal(address):
-    return OSError(
-        errno.ENETUNREACH, f"the tests run without a network, {address!r} was refused"
-    )
-
-
 def guarded(method):
     """`method` of a socket, which takes an address last, for this machine alone."""
 
     def call(self, *args):
         if not is_here(args[-1]):
-            raise refusal(args[-1])
+            words = f"the tests run without a network, {args[-1]!r} was refused"
+            raise OSError(errno.ENETUNREACH, words)
         return method(self, *args)
 
     return call
@@ -45,10 +40,8 @@ def guarded(method):
 def guarded_lookup(look_up):
     def call(host, *args, **options):
         if not is_here((host,)):
-            raise socket.gaierror(
-                socket.EAI_NONAME,
-                f"the tests run without a network, {host!r} was not looked up",
-            )
+            words = f"the tests run without a network, {host!r} was not looked up"
+            raise socket.gaierror(socket.EAI_NONAME, words)
         return look_up(host, *args, **options)
 
     return call

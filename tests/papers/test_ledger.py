@@ -37,6 +37,8 @@ def test_every_claim_is_complete_and_has_a_test_or_a_cell_that_shows_it():
         elif id not in MEASURED:
             assert id in MARKED[claim["test"]], id
 
+    assert set(papers.claims(lesson=1)["lesson"]) == {1}
+
 
 def test_every_mark_is_a_claim_of_the_ledger():
     assert set().union(*MARKED.values()) <= {*papers.claims().index}
@@ -116,7 +118,3 @@ def test_top_1_error_is_above_top_5_error():
         other = id.replace("top-1", "top-5")
         if other in table.index:
             assert row["value"] > table.loc[other, "value"], id
-
-
-def test_claims_are_found_by_lesson():
-    assert set(papers.claims(lesson=1)["lesson"]) == {1}

@@ -1,10 +1,5 @@
-"""Interrupted anywhere and resumed, a training ends as without the break.
-
-The points are drawn at random from all the calls that a run makes, so that they fall
-into the middle of a step, of an evaluation or of the writing of a file. A run is
-broken by Ctrl-C in this process, or by `kill -9` in a child that is a fork of it, which
-costs no import.
-"""
+"""Interrupted at any call, in a step, an evaluation or the writing of a file, and
+resumed, a training ends as without the break."""
 
 import os
 import random
@@ -57,7 +52,7 @@ def interrupted(run, at):
 
 
 def killed(run, at):
-    """`run()` in a child that dies at its `at`-th call, if it comes so far."""
+    """`run()` in a fork, which costs no import, killed at its `at`-th call."""
     child = os.fork()
     if not child:
         try:
@@ -65,13 +60,6 @@ def killed(run, at):
         finally:
             os._exit(0)
     os.waitpid(child, 0)
-
-
-def points(run):
-    """Some of the calls of a whole run, by number."""
-    _, calls = counted(run)
-    chooser = random.Random(0)
-    return [chooser.randrange(1, calls) for _ in range(6)]
 
 
 def ended(history):
@@ -87,9 +75,9 @@ def test_a_training_stopped_anywhere_ends_as_without_the_break(train, tmp_path, 
         pytest.skip("needs a safe fork")
     path = tmp_path / "run.pt"
     (tmp_path / "run.123.part.pt").touch()  # a killed process left it
-    straight = ended(train())
-    path.unlink()
-    for at in points(train):
+    straight, calls = counted(train)
+    straight, chooser = ended(straight), random.Random(0)
+    for at in [chooser.randrange(1, calls) for _ in range(6)]:
         path.unlink(missing_ok=True)
         stop(train, at)
         stop(train, at // 2)  # and once more on the way

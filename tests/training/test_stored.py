@@ -6,17 +6,11 @@ import pytest
 from inception_edu.training import compare
 
 
-def runs(**accuracies):
-    return pandas.DataFrame(
-        {"kind": kind, "seed": seed, "accuracy": accuracy}
-        for kind, values in accuracies.items()
-        for seed, accuracy in enumerate(values)
-    )
-
-
 def test_a_paired_t_by_hand():
     """Differences 1, 2, 3: mean 2, standard error 1 / sqrt(3); t tables: 4.303."""
-    found = compare(runs(a=[10, 20, 30, 99], b=[11, 22, 33]), "kind", "a", "b")
+    runs = pandas.DataFrame({"kind": [*"aaaabbb"], "seed": [0, 1, 2, 3, 0, 1, 2]})
+    runs["accuracy"] = [10, 20, 30, 99, 11, 22, 33]
+    found = compare(runs, "kind", "a", "b")
     error = 3**-0.5
     assert found.seeds == 3 and found.mean == 2
     assert found.t == pytest.approx(2 / error)
