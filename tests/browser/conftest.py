@@ -1,9 +1,6 @@
 """A real JupyterLab and a real Chromium, for tests that touch what readers touch.
 
-`lab` serves a temporary folder; `open_notebook(path)` copies a notebook there and
-opens it; `lab_page.run_all()` runs it to idle; `lab_page.explorers()` gives every
-explorer on the page, to be moved by keyboard alone. Nothing sleeps: everything
-waits for a state, generously, because machines that test are busy.
+Nothing sleeps: everything waits for a state, generously, since machines are busy.
 """
 
 import json
@@ -215,15 +212,14 @@ class LabPage:
     def run_cell(self, index):
         """Run one cell and wait for its end."""
         self.page.evaluate(
-            f"async (index) => {{ {PANEL} panel.content.activeCellIndex = index;"
-            "await window.jupyterapp.commands.execute('notebook:run-cell'); }",
-            index,
+            f"(index) => {{ {PANEL} panel.content.activeCellIndex = index; }}", index
         )
+        self.do("notebook:run-cell")
 
-    def do(self, command):
+    def do(self, command, **options):
         """One of JupyterLab's commands, as its menu does it."""
-        run = "command => window.jupyterapp.commands.execute(command)"
-        self.page.evaluate(run, command)
+        run = "command => window.jupyterapp.commands.execute(...command)"
+        self.page.evaluate(run, [command, options])
 
     def said(self, text):
         """Wait until a cell has printed `text`."""
@@ -282,11 +278,7 @@ class LabPage:
     def theme(self, name):
         """Switch JupyterLab's theme and wait until it is drawn."""
         light = "false" if "Dark" in name else "true"
-        self.page.evaluate(
-            "theme => window.jupyterapp.commands.execute("
-            "'apputils:change-theme', { theme })",
-            name,
-        )
+        self.do("apputils:change-theme", theme=name)
         self.page.wait_for_selector(
             f'body[data-jp-theme-light="{light}"]', state="attached"
         )
@@ -381,13 +373,19 @@ share_notebook = pytest.fixture(scope="module")(opener)  # for all tests of a fi
 
 @pytest.fixture(scope="session")
 def write_notebook():
-    """A function: a notebook at `path` with a code cell for each `{id: source}`."""
+    """A function: a notebook at `path` with a code cell for each `{id: source}`.
 
-    def write(path, sources):
-        make = nbformat.v4.new_code_cell
+    `stored` is what the first cells show, as data of an output each.
+    """
+
+    def write(path, sources, stored=()):
+        make, show = nbformat.v4.new_code_cell, nbformat.v4.new_output
         book = nbformat.v4.new_notebook(
             cells=[make(text, id=name) for name, text in sources.items()]
         )
+        for cell, data in zip(book.cells, stored, strict=False):
+            cell.outputs = [show("display_data", data=data)]
+            cell.execution_count = 1
         book.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
         nbformat.write(book, path)
         return path

@@ -67,20 +67,13 @@ class Firefox:
         assert answer["type"] == "success", answer["exceptionDetails"]["text"]
         return answer["result"].get("value")
 
-    def requests(self):
-        """The addresses that the open page asked for, files and its own blobs aside."""
-        asked = [
-            event["params"]["request"]["url"]
-            for event in self.events
-            if event.get("method") == "network.beforeRequestSent"
-        ]
-        return [url for url in asked if not url.startswith(("file:", "blob:", "data:"))]
-
-    def complaints(self):
-        """Errors and warnings on the console."""
-        entries = [
-            event["params"]
-            for event in self.events
-            if event.get("method") == "log.entryAdded"
-        ]
-        return [one["text"] for one in entries if one["level"] in ("error", "warn")]
+    def faults(self):
+        """Addresses asked for, files and blobs aside; errors and warnings."""
+        found = []
+        for event in self.events:
+            told = event.get("params", {})
+            if told.get("level") in ("error", "warn"):
+                found.append(told["text"])
+            elif event.get("method") == "network.beforeRequestSent":
+                found.append(told["request"]["url"])
+        return [one for one in found if not one.startswith(("file:", "blob:", "data:"))]

@@ -38,6 +38,24 @@ MODEL = """async ([source, css, state]) => {
   window.leave = frame.render({ model: window.model, el: document.body });
 }"""
 
+# A cell: an explorer that can take its time, and tells how often it was drawn.
+COUNTED = """
+import time
+from inception_edu.explorers import Explorer, Picture, Range
+
+calls, pause = [], 0
+
+def draw(state):
+    time.sleep(pause)
+    calls.append(state["x"])
+    svg = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 9 9'></svg>"
+    return Picture(svg, f"{state['x']} after {len(calls)} drawings")
+
+def make():
+    return Explorer("counted", "How often?", [Range("x", "x", 0, 100, 1, 0)], draw)
+
+"""
+
 
 def draw(state):
     sheet = Drawing(300, 60).rect(0, 0, state["width"], 20, "1x1", stroke="paper")

@@ -7,6 +7,7 @@ from base64 import b64decode
 from types import SimpleNamespace
 
 from inception_edu.explorers.controls import Grid
+from tools.publish.bundle import MODULES
 
 # What a reader sees of an explorer, in one look.
 LOOK = """root => ({
@@ -16,6 +17,24 @@ LOOK = """root => ({
   summary: root.querySelector(".ie-summary").textContent.replaceAll("\u00a0", " "),
   problem: root.querySelector(".ie-problem").textContent,
 })"""
+
+# The rules that a page breaks with all its folds open: name, and the first places.
+AXE = """async () => {
+  document.querySelectorAll("details").forEach((fold) => { fold.open = true; });
+  await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)));
+  const asked = { resultTypes: ["violations"], preload: false };
+  const { violations } = await axe.run(document, asked);
+  return violations
+    .map(({ id, nodes }) => [id, ...nodes.slice(0, 3).map(({ html }) => html)]);
+}"""
+
+
+def violations(page):
+    """What axe finds on a page."""
+    if not page.evaluate("() => 'axe' in window"):
+        script = MODULES / "axe-core" / "axe.min.js"
+        page.evaluate(script.read_text(encoding="utf-8"))
+    return page.evaluate(AXE)
 
 
 def states(page):

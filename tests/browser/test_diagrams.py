@@ -2,13 +2,12 @@
 
 import re
 
-import nbformat
 import pytest
 
 import inception_edu as ie
 from inception_edu.figures import sliding_window
+from tests.browser.on_page import violations
 from tests.needs import needs_npm
-from tools.publish.bundle import MODULES
 
 OPEN = """() => {
   const times = [], root = document.querySelector(".ie-diagram");
@@ -156,11 +155,9 @@ def test_axe_finds_nothing_at_any_depth(opened, theme):
     page, diagram = opened(viewport={"width": 1100, "height": 900})
     value = "true" if theme == "light" else "false"
     page.evaluate(f"() => document.body.dataset.jpThemeLight = '{value}'")
-    page.evaluate((MODULES / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
-    run = "async () => (await axe.run(document)).violations.map(({ id }) => id)"
     for name in ("mixed_5a", "3x3/2, 192", None):
         page.wait_for_function("() => document.getAnimations().length === 0")
-        assert page.evaluate(run) == []
+        assert violations(page) == []
         if name:
             diagram.get_by_role("button", name=name).first.click()
 
@@ -170,15 +167,9 @@ def test_jupyterlab_shows_a_stored_picture_and_walks_once_it_is_run(
 ):
     source = "import inception_edu as ie\nie.diagram(ie.create_model('mini_v4'))"
     sources = {"walk": source, "moving": "ie.figures.sliding_window()"}
-    path = write_notebook(tmp_path / "diagram.ipynb", sources)
-    book = nbformat.read(path, 4)
     shown = ie.diagram(ie.create_model("mini_v4")), sliding_window()
-    for cell, drawn in zip(book.cells, shown, strict=True):
-        data = drawn._repr_mimebundle_()
-        cell.outputs = [nbformat.v4.new_output("display_data", data=data)]
-        cell.execution_count = 1
-    nbformat.write(book, path)
-    lab = open_notebook(path)
+    stored = [drawn._repr_mimebundle_() for drawn in shown]
+    lab = open_notebook(write_notebook(tmp_path / "diagram.ipynb", sources, stored))
     page = lab.page
     still = page.locator(".jp-OutputArea-output img").first
     still.wait_for()

@@ -4,12 +4,12 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
-import nbformat
 import pytest
 
 from inception_edu.explorers import NAMES
 from inception_edu.figures.notebook import picture_html
 from inception_edu.figures.theme import DARK, LIGHT
+from tests.browser.front_end import COUNTED
 
 LATENCY_GOAL = 40  # milliseconds from key to repaint, on an idle machine
 LATENCY_LIMIT = 400  # what a busy machine may make of it
@@ -31,28 +31,13 @@ TIMER = """root => {
   }).observe(place, { childList: true });
 }"""
 
-# A picture that takes its time, and tells how often it was drawn.
-SLOW = """
-import time
-from inception_edu.explorers import Explorer, Picture, Range
-
-calls = []
-
-def draw(state):
-    time.sleep(0.2)
-    calls.append(state["x"])
-    svg = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 9 9'></svg>"
-    return Picture(svg, f"{state['x']} after {len(calls)} drawings")
-
-Explorer("slow", "How slow?", [Range("x", "x", 0, 100, 1, 0)], draw)
-""".strip()
-
 
 @pytest.fixture(scope="module")
 def lab_page(share_notebook, write_notebook, tmp_path_factory):
     """A page with a cell for each explorer, all run."""
     cells = {name.replace("_", "-"): f"ie.explore.{name}()" for name in NAMES}
-    sources = {"import": "import inception_edu as ie", **cells, "slow": SLOW}
+    sources = {"import": "import inception_edu as ie", **cells, "slow": COUNTED}
+    sources["slow"] += "pause = 0.2\nmake()"
     path = tmp_path_factory.mktemp("made") / "explorers.ipynb"
     lab_page = share_notebook(write_notebook(path, sources))
     lab_page.run_all()
@@ -161,7 +146,7 @@ def test_dragging_keeps_up(explorer, name, record_property):
 
 
 def test_while_one_picture_is_drawn_only_the_newest_state_waits(lab_page):
-    slow = lab_page.page.locator('.ie-explorer[data-name="slow"]')
+    slow = lab_page.page.locator('.ie-explorer[data-name="counted"]')
     slow.get_by_role("slider").evaluate(
         """input => { for (let turn = 0; turn < 30; turn += 1) {
           input.stepUp();
@@ -264,11 +249,8 @@ def test_a_notebook_that_was_not_run_shows_the_picture(
 ):
     """Stored outputs are not trusted, and hold no widget to wait for."""
     line = "<Explorer toy: 5 wide> run this cell to use it"
-    path = write_notebook(tmp_path / "stored.ipynb", {"stored": "1"})
-    book = nbformat.read(path, 4)
     svg = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 9 9'></svg>"
     data = {"text/plain": line, "text/html": picture_html(svg, "5 wide")}
-    book.cells[0].outputs = [nbformat.v4.new_output("display_data", data)]
-    nbformat.write(book, path)
+    path = write_notebook(tmp_path / "stored.ipynb", {"stored": "1"}, [data])
     page = open_notebook(path).page
     page.get_by_alt_text("5 wide").wait_for()

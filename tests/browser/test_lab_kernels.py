@@ -3,6 +3,8 @@ is open twice."""
 
 import pytest
 
+from tests.browser.front_end import COUNTED
+
 # A training that ends by itself only where the file `{mark}` is there.
 TRAINING = """
 from pathlib import Path
@@ -72,27 +74,10 @@ def test_an_interrupted_training_keeps_its_history(training):
     is_usable(training)
 
 
-COUNTED = """
-from inception_edu.explorers import Explorer, Picture, Range
-
-calls = []
-
-def draw(state):
-    calls.append(state["x"])
-    svg = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 9 9'></svg>"
-    return Picture(svg, f"{state['x']} after {len(calls)} drawings")
-
-def make():
-    return Explorer("counted", "How often?", [Range("x", "x", 0, 9, 1, 0)], draw)
-
-kept = make()
-""".strip()
-
-
 def test_a_cell_that_runs_again_shows_one_explorer_that_listens(
     open_notebook, write_notebook, tmp_path
 ):
-    sources = {"define": COUNTED, "anew": "make()", "same": "kept"}
+    sources = {"define": COUNTED + "kept = make()", "anew": "make()", "same": "kept"}
     lab_page = open_notebook(write_notebook(tmp_path / "twice.ipynb", sources))
     lab_page.run_all()
     place = lab_page.page.locator(".ie-explorer")

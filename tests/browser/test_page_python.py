@@ -47,7 +47,7 @@ def in_firefox(request, path, question):
         answers = json.loads(
             firefox.evaluate(f"({ASK})({json.dumps(question)}).then(JSON.stringify)")
         )
-        assert firefox.requests() == firefox.complaints() == []
+        assert firefox.faults() == []
     return answers
 
 
@@ -103,7 +103,7 @@ def test_explorers_of_a_page_and_a_deck_move_in_firefox(tmp_path, target, lesson
     with Firefox() as firefox:
         firefox.open(path.as_uri())
         seen = json.loads(firefox.evaluate(MOVE_EACH))
-        assert firefox.requests() == firefox.complaints() == []
+        assert firefox.faults() == []
     assert seen
     for before, after, problem in seen:
         assert after != before

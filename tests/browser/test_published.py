@@ -8,10 +8,10 @@ import pytest
 from inception_edu.explorers import description
 from inception_edu.explorers.panel import Panel
 from tests.browser.firefox import Firefox
-from tests.browser.on_page import ExplorerOnPage, look, states
+from tests.browser.on_page import ExplorerOnPage, look, states, violations
 from tests.needs import needs_npm
 from tools.notebooks import ROOT, tags
-from tools.publish import build, bundle, handout
+from tools.publish import build, handout
 from tools.publish.exporters import page_exporter
 from tools.publish.students import LEFT_OUT
 
@@ -102,27 +102,14 @@ def test_a_page_without_python_beside_it_keeps_its_pictures(site, new_page, tmp_
     move_stored(*explorers(new_page(path, missing="python.js"), path)[0])
 
 
-# A rule that a page breaks: its name, and the first places.
-AXE = """async () => {
-  document.querySelectorAll("details").forEach((fold) => { fold.open = true; });
-  await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)));
-  const asked = { resultTypes: ["violations"], preload: false };
-  const { violations } = await axe.run(document, asked);
-  return violations
-    .map(({ id, nodes }) => [id, ...nodes.slice(0, 3).map(({ html }) => html)]);
-}"""
-
-
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_pages_fit_and_axe_finds_nothing(site, new_page, width, scheme):
-    rules = (bundle.MODULES / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
     found = {}
     for path in sorted(site.glob("*.html")):
         view = {"width": width, "height": 844}
         page = new_page(path, viewport=view, color_scheme=scheme)
         assert page.evaluate("() => document.documentElement.scrollWidth") <= width
-        page.evaluate(rules)
-        if broken := page.evaluate(AXE):
+        if broken := violations(page):
             found[path.stem] = broken
         page.close()
     assert found == {}
@@ -226,8 +213,8 @@ def test_every_deck_starts_in_firefox(site):
         for path in sorted((site / "slides").glob("*.html")):
             firefox.open(path.as_uri())
             while not firefox.evaluate("Reveal.isReady()"):
-                assert firefox.complaints() == [], path.name
-            assert firefox.requests() == firefox.complaints() == [], path.name
+                assert firefox.faults() == [], path.name
+            assert firefox.faults() == [], path.name
 
 
 def test_arrows_go_on_unless_a_control_has_them(site, new_page):

@@ -45,7 +45,7 @@ def test_a_training_runs_beside_the_notebook(page):
     press("Train")
     says.filter(has_text="done").wait_for(timeout=PATIENCE)
     press("Train")
-    assert "choose another seed" in explorer.look().problem
+    assert "choose another seed, or press Clear" in explorer.look().problem
     press("Clear")
     assert explorer.look().summary.startswith("No run yet. ")
     assert page.errors == []
