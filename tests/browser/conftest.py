@@ -85,12 +85,6 @@ def chromium():
         browser.close()
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory, chromium):
     """JupyterLab on the loopback, with directories of its own and without news.
@@ -120,7 +114,8 @@ def lab(tmp_path_factory, chromium):
             filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))
         ),
     }
-    port, token = free_port(), secrets.token_hex(16)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port, token = probe.getsockname()[1], secrets.token_hex(16)
     log = (home / "server.log").open("w", encoding="utf-8")
     server = subprocess.Popen(
         [

@@ -80,13 +80,9 @@ def test_every_control_answers_to_the_keyboard(lab_page, explorer, name):
 
 
 def timed_slider(explorer):
-    """The first slider, every change of the picture timed.
-
-    The network explorer shows the two largest side by side meanwhile, and moves the
-    slider with most steps.
-    """
+    """The first slider, every change of the picture timed."""
     controls = {control.name: control for control in explorer.controls}
-    if explorer.name == "network":
+    if explorer.name == "network":  # the two largest, and the slider with most steps
         for place, name in (
             ("network", "inception_v4"),
             ("beside", "inception_resnet_v2"),

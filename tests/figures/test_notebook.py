@@ -14,6 +14,11 @@ def test_alt_text_and_cells_are_escaped():
     assert "<th style='text-align:left'>3x3 &amp; &lt;b&gt;</th>" in html
 
 
+def test_digits_may_differ_by_column():
+    table = Table([(1.0, 2.0)], ["a", "b"], digits={"a": 0})
+    assert table.cells == [["1", "2.00"]]
+
+
 def figure_with(draw):
     figure = Figure()
     draw(figure.subplots())
