@@ -69,6 +69,8 @@ def test_an_interrupt_keeps_what_was_learned(data, network, call):
     assert history.interrupted
     done = (call - 1) / 8  # 8 batches an epoch
     assert (history.epoch[-1] if history.epoch else 0) == pytest.approx(done)
+    for column in ("loss", "accuracy", "train_accuracy", "seconds", "by_scale"):
+        assert len(getattr(history, column)) == len(history.epoch)
     assert "interrupted" in history.summary
     if history.epoch:
         assert evaluate(history.model, data).accuracy == history.accuracy[-1]
