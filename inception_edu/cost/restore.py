@@ -13,80 +13,97 @@ import sys
 from collections import ChainMap, UserDict, UserList, deque
 from contextlib import suppress
 from functools import cached_property, lru_cache, partial
-from types import CellType, FunctionType, MethodType, SimpleNamespace
+from types import CellType, FunctionType, MethodType, NoneType, SimpleNamespace
 
 import torch
 from torch import nn
+from torch.nn.modules import module as hooks
 from torch.utils._pytree import tree_leaves
 
 from inception_edu.cost.shapes import ShapeValue, storage_of
 
 OWN = frozenset(nn.Module().__dict__)  # what every module has
+REGISTRATIONS = (
+    (hooks.register_module_parameter_registration_hook, "_parameters"),
+    (hooks.register_module_buffer_registration_hook, "_buffers"),
+    (hooks.register_module_module_registration_hook, "_modules"),
+)
 PLAIN = (bool, int, float, str, type(None))
 MUTABLE = (dict, list, set, deque)
 FOREIGN = {*sys.stdlib_module_names, "torch", "numpy"}
-LOOKED_INTO = (SimpleNamespace, CellType, ChainMap, UserDict, UserList)
+OPEN = (SimpleNamespace, CellType, ChainMap, UserDict, UserList)  # foreign, but holds
 CACHE = type(lru_cache(print))
-DEPTH = 6  # of containers in containers
+MISSING = object()
+DEPTH = 7  # of containers in containers
 
 
 class Snapshot:
-    """What `modules` hold now; `restore()` puts it back."""
+    """What modules hold now; `restore()` puts it back."""
 
-    def __init__(self, modules):
-        self.modules, self.containers, self.named = [], [], []
-        self.functions, self.caches, self.seen = [], [], {}
-        self.changed = {}  # storage -> tensor and its values before
-        for module in modules:
-            if id(module) not in self.seen:
-                self.keep_module(module, 0)
+    def __init__(self):
+        self.modules, self.registered = {}, []  # what they had; what has come since
+        self.containers, self.named, self.caches = [], [], []
+        self.parts, self.seen, self.handles = [], {}, []
+        self.changed = {}  # storage -> tensor, what it held, the values there
 
-    def keep_module(self, module, depth):
+    def keep_module(self, module):
+        """Remember what a module has."""
         own = module.__dict__
-        of_torch = type(module).__module__.startswith("torch.nn.")
-        self.seen[id(module)] = module
-        if not of_torch and isinstance(module, torch.jit.ScriptModule):
-            return
-        parameters, buffers = own["_parameters"].copy(), own["_buffers"].copy()
-        tables = parameters, buffers, own["_modules"].copy()
-        self.modules.append((module, of_torch, own.copy(), *tables))
-        for hooks in own["_forward_hooks"], own["_forward_pre_hooks"]:
-            if hooks:
-                self.keep(tuple(hooks.values()), depth)
-        if not of_torch:
-            self.keep(type(module), depth)
-            for name in own.keys() - OWN:
-                self.keep(own[name], depth)
+        self.modules[module] = own.copy()
+        if own["_forward_hooks"] or own["_forward_pre_hooks"]:
+            self.parts += own["_forward_hooks"], own["_forward_pre_hooks"]
+        if not type(module).__module__.startswith("torch.nn."):
+            self.parts.append(type(module))
+            if len(own) > len(OWN):
+                self.parts += [own[name] for name in own.keys() - OWN]
+
+    def begin(self):
+        """Remember all else that a forward can change through the modules."""
+        for _ in range(DEPTH):
+            values, self.parts = self.parts, []
+            for value in values:
+                self.parts += self.keep(value)
+        self.handles = [
+            register(partial(self.before_registration, kind))
+            for register, kind in REGISTRATIONS
+        ]
+
+    def before_registration(self, kind, module, name, value):
+        """torch calls it before a module gets a buffer, a parameter or a layer."""
+        if module in self.modules:
+            table = vars(module)[kind]
+            before = table.get(name, MISSING if kind == "_buffers" else None)
+            self.registered.append((module, table, name, before))
+
+    def keep(self, value):
+        """Remember what a value holds; whatever else can be changed through it."""
+        if type(value) in PLAIN or id(value) in self.seen:
+            return ()
+        self.seen[id(value)] = value
+        if isinstance(value, nn.Module):
+            if value not in self.modules:
+                self.keep_module(value)
+            return ()
+        if isinstance(value, type) and is_foreign(value):
+            return ()
+        if isinstance(value, MUTABLE):
+            self.containers.append((value, value.copy()))
+        elif isinstance(value, CACHE):
+            self.caches.append(value)
+        elif has_names(value):
+            self.named.append((value, named_in(value)))
+        return held_by(value)
 
     @cached_property
     def tensors(self):
         """Every tensor with memory that the model had before the run, by storage."""
         known = [value for value in self.seen.values() if torch.is_tensor(value)]
-        for _, _, _, parameters, buffers, _ in self.modules:
-            known += [*parameters.values(), *buffers.values()]
-        return {storage_of(tensor): tensor for tensor in known if tensor is not None}
-
-    def keep(self, value, depth):
-        """Remember what a container holds, and the containers in it."""
-        if type(value) in PLAIN or id(value) in self.seen or depth > DEPTH:
-            return
-        if isinstance(value, type) and is_foreign(value):
-            return
-        if isinstance(value, nn.Module):
-            self.keep_module(value, depth + 1)
-            return
-        self.seen[id(value)], parts = value, held_by(value)
-        if isinstance(value, MUTABLE):
-            before = dict(value) if isinstance(value, dict) else parts
-            self.containers.append((value, before))
-        elif isinstance(value, CACHE):
-            self.caches.append(value)
-        elif isinstance(value, FunctionType):
-            self.functions.append((value, named_in(value)))
-        elif isinstance(value, (type, CellType)) or hasattr(type(value), "__slots__"):
-            self.named.append((value, named_in(value)))
-        for part in parts:
-            self.keep(part, depth + 1)
+        for own in self.modules.values():
+            known += [*own["_parameters"].values(), *own["_buffers"].values()]
+        known = [
+            tensor for tensor in known if type(tensor) not in (NoneType, ShapeValue)
+        ]
+        return {storage_of(tensor): tensor for tensor in known}
 
     def before_change(self, tensor):
         """Call it before the values of a real tensor change."""
@@ -97,19 +114,13 @@ class Snapshot:
             self.changed[storage] = known, own, own.clone()
 
     def restore(self):
-        """Put everything back: whether the forward added layers or parameters."""
+        """Put everything back: whether the forward made layers or parameters."""
+        for handle in self.handles:
+            handle.remove()
         for tensor, own, values in self.changed.values():
             tensor.data = own.copy_(values)
-        for function, before in self.functions:
-            for name in named_in(function).keys() - before.keys():
-                del function.__globals__[name]
-            function.__globals__.update(before)
         for value, before in self.named:
-            for name in named_in(value).keys() - before.keys():
-                delattr(value, name)
-            for name, part in before.items():
-                if getattr(value, name, None) is not part:
-                    setattr(value, name, part)
+            put_back(value, before)
         for value, before in self.containers:
             value.clear()
             value.extend(before) if hasattr(value, "extend") else value.update(before)
@@ -117,7 +128,24 @@ class Snapshot:
             remembered = tree_leaves(gc.get_referents(cache))
             if any(isinstance(value, ShapeValue) for value in remembered):
                 cache.cache_clear()
-        return sum([put_back(*saved) for saved in self.modules]) > 0
+        grown = False
+        for module, table, name, before in reversed(self.registered):
+            if before is None and table is not module._buffers:
+                grown = True  # it stays, as do flags, which may say "it is there"
+                flags = {n: v for n, v in vars(module).items() if type(v) in PLAIN}
+                self.modules[module].pop(name, None)
+                self.modules[module] |= {n: flags[n] for n in flags.keys() - OWN}
+            elif before is MISSING:
+                table.pop(name, None)
+            else:
+                table[name] = before
+        for module, before in self.modules.items():
+            object.__setattr__(module, "__dict__", before)
+        return grown
+
+
+def is_foreign(kind):
+    return kind.__module__.partition(".")[0] in FOREIGN
 
 
 def held_by(value):
@@ -141,13 +169,16 @@ def held_by(value):
     if isinstance(value, type):
         own = [v for name, v in vars(value).items() if name[:2] != "__"]
         return [*(getattr(v, "__func__", v) for v in own), *value.__bases__]
-    if is_foreign(type(value)) and not isinstance(value, LOOKED_INTO):
+    if is_foreign(type(value)) and not isinstance(value, OPEN):
         return []
     return [*named_in(value).values(), getattr(value, "__dict__", None), type(value)]
 
 
-def is_foreign(kind):
-    return kind.__module__.partition(".")[0] in FOREIGN
+def has_names(value):
+    """Whether a value holds others by names that are not in a dict of its own."""
+    return isinstance(value, (FunctionType, type, CellType)) or hasattr(
+        type(value), "__slots__"
+    )
 
 
 def named_in(value):
@@ -165,27 +196,13 @@ def named_in(value):
     return found
 
 
-def put_back(module, of_torch, attributes, parameters, buffers, modules):
-    """One module as it was; whether its run has made layers or parameters."""
-    now = module.__dict__
-    attributes["_parameters"], attributes["_buffers"] = parameters, buffers
-    attributes["_modules"] = modules
-    object.__setattr__(module, "__dict__", attributes)
-    own = len(modules), len(parameters)
-    if of_torch and own == (len(now["_modules"]), len(now["_parameters"])):
-        return False  # torch's own layers make none
-    grown = False
-    for table, before in (("_parameters", parameters), ("_modules", modules)):
-        for name, value in now[table].items():
-            if value is None or before.get(name) is not None:
-                continue
-            if not isinstance(value, ShapeValue):
-                attributes.pop(name, None)
-                before[name], grown = value, True
-    if grown:  # a flag may say so: "the layers are there"
-        attributes |= {
-            name: value
-            for name, value in now.items()
-            if isinstance(value, PLAIN) and name not in OWN
-        }
-    return grown
+def put_back(value, before):
+    """Give the names of a value what they named before."""
+    now, put, drop = named_in(value), partial(setattr, value), partial(delattr, value)
+    if isinstance(value, FunctionType):
+        put, drop = value.__globals__.__setitem__, value.__globals__.__delitem__
+    for name in now.keys() - before.keys():
+        drop(name)
+    for name, part in before.items():
+        if now.get(name) is not part:
+            put(name, part)

@@ -9,7 +9,7 @@ paths, parameters and edges.
 normalization, activation and pooling count 0.
 """
 
-from functools import partial
+from functools import lru_cache, partial
 from math import prod
 from typing import NamedTuple
 
@@ -92,6 +92,7 @@ def check_size(expected, found, what, sizes, more=""):
         )
 
 
+@lru_cache(1024)  # networks repeat their modules, and are traced again
 def convolve(sizes, field, weight, stride, padding, dilation, groups):
     """A convolution with an entry for each axis; `weight` is that tensor's shape."""
     out_channels, depth, *kernel = weight

@@ -21,7 +21,6 @@ from inception_edu.cost.shapes import ACTIVE, ShapeValue, flatten_arguments
 from inception_edu.cost.tracer import MODULE_CALL, Tracer
 from inception_edu.modules import unwrapped
 
-KEEPS_EVAL = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
 LOCK = threading.RLock()
 
 
@@ -139,22 +138,20 @@ def trace(
 
 def run(model, shapes, aux, dtype):
     """The `Trace` of one call of the model, which is put back afterwards."""
-    tracer, random = Tracer(model), torch.get_rng_state()
+    tracer, random = Tracer(model, aux), torch.get_rng_state()
     outer = getattr(ACTIVE, "tracer", None)
     try:
-        for module in tracer.paths:  # past __setattr__: it is slow
-            own = module.__dict__
-            own["training"] = aux and not isinstance(module, KEEPS_EVAL)
-            own["_compiled_call_impl"] = None  # by `Module.compile`
+        tracer.begin()
         nn.Module._call_impl = call_module
         ACTIVE.tracer = tracer
         inputs = [tracer.input(shape, dtype) for shape in shapes]
         with EveryCall(tracer):
             answer = model(*inputs)
     except Exception as problem:  # a diagram is drawn up to here
-        problem.trace = Trace(
-            name_of(model), shapes, tuple(tracer.ops), tracer.built, []
-        )
+        if tracer.ops:
+            problem.trace = Trace(
+                name_of(model), shapes, tuple(tracer.ops), tracer.built, []
+            )
         raise
     finally:
         ACTIVE.tracer = outer

@@ -6,6 +6,7 @@ a module and of a torch function leads to the `Tracer`, which writes down an `Op
 and answers with the next `ShapeValue`.
 """
 
+from functools import lru_cache
 from math import prod
 
 import torch
@@ -29,6 +30,7 @@ from inception_edu.text import dims
 
 MODULE_CALL = nn.Module._call_impl
 WITHOUT_MEMORY = torch.Tensor._make_wrapper_subclass
+KEEPS_EVAL = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
 LAZY = nn.modules.lazy.LazyModuleMixin
 KINDS = {"scaled_dot_product_attention": "attention"}
 SETTERS = {"__setitem__", "__set__"}  # of values, and of attributes such as `data`
@@ -40,41 +42,49 @@ SCRIPTED = (torch.jit.ScriptFunction, torch._C.ScriptMethod)
 class Tracer:
     """Writes an `Op` for every torch function that the model calls."""
 
-    def __init__(self, model):
+    def __init__(self, model, aux):
         self.model, self.device, self.path = model, torch.device("cpu"), ""
         self.ops, self.paths = [], {}  # `paths`: of every module
-        self.field = self.window = None  # the last receptive field, and its extent
-        self.visit(model, "")
-        # Shapes by id, so that shared ones count once; read here, since a parameter
-        # that is asked while the model runs tells `EveryCall`.
-        self.parameters, self.counted = {}, set()
+        # Shapes and sizes by id, so that shared ones count once; read here, since a
+        # parameter that is asked while the model runs tells `EveryCall`.
+        self.parameters, self.uncounted = {}, {}
         self.alive = []  # what is known by id must not go
-        for module in self.paths:
-            if isinstance(module, LAZY):
-                refuse_lazy(model)
-            for parameter in module._parameters.values():
-                if parameter is not None and id(parameter) not in self.parameters:
-                    self.parameters[id(parameter)] = parameter.shape
-                    self.alive.append(parameter)
-        self.built = sum([shape.numel() for shape in self.parameters.values()])
-        if self.alive:
-            self.device = self.alive[0].device
+        self.mode, self.snapshot = aux, Snapshot()
         self.written = {}  # storage of real tensors written to -> a ShapeValue
         every = nn.modules.module  # hooks that torch calls for every module there is
         hooked = every._global_forward_hooks or every._global_forward_pre_hooks
         self.shortcuts = {} if hooked else SHORTCUTS
-        self.snapshot = Snapshot(self.paths)
+
+    def begin(self):
+        """Note the whole model, and set its mode."""
+        self.visit(self.model, "")
+        self.snapshot.begin()
+        self.built = sum(self.uncounted.values())
+        if self.alive:
+            self.device = self.alive[0].device
 
     def visit(self, module, path):
-        """Every module below, once, in the order of `named_modules`."""
+        """Note a module, its parameters, and once every module below."""
         self.paths[module] = path
+        if isinstance(module, LAZY):
+            refuse_lazy(self.model)
+        self.snapshot.keep_module(module)
+        own = module.__dict__
+        own["training"] = self.mode and not isinstance(module, KEEPS_EVAL)
+        own["_compiled_call_impl"] = None  # by `Module.compile`
+        for parameter in module._parameters.values():
+            if parameter is not None and id(parameter) not in self.parameters:
+                self.add_parameter(parameter)
+        above = path and path + "."
         for name, child in module._modules.items():
-            if child is None or child in self.paths:
-                continue
-            if name == "_orig_mod":  # what torch.compile wraps keeps its place
-                self.visit(child, path)
-            else:
-                self.visit(child, f"{path}.{name}" if path else name)
+            if child is not None and child not in self.paths:
+                # What torch.compile wraps keeps its place.
+                self.visit(child, path if name == "_orig_mod" else above + name)
+
+    def add_parameter(self, parameter):
+        shape = self.parameters[id(parameter)] = parameter.shape
+        self.uncounted[id(parameter)] = shape.numel()
+        self.alive.append(parameter)
 
     def error(self, message):
         place = f"in {self.path}: " if self.path else ""
@@ -96,14 +106,25 @@ class Tracer:
         else:
             in_shapes = tuple([value.sizes for value in values])
             inputs = tuple([source(value) for value in values])
-        if result.field is not self.field:  # often it is the same again
-            self.field = result.field
-            self.window = self.field and tuple([s.high - s.low + 1 for s in self.field])
         op = Op(
-            len(self.ops), self.path if path is None else path, result.kind,
-            result.out_shape, self.window, *result[3:10], in_shapes, inputs, params,
-            new_bytes, known,
-        )  # fmt: skip
+            len(self.ops),
+            self.path if path is None else path,
+            result.kind,
+            result.out_shape,
+            extent(result.field),
+            result.macs,
+            result.kernel,
+            result.stride,
+            result.padding,
+            result.dilation,
+            result.groups,
+            result.constant,
+            in_shapes,
+            inputs,
+            params,
+            new_bytes,
+            known,
+        )
         self.ops.append(op)
 
     def record(self, result, values, params=0, in_place=False):
@@ -139,14 +160,10 @@ class Tracer:
         """The elements of those that are new to the run."""
         elements = 0
         for parameter in parameters:
-            own = id(parameter)
-            if parameter is None or own in self.counted:
-                continue
-            self.counted.add(own)
-            if own not in self.parameters:  # made while the model ran
-                self.parameters[own] = parameter.shape
-                self.alive.append(parameter)
-            elements += self.parameters[own].numel()
+            if parameter is not None:
+                if id(parameter) not in self.parameters:  # made while the model ran
+                    self.add_parameter(parameter)
+                elements += self.uncounted.pop(id(parameter), 0)
         return elements
 
     def used_parameters(self, leaves):
@@ -312,26 +329,29 @@ class Tracer:
             self.add_op(result, (), self.count(*used), new_bytes)
             return answer
         for parameter in used:
-            if id(parameter) not in self.counted:
-                named = self.model.named_parameters()
-                path = next((name for name, own in named if own is parameter), "")
-                self.add_parameter(parameter, path.replace("_orig_mod.", ""))
+            named = self.model.named_parameters()
+            path = next((name for name, own in named if own is parameter), "")
+            self.use(parameter, path.replace("_orig_mod.", ""))
         return answer
 
-    def add_parameter(self, parameter, path):
+    def use(self, parameter, path):
+        """Count a parameter that no operation was given, unless one was before."""
         params = self.count(parameter)
-        shape = tuple(self.parameters[id(parameter)])
-        self.add_op(Result("parameter", shape), (), params, path=path)
+        if params:
+            shape = tuple(self.parameters[id(parameter)])
+            self.add_op(Result("parameter", shape), (), params, path=path)
 
     # ---- calls of modules ----------------------------------------------------------
 
     def enter(self, module, args, kwargs):
         """Run a module, with its hooks; what it computes gets its path."""
-        before, self.path = self.path, self.path_of(module)
+        before, self.path = self.path, self.paths.get(module)
+        if self.path is None:
+            self.path = self.add_module(module, before)
         try:
             shortcut = self.shortcuts.get(getattr(type(module), "forward", None))
-            shortcut = None if in_transform() else shortcut
-            if shortcut and len(args) == 1 and not kwargs and is_bare(module):
+            plain = shortcut and len(args) == 1 and not kwargs and is_bare(module)
+            if plain and not in_transform():
                 answer = shortcut(self, module, args[0])
                 if answer is not None:
                     if shortcut is run_sequence:
@@ -351,11 +371,11 @@ class Tracer:
         finally:
             self.path = before
 
-    def path_of(self, module):
-        if module not in self.paths:  # made while the model ran
-            names = {child: name for name, child in self.model.named_modules()}
-            name = f"{self.path}.{type(module).__name__}".strip(".")
-            self.visit(module, names.get(module, name))
+    def add_module(self, module, above):
+        """The path of a module that was made while the model ran."""
+        names = {child: name for name, child in self.model.named_modules()}
+        name = f"{above}.{type(module).__name__}".strip(".")
+        self.visit(module, names.get(module, name))
         return self.paths[module]
 
     def count_rest(self, module):
@@ -364,10 +384,14 @@ class Tracer:
         if isinstance(module, torch.jit.ScriptModule):
             own = dict(module.named_parameters())
         for name, parameter in own.items():
-            new = id(parameter) not in self.counted
-            if new and isinstance(parameter, nn.Parameter):
-                path = f"{self.path}.{name}" if self.path else name
-                self.add_parameter(parameter, path)
+            if isinstance(parameter, nn.Parameter):
+                self.use(parameter, f"{self.path}.{name}" if self.path else name)
+
+
+@lru_cache(1024)
+def extent(field):
+    """How many pixels a receptive field has along each axis."""
+    return field and tuple([span.high - span.low + 1 for span in field])
 
 
 def is_on_meta(leaf):
