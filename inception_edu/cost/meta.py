@@ -11,15 +11,16 @@ from functools import cached_property
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
-from inception_edu.cost.shapes import ShapeValue, join
+from inception_edu.cost.shapes import ShapeValue, join, storage_of
 
 # Arithmetic that torch's counter has no formula for: 0 would be wrong.
 NOT_COUNTED = re.compile(
     "_fft|linalg_(?!vector_norm)|cdist|cholesky|_lu_|triangular|_trilinear|conv_tbc"
     "|^(addmv|mv|dot|vdot|addr|ger)$|rnn"
 )
+ON_THE_GRID = {"cat", "clone", "copy_", "_to_copy"}
 REORDERING = {"permute", "transpose", "t"}
 
 
@@ -68,54 +69,76 @@ class AtenCalls(TorchDispatchMode):
             for call in self.calls
         )
 
+    @property
+    def write(self):
+        """Whether one of them changes what it is given."""
+        return any(call._schema.is_mutable for call in self.calls)
 
-def run_on_meta(function, name, args, kwargs, keep_indices=False):
-    """What a function returns when every tensor is replaced by one on meta.
 
-    `(answer, AtenCalls, [(meta tensor, what it stood for), ...])`. With
-    `keep_indices` real tensors of whole numbers and masks stay what they are.
+class MetaRun:
+    """One call of a function, with every tensor replaced by one on meta.
+
+    With `keep_indices` real tensors of whole numbers and masks stay what they are.
+    `made` are the meta tensors in `answer`. `given` tells by its id which of the
+    model's tensors a meta tensor stands for, `owners` by its storage whose memory it has.
     """
-    pairs = {}
 
-    def to_meta(leaf):
-        if isinstance(leaf, torch.Tensor):
-            real = type(leaf) is not ShapeValue and not leaf.is_floating_point()
-            if keep_indices and real:
-                return leaf
-            if id(leaf) not in pairs:
-                sizes = leaf.sizes if type(leaf) is ShapeValue else leaf.shape
-                meta = torch.empty(sizes, dtype=leaf.dtype, device="meta")
-                pairs[id(leaf)] = meta, leaf
-            return pairs[id(leaf)][0]
-        if isinstance(leaf, torch.device) or (name == "to" and isinstance(leaf, str)):
-            return torch.device("meta")
-        return leaf
+    def __init__(self, function, name, args, kwargs, keep_indices=False):
+        pairs = {}
 
-    args, kwargs = tree_map(to_meta, (args, kwargs))
-    if isinstance(kwargs.get("device"), str):
-        kwargs["device"] = "meta"
-    with torch._C.DisableTorchFunction(), AtenCalls() as calls:
-        answer = function(*args, **kwargs)
-    return answer, calls, list(pairs.values())
+        def to_meta(leaf):
+            if isinstance(leaf, torch.Tensor):
+                real = type(leaf) is not ShapeValue and not leaf.is_floating_point()
+                if keep_indices and real:
+                    return leaf
+                if id(leaf) not in pairs:
+                    sizes = leaf.sizes if type(leaf) is ShapeValue else leaf.shape
+                    meta = torch.empty(sizes, dtype=leaf.dtype, device="meta")
+                    pairs[id(leaf)] = meta, leaf
+                return pairs[id(leaf)][0]
+            if isinstance(leaf, torch.device) or (name == "to" and type(leaf) is str):
+                return torch.device("meta")
+            return leaf
 
+        args, kwargs = tree_map(to_meta, (args, kwargs))
+        if isinstance(kwargs.get("device"), str):
+            kwargs["device"] = "meta"
+        with torch._C.DisableTorchFunction(), AtenCalls() as self.calls:
+            self.answer = function(*args, **kwargs)
+        self.pairs = list(pairs.values())  # which keeps the ids
+        self.given = {id(meta): tensor for meta, tensor in self.pairs}
+        self.owners = {storage_of(meta): tensor for meta, tensor in self.pairs}
+        self.made = [leaf for leaf in tree_leaves(self.answer) if is_on_meta(leaf)]
 
-def field_after(calls, values, shape):
-    """The receptive field of a result that torch gave; None where it is unclear."""
-    if not all(map(is_harmless, calls.calls)) or calls.names & REORDERING:
-        return None
-    values = [value for value in values if value.dim() == len(shape)]
-    field = join([value.field for value in values]) if values else None
-    for span in field or ():
-        if span.dim >= 0 and max(v.sizes[span.dim] for v in values) != shape[span.dim]:
+    @property
+    def new_bytes(self):
+        """The memory that the answer takes beyond that of what was given."""
+        fresh = [meta for meta in self.made if storage_of(meta) not in self.owners]
+        return sum(meta.numel() * meta.dtype.itemsize for meta in fresh)
+
+    def spans_after(self, values, shape):
+        """What the answer sees of the input; None where it is unclear."""
+        on_the_grid = all(map(stays_on_the_grid, self.calls.calls))
+        if not on_the_grid or self.calls.names & REORDERING:
             return None
-    return field
+        values = [value for value in values if value.dim() == len(shape)]
+        spans = join(tuple([value.spans for value in values])) if values else None
+        for span in spans or ():
+            longest = max(value.sizes[span.dim] for value in values)
+            if span.dim >= 0 and longest != shape[span.dim]:
+                return None
+        return spans
 
 
-def is_harmless(call):
+def is_on_meta(leaf):
+    return isinstance(leaf, torch.Tensor) and leaf.is_meta
+
+
+def stays_on_the_grid(call):
     """Whether what an aten call gives lies on the grid of what it was given."""
     views = [result.alias_info for result in call._schema.returns]
     return (
         torch.Tag.pointwise in call.tags
-        or call._overloadpacket.__name__ in ("cat", "clone", "copy_", "_to_copy")
+        or call._overloadpacket.__name__ in ON_THE_GRID
         or (bool(views) and all(view and not view.is_write for view in views))
     )

@@ -6,24 +6,47 @@ from typing import NamedTuple
 from inception_edu.text import dims
 
 
+class Result(NamedTuple):
+    """What is known of an operation by its arguments alone.
+
+    `spans` hold its receptive field, None where the operation left the grid. `kernel`,
+    `stride`, `padding`, `dilation` are per axis or None. `constant` is the number in
+    `0.17 * x` or `x + 1`, else None. A `view` takes no memory.
+    """
+
+    kind: str
+    out_shape: tuple
+    spans: tuple | None = None
+    macs: int = 0
+    kernel: tuple | None = None
+    stride: tuple | None = None
+    padding: tuple | None = None
+    dilation: tuple | None = None
+    groups: int = 1
+    constant: float | None = None
+    view: bool = False
+
+
 class Op(NamedTuple):
-    """One operation of a trace.
+    """One operation of a trace: where it ran, and its `Result`.
 
     `index` is its place in `Trace.ops`; `path` names the module that ran it
-    ("" is the model itself). Shapes hold the batch; `kernel`, `stride`,
-    `padding`, `dilation` are per axis or None. `constant` is the number in
-    `0.17 * x` or `x + 1`, else None. `inputs` are the indices of the operations it
-    reads. `params` counts a shared weight where it is used first. `activation_bytes`
-    is the new memory of the output: 0 for views and in-place operations.
-    `receptive_field` is `(height, width)` in input pixels, None where the
-    operation left the grid. `known` is False where nobody has a formula for its MACs.
+    ("" is the model itself). Shapes hold the batch. `inputs` are the indices of the
+    operations it reads. `params` counts a shared weight where it is used first.
+    `activation_bytes` is the new memory of the output: 0 for views and in-place
+    operations. `known` is False where nobody has a formula for its MACs.
     """
 
     index: int
     path: str
+    in_shapes: tuple
+    inputs: tuple
+    params: int
+    activation_bytes: int
+    known: bool
     kind: str
     out_shape: tuple
-    receptive_field: tuple | None
+    spans: tuple | None
     macs: int
     kernel: tuple | None
     stride: tuple | None
@@ -31,11 +54,12 @@ class Op(NamedTuple):
     dilation: tuple | None
     groups: int
     constant: float | None
-    in_shapes: tuple
-    inputs: tuple
-    params: int
-    activation_bytes: int
-    known: bool
+    view: bool
+
+    @property
+    def receptive_field(self):
+        """`(height, width)` in input pixels, or None."""
+        return self.spans and tuple([span.high - span.low + 1 for span in self.spans])
 
     @property
     def flops(self):

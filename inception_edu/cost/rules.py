@@ -11,31 +11,12 @@ normalization, activation and pooling count 0.
 
 from functools import lru_cache, partial
 from math import prod
-from typing import NamedTuple
 
 import torch
 
+from inception_edu.cost.result import Result
 from inception_edu.cost.shapes import ShapeError, ShapeValue, join
 from inception_edu.text import dims
-
-
-class Result(NamedTuple):
-    """What a rule returns: what it knows of an `Op`.
-
-    `field` is the receptive field, and `view` says that no memory is taken.
-    """
-
-    kind: str
-    out_shape: tuple
-    field: tuple | None = None
-    macs: int = 0
-    kernel: tuple | None = None
-    stride: tuple | None = None
-    padding: tuple | None = None
-    dilation: tuple | None = None
-    groups: int = 1
-    constant: float | None = None
-    view: bool = False
 
 
 def per_axis(size, axes):
@@ -49,12 +30,12 @@ def per_axis(size, axes):
 # ---- windows: convolutions and pools ------------------------------------------
 
 
-def slide(sizes, field, kernel, stride, padding, dilation, ceil_mode=False):
-    """Grid and field after a window slides over the last axes."""
+def slide(sizes, spans, kernel, stride, padding, dilation, ceil_mode=False):
+    """Grid and spans after a window slides over the last axes."""
     first = len(sizes) - len(kernel)
     before = sizes[first:]
     if max(kernel) == max(stride) == 1 and not any(padding):
-        return before, field  # a 1x1 leaves the grid as it is
+        return before, spans  # a 1x1 leaves the grid as it is
     if min(stride) < 1:
         raise ShapeError(f"a window with stride {dims(stride)} stays where it is")
     grid = []
@@ -69,17 +50,17 @@ def slide(sizes, field, kernel, stride, padding, dilation, ceil_mode=False):
                 f"a {dims(before)} grid with padding {dims(padding)}"
             )
         grid.append(out)
-    return tuple(grid), slide_field(field, first, kernel, stride, padding, dilation)
+    return tuple(grid), slide_spans(spans, first, kernel, stride, padding, dilation)
 
 
-def slide_field(field, first, kernel, stride, padding, dilation):
-    """The field after a window slides over the axes from `first` on."""
-    return field and tuple(
+def slide_spans(spans, first, kernel, stride, padding, dilation):
+    """The spans after a window slides over the axes from `first` on."""
+    return spans and tuple(
         [
             span.slide(kernel[axis], stride[axis], padding[axis], dilation[axis])
             if (axis := span.dim - first) >= 0
             else span
-            for span in field
+            for span in spans
         ]
     )
 
@@ -93,7 +74,7 @@ def check_size(expected, found, what, sizes, more=""):
 
 
 @lru_cache(1024)  # networks repeat their modules, and are traced again
-def convolve(sizes, field, weight, stride, padding, dilation, groups):
+def convolve(sizes, spans, weight, stride, padding, dilation, groups):
     """A convolution with an entry for each axis; `weight` is that tensor's shape."""
     out_channels, depth, *kernel = weight
     kernel = tuple(kernel)
@@ -105,11 +86,11 @@ def convolve(sizes, field, weight, stride, padding, dilation, groups):
     if sizes[-axes - 1] != depth * groups:
         more = f", weight {dims(weight)}, groups {groups}"
         check_size(depth * groups, sizes[-axes - 1], "input channels", sizes, more)
-    grid, field = slide(sizes, field, kernel, stride, padding, dilation)
+    grid, spans = slide(sizes, spans, kernel, stride, padding, dilation)
     shape = (*sizes[: -axes - 1], out_channels, *grid)
     macs = prod(shape) * depth * prod(kernel)
     window = kernel, stride, padding, dilation, groups
-    return Result("conv", shape, field, macs, *window)
+    return Result("conv", shape, spans, macs, *window)
 
 
 def convolution(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
@@ -122,9 +103,9 @@ def convolution(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)
         grid = [n + t % 2 for n, t in zip(sizes[-axes:], total, strict=True)]
         sizes = (*sizes[:-axes], *grid)
     padding = 0 if padding == "valid" else padding
-    field = x.field if type(x) is ShapeValue else None
+    spans = x.spans if type(x) is ShapeValue else None
     return convolve(
-        sizes, field, weight.shape, stride, per_axis(padding, axes), dilation, groups
+        sizes, spans, weight.shape, stride, per_axis(padding, axes), dilation, groups
     )
 
 
@@ -153,8 +134,8 @@ def pool(kind, axes, x, kernel_size, stride, padding, dilation, ceil_mode):
             f"not {dims(padding)}"
         )
     window = kernel, stride, padding, dilation
-    grid, field = slide(x.sizes, x.field, *window, ceil_mode)
-    return Result(kind, (*x.sizes[:-axes], *grid), field, 0, *window)
+    grid, spans = slide(x.sizes, x.spans, *window, ceil_mode)
+    return Result(kind, (*x.sizes[:-axes], *grid), spans, 0, *window)
 
 
 def adaptive_pool(kind, axes, x, output_size, return_indices=False):
@@ -171,24 +152,24 @@ def adaptive_pool(kind, axes, x, output_size, return_indices=False):
         for n, s, step in zip(before, after, stride, strict=True)
     )
     none = (0,) * axes
-    field = slide_field(x.field, first, kernel, stride, none, (1,) * axes)
+    spans = slide_spans(x.spans, first, kernel, stride, none, (1,) * axes)
     shape = (*x.sizes[:first], *after)
-    return Result(kind, shape, field, 0, kernel, stride, none)
+    return Result(kind, shape, spans, 0, kernel, stride, none)
 
 
 # ---- products -------------------------------------------------------------------
 
 
-def without(field, dim):
-    """The field, unknown when `dim` is one of its axes."""
-    return None if field is None or any(s.dim == dim for s in field) else field
+def without(spans, dim):
+    """The spans, unknown when `dim` is one of its axes."""
+    return None if spans is None or any(s.dim == dim for s in spans) else spans
 
 
 def linear(x, weight, bias=None):
     check_size(weight.shape[-1], x.shape[-1], "input features", x.shape)
     shape = (*x.shape[:-1], *weight.shape[:-1])
-    field = without(x.field, x.dim() - 1) if type(x) is ShapeValue else None
-    return Result("linear", shape, field, prod(shape) * weight.shape[-1])
+    spans = without(x.spans, x.dim() - 1) if type(x) is ShapeValue else None
+    return Result("linear", shape, spans, prod(shape) * weight.shape[-1])
 
 
 def matmul(a, b):
@@ -211,19 +192,19 @@ def same(kind, x, *args, **kwargs):
     """Element by element on the first input: activations, dropout, ..."""
     if kwargs.get("dtype"):
         return None
-    return Result(kind, x.sizes, x.field)
+    return Result(kind, x.sizes, x.spans)
 
 
 def batch_norm(x, running_mean, running_var, weight=None, *args, **kwargs):
     for value in (running_mean, running_var, weight):
         if value is not None:
             check_size(value.shape[0], x.sizes[1], "channels", x.sizes)
-    return Result("batch_norm", x.sizes, x.field)
+    return Result("batch_norm", x.sizes, x.spans)
 
 
 def local_response_norm(x, size, *args, **kwargs):
     """Divided by what the `size` channels around hold (Going deeper, section 5)."""
-    return Result("lrn", x.sizes, x.field, kernel=(size,))
+    return Result("lrn", x.sizes, x.spans, kernel=(size,))
 
 
 def arithmetic(kind, x, y, *args, **kwargs):
@@ -240,13 +221,13 @@ def arithmetic(kind, x, y, *args, **kwargs):
         raise ShapeError(
             f"cannot {kind} {' and '.join(map(dims, shapes))}: the grids differ"
         ) from None
-    fields = [
-        t.field for t in tensors if type(t) is ShapeValue and len(t.sizes) == len(shape)
+    inputs = [
+        t.spans for t in tensors if type(t) is ShapeValue and len(t.sizes) == len(shape)
     ]
     numbers = [v for v in (x, y) if type(v) in (int, float)]
     constant = numbers[0] if numbers and kind in ("add", "mul") else None
-    field = join(fields) if fields else None
-    return Result(kind, shape, field, constant=constant)
+    spans = join(tuple(inputs)) if inputs else None
+    return Result(kind, shape, spans, constant=constant)
 
 
 def cat(tensors, dim=0, axis=None):
@@ -261,8 +242,8 @@ def cat(tensors, dim=0, axis=None):
             "all other axes must agree"
         )
     shape = (*shapes[0][:dim], sum(s[dim] for s in shapes), *shapes[0][dim + 1 :])
-    fields = [t.field for t in tensors if type(t) is ShapeValue]
-    return Result("cat", shape, without(join(fields), dim))
+    inputs = [t.spans for t in tensors if type(t) is ShapeValue]
+    return Result("cat", shape, without(join(tuple(inputs)), dim))
 
 
 def pad(x, pad, mode="constant", value=None):
@@ -272,8 +253,8 @@ def pad(x, pad, mode="constant", value=None):
     for place, size in enumerate(pad):  # from the last axis on
         shape[last - place // 2] += size
     before = {last - place: pad[2 * place] for place in range(len(pad) // 2)}
-    field = x.field and tuple(span.moved(-before.get(span.dim, 0)) for span in x.field)
-    return Result("pad", tuple(shape), field)
+    spans = x.spans and tuple(span.moved(-before.get(span.dim, 0)) for span in x.spans)
+    return Result("pad", tuple(shape), spans)
 
 
 def flatten(x, start_dim=0, end_dim=-1):
@@ -283,15 +264,15 @@ def flatten(x, start_dim=0, end_dim=-1):
         return None
     start, end = start_dim % axes, end_dim % axes
     shape = (*sizes[:start], prod(sizes[start : end + 1]), *sizes[end + 1 :])
-    field = x.field and tuple(
+    spans = x.spans and tuple(
         span.over(sizes[span.dim])._replace(dim=-1)
         if start <= span.dim <= end
         else span._replace(dim=span.dim - (end - start))
         if span.dim > end
         else span
-        for span in x.field
+        for span in x.spans
     )
-    return Result("flatten", shape, field, view=True)
+    return Result("flatten", shape, spans, view=True)
 
 
 def permute(x, *dims, **others):
@@ -308,11 +289,11 @@ def transpose(x, dim0, dim1):
 
 
 def reordered(kind, x, order):
-    field = x.field and tuple(
+    spans = x.spans and tuple(
         span._replace(dim=order.index(span.dim)) if span.dim >= 0 else span
-        for span in x.field
+        for span in x.spans
     )
-    return Result(kind, tuple(x.sizes[i] for i in order), field, view=True)
+    return Result(kind, tuple(x.sizes[i] for i in order), spans, view=True)
 
 
 RULES = {

@@ -49,7 +49,7 @@ class EveryCall(TorchFunctionMode):
         if tracer.written and not has_shapes:
             leaves = flatten_arguments((*args, *kwargs.values()))
             has_shapes = any(type(tracer.current(a)) is ShapeValue for a in leaves)
-        call = tracer.call if has_shapes else tracer.without_input
+        call = tracer.call if has_shapes else tracer.call_without_input
         return call(function, args, kwargs)
 
 
@@ -141,10 +141,9 @@ def run(model, shapes, aux, dtype):
     tracer, random = Tracer(model, aux), torch.get_rng_state()
     outer = getattr(ACTIVE, "tracer", None)
     try:
-        tracer.begin()
         nn.Module._call_impl = call_module
         ACTIVE.tracer = tracer
-        inputs = [tracer.input(shape, dtype) for shape in shapes]
+        inputs = tracer.begin(shapes, dtype)
         with EveryCall(tracer):
             answer = model(*inputs)
     except Exception as problem:  # a diagram is drawn up to here

@@ -6,6 +6,7 @@ function that it meets is handed to the tracer, which answers with another one.
 """
 
 import threading
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -48,27 +49,19 @@ class Span(NamedTuple):
         return self._replace(high=self.high + (length - 1) * self.jump)
 
 
-def join(fields):
-    """The field of a value made from several: the union of what they see.
+@lru_cache(1024)
+def join(inputs):
+    """The spans of a value made from several: the union of what they see.
 
-    None where one of them is unknown or where their strides differ.
+    None where those of one are unknown or where their strides differ.
     """
-    first, *rest = fields
-    for other in rest:
-        if first is other:
-            continue
-        if first is None or other is None or len(first) != len(other):
-            return None
-        both = []
-        for (dim, low, high, jump), (axis, least, most, step) in zip(
-            first, other, strict=True
-        ):
-            if dim != axis or jump != step:
-                return None
-            low, high = min(low, least), max(high, most)
-            both.append(Span(dim, low, high, jump))
-        first = tuple(both)
-    return first
+    grids = {spans and tuple([(s.dim, s.jump) for s in spans]) for spans in inputs}
+    if len(grids) > 1 or None in grids:
+        return None
+    return tuple(
+        Span(dim, min(s.low for s in axis), max(s.high for s in axis), jump)
+        for (dim, jump), axis in zip(*grids, zip(*inputs, strict=True), strict=True)
+    )
 
 
 def active_tracer():
@@ -82,11 +75,11 @@ class ShapeValue(torch.Tensor):
     """Stands for a tensor without data; what a trace needs to know is kept.
 
     `sizes` is the shape as a plain tuple; `op` the index of the operation that wrote
-    it last; `field` a `Span` for each axis of the grid, or None where it left the
-    grid; `base` the value that it is a view of, or None.
+    it last; `spans` a `Span` for each axis of the grid, or None where it left the
+    grid; `_base` the value that it is a view of, or None, as torch names it.
     """
 
-    __slots__ = ("base", "device", "dtype", "field", "op", "sizes")
+    __slots__ = ("_base", "device", "dtype", "op", "sizes", "spans")
 
     @classmethod
     def __torch_function__(cls, function, types, args=(), kwargs=None):
@@ -96,10 +89,6 @@ class ShapeValue(torch.Tensor):
     def __torch_dispatch__(cls, function, types, args=(), kwargs=None):
         """What went past the Python functions: scripted code, autograd's own."""
         return active_tracer().ask_torch(function, args, kwargs or {})
-
-    @property
-    def _base(self):
-        return self.base
 
     @property
     def shape(self):
@@ -119,6 +108,11 @@ class ShapeValue(torch.Tensor):
         return f"ShapeValue({dims(self.sizes)})"
 
     __format__ = object.__format__
+
+
+def root_of(tensor):
+    """What a tensor is a view of, or itself."""
+    return tensor if tensor._base is None else tensor._base
 
 
 def flatten_arguments(args):

@@ -6,7 +6,8 @@ the layer's own forward runs. They make the trace of Inception v4 six times fast
 
 from torch import nn
 
-from inception_edu.cost.rules import Result, convolve
+from inception_edu.cost.result import Result
+from inception_edu.cost.rules import convolve
 from inception_edu.cost.shapes import ShapeError, ShapeValue
 from inception_edu.modules import is_bare
 
@@ -40,12 +41,12 @@ def run_convolution(tracer, module, x):
         return None
     try:
         result = convolve(
-            x.sizes, x.field, tracer.parameters.get(id(weight)) or weight.shape,
+            x.sizes, x.spans, tracer.parameters.get(id(weight)) or weight.shape,
             module.stride, module.padding, module.dilation, module.groups,
         )  # fmt: skip
     except ShapeError as problem:
         raise tracer.error(str(problem)) from None
-    return tracer.record(result, (x,), tracer.count(weight, bias))
+    return tracer.add_result(result, (x,), tracer.count(weight, bias))
 
 
 def run_norm(tracer, module, x):
@@ -54,15 +55,15 @@ def run_norm(tracer, module, x):
     own, sizes = module._parameters, x.sizes
     if own.keys() != AFFINE or len(sizes) != 4 or sizes[1] != module.num_features:
         return None  # torch and the rule say what is wrong
-    result = Result("batch_norm", sizes, x.field)
-    return tracer.record(result, (x,), tracer.count(own["weight"], own["bias"]))
+    result = Result("batch_norm", sizes, x.spans)
+    return tracer.add_result(result, (x,), tracer.count(own["weight"], own["bias"]))
 
 
 def run_relu(tracer, module, x):
     if type(x) is not ShapeValue or module._parameters:
         return None
-    result = Result("relu", x.sizes, x.field)
-    return tracer.record(result, (x,), in_place=module.inplace)
+    result = Result("relu", x.sizes, x.spans)
+    return tracer.add_result(result, (x,), in_place=module.inplace)
 
 
 AFFINE = {"weight", "bias"}  # what a leaf below counts itself

@@ -6,22 +6,22 @@ a module and of a torch function leads to the `Tracer`, which writes down an `Op
 and answers with the next `ShapeValue`.
 """
 
-from functools import lru_cache
 from math import prod
 
 import torch
 from torch import nn
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_map
 
-from inception_edu.cost.meta import AtenCalls, field_after, run_on_meta
+from inception_edu.cost.meta import AtenCalls, MetaRun, is_on_meta
 from inception_edu.cost.restore import Snapshot
-from inception_edu.cost.result import Op
-from inception_edu.cost.rules import RULES, Result
+from inception_edu.cost.result import Op, Result
+from inception_edu.cost.rules import RULES
 from inception_edu.cost.shapes import (
     ShapeError,
     ShapeValue,
     Span,
     flatten_arguments,
+    root_of,
     storage_of,
 )
 from inception_edu.cost.shortcuts import SHORTCUTS, run_sequence
@@ -34,34 +34,36 @@ KEEPS_EVAL = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
 LAZY = nn.modules.lazy.LazyModuleMixin
 KINDS = {"scaled_dot_product_attention": "attention"}
 SETTERS = {"__setitem__", "__set__"}  # of values, and of attributes such as `data`
-in_transform = torch._C._functorch.peek_interpreter_stack
 SET_DATA = torch.Tensor.data.__set__
 SCRIPTED = (torch.jit.ScriptFunction, torch._C.ScriptMethod)
+in_transform = torch._C._functorch.peek_interpreter_stack
 
 
 class Tracer:
     """Writes an `Op` for every torch function that the model calls."""
 
     def __init__(self, model, aux):
-        self.model, self.device, self.path = model, torch.device("cpu"), ""
+        self.model, self.aux = model, aux
         self.ops, self.paths = [], {}  # `paths`: of every module
-        # Shapes and sizes by id, so that shared ones count once; read here, since a
-        # parameter that is asked while the model runs tells `EveryCall`.
-        self.parameters, self.uncounted = {}, {}
+        self.path, self.device = "", torch.device("cpu")
+        # Shapes and sizes by id, so that shared ones count once; read at the start,
+        # since a parameter that is asked while the model runs tells `EveryCall`.
+        self.parameters, self.uncounted, self.built = {}, {}, 0
         self.alive = []  # what is known by id must not go
-        self.mode, self.snapshot = aux, Snapshot()
         self.written = {}  # storage of real tensors written to -> a ShapeValue
+        self.snapshot = Snapshot()
         every = nn.modules.module  # hooks that torch calls for every module there is
         hooked = every._global_forward_hooks or every._global_forward_pre_hooks
         self.shortcuts = {} if hooked else SHORTCUTS
 
-    def begin(self):
-        """Note the whole model, and set its mode."""
+    def begin(self, shapes, dtype):
+        """Read the whole model, and set its mode: the inputs as values."""
         self.visit(self.model, "")
         self.snapshot.begin()
         self.built = sum(self.uncounted.values())
         if self.alive:
             self.device = self.alive[0].device
+        return [self.input(shape, dtype) for shape in shapes]
 
     def visit(self, module, path):
         """Note a module, its parameters, and once every module below."""
@@ -69,8 +71,8 @@ class Tracer:
         if isinstance(module, LAZY):
             refuse_lazy(self.model)
         self.snapshot.keep_module(module)
-        own = module.__dict__
-        own["training"] = self.mode and not isinstance(module, KEEPS_EVAL)
+        own = vars(module)  # past __setattr__: it is slow
+        own["training"] = self.aux and not isinstance(module, KEEPS_EVAL)
         own["_compiled_call_impl"] = None  # by `Module.compile`
         for parameter in module._parameters.values():
             if parameter is not None and id(parameter) not in self.parameters:
@@ -93,11 +95,9 @@ class Tracer:
     # ---- operations -------------------------------------------------------------
 
     def input(self, shape, dtype):
-        field = None
-        if len(shape) == 4:
-            field = (Span(2, 0, 0, 1), Span(3, 0, 0, 1))
-        self.add_op(Result("input", shape, field), ())
-        return self.value(shape, field, dtype)
+        spans = (Span(2, 0, 0, 1), Span(3, 0, 0, 1)) if len(shape) == 4 else None
+        self.add_op(Result("input", shape, spans), ())
+        return self.value(shape, spans, dtype)
 
     def add_op(self, result, values, params=0, new_bytes=0, known=True, path=None):
         """Append the `Op` of a result that was made from `values`."""
@@ -106,55 +106,37 @@ class Tracer:
         else:
             in_shapes = tuple([value.sizes for value in values])
             inputs = tuple([source(value) for value in values])
-        op = Op(
-            len(self.ops),
-            self.path if path is None else path,
-            result.kind,
-            result.out_shape,
-            extent(result.field),
-            result.macs,
-            result.kernel,
-            result.stride,
-            result.padding,
-            result.dilation,
-            result.groups,
-            result.constant,
-            in_shapes,
-            inputs,
-            params,
-            new_bytes,
-            known,
-        )
-        self.ops.append(op)
+        path = self.path if path is None else path
+        place = len(self.ops), path, in_shapes, inputs, params, new_bytes, known
+        self.ops.append(Op._make(place + result))
 
-    def record(self, result, values, params=0, in_place=False):
-        """The `Op` of a rule's result, and the `ShapeValue` that it gives."""
-        x, shape, field, base = values[0], result.out_shape, result.field, None
+    def add_result(self, result, values, params=0, in_place=False):
+        """Append the `Op` of a rule's result: the `ShapeValue` that it gives."""
+        x, shape = values[0], result.out_shape
         if in_place:
             self.add_op(result, values, params)
-            self.overwrite(x, field)
+            self.overwrite(x, result.spans)
             return x
         new_bytes = 0 if result.view else prod(shape) * x.dtype.itemsize
-        if result.view:
-            base = x if x.base is None else x.base
         self.add_op(result, values, params, new_bytes)
-        return self.value(shape, field, x.dtype, base)
+        return self.value(
+            shape, result.spans, x.dtype, root_of(x) if result.view else None
+        )
 
-    def value(self, sizes, field, dtype, base=None):
+    def value(self, sizes, spans, dtype, base=None):
         """What the last operation gave, as a `ShapeValue`."""
         if dtype is torch.float32:  # torch's own default: half the time
             value = WITHOUT_MEMORY(ShapeValue, sizes)
         else:
             value = WITHOUT_MEMORY(ShapeValue, sizes, dtype=dtype)
-        value.sizes, value.field, value.base = sizes, field, base
+        value.sizes, value.spans, value._base = sizes, spans, base
         value.op, value.dtype, value.device = len(self.ops) - 1, dtype, self.device
         return value
 
-    def overwrite(self, value, field):
+    def overwrite(self, value, spans):
         """`value`, and what it is a view of, now come from the last operation."""
-        value.op, value.field = len(self.ops) - 1, field
-        if value.base is not None:
-            value.base.op = value.op
+        value.op, value.spans = len(self.ops) - 1, spans
+        root_of(value).op = value.op
 
     def count(self, *parameters):
         """The elements of those that are new to the run."""
@@ -165,6 +147,13 @@ class Tracer:
                     self.add_parameter(parameter)
                 elements += self.uncounted.pop(id(parameter), 0)
         return elements
+
+    def count_alone(self, parameter, path):
+        """Count a parameter in an `Op` of its own, if no operation has used it."""
+        params = self.count(parameter)
+        if params:
+            shape = tuple(self.parameters[id(parameter)])
+            self.add_op(Result("parameter", shape), (), params, path=path)
 
     def used_parameters(self, leaves):
         """The parameters among a call's arguments."""
@@ -184,21 +173,21 @@ class Tracer:
                 return function(*args, **kwargs)
         if self.written:
             args, kwargs = tree_map(self.current, (args, kwargs))
-        rule, result = RULES.get(name.strip("_")), None
-        if rule is not None and "out" not in kwargs:
-            result = self.apply(rule, args, kwargs)
+        result = self.apply_rule(name.strip("_"), args, kwargs)
         in_place = kwargs.get("inplace") is True or changes_its_input(name)
         if result is None or (in_place and type(args[0]) is not ShapeValue):
             return self.ask_torch(function, args, kwargs)
         leaves = flatten_arguments((*args, *kwargs.values()))
         values = [leaf for leaf in leaves if type(leaf) is ShapeValue]
         params = self.count(*self.used_parameters(leaves))
-        return self.record(result, values, params, in_place)
+        return self.add_result(result, values, params, in_place)
 
-    def apply(self, rule, args, kwargs):
-        """A rule's result; None where the call has another form than the rule."""
+    def apply_rule(self, name, args, kwargs):
+        """A rule's result; None where there is no rule for such a call."""
+        if name not in RULES or "out" in kwargs:
+            return None
         try:
-            return rule(*args, **kwargs)
+            return RULES[name](*args, **kwargs)
         except ShapeError as problem:
             error = self.error(str(problem))
             error.reads = sources_of(args, kwargs)
@@ -206,80 +195,52 @@ class Tracer:
         except TypeError:  # arguments by a name that the rule does not know
             return None
 
-    def current(self, leaf):
-        """What stands for a real tensor since a `ShapeValue` was written into it."""
-        if isinstance(leaf, torch.Tensor) and type(leaf) is not ShapeValue:
-            base, sizes = self.written.get(storage_of(leaf)), tuple(leaf.shape)
-            if base is not None and sizes == base.sizes:
-                return base
-            if base is not None:
-                leaf = self.value(sizes, None, leaf.dtype, base)
-                leaf.op = base.op
-        return leaf
-
     def ask_torch(self, function, args, kwargs):
         """The answer of a function without a rule, from torch's meta device."""
         name = getattr(function, "_overloadpacket", function).__name__.strip("_")
-        out = kwargs.get("out")  # is only written to
         leaves = flatten_arguments((*args, *kwargs.values()))
+        out = kwargs.get("out")  # is only written to
         values = [v for v in leaves if type(v) is ShapeValue and v is not out]
-        try:
-            answer, calls, pairs = run_on_meta(function, name, args, kwargs)
-        except Exception as problem:
-            try:  # where a real index or mask tells the shape
-                answer, calls, pairs = run_on_meta(function, name, args, kwargs, True)
-            except Exception:
-                raise self.refusal(name, values, problem) from problem
-        given = {id(meta): tensor for meta, tensor in pairs}
-        owners = {storage_of(meta): tensor for meta, tensor in pairs}
-        made = [leaf for leaf in tree_leaves(answer) if is_on_meta(leaf)]
-        changed = [given[id(meta)] for meta in made if id(meta) in given]
-        written = any(call._schema.is_mutable for call in calls.calls)
+        run = self.run_on_meta(function, name, args, kwargs, values)
+        changed = [run.given[id(meta)] for meta in run.made if id(meta) in run.given]
         if name == "setitem":
             changed = [args[0]]
-        elif not made or (len(changed) == len(made) and not written):
-            return tree_map(lambda leaf: given.get(id(leaf), leaf), answer)
-        shape = tuple(made[0].shape if made else changed[0].shape)
-        whole = changed[0]._base if changed else None
-        if whole is not None and name in ("copy", "setitem"):  # `x[:, :8].copy_(y)`
-            name, shape = "setitem", tuple(whole.shape)
-        field = field_after(calls, values, shape)
-        fresh = [meta for meta in made if storage_of(meta) not in owners]
-        new_bytes = sum(meta.numel() * meta.dtype.itemsize for meta in fresh)
-        kind = "cat" if name.endswith("stack") and "cat" in calls.names else name
+        elif not run.made or (len(changed) == len(run.made) and not run.calls.write):
+            return tree_map(lambda leaf: run.given.get(id(leaf), leaf), run.answer)
+        shape = tuple((run.made or changed)[0].shape)
+        base = changed[0]._base if changed else None
+        if base is not None and name in ("copy", "setitem"):  # `x[:, :8].copy_(y)`
+            name, shape = "setitem", tuple(base.shape)
+        kind = "cat" if name.endswith("stack") and "cat" in run.calls.names else name
+        spans = run.spans_after(values, shape)
+        result = Result(KINDS.get(kind, kind), shape, spans, run.calls.macs)
         params = self.count(*self.used_parameters(leaves))
-        result = Result(KINDS.get(kind, kind), shape, field, calls.macs)
-        self.add_op(result, values, params, new_bytes, calls.known)
-        if changed and written:
-            self.write(changed[0], field)
+        self.add_op(result, values, params, run.new_bytes, run.calls.known)
+        if changed and run.calls.write:
+            self.write(changed[0], spans)
 
         def to_value(leaf):
-            if id(leaf) in given:
-                return self.current(given[id(leaf)])
+            if id(leaf) in run.given:
+                return self.current(run.given[id(leaf)])
             if not is_on_meta(leaf):
                 return leaf
-            base = self.current(owners.get(storage_of(leaf)))
-            base = base if type(base) is ShapeValue else None
-            if base is not None and base.base is not None:
-                base = base.base
+            base = self.current(run.owners.get(storage_of(leaf)))
+            base = root_of(base) if type(base) is ShapeValue else None
             sizes = tuple(leaf.shape)
-            seen = field if sizes == shape else None
-            return self.value(sizes, seen, leaf.dtype, base)
+            return self.value(
+                sizes, spans if sizes == shape else None, leaf.dtype, base
+            )
 
-        return tree_map(to_value, answer)
+        return tree_map(to_value, run.answer)
 
-    def write(self, tensor, field):
-        """`tensor` was changed in place by the last operation."""
-        if type(tensor) is ShapeValue:
-            self.overwrite(tensor, field)
-        else:
-            whole = tensor if tensor._base is None else tensor._base
-            self.stand_in(whole, self.value(tuple(whole.shape), None, whole.dtype))
-
-    def stand_in(self, real, value):
-        """`value` is what a real tensor holds from now on."""
-        self.written[storage_of(real)] = value
-        self.alive += real, real.detach()  # which keeps its memory, too
+    def run_on_meta(self, function, name, args, kwargs, values):
+        try:
+            return MetaRun(function, name, args, kwargs)
+        except Exception as problem:
+            try:  # where a real index or mask tells the shape
+                return MetaRun(function, name, args, kwargs, keep_indices=True)
+            except Exception:
+                raise self.refusal(name, values, problem) from problem
 
     def refusal(self, name, values, problem):
         shapes = ", ".join(dims(value.sizes) or "a number" for value in values)
@@ -301,11 +262,34 @@ class Tracer:
             )
         return self.error(f"{name} does not take {shapes}: {problem}")
 
-    def without_input(self, function, args, kwargs):
-        """What the model computes from weights alone: a position bias, say.
+    # ---- real tensors ---------------------------------------------------------------
 
-        The run does it all the same, so its products and parameters count.
-        """
+    def current(self, leaf):
+        """What stands for a real tensor since a `ShapeValue` was written into it."""
+        if isinstance(leaf, torch.Tensor) and type(leaf) is not ShapeValue:
+            whole, sizes = self.written.get(storage_of(leaf)), tuple(leaf.shape)
+            if whole is not None and sizes == whole.sizes:
+                return whole
+            if whole is not None:
+                leaf = self.value(sizes, None, leaf.dtype, whole)
+                leaf.op = whole.op
+        return leaf
+
+    def write(self, tensor, spans):
+        """`tensor` was changed in place by the last operation."""
+        if type(tensor) is ShapeValue:
+            self.overwrite(tensor, spans)
+        else:
+            real = root_of(tensor)
+            self.stand_in(real, self.value(tuple(real.shape), None, real.dtype))
+
+    def stand_in(self, real, value):
+        """`value` is what a real tensor holds from now on."""
+        self.written[storage_of(real)] = value
+        self.alive += real, real.detach()  # which keeps its memory, too
+
+    def call_without_input(self, function, args, kwargs):
+        """The answer to a torch function that was given real tensors alone."""
         name = function.__name__
         if function == SET_DATA and type(args[1]) is ShapeValue:
             if args[0].shape == args[1].shape:
@@ -316,6 +300,13 @@ class Tracer:
                 if isinstance(tensor, torch.Tensor):
                     self.snapshot.before_change(tensor)
             return function(*args, **kwargs)
+        return self.compute(function, name, args, kwargs)
+
+    def compute(self, function, name, args, kwargs):
+        """What the model computes from weights alone: a position bias, say.
+
+        The run does it all the same, so its products and parameters count.
+        """
         before = len(self.ops)
         with AtenCalls() as calls:
             answer = function(*args, **kwargs)
@@ -327,19 +318,12 @@ class Tracer:
             result = Result(name.strip("_"), tuple(made[0].shape), None, calls.macs)
             new_bytes = prod(result.out_shape) * made[0].dtype.itemsize
             self.add_op(result, (), self.count(*used), new_bytes)
-            return answer
         for parameter in used:
-            named = self.model.named_parameters()
-            path = next((name for name, own in named if own is parameter), "")
-            self.use(parameter, path.replace("_orig_mod.", ""))
+            if id(parameter) in self.uncounted:
+                named = self.model.named_parameters()
+                path = next((name for name, own in named if own is parameter), "")
+                self.count_alone(parameter, path.replace("_orig_mod.", ""))
         return answer
-
-    def use(self, parameter, path):
-        """Count a parameter that no operation was given, unless one was before."""
-        params = self.count(parameter)
-        if params:
-            shape = tuple(self.parameters[id(parameter)])
-            self.add_op(Result("parameter", shape), (), params, path=path)
 
     # ---- calls of modules ----------------------------------------------------------
 
@@ -385,22 +369,13 @@ class Tracer:
             own = dict(module.named_parameters())
         for name, parameter in own.items():
             if isinstance(parameter, nn.Parameter):
-                self.use(parameter, f"{self.path}.{name}" if self.path else name)
-
-
-@lru_cache(1024)
-def extent(field):
-    """How many pixels a receptive field has along each axis."""
-    return field and tuple([span.high - span.low + 1 for span in field])
-
-
-def is_on_meta(leaf):
-    return isinstance(leaf, torch.Tensor) and leaf.is_meta
+                path = f"{self.path}.{name}" if self.path else name
+                self.count_alone(parameter, path)
 
 
 def source(value):
     """The operation that wrote a value last, through what it is a view of as well."""
-    return value.op if value.base is None else max(value.op, value.base.op)
+    return value.op if value._base is None else max(value.op, value._base.op)
 
 
 def changes_its_input(name):

@@ -108,7 +108,7 @@ def _key(node):
         )
     if node.op is None or node.kind == "input":
         return None
-    placeless = {"index": 0, "path": "", "inputs": (), "receptive_field": None}
+    placeless = {"index": 0, "path": "", "inputs": (), "spans": None}
     op = node.op._replace(**placeless, params=0)  # a shared weight counts once
     return (node.label, node.note, node.params, node.macs, op)
 
