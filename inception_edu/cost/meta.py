@@ -80,7 +80,8 @@ class MetaRun:
 
     With `keep_indices` real tensors of whole numbers and masks stay what they are.
     `made` are the meta tensors in `answer`. `given` tells by its id which of the
-    model's tensors a meta tensor stands for, `owners` by its storage whose memory it has.
+    model's tensors a meta tensor stands for, `owners` by its storage whose memory it
+    has.
     """
 
     def __init__(self, function, name, args, kwargs, keep_indices=False):

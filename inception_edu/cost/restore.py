@@ -23,13 +23,14 @@ from torch.utils._pytree import tree_leaves
 from inception_edu.cost.shapes import ShapeValue, storage_of
 
 OWN = frozenset(nn.Module().__dict__)  # what every module has
-REGISTRATIONS = (
-    (hooks.register_module_parameter_registration_hook, "_parameters"),
-    (hooks.register_module_buffer_registration_hook, "_buffers"),
-    (hooks.register_module_module_registration_hook, "_modules"),
-)
+TABLES = {
+    "_parameters": hooks.register_module_parameter_registration_hook,
+    "_buffers": hooks.register_module_buffer_registration_hook,
+    "_modules": hooks.register_module_module_registration_hook,
+}
 PLAIN = (bool, int, float, str, type(None))
 MUTABLE = (dict, list, set, deque)
+QUIET = ("torch.nn.", "inception_edu.")  # their modules delete and rebind nothing
 FOREIGN = {*sys.stdlib_module_names, "torch", "numpy"}
 OPEN = (SimpleNamespace, CellType, ChainMap, UserDict, UserList)  # foreign, but holds
 CACHE = type(lru_cache(print))
@@ -44,6 +45,7 @@ class Snapshot:
         self.modules, self.registered = {}, []  # what they had; what has come since
         self.containers, self.named, self.caches = [], [], []
         self.parts, self.seen, self.handles = [], {}, []
+        self.tables = []  # of buffers, parameters, layers, which a forward may delete
         self.changed = {}  # storage -> tensor, what it held, the values there
 
     def keep_module(self, module):
@@ -52,10 +54,13 @@ class Snapshot:
         self.modules[module] = own.copy()
         if own["_forward_hooks"] or own["_forward_pre_hooks"]:
             self.parts += own["_forward_hooks"], own["_forward_pre_hooks"]
-        if not type(module).__module__.startswith("torch.nn."):
-            self.parts.append(type(module))
-            if len(own) > len(OWN):
-                self.parts += [own[name] for name in own.keys() - OWN]
+        if type(module).__module__.startswith(QUIET):
+            return
+        if not isinstance(module, torch.jit.ScriptModule):  # whose tables are no dicts
+            self.tables += [(kind, own[kind], own[kind].copy()) for kind in TABLES]
+        self.parts.append(type(module))
+        if len(own) > len(OWN):
+            self.parts += [own[name] for name in own.keys() - OWN]
 
     def begin(self):
         """Remember all else that a forward can change through the modules."""
@@ -65,7 +70,7 @@ class Snapshot:
                 self.parts += self.keep(value)
         self.handles = [
             register(partial(self.before_registration, kind))
-            for register, kind in REGISTRATIONS
+            for kind, register in TABLES.items()
         ]
 
     def before_registration(self, kind, module, name, value):
@@ -139,6 +144,14 @@ class Snapshot:
                 table.pop(name, None)
             else:
                 table[name] = before
+        for kind, table, before in self.tables:
+            made = {
+                name: value
+                for name, value in table.items()
+                if before.get(name) is None and kind != "_buffers"
+            }
+            table.clear()
+            table.update(before | made)
         for module, before in self.modules.items():
             object.__setattr__(module, "__dict__", before)
         return grown
