@@ -30,7 +30,7 @@ _LAZY = {
     "progress": "lesson",
     "explore": "explorers",
 }
-_FLOORS = (
+_ROOMS = (
     "papers",
     "networks",
     "cost",
@@ -40,10 +40,10 @@ _FLOORS = (
     "lesson",
 )
 
-__all__ = ["__version__", *_LAZY, *_FLOORS]
+__all__ = ["__version__", *_LAZY, *_ROOMS]
 
 
-__getattr__, __dir__ = lazy(globals(), _LAZY | dict(zip(_FLOORS, _FLOORS, strict=True)))
+__getattr__, __dir__ = lazy(globals(), _LAZY | dict(zip(_ROOMS, _ROOMS, strict=True)))
 
 if "IPython" in sys.modules:  # figures then show with a text twin and alt text
     import_module(f"{__name__}.figures.notebook").setup_notebook()

@@ -1,11 +1,9 @@
-"""Checks of what a caller chose, and stages that are numbered."""
+"""Checks of what a caller chose: one of some values, a whole number."""
 
 from numbers import Integral
 
-MAX_MODULES = 100  # of one kind; the papers' networks have 20 at most
 
-
-def choose(option, value, choices):
+def check_choice(option, value, choices):
     """ValueError for a `value` of `option` that is not among the choices."""
     if value not in choices:
         raise ValueError(
@@ -13,19 +11,11 @@ def choose(option, value, choices):
         )
 
 
-def whole_numbers(**limits):
-    """The values of `name=(value, least, most)`; ValueError outside, in words."""
-    for name, (value, least, most) in limits.items():
-        is_whole = isinstance(value, Integral) and not isinstance(value, bool)
-        if not is_whole or not least <= value <= most:
-            raise ValueError(
-                f"{name}={value!r} must be a whole number from {least} to {most:,}"
-            )
-    return [int(value) for value, _, _ in limits.values()]
-
-
-def numbered(name, count, build, *args, **options):
-    """`count` stages called `name1`, `name2`, ..., each built with these arguments."""
-    (count,) = whole_numbers(**{f"modules {name}": (count, 0, MAX_MODULES)})
-    numbers = range(1, count + 1)
-    return {f"{name}{number}": build(*args, **options) for number in numbers}
+def whole_number(name, value, least, most):
+    """`value` as an int from `least` to `most`; ValueError, in words, if it is none."""
+    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not is_whole or not least <= value <= most:
+        raise ValueError(
+            f"{name}={value!r} must be a whole number from {least} to {most:,}"
+        )
+    return int(value)

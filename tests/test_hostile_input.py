@@ -161,7 +161,7 @@ CASES = {
     "'released' or '7x7'": lambda f: model("inception_v3", stem="table1"),
     "bn_inception has no auxiliary head": lambda f: model("bn_inception", aux=True),
     "aux=False": lambda f: model("inception_resnet_v2", layout="paper", aux=True),
-    "modules inception_b=-1 must be a whole": lambda f: model("inception_v4", b=-1),
+    "number of inception_b=-1 must be a whole": lambda f: model("inception_v4", b=-1),
     "odd kernel": lambda f: ConvUnit(3, 8, 2),
     "no published weights for 'mini_naive'": lambda f: ie.load_pretrained("mini_naive"),
     "no auxiliary heads: create": lambda f: ie.load_pretrained("mini_v3", aux=True),

@@ -55,7 +55,7 @@ homes = {ie.figures, ie.networks, ie.cost, ie.training, ie.lesson, ie.papers}
 for home in homes:
     for file in pkgutil.iter_modules(home.__path__, home.__name__ + "."):
         __import__(file.name)
-places = [(ie, set(ie.__all__) - set(ie._FLOORS) - {"recipes"})]
+places = [(ie, set(ie.__all__) - set(ie._ROOMS) - {"recipes"})]
 places += [(home, set(home.__all__) - {"recipes"}) for home in homes]
 print([n for home, names in places for n in names
        if isinstance(getattr(home, n), types.ModuleType)])

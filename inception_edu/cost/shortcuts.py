@@ -11,6 +11,8 @@ from inception_edu.cost.rules import convolve
 from inception_edu.cost.shapes import ShapeError, ShapeValue
 from inception_edu.modules import is_bare
 
+AFFINE = {"weight", "bias"}  # what `run_convolution` and `run_norm` count themselves
+
 
 def run_sequence(tracer, module, x):
     path, paths = tracer.path, tracer.paths
@@ -66,7 +68,6 @@ def run_relu(tracer, module, x):
     return tracer.add_result(result, (x,), in_place=module.inplace)
 
 
-AFFINE = {"weight", "bias"}  # what a leaf below counts itself
 SHORTCUTS = {
     nn.Sequential.forward: run_sequence,
     nn.Conv2d.forward: run_convolution,

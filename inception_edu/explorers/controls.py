@@ -25,9 +25,10 @@ def draw(state):  # {"width": 64, "kernel": "3x3", ...}
 ```
 
 - `draw` gets every control's value by name and depends on nothing else: the same state
-  gives the same text. The summary is one line with the headline number; nbval compares
-  it. The SVG comes from `figures/svg.py`, which follows the theme. At most 20 ms: a
-  move then reaches the screen within 50 ms.
+  gives the same text. An explorer with buttons binds what they change by `partial`.
+  The summary is one line with the headline number; nbval compares it. The SVG comes
+  from `figures/svg.py`, which follows the theme. At most 20 ms: a move then reaches
+  the screen within 50 ms.
 - `raise ValueError(text)` in `draw` refuses a combination: the text is shown in
   place and the last good picture stays. Any other error is shown there too.
 - `adjust(values, changed, explicit)` (optional, pure) completes a change, as a preset
@@ -42,7 +43,8 @@ def draw(state):  # {"width": 64, "kernel": "3x3", ...}
   the same thing if they have the same `key`, color and place among their like.
 - An element of the picture with `data-pick="row=3;column=5"` sets those controls
   when it is clicked, one with `data-grid="row;column;17"` those of the cell that was
-  clicked, of 17 x 17. The keyboard reaches them as ordinary controls.
+  clicked, of 17 x 17 (`kernels.py` has both). The keyboard reaches them as ordinary
+  controls.
 - `SWEEP` names the controls and values that a lecture needs, at most 64 states
   together; their pictures can be stored in a page. An explorer that has no more
   states than that sweeps them all and needs none.

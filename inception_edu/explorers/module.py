@@ -17,7 +17,8 @@ from inception_edu.text import compared, percent, short
 VERSIONS = ("naive", "reduced")
 COLUMNS = ("in_channels", "grid", "1x1", "3x3 reduce", "3x3", "5x5 reduce", "5x5")
 COLUMNS += ("pool proj",)
-# Table 1: the input of each module, its grid at 224x224, and its widths.
+# Table 1, here again since a page has no torch; a test compares it with the network's:
+# the input of each module, its grid at 224x224, and its widths.
 TABLE_1 = {
     "3a": (192, 28, 64, 96, 128, 16, 32, 32),
     "3b": (256, 28, 128, 128, 192, 32, 96, 64),

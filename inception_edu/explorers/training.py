@@ -105,7 +105,7 @@ def summarize(state, runs, groups):
 
 
 def draw(state, runs=()):
-    """The picture of a state and the runs so far; pure."""
+    """The picture of a state and of the runs so far."""
     groups, note = stored(state["beside"])
     coming = (
         f"Next: {state['model']}, recipe {state['recipe']}, seed {state['seed']}, "

@@ -1,7 +1,7 @@
 """What you look at: diagrams, charts, one theme.
 
-`theme` and `svg` import neither torch nor matplotlib; the rest is imported
-when it is first used.
+Only `charts`, `export` and `activations` import matplotlib or torch; every name is
+imported when it is first used.
 """
 
 from inception_edu.lazy import lazy

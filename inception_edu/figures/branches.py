@@ -10,13 +10,13 @@ class Branch:
     """One branch of a split: a named series; empty for a shortcut."""
 
     name: str
-    series: list  # of Node and Split
+    series: list  # of Node and Fork
     is_side_head: bool = False  # leads to no output of this series
     edges: list = ()  # of a shortcut: the `(source, reader)` that it stands for
 
 
 @dataclass(slots=True)
-class Split:
+class Fork:
     """Branches that run side by side."""
 
     branches: list
@@ -24,10 +24,10 @@ class Split:
 
 
 def structure(nodes):
-    """A series (list of `Node` and `Split`) for nodes in the order they run.
+    """A series (list of `Node` and `Fork`) for nodes in the order they run.
 
     A node that every path to the last one passes is an element of the series;
-    what lies between two such nodes is a `Split` of its connected parts.
+    what lies between two such nodes is a `Fork` of its connected parts.
     """
     readers = readers_of(nodes)
     ends = {nodes[-1]}
@@ -62,7 +62,7 @@ def _series(nodes, ends, readers):
         series += [upper] if upper else []
         parts = _connected(members)
         if len(parts) == 1 and not spine:
-            series.append(Split([], tangled=members))
+            series.append(Fork([], tangled=members))
         elif parts:
             found = [
                 (part, _branch(part, members, ends, leads, readers)) for part in parts
@@ -76,7 +76,7 @@ def _series(nodes, ends, readers):
                 edges = [(upper, reader) for reader in later if upper in ends]
             if edges:
                 found.append(([], Branch("shortcut", [], edges=edges)))
-            series.append(Split(_ordered(found, upper, lower)))
+            series.append(Fork(_ordered(found, upper, lower)))
     return series
 
 

@@ -1,6 +1,6 @@
 """A diagram in words: one line a run of boxes, branches indented."""
 
-from inception_edu.figures.branches import Split
+from inception_edu.figures.branches import Fork
 
 
 def twin_lines(nodes, series):
@@ -14,7 +14,7 @@ def twin_lines(nodes, series):
 
 def _series_lines(series, common):
     for run in _runs(series):
-        if isinstance(run, Split):
+        if isinstance(run, Fork):
             yield from _split_lines(run, common)
         elif run[0].kind == "error":
             yield f"stops in {run[0].path or 'the model'}: {run[0].step}"
@@ -27,7 +27,7 @@ def _runs(series):
     runs = []
     for element in series:
         before = runs[-1] if runs else None
-        if isinstance(element, Split):
+        if isinstance(element, Fork):
             runs.append(element)
         elif element.kind == "input":
             continue
@@ -55,7 +55,7 @@ def _split_lines(split, common):
         kind = "side head" if branch.is_side_head else "branch"
         name = f"{branch.name} {kind}" if branch.name else f"{kind} {index}"
         lines = list(_series_lines(branch.series, common)) or ["an input"]
-        if isinstance(branch.series[0], Split):
+        if isinstance(branch.series[0], Fork):
             lines.insert(0, "")
         yield f"| {name}: {lines[0]}".rstrip()
         yield from (f"|   {line}" for line in lines[1:])

@@ -18,6 +18,7 @@ from inception_edu.text import percent
 WIDTH = 560
 SIDE = 152  # of the picture, and the width of the prediction below it
 LEFT = 176  # where the maps begin
+SIGNS = "3x3", "1x1"  # colors of a negative and of a positive weight
 EVERY, EVERY_LAYER = "every branch", "every layer"
 _RAMP = bytes(range(0, 256, 17))  # 16 steps from 0 to 255
 # The colors and opacities of a map in gray, and of a shade on the picture: black, and
@@ -208,7 +209,7 @@ def draw_term(sheet, y, term, rows):
             for row, line in enumerate(term.kernel):
                 for column, weight in enumerate(line):
                     at = x + 6 + column * cell, y + 6 + row * cell, cell, cell
-                    fill, opacity = ("3x3", "1x1")[weight > 0], abs(weight) / most
+                    fill, opacity = SIGNS[weight > 0], abs(weight) / most
                     sheet.rect(*at, fill, opacity=max(round(opacity, 2), 0.01))
             sheet.rect(x + 6, y + 6, 60, 60, stroke="line")
         else:

@@ -46,7 +46,7 @@ class Figure:
         display(self._repr_mimebundle_(), raw=True)
 
     def save(self, path):
-        """The path written; its ending chooses SVG, PDF or PNG.
+        """Write an SVG, PDF or PNG, by the ending of `path`; returns the path.
 
         Raises ValueError for any other ending.
         """

@@ -7,7 +7,7 @@ and a long series wraps into columns. All coordinates are pixels.
 from collections import namedtuple
 from dataclasses import dataclass, field
 
-from inception_edu.figures.branches import Split
+from inception_edu.figures.branches import Fork
 from inception_edu.figures.graph import Node
 
 GAP = 46  # below a box: its shape, the bus, the arrow
@@ -82,7 +82,7 @@ def place(nodes, series, width, height, top):
         groups[-1].append(block)
         # A split stays with the box it feeds, since many wires cannot change
         # column; an input stays with what it feeds.
-        if not isinstance(element, Split) and element.kind != "input":
+        if not isinstance(element, Fork) and element.kind != "input":
             groups.append([])
     groups = [group for group in groups if group]
     least = best = None
@@ -105,7 +105,7 @@ def _blocks(series, width, height):
     """A `Block` for every element of a series, all about one axis."""
     blocks, exits = [], None
     for element in series:
-        if isinstance(element, Split):
+        if isinstance(element, Fork):
             if element.branches:
                 block = _side_by_side(element.branches, width, height)
             else:

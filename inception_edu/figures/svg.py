@@ -102,13 +102,13 @@ class Drawing:
         lines=(),
     ):
         """An element with an inside; `key` names what it stands for in each picture."""
-        said = {"data-key": key and escape(key), **shape, "fill": fill}
+        style = {"data-key": key and escape(key), **shape, "fill": fill}
         if stroke != "none":
-            said["stroke"] = stroke
-            said["stroke-width"] = stroke_width if stroke_width != 1 else None
-        said["opacity"] = opacity if opacity != 1 else None
-        said |= {"rx": radius or None, "stroke-dasharray": dash}
-        return self.add(Element(tag, said, tip=tip, lines=lines))
+            style["stroke"] = stroke
+            style["stroke-width"] = stroke_width if stroke_width != 1 else None
+        style["opacity"] = opacity if opacity != 1 else None
+        style |= {"rx": radius or None, "stroke-dasharray": dash}
+        return self.add(Element(tag, style, tip=tip, lines=lines))
 
     def rect(self, x, y, width, height, fill="none", *, hatch=None, **style):
         """A rectangle. `hatch` is one of the theme's, or a kernel's name."""
@@ -127,10 +127,10 @@ class Drawing:
 
     def text(self, x, y, text, size=NOTE, *, fill="ink", anchor="start", bold=False):
         """A line of text."""
-        said = {"x": x, "y": y, "font-size": size, "fill": fill}
-        said["text-anchor"] = anchor if anchor != "start" else None
-        said["font-weight"] = "600" if bold else None
-        return self.add(Element("text", said, printable(text)))
+        style = {"x": x, "y": y, "font-size": size, "fill": fill}
+        style["text-anchor"] = anchor if anchor != "start" else None
+        style["font-weight"] = "600" if bold else None
+        return self.add(Element("text", style, printable(text)))
 
     def fitted_text(self, x, y, text, width, size=NOTE, **style):
         """A text that shrinks to 12 pixels, then is cut with "…", to fit `width`."""
@@ -158,9 +158,10 @@ class Drawing:
         """
         start, *rest = [f"{_n(x)} {_n(y)}" for x, y in points]
         way = f" C {', '.join(rest)}" if curve else f" L {' L '.join(rest)}"
-        said = {"data-key": key and escape(key), "d": f"M {start}{way}", "fill": "none"}
-        said |= {"stroke": stroke, "stroke-width": width, "stroke-dasharray": dash}
-        self.add(Element("path", said, lines=(points,)))
+        style = {"data-key": key and escape(key), "d": f"M {start}{way}"}
+        style |= {"fill": "none", "stroke": stroke, "stroke-width": width}
+        style["stroke-dasharray"] = dash
+        self.add(Element("path", style, lines=(points,)))
         if arrow:
             (x0, y0), (x1, y1) = points[-2:]
             length = ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5 or 1.0
@@ -173,8 +174,8 @@ class Drawing:
     def strokes(self, lines, stroke="ink", opacity=1):
         """Many short lines in one element, such as a hatch."""
         way = "".join(f"M{_n(a)} {_n(b)}L{_n(c)} {_n(d)}" for (a, b), (c, d) in lines)
-        said = {"d": way, "stroke": stroke, "opacity": opacity}
-        return self.add(Element("path", said, lines=lines))
+        style = {"d": way, "stroke": stroke, "opacity": opacity}
+        return self.add(Element("path", style, lines=lines))
 
     def grid(self, x, y, count, cell, stroke="line", opacity=1):
         """The lines of `count` x `count` cells."""

@@ -166,7 +166,12 @@ def library():
         parts = [importlib.import_module(f"{package}.{part}") for part in LIBRARY]
     values = [value for part in parts for value in vars(part).values()]
     found = [value for value in values if isinstance(value, Exercise)]
-    return {one.name: one for one in sorted(found, key=lambda one: one.lesson)}
+    known = {one.name: one for one in sorted(found, key=lambda one: one.lesson)}
+    if len(known) < len(found):
+        names = [one.name for one in found]
+        twice = next(name for name in known if names.count(name) > 1)
+        raise ValueError(f"two exercises are called {twice!r}")
+    return known
 
 
 class Check:

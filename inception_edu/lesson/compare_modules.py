@@ -67,7 +67,7 @@ class ModuleExercise(Exercise):
     tolerance: float = 1e-4
     note_on_norms: str = ""
 
-    OWN = 2
+    EXTRA = 2
 
     @cached_property
     def mistakes(self):

@@ -62,7 +62,7 @@ class Exercise:
     tolerance: float = 1e-6
     differentiable: bool = False
 
-    OWN = 0  # parameters of the solution that the candidate does not have
+    EXTRA = 0  # parameters of the solution that the candidate does not have
 
     @property
     def name(self):
@@ -71,7 +71,7 @@ class Exercise:
     @property
     def call(self):
         """How the candidate is called: "conv_params(in_channels, out_channels)"."""
-        parameters = [*inspect.signature(self.solution).parameters][self.OWN :]
+        parameters = [*inspect.signature(self.solution).parameters][self.EXTRA :]
         return f"{self.name}({', '.join(parameters)})"
 
     @property

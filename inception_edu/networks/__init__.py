@@ -17,7 +17,7 @@ from inception_edu.networks.layers import Branches, ConvUnit, Network, Outputs
 from inception_edu.networks.minis import CLASSES, MINIS
 from inception_edu.networks.pretrained import load_pretrained
 from inception_edu.networks.weights import load_weights
-from inception_edu.options import whole_numbers
+from inception_edu.options import whole_number
 from inception_edu.text import closest
 
 MODELS = {
@@ -68,7 +68,7 @@ def create_model(
         )
     if num_classes is None:
         num_classes = CLASSES if name in MINIS else 1000
-    (num_classes,) = whole_numbers(num_classes=(num_classes, 1, 10**6))
+    num_classes = whole_number("num_classes", num_classes, 1, 10**6)
     _, *known = signature(MODELS[name]).parameters  # after num_classes
     if aux and "aux" not in known:
         raise ValueError(f"{name} has no auxiliary head; use aux=False")

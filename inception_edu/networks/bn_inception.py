@@ -9,7 +9,7 @@ from torch import nn
 
 from inception_edu.networks.googlenet import head, stem
 from inception_edu.networks.layers import Branches, ConvUnit, Network
-from inception_edu.options import choose
+from inception_edu.options import check_choice
 
 COLUMNS = ("1x1", "3x3 reduce", "3x3", "double reduce", "double 3x3", "pool proj")
 
@@ -119,7 +119,7 @@ def bn_inception(num_classes=1000, *, pool_proj_4cd=96, separable_stem=False):
     `pool_proj_4cd=128` the literal reading. `separable_stem=True` is the paper's
     first layer.
     """
-    choose("pool_proj_4cd", pool_proj_4cd, (96, 128))
+    check_choice("pool_proj_4cd", pool_proj_4cd, (96, 128))
     layers, channels = stem("batch"), 192  # 192 x 28 x 28
     if separable_stem:
         layers["conv1"] = separable_conv()

@@ -64,7 +64,7 @@ def fuse(model: nn.Module, steps: Iterable[str] = STEPS) -> nn.Module:
             refused |= exchange_pools(module, path)
     if "merge" in steps:
         fused = merge_siblings(fused)
-    if "channels_last" in steps and reads_no_strides(model):
+    if "channels_last" in steps and reads_no_strides(model):  # see memory_format.py
         set_memory_format(fused, torch.channels_last)
     fused.refused = refused
     return fused

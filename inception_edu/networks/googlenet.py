@@ -7,7 +7,7 @@ figure 2 (the modules), table 1 (the widths), figure 3 (the network).
 from torch import nn
 
 from inception_edu.networks.layers import Branches, ConvUnit, Network
-from inception_edu.options import choose
+from inception_edu.options import check_choice
 
 COLUMNS = ("1x1", "3x3 reduce", "3x3", "5x5 reduce", "5x5", "pool proj")
 
@@ -163,7 +163,7 @@ def googlenet(num_classes=1000, aux=False, *, norm=None, layout="paper"):
     is the network torchvision ships: batch norm, 3x3 in the 5x5 branch, 2x2
     last max pool, adaptive pool in the heads, dropout 0.2 (6,624,904 parameters).
     """
-    choose("layout", layout, ("paper", "torchvision"))
+    check_choice("layout", layout, ("paper", "torchvision"))
     shipped = layout == "torchvision"
     norm = norm or ("batch" if shipped else "none")
     layers, channels = stem(norm), 192

@@ -17,8 +17,8 @@ from inception_edu.networks.inception_v3 import (
 from inception_edu.networks.inception_v3 import stem_layers as v3_stem
 from inception_edu.networks.inception_v4 import ReductionA
 from inception_edu.networks.inception_v4 import stem_layers as v4_stem
-from inception_edu.networks.layers import Branches, ConvUnit, Network
-from inception_edu.options import choose, numbered
+from inception_edu.networks.layers import Branches, ConvUnit, Network, numbered
+from inception_edu.options import check_choice
 
 SCALES = (0.17, 0.10, 0.20)  # of A, B, C in the release; the paper: 0.1 to 0.3
 
@@ -215,7 +215,7 @@ def inception_resnet_v2(
     10 or 5, 10, 5. `scale`: one residual scale, or three for A, B, C; by default
     0.17, 0.10, 0.20, and 1.0 for the release's last block, which has no ReLU.
     """
-    choose("layout", layout, ("released", "paper"))
+    check_choice("layout", layout, ("released", "paper"))
     released = layout == "released"
     if aux and not released:
         raise ValueError("layout='paper' has no auxiliary head; use aux=False")

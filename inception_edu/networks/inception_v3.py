@@ -11,7 +11,7 @@ from torch import nn
 
 from inception_edu.networks.googlenet import head
 from inception_edu.networks.layers import Branches, ConvUnit, Network
-from inception_edu.options import choose
+from inception_edu.options import check_choice
 
 
 def average_pool(count_include_pad=False):
@@ -273,8 +273,8 @@ def inception_v3(
     `bn_aux=False` takes the normalization off the head's "fully connected" layer.
     `five_by_five=False` has two 3x3 in place of the release's 5x5 (figure 5).
     """
-    choose("layout", layout, ("released", "torchvision", "table1"))
-    choose("stem", stem, ("released", "7x7"))
+    check_choice("layout", layout, ("released", "torchvision", "table1"))
+    check_choice("stem", stem, ("released", "7x7"))
     is_torchvision, is_table1 = layout == "torchvision", layout == "table1"
     five_by_five = five_by_five and not is_table1
     padding = {"count_include_pad": is_torchvision}

@@ -11,8 +11,7 @@ from torch import nn
 
 from inception_edu.networks.googlenet import head
 from inception_edu.networks.inception_v3 import AuxiliaryHead, average_pool
-from inception_edu.networks.layers import Branches, ConvUnit, Network
-from inception_edu.options import numbered
+from inception_edu.networks.layers import Branches, ConvUnit, Network, numbered
 
 
 def stem_layers():

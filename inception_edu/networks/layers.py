@@ -10,8 +10,10 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from inception_edu.options import choose
+from inception_edu.options import check_choice, whole_number
 from inception_edu.text import dims
+
+MAX_MODULES = 100  # of one kind; the papers' networks have 20 at most
 
 
 class Outputs(NamedTuple):
@@ -44,7 +46,7 @@ class ConvUnit(nn.Sequential):
         *,
         norm="batch",
     ):
-        choose("norm", norm, ("batch", "none"))
+        check_choice("norm", norm, ("batch", "none"))
         kernel = kernel_size if isinstance(kernel_size, tuple) else (kernel_size,) * 2
         if padding == "same":
             if kernel[0] % 2 == 0 or kernel[1] % 2 == 0:
@@ -94,6 +96,13 @@ class Branches(nn.ModuleDict):
                 "concatenated; check each branch's padding and stride"
             )
         return torch.cat(list(outputs.values()), 1)
+
+
+def numbered(name, count, build, *args, **options):
+    """`count` stages called `name1`, `name2`, ..., each built with these arguments."""
+    count = whole_number(f"the number of {name}", count, 0, MAX_MODULES)
+    numbers = range(1, count + 1)
+    return {f"{name}{number}": build(*args, **options) for number in numbers}
 
 
 class Network(nn.Module):

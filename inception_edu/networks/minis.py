@@ -24,8 +24,8 @@ from inception_edu.networks.inception_v3 import (
     ExpandedModule,
     GridReduction,
 )
-from inception_edu.networks.layers import ConvUnit, Network
-from inception_edu.options import choose, numbered
+from inception_edu.networks.layers import ConvUnit, Network, numbered
+from inception_edu.options import check_choice
 
 CLASSES = 10  # the digits; create_model gives this to a mini unless told otherwise
 
@@ -104,7 +104,7 @@ def mini_v3(num_classes=CLASSES, aux=False, *, stem="factorized", bn_aux=True):
     `bn_aux=False` takes the batch normalization off the head's "fully connected"
     layer. The two options are the last two steps of table 3.
     """
-    choose("stem", stem, ("plain", "factorized"))
+    check_choice("stem", stem, ("plain", "factorized"))
     first = ConvUnit(3, 12, 7, stride=2, padding=3)
     stages = {
         "stem": first if stem == "plain" else factorized_stem(12),  # 12 x 24 x 24

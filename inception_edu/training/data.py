@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import torch
 
-from inception_edu.options import whole_numbers
+from inception_edu.options import whole_number
 from inception_edu.text import dims
 from inception_edu.training.cache import cache_folder, cached
 
@@ -218,7 +218,8 @@ def plain_digits(n=1280, seed=0, size=24, *, n_test=500):
     """
     from sklearn.datasets import load_digits
 
-    whole_numbers(n=(n, 2, 1797 - n_test), seed=(seed, 0, 2**32 - 1))
+    whole_number("n", n, 2, 1797 - n_test)
+    whole_number("seed", seed, 0, 2**32 - 1)
     found = load_digits()
     order = np.random.RandomState(seed).permutation(len(found.target))
     weights = enlarge(size)
@@ -255,12 +256,10 @@ def digits_at_scale(
     The same seed gives the same pictures everywhere. Made in about a second,
     then kept in the user's cache folder.
     """
-    n, n_test, seed, size = whole_numbers(
-        n=(n, 1, 10**7),
-        n_test=(n_test, 1, 10**7),
-        seed=(seed, 0, 2**32 - 1),
-        size=(size, LARGEST, 400),  # from the largest digit up
-    )
+    n = whole_number("n", n, 1, 10**7)
+    n_test = whole_number("n_test", n_test, 1, 10**7)
+    seed = whole_number("seed", seed, 0, 2**32 - 1)
+    size = whole_number("size", size, LARGEST, 400)  # from the largest digit up
     name = f"digits-v{VERSION}-{n}-{n_test}-{size}-{seed}.npz"
     arrays = cached(name, lambda: draw_digits(n, n_test, seed, size))
     return as_data(arrays, "digits_at_scale", bins=dict(BINS))

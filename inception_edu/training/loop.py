@@ -15,7 +15,7 @@ from inception_edu.isolation import isolated, seed_generators
 from inception_edu.modules import refuse_lazy
 from inception_edu.networks import create_model
 from inception_edu.networks.memory_format import device_of, set_memory_format
-from inception_edu.options import whole_numbers
+from inception_edu.options import whole_number
 from inception_edu.text import percent
 from inception_edu.training import recipes
 from inception_edu.training.checkpoint import (
@@ -82,10 +82,9 @@ def fit(
     ):
         if not isinstance(given, kind):
             raise TypeError(f"{what}={given!r} cannot be used; pass {example}")
-    epochs, seed = whole_numbers(
-        epochs=(recipe.epochs if epochs is None else epochs, 1, 10**9),
-        seed=(seed, 0, 2**63 - 1),
-    )
+    epochs = recipe.epochs if epochs is None else epochs
+    epochs = whole_number("epochs", epochs, 1, 10**9)
+    seed = whole_number("seed", seed, 0, 2**63 - 1)
     device = choose_device(device)
     with isolated(device, thread_count(device, data.train.images, threads)):
         torch.set_grad_enabled(True)
@@ -172,7 +171,7 @@ class Training:
         """How many epochs are complete."""
         return len(self.history.epoch)
 
-    def learned(self):
+    def parts(self):
         """What has a state dict of its own, by its name in a checkpoint."""
         kept = {"model": self.model, "optimizer": self.optimizer, "scaler": self.scaler}
         return kept | ({"average": self.average.model} if self.average else {})
@@ -181,14 +180,14 @@ class Training:
         """Write everything that a checkpoint needs, as tensors and plain data."""
         state = {"identity": identity_of(self), "history": self.history.as_dict()}
         state["micro_batches"] = self.micro_batches
-        state |= {name: part.state_dict() for name, part in self.learned().items()}
+        state |= {name: part.state_dict() for name, part in self.parts().items()}
         save_checkpoint(state, checkpoint)
 
     def resume(self, checkpoint):
         """Continue the training in the checkpoint, where there is one."""
         state = load_checkpoint(checkpoint, identity_of(self))
         if state is not None:
-            for name, part in self.learned().items():
+            for name, part in self.parts().items():
                 part.load_state_dict(state[name])
             own = {"recipe": self.recipe, "model": self.model}
             self.history = History(**state["history"], **own)
@@ -236,13 +235,13 @@ class Training:
             self.steps.append((*self.step(images, labels), len(labels)))
             bar.update()
             if len(self.steps) % READ_EVERY == 0:
-                loss, accuracy = self.read()
+                loss, accuracy = self.mean_so_far()
                 bar.set_postfix_str(
                     f"loss {loss:.2f}, accuracy {percent(accuracy)}", refresh=False
                 )
-        self.read()
+        self.mean_so_far()
 
-    def read(self):
+    def mean_so_far(self):
         """Mean loss and accuracy of the steps; FloatingPointError if it diverged."""
         losses, correct, images = zip(*self.steps, strict=True)
         total = 0.0
@@ -315,7 +314,7 @@ class Training:
         accuracy, by_scale = evaluate_split(
             model, self.test, self.data.bins, self.device, self.memory_format
         )
-        loss, train_accuracy = self.read()
+        loss, train_accuracy = self.mean_so_far()
         done, self.steps = self.epochs_done + len(self.steps) / self.batches, []
         self.history.add(
             epoch=done,

@@ -12,7 +12,7 @@ from itertools import accumulate
 from numbers import Real
 from typing import NamedTuple
 
-from inception_edu.options import choose
+from inception_edu.options import check_choice
 from inception_edu.text import closest
 
 OPTIMIZERS = ("sgd", "adamw", "rmsprop", "rmsprop_tf")
@@ -81,7 +81,7 @@ class Recipe:
         if isinstance(self.model_options, Mapping):
             object.__setattr__(self, "model_options", tuple(self.model_options.items()))
         for field, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
-            choose(field, getattr(self, field), choices)
+            check_choice(field, getattr(self, field), choices)
         for field, (least, most) in LIMITS.items():
             value = getattr(self, field)
             off = field == "clip" and value is None

@@ -83,20 +83,20 @@ def test_an_odd_guess_gets_kind_words_and_counts_as_none(guess, complaint, capsy
 
 
 def test_a_choice(capsys):
-    def choose(guess):
+    def check_choice(guess):
         options = ("less", "the same", "more")
         return ie.predict("choice", "More or less?", guess, options=options)
 
-    choose(None)
+    check_choice(None)
     assert "one of these options" in (asked := printed(capsys))
     assert "'less' 'the same' 'more'" in asked
-    choose("LESS ").reveal("more", {"less": "you forgot the pool"})
+    check_choice("LESS ").reveal("more", {"less": "you forgot the pool"})
     text = printed(capsys)
     assert "[x] Not this time. your prediction: less; measured: more" in text
     assert text.endswith("-> you forgot the pool")
-    choose("more").reveal("more", {"less": "you forgot the pool"})
+    check_choice("more").reveal("more", {"less": "you forgot the pool"})
     assert "[ok] Right. your prediction: more; measured: more" in printed(capsys)
-    assert choose("fewer").guess is None
+    assert check_choice("fewer").guess is None
     assert "'fewer' is none of the options" in printed(capsys)
-    assert choose(True).guess is None
-    assert choose([1]).guess is None
+    assert check_choice(True).guess is None
+    assert check_choice([1]).guess is None

@@ -208,9 +208,9 @@ def test_the_loss_is_read_every_ten_batches(data, network, monkeypatch):
 def test_the_loss_of_an_epoch_is_the_mean_over_its_images(data, network):
     training = loop.Training(network(), data, RECIPE, 1, 0, torch.device("cpu"))
     training.steps = [(torch.tensor(v), torch.tensor(3), 4) for v in (1.0, 2.0, 6.0)]
-    assert training.read() == (3.0, 0.75)
+    assert training.mean_so_far() == (3.0, 0.75)
     training.steps += [(torch.tensor(9.0), torch.tensor(0), 12)]
-    assert training.read() == (6.0, 0.375)
+    assert training.mean_so_far() == (6.0, 0.375)
 
 
 class Strange(nn.Module):
