@@ -191,14 +191,14 @@ def test_the_model_returns_home_whatever_happens(data, network, monkeypatch):
 
 def test_the_loss_is_read_every_ten_batches(data, network, monkeypatch):
     """Reading makes an accelerator wait, so the bar asks for nothing more often."""
-    seen, read = [], loop.Training.read
+    seen, read = [], loop.Training.mean_so_far
 
     def counted(training):
         seen.append((len(training.steps), read(training)))
         assert read(training) == seen[-1][1]  # nothing is counted twice
         return seen[-1][1]
 
-    monkeypatch.setattr(loop.Training, "read", counted)
+    monkeypatch.setattr(loop.Training, "mean_so_far", counted)
     recipe = RECIPE.but(batch_size=4)  # 16 batches
     history = fit(network(), data, recipe, epochs=1, progress=False)
     assert [steps for steps, _ in seen] == [10, 16, 16]
