@@ -21,11 +21,13 @@ from pathlib import Path
 
 import joblib
 
+from inception_edu.files import atomic_write
 from tools.dependencies import required
 from tools.notebooks import Unreadable, read, tags
 from tools.sandbox import Run, limits, one_line
 from tools.submissions import EXERCISES, calls, code_cells, submissions, which_lesson
 
+LARGEST = 20  # MB of a submitted file
 SHOWN = 5  # cells that raised, in the printed report
 SETUP = re.compile(  # commands, magics, windows to open: another machine's
     r"^[ \t]*(?:!|%(?!time)[a-z]|(?:matplotlib|mpl|plt)\.(?:use|switch_backend)\()"
@@ -49,8 +51,10 @@ def grade(path, seconds=300, memory=4096, asked=None, whole=False):
     report |= {"seconds": 0.0, "points": 0, "maximum": 0}
     report |= {"exercises": [], "errors": [], "notes": []}
     try:
+        if path.stat().st_size > LARGEST * 1_000_000:
+            raise Unreadable(f"more than {LARGEST} MB; clear its outputs")
         notebook = read(path)
-    except Unreadable as error:
+    except (OSError, Unreadable) as error:
         return report | {"ended": "unread", "reason": one_line(error)}
     lesson = which_lesson(path, notebook)
     if lesson is None:
@@ -151,7 +155,10 @@ def write_csv(path, reports):
     rows = [r | {e["exercise"]: e["status"] for e in r["exercises"]} for r in reports]
     names = [name for name in EXERCISES if any(name in row for row in rows)]
     head = ["path", "lesson", "points", "maximum", "ended", "reason", *names]
-    with path.open("w", newline="", encoding="utf-8-sig") as file:
+    with (
+        atomic_write(path) as part,
+        part.open("w", newline="", encoding="utf-8-sig") as file,
+    ):
         table = csv.DictWriter(file, head, restval="", extrasaction="ignore")
         table.writeheader()
         table.writerows(rows)
@@ -175,6 +182,8 @@ def parsed(arguments):
     add("--seconds", type=int, default=300, help="for one notebook")
     add("--memory", type=int, default=4096, help="MiB for one notebook")
     chosen = parser.parse_args(arguments)
+    if min(chosen.jobs, chosen.seconds, chosen.memory) < 1:
+        parser.error("--jobs, --seconds and --memory must be at least 1")
     for suffix in ("json", "csv"):
         path = getattr(chosen, suffix)
         if path and (path.suffix != f".{suffix}" or not path.parent.is_dir()):
@@ -199,8 +208,8 @@ def main(arguments=None):
     reports = joblib.Parallel(chosen.jobs, prefer="threads")(work)
     if chosen.json:
         content = {"limits": how, "submissions": reports, "not_graded": others}
-        text = json.dumps(content, indent=2) + "\n"
-        chosen.json.write_text(text, encoding="utf-8")
+        with atomic_write(chosen.json) as part:
+            part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     if chosen.csv:
         write_csv(chosen.csv, reports)
     print(f"limits: {how}", *map(as_text, reports), sep="\n")
