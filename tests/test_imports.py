@@ -21,12 +21,9 @@ ABSENT = {  # code: modules that it leaves out
     "svg.Drawing(9, 9).rect(0, 0, 5, 5, '1x1').svg('a square')": WITH_TORCH,
     "import inception_edu as ie; ie.predict('k', 'q?')": ("torch",),
     "from IPython.core.interactiveshell import InteractiveShell as Shell\n"
-    "shell = Shell.instance()\n"
-    "import inception_edu as ie\n"
-    "bundles = shell.display_formatter.mimebundle_formatter\n"
-    "assert ('matplotlib.figure', 'Figure') in bundles.deferred_printers": (
-        "matplotlib",
-    ),
+    "known = Shell.instance().display_formatter.mimebundle_formatter\n"
+    "import inception_edu\n"
+    "assert ('matplotlib.figure', 'Figure') in known.deferred_printers": HEAVY,
     "import inception_edu.explorers.widget, inception_edu.figures.plot": (
         *("torch", "matplotlib", "sklearn", "pandas"),
     ),
