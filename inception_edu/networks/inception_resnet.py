@@ -166,14 +166,20 @@ class StemModule(Branches):
         self.out_channels = 320
 
 
-def inception_resnet_v1(num_classes=1000, *, a=5, b=10, c=5, scale=SCALES):
+def three_scales(scale):
+    """The residual scale of A, B and C from None, one number or three."""
+    scale = SCALES if scale is None else scale
+    return scale if isinstance(scale, tuple | list) else (scale,) * 3
+
+
+def inception_resnet_v1(num_classes=1000, *, a=5, b=10, c=5, scale=None):
     """Inception-ResNet-v1 of the paper: `(N, 3, 299, 299) -> (N, num_classes)`.
 
     22,756,328 parameters, 6,206.36 M MACs (figures 10 to 15). `a`, `b`, `c`: how
     many blocks a grid. `scale`: one residual scale, or three for A, B, C; by
     default 0.17, 0.10, 0.20. No release for ImageNet exists.
     """
-    scale_a, scale_b, scale_c = scale if isinstance(scale, tuple) else (scale,) * 3
+    scale_a, scale_b, scale_c = three_scales(scale)
     layers = first_layers()  # 64 x 73 x 73
     layers |= {
         "conv_3b": ConvUnit(64, 80, 1),  # 80 x 73 x 73
@@ -222,8 +228,7 @@ def inception_resnet_v2(
     a = (10 if released else 5) if a is None else a
     b = (20 if released else 10) if b is None else b
     c = (10 if released else 5) if c is None else c
-    scales = SCALES if scale is None else scale
-    scale_a, scale_b, scale_c = scales if isinstance(scales, tuple) else (scales,) * 3
+    scale_a, scale_b, scale_c = three_scales(scale)
 
     if released:
         layers, _ = v3_stem()  # 192 x 35 x 35
