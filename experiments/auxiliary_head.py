@@ -18,6 +18,7 @@ from inception_edu.explorers.auxiliary_head import (
     TRAINED_WITH,
     Gradient,
 )
+from inception_edu.isolation import isolated
 from inception_edu.networks import ConvUnit, create_model
 from inception_edu.networks.minis import small_head
 from inception_edu.training import as_input, digits_at_scale
@@ -89,7 +90,7 @@ def measure_network(run):
     data, rows = digits_at_scale(run["images"]), []
     images, labels = data.test.images[:MEASURED], data.test.labels[:MEASURED]
     run = {column: run[column] for column in KEY}
-    with torch.random.fork_rng():
+    with isolated():
         model = build(**run)
         for steps in (0, STEPS):
             if steps:

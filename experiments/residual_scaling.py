@@ -10,9 +10,8 @@ accuracy after each epoch; `zeros` and `dead`, see `dead_channels`: "the last la
 before the average pooling started to produce only zeros" (Inception-v4, section 3.3).
 """
 
-import torch
-
 from experiments.runner import Experiment, settings, training_row
+from inception_edu.isolation import isolated, seed_generators
 from inception_edu.networks import create_model
 from inception_edu.training import dead_channels, fit, plain_digits, recipes
 from inception_edu.training.stored import FOLDER
@@ -39,8 +38,8 @@ def build(network, scale, seed):
     """The network of a row, its initial weights drawn from the seed."""
     name, options, *_ = NETWORKS[network]
     options = options if name == "mini_v4" else {**options, "scale": scale}
-    with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
+    with isolated():
+        seed_generators(seed)
         return create_model(name, **options)
 
 

@@ -14,6 +14,7 @@ from itertools import product
 import numpy as np
 import torch
 
+from inception_edu.isolation import isolated, seed_generators
 from inception_edu.networks import Branches, create_model, load_pretrained
 from inception_edu.networks.pretrained import TRAINED_MINIS
 from inception_edu.training.data import (
@@ -80,8 +81,8 @@ def measure(name, trained):
     """The rows of a mini as it comes with the package, or with its first weights."""
     model = load_pretrained(name)
     if not trained:
-        with torch.random.fork_rng([]):
-            torch.manual_seed(0)
+        with isolated():
+            seed_generators(0)
             model = create_model(name).eval()
     first = {"model": name, "trained": trained}
     return [first | row for row in shares(model, *pairs())]

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from inception_edu.cost.run import checked, own_shape
+from inception_edu.isolation import isolated
 
 
 @dataclass(frozen=True)
@@ -81,15 +82,13 @@ def latency(
     alone = isinstance(models, nn.Module)
     if alone:
         models = {type(models).__name__: models}
-    before = torch.get_num_threads()
-    threads = before if threads is None else threads
+    threads = torch.get_num_threads() if threads is None else threads
     check(models, input_shape, rounds=rounds, warm_up=warm_up, threads=threads)
     batches = {name: images(models[name], name, input_shape) for name in models}
     times, names = {name: [] for name in models}, list(models)
     modes = [(m, m.training) for model in models.values() for m in model.modules()]
     try:
-        torch.set_num_threads(threads)
-        with torch.no_grad():
+        with isolated(threads=threads), torch.no_grad():
             for name, model in models.items():
                 model.eval()
                 for _ in range(warm_up):
@@ -99,7 +98,6 @@ def latency(
                 for name in names[start:] + names[:start]:
                     times[name].append(seconds(models[name], batches[name]))
     finally:
-        torch.set_num_threads(before)
         for module, training in modes:
             module.training = training
     found = {

@@ -12,7 +12,7 @@ from torch import nn
 from torch.torch_version import TorchVersion
 from torch.utils._pytree import tree_leaves
 
-from inception_edu.isolation import isolated
+from inception_edu.isolation import isolated, seed_generators
 from inception_edu.modules import independent_copy, is_bare
 
 # On CUDA, gradients through a padded average pool were wrong in channels last up to
@@ -39,7 +39,8 @@ def preferred_memory_format(device, torch_version=torch.__version__):
 @cache
 def is_right_on(device):
     """Whether channels last gives the outputs and gradients of contiguous there."""
-    with torch.random.fork_rng(devices=[]):  # which has not moved afterwards
+    with isolated():
+        seed_generators(0)
         layers = nn.Sequential(
             nn.MaxPool2d(3, 2, 1),
             nn.Conv2d(8, 8, 3, padding=1, bias=False),
