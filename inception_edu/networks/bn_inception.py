@@ -41,26 +41,25 @@ class DoubleModule(Branches):
 
     def __init__(self, in_channels, widths, *, pool="average"):
         double = widths["double 3x3"]
-        super().__init__(
-            {
-                "1x1": ConvUnit(in_channels, widths["1x1"], 1),
-                "3x3": {
-                    "reduce": ConvUnit(in_channels, widths["3x3 reduce"], 1),
-                    "3x3": ConvUnit(widths["3x3 reduce"], widths["3x3"], 3),
-                },
-                "double_3x3": {
-                    "reduce": ConvUnit(in_channels, widths["double reduce"], 1),
-                    "3x3_a": ConvUnit(widths["double reduce"], double, 3),
-                    "3x3_b": ConvUnit(double, double, 3),
-                },
-                "pool": {
-                    "pool": nn.MaxPool2d(3, stride=1, padding=1)
-                    if pool == "max"
-                    else nn.AvgPool2d(3, 1, padding=1, count_include_pad=False),
-                    "proj": ConvUnit(in_channels, widths["pool proj"], 1),
-                },
-            }
-        )
+        branches = {
+            "1x1": ConvUnit(in_channels, widths["1x1"], 1),
+            "3x3": {
+                "reduce": ConvUnit(in_channels, widths["3x3 reduce"], 1),
+                "3x3": ConvUnit(widths["3x3 reduce"], widths["3x3"], 3),
+            },
+            "double_3x3": {
+                "reduce": ConvUnit(in_channels, widths["double reduce"], 1),
+                "3x3_a": ConvUnit(widths["double reduce"], double, 3),
+                "3x3_b": ConvUnit(double, double, 3),
+            },
+            "pool": {
+                "pool": nn.MaxPool2d(3, stride=1, padding=1)
+                if pool == "max"
+                else nn.AvgPool2d(3, 1, padding=1, count_include_pad=False),
+                "proj": ConvUnit(in_channels, widths["pool proj"], 1),
+            },
+        }
+        super().__init__(branches)
         self.out_channels = widths["1x1"] + widths["3x3"] + double + widths["pool proj"]
 
 
@@ -73,20 +72,19 @@ class DoubleReduction(Branches):
 
     def __init__(self, in_channels, widths):
         double = widths["double 3x3"]
-        super().__init__(
-            {
-                "3x3": {
-                    "reduce": ConvUnit(in_channels, widths["3x3 reduce"], 1),
-                    "3x3": ConvUnit(widths["3x3 reduce"], widths["3x3"], 3, stride=2),
-                },
-                "double_3x3": {
-                    "reduce": ConvUnit(in_channels, widths["double reduce"], 1),
-                    "3x3_a": ConvUnit(widths["double reduce"], double, 3),
-                    "3x3_b": ConvUnit(double, double, 3, stride=2),
-                },
-                "pool": nn.MaxPool2d(3, stride=2, ceil_mode=True),
-            }
-        )
+        branches = {
+            "3x3": {
+                "reduce": ConvUnit(in_channels, widths["3x3 reduce"], 1),
+                "3x3": ConvUnit(widths["3x3 reduce"], widths["3x3"], 3, stride=2),
+            },
+            "double_3x3": {
+                "reduce": ConvUnit(in_channels, widths["double reduce"], 1),
+                "3x3_a": ConvUnit(widths["double reduce"], double, 3),
+                "3x3_b": ConvUnit(double, double, 3, stride=2),
+            },
+            "pool": nn.MaxPool2d(3, stride=2, ceil_mode=True),
+        }
+        super().__init__(branches)
         self.out_channels = widths["3x3"] + double + in_channels
 
     def forward(self, x):

@@ -36,14 +36,13 @@ class NaiveModule(Branches):
     """
 
     def __init__(self, in_channels, widths, *, norm="none"):
-        super().__init__(
-            {
-                "1x1": ConvUnit(in_channels, widths["1x1"], 1, norm=norm),
-                "3x3": ConvUnit(in_channels, widths["3x3"], 3, norm=norm),
-                "5x5": ConvUnit(in_channels, widths["5x5"], 5, norm=norm),
-                "pool": nn.MaxPool2d(3, stride=1, padding=1),
-            }
-        )
+        branches = {
+            "1x1": ConvUnit(in_channels, widths["1x1"], 1, norm=norm),
+            "3x3": ConvUnit(in_channels, widths["3x3"], 3, norm=norm),
+            "5x5": ConvUnit(in_channels, widths["5x5"], 5, norm=norm),
+            "pool": nn.MaxPool2d(3, stride=1, padding=1),
+        }
+        super().__init__(branches)
         self.out_channels = widths["1x1"] + widths["3x3"] + widths["5x5"] + in_channels
 
 
@@ -59,23 +58,22 @@ class InceptionModule(Branches):
         def unit(inputs, column, kernel):
             return ConvUnit(inputs, widths[column], kernel, norm=norm)
 
-        super().__init__(
-            {
-                "1x1": unit(in_channels, "1x1", 1),
-                "3x3": {
-                    "reduce": unit(in_channels, "3x3 reduce", 1),
-                    "3x3": unit(widths["3x3 reduce"], "3x3", 3),
-                },
-                "5x5": {
-                    "reduce": unit(in_channels, "5x5 reduce", 1),
-                    "5x5": unit(widths["5x5 reduce"], "5x5", wide_kernel),
-                },
-                "pool": {
-                    "pool": nn.MaxPool2d(3, stride=1, padding=1),
-                    "proj": unit(in_channels, "pool proj", 1),
-                },
-            }
-        )
+        branches = {
+            "1x1": unit(in_channels, "1x1", 1),
+            "3x3": {
+                "reduce": unit(in_channels, "3x3 reduce", 1),
+                "3x3": unit(widths["3x3 reduce"], "3x3", 3),
+            },
+            "5x5": {
+                "reduce": unit(in_channels, "5x5 reduce", 1),
+                "5x5": unit(widths["5x5 reduce"], "5x5", wide_kernel),
+            },
+            "pool": {
+                "pool": nn.MaxPool2d(3, stride=1, padding=1),
+                "proj": unit(in_channels, "pool proj", 1),
+            },
+        }
+        super().__init__(branches)
         self.out_channels = sum(
             widths[column] for column in ("1x1", "3x3", "5x5", "pool proj")
         )

@@ -42,7 +42,6 @@ class Residual(nn.Module):
         self.scale = scale
         self.residual = residual
         self.relu = nn.ReLU(inplace=True) if relu else nn.Identity()
-        self.out_channels = channels
 
     def forward(self, x):
         branch = self.scale * self.up(self.branches(x))
@@ -120,24 +119,23 @@ class ReductionB(Branches):
     def __init__(self, in_channels, widths):
         first, second, third = widths
         valid = {"stride": 2, "padding": "valid"}
-        super().__init__(
-            {
-                "3x3_a": {
-                    "reduce": ConvUnit(in_channels, 256, 1),
-                    "3x3": ConvUnit(256, first, 3, **valid),
-                },
-                "3x3_b": {
-                    "reduce": ConvUnit(in_channels, 256, 1),
-                    "3x3": ConvUnit(256, second, 3, **valid),
-                },
-                "double_3x3": {
-                    "reduce": ConvUnit(in_channels, 256, 1),
-                    "3x3_a": ConvUnit(256, second, 3),
-                    "3x3_b": ConvUnit(second, third, 3, **valid),
-                },
-                "pool": nn.MaxPool2d(3, stride=2),
-            }
-        )
+        branches = {
+            "3x3_a": {
+                "reduce": ConvUnit(in_channels, 256, 1),
+                "3x3": ConvUnit(256, first, 3, **valid),
+            },
+            "3x3_b": {
+                "reduce": ConvUnit(in_channels, 256, 1),
+                "3x3": ConvUnit(256, second, 3, **valid),
+            },
+            "double_3x3": {
+                "reduce": ConvUnit(in_channels, 256, 1),
+                "3x3_a": ConvUnit(256, second, 3),
+                "3x3_b": ConvUnit(second, third, 3, **valid),
+            },
+            "pool": nn.MaxPool2d(3, stride=2),
+        }
+        super().__init__(branches)
         self.out_channels = first + second + third + in_channels
 
 
@@ -148,22 +146,20 @@ class StemModule(Branches):
     """
 
     def __init__(self, in_channels=192):
-        super().__init__(
-            {
-                "1x1": ConvUnit(in_channels, 96, 1),
-                "5x5": {
-                    "reduce": ConvUnit(in_channels, 48, 1),
-                    "5x5": ConvUnit(48, 64, 5),
-                },
-                "double_3x3": {
-                    "reduce": ConvUnit(in_channels, 64, 1),
-                    "3x3_a": ConvUnit(64, 96, 3),
-                    "3x3_b": ConvUnit(96, 96, 3),
-                },
-                "pool": {"pool": average_pool(), "proj": ConvUnit(in_channels, 64, 1)},
-            }
-        )
-        self.out_channels = 320
+        branches = {
+            "1x1": ConvUnit(in_channels, 96, 1),
+            "5x5": {
+                "reduce": ConvUnit(in_channels, 48, 1),
+                "5x5": ConvUnit(48, 64, 5),
+            },
+            "double_3x3": {
+                "reduce": ConvUnit(in_channels, 64, 1),
+                "3x3_a": ConvUnit(64, 96, 3),
+                "3x3_b": ConvUnit(96, 96, 3),
+            },
+            "pool": {"pool": average_pool(), "proj": ConvUnit(in_channels, 64, 1)},
+        }
+        super().__init__(branches)
 
 
 def three_scales(scale):
@@ -231,7 +227,7 @@ def inception_resnet_v2(
     scale_a, scale_b, scale_c = three_scales(scale)
 
     if released:
-        layers, _ = v3_stem()  # 192 x 35 x 35
+        layers = v3_stem()  # 192 x 35 x 35
         layers["mixed_5b"] = StemModule()  # 320 x 35 x 35
         width = 320
     else:
@@ -244,9 +240,7 @@ def inception_resnet_v2(
     layers |= numbered(
         "inception_resnet_b", b, InceptionResNetB, width, (192, 160, 192), scale=scale_b
     )  # 1088 x 17 x 17
-    heads = {}
-    if aux:
-        heads[list(layers)[-1]] = AuxiliaryHead(width, num_classes)
+    heads = {list(layers)[-1]: AuxiliaryHead(width, num_classes)} if aux else {}
     layers["reduction_b"] = ReductionB(width, (384, 288, 320))
     width = layers["reduction_b"].out_channels
     layers |= numbered(

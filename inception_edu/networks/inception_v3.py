@@ -34,24 +34,23 @@ class StackedModule(Branches):
         self, in_channels, pool_proj, *, five_by_five=True, count_include_pad=False
     ):
         kernel = 5 if five_by_five else 3
-        super().__init__(
-            {
-                "1x1": ConvUnit(in_channels, 64, 1),
-                f"{kernel}x{kernel}": {
-                    "reduce": ConvUnit(in_channels, 48, 1),
-                    f"{kernel}x{kernel}": ConvUnit(48, 64, kernel),
-                },
-                "double_3x3": {
-                    "reduce": ConvUnit(in_channels, 64, 1),
-                    "3x3_a": ConvUnit(64, 96, 3),
-                    "3x3_b": ConvUnit(96, 96, 3),
-                },
-                "pool": {
-                    "pool": average_pool(count_include_pad),
-                    "proj": ConvUnit(in_channels, pool_proj, 1),
-                },
-            }
-        )
+        branches = {
+            "1x1": ConvUnit(in_channels, 64, 1),
+            f"{kernel}x{kernel}": {
+                "reduce": ConvUnit(in_channels, 48, 1),
+                f"{kernel}x{kernel}": ConvUnit(48, 64, kernel),
+            },
+            "double_3x3": {
+                "reduce": ConvUnit(in_channels, 64, 1),
+                "3x3_a": ConvUnit(64, 96, 3),
+                "3x3_b": ConvUnit(96, 96, 3),
+            },
+            "pool": {
+                "pool": average_pool(count_include_pad),
+                "proj": ConvUnit(in_channels, pool_proj, 1),
+            },
+        }
+        super().__init__(branches)
         self.out_channels = 64 + 64 + 96 + pool_proj
 
 
@@ -64,28 +63,26 @@ class AsymmetricModule(Branches):
     """
 
     def __init__(self, in_channels, inner, out=192, *, count_include_pad=False):
-        super().__init__(
-            {
-                "1x1": ConvUnit(in_channels, out, 1),
-                "7x7": {
-                    "reduce": ConvUnit(in_channels, inner, 1),
-                    "1x7": ConvUnit(inner, inner, (1, 7)),
-                    "7x1": ConvUnit(inner, out, (7, 1)),
-                },
-                "double_7x7": {
-                    "reduce": ConvUnit(in_channels, inner, 1),
-                    "7x1_a": ConvUnit(inner, inner, (7, 1)),
-                    "1x7_a": ConvUnit(inner, inner, (1, 7)),
-                    "7x1_b": ConvUnit(inner, inner, (7, 1)),
-                    "1x7_b": ConvUnit(inner, out, (1, 7)),
-                },
-                "pool": {
-                    "pool": average_pool(count_include_pad),
-                    "proj": ConvUnit(in_channels, out, 1),
-                },
-            }
-        )
-        self.out_channels = 4 * out
+        branches = {
+            "1x1": ConvUnit(in_channels, out, 1),
+            "7x7": {
+                "reduce": ConvUnit(in_channels, inner, 1),
+                "1x7": ConvUnit(inner, inner, (1, 7)),
+                "7x1": ConvUnit(inner, out, (7, 1)),
+            },
+            "double_7x7": {
+                "reduce": ConvUnit(in_channels, inner, 1),
+                "7x1_a": ConvUnit(inner, inner, (7, 1)),
+                "1x7_a": ConvUnit(inner, inner, (1, 7)),
+                "7x1_b": ConvUnit(inner, inner, (7, 1)),
+                "1x7_b": ConvUnit(inner, out, (1, 7)),
+            },
+            "pool": {
+                "pool": average_pool(count_include_pad),
+                "proj": ConvUnit(in_channels, out, 1),
+            },
+        }
+        super().__init__(branches)
 
 
 def expanded(channels):
@@ -107,25 +104,23 @@ class ExpandedModule(Branches):
         self, in_channels, widths=(320, 384, 448, 192), *, count_include_pad=False
     ):
         one, wide, double_reduce, proj = widths
-        super().__init__(
-            {
-                "1x1": ConvUnit(in_channels, one, 1),
-                "3x3": {
-                    "reduce": ConvUnit(in_channels, wide, 1),
-                    "expand": expanded(wide),
-                },
-                "double_3x3": {
-                    "reduce": ConvUnit(in_channels, double_reduce, 1),
-                    "3x3": ConvUnit(double_reduce, wide, 3),
-                    "expand": expanded(wide),
-                },
-                "pool": {
-                    "pool": average_pool(count_include_pad),
-                    "proj": ConvUnit(in_channels, proj, 1),
-                },
-            }
-        )
-        self.out_channels = one + 4 * wide + proj
+        branches = {
+            "1x1": ConvUnit(in_channels, one, 1),
+            "3x3": {
+                "reduce": ConvUnit(in_channels, wide, 1),
+                "expand": expanded(wide),
+            },
+            "double_3x3": {
+                "reduce": ConvUnit(in_channels, double_reduce, 1),
+                "3x3": ConvUnit(double_reduce, wide, 3),
+                "expand": expanded(wide),
+            },
+            "pool": {
+                "pool": average_pool(count_include_pad),
+                "proj": ConvUnit(in_channels, proj, 1),
+            },
+        }
+        super().__init__(branches)
 
 
 class GridReduction(Branches):
@@ -138,20 +133,18 @@ class GridReduction(Branches):
 
     def __init__(self, in_channels, *, reduce, single, double_reduce, double):
         last = ConvUnit(reduce or in_channels, single, 3, stride=2, padding="valid")
-        super().__init__(
-            {
-                "3x3": {"reduce": ConvUnit(in_channels, reduce, 1), "3x3": last}
-                if reduce
-                else last,
-                "double_3x3": {
-                    "reduce": ConvUnit(in_channels, double_reduce, 1),
-                    "3x3_a": ConvUnit(double_reduce, double, 3),
-                    "3x3_b": ConvUnit(double, double, 3, stride=2, padding="valid"),
-                },
-                "pool": nn.MaxPool2d(3, stride=2),
-            }
-        )
-        self.out_channels = single + double + in_channels
+        branches = {
+            "3x3": {"reduce": ConvUnit(in_channels, reduce, 1), "3x3": last}
+            if reduce
+            else last,
+            "double_3x3": {
+                "reduce": ConvUnit(in_channels, double_reduce, 1),
+                "3x3_a": ConvUnit(double_reduce, double, 3),
+                "3x3_b": ConvUnit(double, double, 3, stride=2, padding="valid"),
+            },
+            "pool": nn.MaxPool2d(3, stride=2),
+        }
+        super().__init__(branches)
 
 
 class AsymmetricReduction(Branches):
@@ -161,22 +154,20 @@ class AsymmetricReduction(Branches):
     """
 
     def __init__(self, in_channels):
-        super().__init__(
-            {
-                "3x3": {
-                    "reduce": ConvUnit(in_channels, 192, 1),
-                    "3x3": ConvUnit(192, 320, 3, stride=2, padding="valid"),
-                },
-                "7x7": {
-                    "reduce": ConvUnit(in_channels, 192, 1),
-                    "1x7": ConvUnit(192, 192, (1, 7)),
-                    "7x1": ConvUnit(192, 192, (7, 1)),
-                    "3x3": ConvUnit(192, 192, 3, stride=2, padding="valid"),
-                },
-                "pool": nn.MaxPool2d(3, stride=2),
-            }
-        )
-        self.out_channels = 320 + 192 + in_channels
+        branches = {
+            "3x3": {
+                "reduce": ConvUnit(in_channels, 192, 1),
+                "3x3": ConvUnit(192, 320, 3, stride=2, padding="valid"),
+            },
+            "7x7": {
+                "reduce": ConvUnit(in_channels, 192, 1),
+                "1x7": ConvUnit(192, 192, (1, 7)),
+                "7x1": ConvUnit(192, 192, (7, 1)),
+                "3x3": ConvUnit(192, 192, 3, stride=2, padding="valid"),
+            },
+            "pool": nn.MaxPool2d(3, stride=2),
+        }
+        super().__init__(branches)
 
 
 class AuxiliaryHead(nn.Sequential):
@@ -225,7 +216,7 @@ def first_layers():
 
 
 def stem_layers(*, seven_by_seven=False, table_1=False):
-    """Everything before the first module, and its output channels.
+    """Everything before the first module.
 
     As released: three 3x3, then 1x1, 3x3 and a pool, 192 x 35 x 35.
     `seven_by_seven` puts one 7x7/2 in place of the three 3x3, the layer that
@@ -239,18 +230,16 @@ def stem_layers(*, seven_by_seven=False, table_1=False):
             "maxpool_3a": nn.MaxPool2d(3, stride=2),  # 64 x 73 x 73
         }
     if table_1:
-        layers |= {
+        return layers | {
             "conv_3b": ConvUnit(64, 80, 3, padding="valid"),  # 80 x 71 x 71
             "conv_4a": ConvUnit(80, 192, 3, stride=2, padding="valid"),  # 192 x 35 x 35
             "conv_4b": ConvUnit(192, 288, 3),  # 288 x 35 x 35
         }
-        return layers, 288
-    layers |= {
+    return layers | {
         "conv_3b": ConvUnit(64, 80, 1),  # 80 x 73 x 73
         "conv_4a": ConvUnit(80, 192, 3, padding="valid"),  # 192 x 71 x 71
         "maxpool_5a": nn.MaxPool2d(3, stride=2),  # 192 x 35 x 35
     }
-    return layers, 192
 
 
 def inception_v3(
@@ -279,9 +268,8 @@ def inception_v3(
     five_by_five = five_by_five and not is_table1
     padding = {"count_include_pad": is_torchvision}
 
-    layers, channels = stem_layers(
-        seven_by_seven=stem == "7x7", table_1=is_table1
-    )  # 192 x 35 x 35
+    layers = stem_layers(seven_by_seven=stem == "7x7", table_1=is_table1)
+    channels = 288 if is_table1 else 192  # x 35 x 35
     for name, pool_proj in {"5b": 64 if is_table1 else 32, "5c": 64, "5d": 64}.items():
         module = StackedModule(
             channels, pool_proj, five_by_five=five_by_five, **padding

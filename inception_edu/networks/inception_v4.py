@@ -57,22 +57,20 @@ class InceptionA(Branches):
     """Figure 4, for the 35x35 grid: `(N, 384, H, W) -> (N, 384, H, W)`."""
 
     def __init__(self, in_channels=384):
-        super().__init__(
-            {
-                "1x1": ConvUnit(in_channels, 96, 1),
-                "3x3": {
-                    "reduce": ConvUnit(in_channels, 64, 1),
-                    "3x3": ConvUnit(64, 96, 3),
-                },
-                "double_3x3": {
-                    "reduce": ConvUnit(in_channels, 64, 1),
-                    "3x3_a": ConvUnit(64, 96, 3),
-                    "3x3_b": ConvUnit(96, 96, 3),
-                },
-                "pool": {"pool": average_pool(), "proj": ConvUnit(in_channels, 96, 1)},
-            }
-        )
-        self.out_channels = 384
+        branches = {
+            "1x1": ConvUnit(in_channels, 96, 1),
+            "3x3": {
+                "reduce": ConvUnit(in_channels, 64, 1),
+                "3x3": ConvUnit(64, 96, 3),
+            },
+            "double_3x3": {
+                "reduce": ConvUnit(in_channels, 64, 1),
+                "3x3_a": ConvUnit(64, 96, 3),
+                "3x3_b": ConvUnit(96, 96, 3),
+            },
+            "pool": {"pool": average_pool(), "proj": ConvUnit(in_channels, 96, 1)},
+        }
+        super().__init__(branches)
 
 
 class ReductionA(Branches):
@@ -83,17 +81,16 @@ class ReductionA(Branches):
     """
 
     def __init__(self, in_channels, k, l, m, n):  # noqa: E741, the paper's letter
-        super().__init__(
-            {
-                "3x3": ConvUnit(in_channels, n, 3, stride=2, padding="valid"),
-                "double_3x3": {
-                    "reduce": ConvUnit(in_channels, k, 1),
-                    "3x3_a": ConvUnit(k, l, 3),
-                    "3x3_b": ConvUnit(l, m, 3, stride=2, padding="valid"),
-                },
-                "pool": nn.MaxPool2d(3, stride=2),
-            }
-        )
+        branches = {
+            "3x3": ConvUnit(in_channels, n, 3, stride=2, padding="valid"),
+            "double_3x3": {
+                "reduce": ConvUnit(in_channels, k, 1),
+                "3x3_a": ConvUnit(k, l, 3),
+                "3x3_b": ConvUnit(l, m, 3, stride=2, padding="valid"),
+            },
+            "pool": nn.MaxPool2d(3, stride=2),
+        }
+        super().__init__(branches)
         self.out_channels = n + m + in_channels
 
 
@@ -105,47 +102,43 @@ class InceptionB(Branches):
     """
 
     def __init__(self, in_channels=1024):
-        super().__init__(
-            {
-                "1x1": ConvUnit(in_channels, 384, 1),
-                "7x7": {
-                    "reduce": ConvUnit(in_channels, 192, 1),
-                    "1x7": ConvUnit(192, 224, (1, 7)),
-                    "7x1": ConvUnit(224, 256, (7, 1)),
-                },
-                "double_7x7": {
-                    "reduce": ConvUnit(in_channels, 192, 1),
-                    "7x1_a": ConvUnit(192, 192, (7, 1)),
-                    "1x7_a": ConvUnit(192, 224, (1, 7)),
-                    "7x1_b": ConvUnit(224, 224, (7, 1)),
-                    "1x7_b": ConvUnit(224, 256, (1, 7)),
-                },
-                "pool": {"pool": average_pool(), "proj": ConvUnit(in_channels, 128, 1)},
-            }
-        )
-        self.out_channels = 1024
+        branches = {
+            "1x1": ConvUnit(in_channels, 384, 1),
+            "7x7": {
+                "reduce": ConvUnit(in_channels, 192, 1),
+                "1x7": ConvUnit(192, 224, (1, 7)),
+                "7x1": ConvUnit(224, 256, (7, 1)),
+            },
+            "double_7x7": {
+                "reduce": ConvUnit(in_channels, 192, 1),
+                "7x1_a": ConvUnit(192, 192, (7, 1)),
+                "1x7_a": ConvUnit(192, 224, (1, 7)),
+                "7x1_b": ConvUnit(224, 224, (7, 1)),
+                "1x7_b": ConvUnit(224, 256, (1, 7)),
+            },
+            "pool": {"pool": average_pool(), "proj": ConvUnit(in_channels, 128, 1)},
+        }
+        super().__init__(branches)
 
 
 class ReductionB(Branches):
     """Figure 8, from 17x17 to 8x8: `(N, in, 17, 17) -> (N, 192 + 320 + in, 8, 8)`."""
 
     def __init__(self, in_channels=1024):
-        super().__init__(
-            {
-                "3x3": {
-                    "reduce": ConvUnit(in_channels, 192, 1),
-                    "3x3": ConvUnit(192, 192, 3, stride=2, padding="valid"),
-                },
-                "7x7": {
-                    "reduce": ConvUnit(in_channels, 256, 1),
-                    "1x7": ConvUnit(256, 256, (1, 7)),
-                    "7x1": ConvUnit(256, 320, (7, 1)),
-                    "3x3": ConvUnit(320, 320, 3, stride=2, padding="valid"),
-                },
-                "pool": nn.MaxPool2d(3, stride=2),
-            }
-        )
-        self.out_channels = 192 + 320 + in_channels
+        branches = {
+            "3x3": {
+                "reduce": ConvUnit(in_channels, 192, 1),
+                "3x3": ConvUnit(192, 192, 3, stride=2, padding="valid"),
+            },
+            "7x7": {
+                "reduce": ConvUnit(in_channels, 256, 1),
+                "1x7": ConvUnit(256, 256, (1, 7)),
+                "7x1": ConvUnit(256, 320, (7, 1)),
+                "3x3": ConvUnit(320, 320, 3, stride=2, padding="valid"),
+            },
+            "pool": nn.MaxPool2d(3, stride=2),
+        }
+        super().__init__(branches)
 
 
 class InceptionC(Branches):
@@ -165,23 +158,21 @@ class InceptionC(Branches):
                 }
             )
 
-        super().__init__(
-            {
-                "1x1": ConvUnit(in_channels, 256, 1),
-                "3x3": {
-                    "reduce": ConvUnit(in_channels, 384, 1),
-                    "expand": expand(384),
-                },
-                "double_3x3": {
-                    "reduce": ConvUnit(in_channels, 384, 1),
-                    "3x1": ConvUnit(384, 448, (3, 1)),
-                    "1x3": ConvUnit(448, 512, (1, 3)),
-                    "expand": expand(512),
-                },
-                "pool": {"pool": average_pool(), "proj": ConvUnit(in_channels, 256, 1)},
-            }
-        )
-        self.out_channels = 1536
+        branches = {
+            "1x1": ConvUnit(in_channels, 256, 1),
+            "3x3": {
+                "reduce": ConvUnit(in_channels, 384, 1),
+                "expand": expand(384),
+            },
+            "double_3x3": {
+                "reduce": ConvUnit(in_channels, 384, 1),
+                "3x1": ConvUnit(384, 448, (3, 1)),
+                "1x3": ConvUnit(448, 512, (1, 3)),
+                "expand": expand(512),
+            },
+            "pool": {"pool": average_pool(), "proj": ConvUnit(in_channels, 256, 1)},
+        }
+        super().__init__(branches)
 
 
 def inception_v4(num_classes=1000, aux=False, *, a=4, b=7, c=3):
@@ -198,9 +189,7 @@ def inception_v4(num_classes=1000, aux=False, *, a=4, b=7, c=3):
         384, k=192, l=224, m=256, n=384
     )  # 1024 x 17 x 17
     layers |= numbered("inception_b", b, InceptionB)  # 1024 x 17 x 17
-    heads = {}
-    if aux:
-        heads[list(layers)[-1]] = AuxiliaryHead(1024, num_classes)
+    heads = {list(layers)[-1]: AuxiliaryHead(1024, num_classes)} if aux else {}
     layers["reduction_b"] = ReductionB()  # 1536 x 8 x 8
     layers |= numbered("inception_c", c, InceptionC)  # 1536 x 8 x 8
     layers |= head(1536, num_classes, dropout=0.2)
