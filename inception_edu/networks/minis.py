@@ -29,13 +29,13 @@ from inception_edu.options import check_choice
 
 CLASSES = 10  # the digits; create_model gives this to a mini unless told otherwise
 
-# Like the paper's table 1: one row a module, in its column order.
+# Like the paper's table 1: one row a module, in its column order, and what comes out.
 WIDTHS = {
-    name: dict(zip(COLUMNS, widths, strict=True))
+    name: dict(zip((*COLUMNS, "out"), widths, strict=True))
     for name, widths in {
-        "a": (8, 6, 12, 3, 6, 4),  # 30 x 24 x 24
-        "b": (20, 14, 28, 6, 12, 8),  # 68 x 12 x 12
-        "c": (32, 20, 48, 8, 20, 12),  # 112 x 6 x 6
+        "a": (8, 6, 12, 3, 6, 4, 30),  # x 24 x 24
+        "b": (20, 14, 28, 6, 12, 8, 68),  # x 12 x 12
+        "c": (32, 20, 48, 8, 20, 12, 112),  # x 6 x 6
     }.items()
 }
 
@@ -43,8 +43,8 @@ WIDTHS = {
 def mini_builder(name, build):
     """The builder of a stem, the rows of `WIDTHS` as `build` makes them, a classifier.
 
-    `build(in_channels, row, width)` returns a module with `.out_channels`. The stem
-    stays as it is, so that the modules alone differ in width.
+    `build(in_channels, row)` returns a module with `.out_channels`; `width` multiplies
+    the rows, each number at least 1, and leaves the stem as it is.
     """
 
     def network(num_classes=CLASSES, *, width=1.0):
@@ -53,7 +53,8 @@ def mini_builder(name, build):
         for row, widths in WIDTHS.items():
             if row != "a":
                 stages[f"maxpool_{row}"] = nn.MaxPool2d(3, stride=2, padding=1)
-            module = build(channels, widths, width)
+            scaled = {column: max(1, round(width * n)) for column, n in widths.items()}
+            module = build(channels, scaled)
             stages[f"inception_{row}"], channels = module, module.out_channels
         stages |= head(channels, num_classes, dropout=0.0)
         return Network(stages, name=name, input_size=48, min_size=8)
@@ -61,22 +62,16 @@ def mini_builder(name, build):
     return network
 
 
-def scaled(row, width):
-    """A row of channel counts times `width`, each at least 1."""
-    return {column: max(1, round(width * n)) for column, n in row.items()}
-
-
-def single_kernel(in_channels, row, width, kernel_size):
+def single_kernel(in_channels, row, kernel_size):
     """One kernel for everything: what a module replaces, as wide as that module."""
-    out_channels = sum(row[column] for column in ("1x1", "3x3", "5x5", "pool proj"))
-    unit = ConvUnit(in_channels, max(1, round(width * out_channels)), kernel_size)
-    unit.out_channels = unit.conv.out_channels
+    unit = ConvUnit(in_channels, row["out"], kernel_size)
+    unit.out_channels = row["out"]
     return unit
 
 
 def two_3x3(in_channels, row, pool="average"):
     """Rethinking, figure 5: the reduced module with two 3x3 in place of the 5x5."""
-    widths = dict(zip(DOUBLE_COLUMNS, row.values(), strict=True))
+    widths = dict(zip(DOUBLE_COLUMNS, row.values(), strict=False))  # no "out"
     return DoubleModule(in_channels, widths, pool=pool)
 
 
@@ -200,17 +195,11 @@ def mini_resnet(
 
 # What the three modules of a mini are; one kernel alone is what they replace.
 MODULES = {
-    "mini_naive": lambda channels, row, width: NaiveModule(
-        channels, scaled(row, width), norm="batch"
-    ),
-    "mini_reduced": lambda channels, row, width: InceptionModule(
-        channels, scaled(row, width), norm="batch"
-    ),
+    "mini_naive": partial(NaiveModule, norm="batch"),
+    "mini_reduced": partial(InceptionModule, norm="batch"),
     "mini_3x3": partial(single_kernel, kernel_size=3),
     "mini_5x5": partial(single_kernel, kernel_size=5),
-    "mini_v2": lambda channels, row, width: two_3x3(
-        channels, scaled(row, width), pool="max"
-    ),
+    "mini_v2": partial(two_3x3, pool="max"),
 }
 MINIS = {
     **{name: mini_builder(name, build) for name, build in MODULES.items()},
