@@ -5,15 +5,14 @@ concatenation". A module of any version is a dict of branches, and a `Network` i
 named sequence of such modules.
 """
 
+from collections import OrderedDict
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
+from inception_edu.networks.refusals import check_grids, check_images
 from inception_edu.options import check_choice, whole_number
-from inception_edu.text import dims
-
-MAX_MODULES = 100  # of one kind; the papers' networks have 20 at most
 
 
 class Outputs(NamedTuple):
@@ -67,12 +66,10 @@ def chain(steps):
     """One module from a module, a list of modules, or a dict of named ones."""
     if isinstance(steps, nn.Module):
         return steps
-    if not isinstance(steps, dict):
-        return nn.Sequential(*steps)
-    sequence = nn.Sequential()
-    for name, step in steps.items():
-        sequence.add_module(name, chain(step))
-    return sequence
+    if isinstance(steps, dict):
+        steps = {name: chain(step) for name, step in steps.items()}
+        return nn.Sequential(OrderedDict(steps))
+    return nn.Sequential(*steps)
 
 
 class Branches(nn.ModuleDict):
@@ -88,21 +85,14 @@ class Branches(nn.ModuleDict):
 
     def forward(self, x):
         outputs = {name: branch(x) for name, branch in self.items()}
-        grids = {name: dims(y.shape[2:]) for name, y in outputs.items()}
-        if len(set(grids.values())) > 1:
-            ends = ", ".join(f"{name}: {grid}" for name, grid in grids.items())
-            raise ValueError(
-                f"branches end on different grids ({ends}) and cannot be "
-                "concatenated; check each branch's padding and stride"
-            )
+        check_grids(outputs)
         return torch.cat(list(outputs.values()), 1)
 
 
 def numbered(name, count, build, *args, **options):
     """`count` stages called `name1`, `name2`, ..., each built with these arguments."""
-    count = whole_number(f"the number of {name}", count, 0, MAX_MODULES)
-    numbers = range(1, count + 1)
-    return {f"{name}{number}": build(*args, **options) for number in numbers}
+    count = whole_number(f"the number of {name}", count, 0, 100)
+    return {f"{name}{n + 1}": build(*args, **options) for n in range(count)}
 
 
 class Network(nn.Module):
@@ -126,26 +116,10 @@ class Network(nn.Module):
         return [(name, getattr(self, name)) for name in self.stage_names]
 
     def forward(self, x):
-        self.check_images(x)
+        check_images(x, self)
         aux = []
         for name, stage in self.stages():
             x = stage(x)
             if self.training and self.aux_heads and name in self.aux_heads:
                 aux.append(self.aux_heads[name](x))
         return Outputs(x, tuple(aux)) if aux else x
-
-    def check_images(self, x):
-        """Raise, in words, for anything but a batch of images for this network."""
-        shape = tuple(x.shape) if isinstance(x, torch.Tensor) else ()
-        if len(shape) != 4 or shape[1] != 3:
-            raise ValueError(
-                f"input of type {type(x).__name__} and shape {shape}: {self.name} "
-                "takes a batch of color images, a tensor of (N, 3, height, width)"
-            )
-        if min(shape[2:]) < self.min_size:
-            raise ValueError(
-                f"input {shape[2]}x{shape[3]} is smaller than {self.name} can take "
-                f"({self.min_size}x{self.min_size}); pass a larger image or use a mini"
-            )
-        if x.dtype == torch.uint8:
-            raise TypeError("images of bytes: pass training.as_input(images)")
