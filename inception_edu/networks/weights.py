@@ -9,9 +9,8 @@ import os
 import re
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -20,20 +19,12 @@ from inception_edu.modules import refuse_lazy, unwrapped
 from inception_edu.text import dims
 
 
-@dataclass(frozen=True, repr=False)
-class LoadReport:
+class LoadReport(NamedTuple):
     """What `load_weights` did: whose keys, how many tensors, which were left out."""
 
     source: str
     loaded: int
-    left_out: tuple[str, ...] = ()
-
-    def __repr__(self):
-        line = f"{self.loaded} tensors loaded, read as {self.source} keys"
-        if not self.left_out:
-            return line
-        heads = f"{len(self.left_out)} of the auxiliary heads left out"
-        return f"{line}; {heads}, since the model has none"
+    left_out: tuple[str, ...]  # of auxiliary heads that the model does not have
 
 
 def load_weights(
@@ -129,9 +120,6 @@ def check_archive(path):
             raise ValueError(f"{damaged} in {path} is damaged")
 
 
-# ---- what differs, and what to do about it --------------------------------------
-
-
 def differences(own, found):
     """Why `found` cannot be loaded into `own`, a line for each kind of reason."""
     missing = [key for key in own if key not in found and not is_counter(key)]
@@ -166,25 +154,21 @@ def difference(key, ours, theirs):
 
 def advice(name, own, found):
     """What to do about weights that do not fit, as far as that is known."""
-    nested = [key for key, value in found.items() if isinstance(value, Mapping)]
-    if nested:
-        return (
-            f"  Dicts lie inside, under {', '.join(map(repr, nested))}: if one holds "
-            "the weights, pass it alone: torch.load(path)[key]."
-        )
     last = next(reversed(own), "")
-    prefixes = [key.removesuffix(last) for key in found if key.endswith(f".{last}")]
-    if prefixes:
+    if nested := [repr(k) for k, value in found.items() if isinstance(value, Mapping)]:
         return (
-            f"  Keys of one begin with {' or '.join(map(repr, prefixes))}: pass those "
-            "alone, without the prefix."
+            f"  Dicts lie inside, under {', '.join(nested)}: if one holds the weights, "
+            "pass it alone: torch.load(path)[key]."
+        )
+    if several := [repr(k.removesuffix(last)) for k in found if k.endswith(f".{last}")]:
+        return (
+            f"  Keys of one begin with {' or '.join(several)}: pass those alone, "
+            "without the prefix."
         )
     if any(map(is_auxiliary, own)) and not any(map(is_auxiliary, found)):
         return "  The weights have no auxiliary heads: create the model with aux=False."
-    if "conv1.conv.bias" in own and any("inception3a" in key for key in found):
-        return (
-            "  torchvision's file fits create_model('googlenet', layout='torchvision')."
-        )
+    if "conv1.conv.bias" in own and "inception3a.branch1.conv.weight" in found:
+        return "  Create it with layout='torchvision' for a file of torchvision's."
     if name in LIBRARIES and 2 * len(own.keys() & found.keys()) < len(own):
         return (
             f"  Other keys must be {LIBRARIES[name][0]}, in the order of a state dict. "
@@ -203,8 +187,6 @@ def is_counter(key):
     return key.endswith("num_batches_tracked")
 
 
-# ---- other programs' keys under ours --------------------------------------------
-
 # torchvision and timm define the same layers in the same order, so their n-th tensor is
 # ours, auxiliary heads last. In another order it would come into the wrong layer, so
 # here is `key_order` of the library's own keys: without heads, and with them.
@@ -219,21 +201,16 @@ WRAPPERS = re.compile(r"\b(module|_orig_mod|_checkpoint_wrapped_module)\.")
 
 def under_our_keys(name, weights, own):
     """`(whose keys, the weights under our keys)` for the network called `name`."""
-    prefix, weights = without_prefix(weights, own)
-    note = f", without {prefix!r}" if prefix else ""
+    weights = without_prefix(weights, own)
     library, *orders = LIBRARIES.get(name, [""])
     with_counters = any(map(is_counter, weights))
     ours = [key for key in own if with_counters or not is_counter(key)]
     ours, theirs = (sorted(keys, key=is_auxiliary) for keys in (ours, weights))
-    same_length = len(without_heads(ours)) == len(without_heads(theirs))
-    if key_order(theirs) not in orders or not same_length:
-        return "our own" + note, weights
+    bodies = [[*map(is_auxiliary, keys)].count(False) for keys in (ours, theirs)]
+    if key_order(theirs) not in orders or len(set(bodies)) > 1:
+        return "our own", weights
     renamed = dict(zip(theirs, ours, strict=False))  # heads may be on one side alone
-    return library + note, {renamed.get(k, k): v for k, v in weights.items()}
-
-
-def without_heads(keys):
-    return [key for key in keys if not is_auxiliary(key)]
+    return library, {renamed.get(key, key): value for key, value in weights.items()}
 
 
 def key_order(keys):
@@ -243,23 +220,16 @@ def key_order(keys):
 
 
 def without_prefix(weights, own):
-    """`(prefix, weights without it)`: what was put before the names of our layers.
-
-    `torch.compile`, `DataParallel` and averaged models add a component wherever they
-    wrap; a trainer may hold the network under a name of its own.
-    """
+    """The weights without the name under which a trainer holds the whole network."""
     found = without_wrappers(weights)
-    wrappers = dict.fromkeys(
-        part for key in weights for part in WRAPPERS.findall(str(key))
-    )
-    prefix, held = "".join(f"{part}." for part in wrappers), ""
-    if not own.keys() & found.keys():
-        held = common_prefix(found).removesuffix(common_prefix(own))
-    return prefix + held, {key.removeprefix(held): found[key] for key in found}
+    if own.keys() & found.keys():
+        return found
+    held = common_prefix(found).removesuffix(common_prefix(own))
+    return {key.removeprefix(held): value for key, value in found.items()}
 
 
 def without_wrappers(weights):
-    """These weights by the names that they have without any wrapper."""
+    """The weights without what compile, DataParallel and averaging add wherever."""
     return {
         WRAPPERS.sub("", str(key)): value
         for key, value in weights.items()
@@ -269,6 +239,5 @@ def without_wrappers(weights):
 
 def common_prefix(keys):
     """The components that all keys begin with: "net." for "net.a.b" and "net.c"."""
-    components = zip(*(key.split(".")[:-1] for key in keys), strict=False)
-    shared = takewhile(lambda names: len(set(names)) == 1, components)
-    return "".join(f"{names[0]}." for names in shared)
+    start, dot, _ = os.path.commonprefix([*keys]).rpartition(".")  # noqa: RUF071
+    return start + dot
