@@ -104,19 +104,19 @@ def fold_norms(module):
     """
     for name, following in links(module):
         conv, norm = map(module._modules.get, (name, following))
-        if is_plain_conv(conv) and has_constants(norm):
+        if is_plain(nn.Conv2d, conv) and has_constants(norm):
             module._modules[name] = folded(conv, norm)
             module._modules[following] = nn.Identity()  # the others keep their numbers
 
 
-def is_plain_conv(module):
-    return type(module) is nn.Conv2d and is_bare(module)
+def is_plain(kind, module):
+    """Whether `module` is torch's own `kind`, of no subclass and without a hook."""
+    return type(module) is kind and is_bare(module)
 
 
 def has_constants(norm):
     """Whether a batch norm scales by constants, not by the batch's own statistics."""
-    bare = type(norm) is nn.BatchNorm2d and is_bare(norm)
-    return bare and norm.running_mean is not None
+    return is_plain(nn.BatchNorm2d, norm) and norm.running_mean is not None
 
 
 def folded(conv, norm):
@@ -153,8 +153,7 @@ def exchange_obstacle(pool, conv):
         return (
             "a maximum is not linear: the largest input need not give the largest sum"
         )
-    is_average = type(pool) is nn.AvgPool2d and is_bare(pool)
-    if not is_average or pool.divisor_override is not None:
+    if not is_plain(nn.AvgPool2d, pool) or pool.divisor_override is not None:
         return "the pool is not an average over a window and nothing more"
     if pool.count_include_pad and pool.padding not in (0, (0, 0)):
         return "the zeros of the padding are averaged too, which shrinks the bias there"
@@ -168,7 +167,7 @@ def exchange_obstacle(pool, conv):
 def is_pointwise(conv):
     """Whether `conv` mixes the channels of each pixel and does nothing else."""
     return (
-        is_plain_conv(conv)
+        is_plain(nn.Conv2d, conv)
         and (conv.kernel_size, conv.stride, conv.groups) == ((1, 1), (1, 1), 1)
         and conv.padding in ((0, 0), "valid", "same")
     )
@@ -180,11 +179,8 @@ def exchange_pools(module, path):
     for name, following in links(module):
         pool, unit = module._modules[name], module._modules[following]
         is_unit = isinstance(unit, ConvUnit) and is_chain(unit)
-        if (
-            "Pool" not in type(pool).__name__
-            or not is_unit
-            or not is_pointwise(unit[0])
-        ):
+        is_pool = "Pool" in type(pool).__name__
+        if not (is_pool and is_unit and is_pointwise(unit[0])):
             continue
         conv, *rest = unit
         if reason := exchange_obstacle(pool, conv):
@@ -221,16 +217,15 @@ class MergedBranches(nn.Module):
     def forward(self, x):
         pieces = torch.split(self.conv(x), self.widths, 1)
         starts = dict(zip(self.names, pieces, strict=True))
-        return torch.cat(
-            [tail(starts.get(name, x)) for name, tail in self.tails.items()], 1
-        )
+        ends = [tail(starts.get(name, x)) for name, tail in self.tails.items()]
+        return torch.cat(ends, 1)
 
 
 def flat(module):
     """The steps of a branch one after the other, sequences opened."""
     if is_chain(module):
         return [step for child in module for step in flat(child)]
-    return [] if type(module) is nn.Identity and is_bare(module) else [module]
+    return [] if is_plain(nn.Identity, module) else [module]
 
 
 def merge_siblings(module):
@@ -238,8 +233,8 @@ def merge_siblings(module):
     for name, child in module._modules.items():
         if child is not None:
             module._modules[name] = merge_siblings(child)
-    is_plain = isinstance(module, Branches) and type(module).forward is Branches.forward
-    if not is_plain or not reads_no_strides(module):
+    is_ours = isinstance(module, Branches) and type(module).forward is Branches.forward
+    if not is_ours or not reads_no_strides(module):
         return module
     leading, tails = {}, dict(module.items())
     for name, branch in module.items():
