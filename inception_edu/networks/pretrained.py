@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from functools import cache
 from http.client import HTTPException
-from os import PathLike
 from pathlib import Path
 from urllib.error import URLError
 
@@ -67,7 +66,6 @@ class WeightFile:
     url: str  # whose file name ends in the first digits of its SHA-256
     preprocessing: Preprocessing
     layout: str | None = None
-    has_background_class: bool = False  # TensorFlow's class 0, left out
 
 
 TRAINED = Path(__file__).parent / "trained"  # the bundled minis
@@ -86,9 +84,7 @@ PRETRAINED = {
         layout="torchvision",
     ),
     "inception_v4": WeightFile(
-        f"{TIMM}/v0.1-cadene/inceptionv4-8e4777a0.pth",
-        Preprocessing(341, 299),
-        has_background_class=True,
+        f"{TIMM}/v0.1-cadene/inceptionv4-8e4777a0.pth", Preprocessing(341, 299)
     ),
     "inception_resnet_v2": WeightFile(
         f"{TIMM}/v0.1-weights/inception_resnet_v2-940b1cd6.pth",
@@ -99,20 +95,13 @@ PRETRAINED = {
 DIGITS = Preprocessing(48, 48, std=0.25, interpolation="bilinear")
 
 
-def load_pretrained(
-    name: str,
-    *,
-    aux: bool = False,
-    cache: str | PathLike[str] | None = None,
-    progress: bool = True,
-) -> nn.Module:
+def load_pretrained(name: str, *, aux: bool = False) -> nn.Module:
     """The network `name` with trained weights, in eval mode.
 
     A mini is bundled with the package, trained on `digits_at_scale()`, and needs no
     network: `mini_reduced`, `mini_v3`, `mini_v4`, `mini_resnet`. The others bring
     their published ImageNet weights: the file is downloaded once, checked against
-    the hash in its name, and kept in `cache` (by default where torch.hub keeps its
-    files).
+    the hash in its name, and kept where torch.hub keeps its files.
 
     `model.preprocessing` is what its images need, a `Preprocessing`; `model.classes`
     names its outputs. `aux=True` keeps the auxiliary heads of googlenet (stored, but
@@ -135,9 +124,8 @@ def load_pretrained(
     file = PRETRAINED[name]
     options = {"layout": file.layout} if file.layout else {}
     model = create_model(name, aux=aux, **options)
-    folder = Path(cache) if cache else Path(torch.hub.get_dir()) / "checkpoints"
-    weights = download(file.url, folder, progress)
-    if file.has_background_class:
+    weights = download(file.url)
+    if name == "inception_v4":  # TensorFlow's class 0, the background, is left out
         for key in ("last_linear.weight", "last_linear.bias"):
             weights[key] = weights[key][1:]
     load_weights(model, weights)
@@ -152,14 +140,15 @@ def imagenet_classes():
     return tuple(line for line in text.splitlines() if not line.startswith("#"))
 
 
-def download(url, folder, progress=True):
-    """The weights at `url`, or those in `folder` if they were downloaded before.
+def download(url):
+    """The weights at `url`, or those in torch.hub's folder if they are there.
 
     torch.hub checks the hash in the file's name and keeps nothing of what is broken.
     """
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
     try:
         return torch.hub.load_state_dict_from_url(
-            url, str(folder), "cpu", progress, check_hash=True, weights_only=True
+            url, map_location="cpu", check_hash=True, weights_only=True
         )
     except (URLError, HTTPException, ConnectionError, TimeoutError) as problem:
         raise ConnectionError(

@@ -22,6 +22,14 @@ from inception_edu.training import as_input
 # --- downloads ----------------------------------------------------------------
 
 
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty folder in which torch.hub keeps files."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    return tmp_path / "torch" / "hub" / "checkpoints"
+
+
 def published(folder, weights):
     """The address of a file of weights, whose name has its hash."""
     torch.save(weights, folder / "w.pth")
@@ -29,57 +37,56 @@ def published(folder, weights):
     return (folder / "w.pth").rename(folder / f"w-{digest}.pth")
 
 
-def test_a_download_is_checked_kept_and_not_repeated(tmp_path, capfd):
+def test_a_download_is_checked_kept_and_not_repeated(tmp_path, cache, capfd):
     expected = nn.Linear(300, 40).state_dict()
-    served, cache = published(tmp_path, expected), tmp_path / "cache"
+    served = published(tmp_path, expected)
     url, content = served.as_uri(), served.read_bytes()
-    torch.testing.assert_close(download(url, cache), expected, rtol=0, atol=0)
+    torch.testing.assert_close(download(url), expected, rtol=0, atol=0)
     assert "100%" in capfd.readouterr().err  # the progress bar
     served.unlink()
-    again = download(url, cache, progress=False)
-    torch.testing.assert_close(again, expected, rtol=0, atol=0)
+    torch.testing.assert_close(download(url), expected, rtol=0, atol=0)
     assert capfd.readouterr().err == ""
     (kept,) = cache.iterdir()
     assert kept.read_bytes() == content
     kept.write_bytes(content[:-999])
     with pytest.raises(ValueError, match="damaged or cut short"):
-        download(url, cache)
+        download(url)
 
 
 @pytest.mark.parametrize("harm", [lambda b: b[:-100], lambda b: b"x" + b[1:]])
-def test_a_damaged_download_is_refused_and_leaves_nothing(tmp_path, harm):
+def test_a_damaged_download_is_refused_and_leaves_nothing(tmp_path, cache, harm):
     served = published(tmp_path, nn.Linear(300, 40).state_dict())
     served.write_bytes(harm(served.read_bytes()))
     with pytest.raises(ValueError, match="damaged or cut short"):
-        download(served.as_uri(), tmp_path / "cache", progress=False)
-    assert list((tmp_path / "cache").iterdir()) == []
+        download(served.as_uri())
+    assert list(cache.iterdir()) == []
 
 
-def test_without_a_network_the_line_says_what_to_do(tmp_path, monkeypatch):
+def test_without_a_network_the_line_says_what_to_do(cache, monkeypatch):
     nowhere = replace(PRETRAINED["googlenet"], url="http://127.0.0.1:9/g-0.pth")
     monkeypatch.setitem(PRETRAINED, "googlenet", nowhere)
     with pytest.raises(
         ConnectionError, match="without a network, put that file there"
     ) as words:
-        load_pretrained("googlenet", cache=tmp_path, progress=False)
+        load_pretrained("googlenet")
     assert "load_pretrained('mini_v4')" in str(words.value)
-    assert list(tmp_path.iterdir()) == []
+    assert list(cache.iterdir()) == []
 
 
 def test_a_pretrained_network_comes_in_eval_mode_with_its_preprocessing(
-    tmp_path, monkeypatch
+    tmp_path, cache, monkeypatch
 ):
     ours = ie.create_model("googlenet", aux=True, layout="torchvision")
     served = published(tmp_path, ours.state_dict())
     file = replace(PRETRAINED["googlenet"], url=served.as_uri())
     monkeypatch.setitem(PRETRAINED, "googlenet", file)
-    model = ie.load_pretrained("googlenet", cache=tmp_path / "cache", progress=False)
+    model = ie.load_pretrained("googlenet")
     assert not model.training
     assert model.aux_heads is None
     assert torch.equal(model.fc.weight, ours.fc.weight)
     assert model.preprocessing.crop == 224
     assert (model.classes[0], model.classes[999]) == ("tench", "toilet tissue")
-    assert (tmp_path / "cache" / served.name).is_file()
+    assert (cache / served.name).is_file()
 
 
 def test_the_background_class_of_tensorflow_is_dropped(monkeypatch):
