@@ -5,7 +5,7 @@ Four steps, exact in real numbers, each available separately: `fuse` names them.
 
 import copy
 from collections.abc import Iterable
-from itertools import pairwise, takewhile
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -185,10 +185,9 @@ def exchange_pools(module, path):
         conv, *rest = unit
         if reason := exchange_obstacle(pool, conv):
             refused[f"{path}.{name}".strip(".")] = reason
-            continue
-        norms = list(takewhile(has_constants, rest))
-        module._modules[name] = nn.Sequential(conv, *norms)
-        module._modules[following] = nn.Sequential(pool, *rest[len(norms) :])
+        else:
+            module._modules[name] = conv
+            module._modules[following] = nn.Sequential(pool, *rest)
     return refused
 
 
