@@ -118,18 +118,12 @@ class Claim:
 
 @cache
 def table(name, kind):
-    """Every row of a table as a `kind`, by its first column."""
-    rows = [row_as(kind, row) for row in read_rows(HERE / name)]
-    return {getattr(row, fields(kind)[0].name): row for row in rows}
-
-
-def row_as(kind, row):
-    values = {}
-    for column in fields(kind):
-        text = row[column.name]
-        is_number = column.type in (int, float)
-        values[column.name] = column.type(text or 0) if is_number else text
-    return kind(**values)
+    """Every row of a table as a `kind`, by its first column; an empty cell is 0."""
+    found = {}
+    for row in read_rows(HERE / name):
+        values = [each.type(row[each.name] or each.type()) for each in fields(kind)]
+        found[values[0]] = kind(*values)
+    return found
 
 
 def one(name, kind, key):
