@@ -35,7 +35,7 @@ class Preprocessing:
         import numpy as np
 
         pixels = torch.from_numpy(np.array(self.window(image)))
-        return self.normalize(pixels.permute(2, 0, 1)[None] / 255)
+        return (pixels.permute(2, 0, 1)[None] / 255 - self.mean) / self.std
 
     def window(self, image):
         """The network's view of it: an RGB image of `crop` x `crop` pixels."""
@@ -54,39 +54,26 @@ class Preprocessing:
         left, top = round((width - self.crop) / 2), round((height - self.crop) / 2)
         return image.crop((left, top, left + self.crop, top + self.crop))
 
-    def normalize(self, pixels):
-        """The normalized batch from one with values from 0 to 1, `(N, 3, H, W)`."""
-        return (pixels - self.mean) / self.std
-
-
-@dataclass(frozen=True)
-class WeightFile:
-    """A published file, the network it fits, and how its images are prepared."""
-
-    url: str  # whose file name ends in the first digits of its SHA-256
-    preprocessing: Preprocessing
-    layout: str | None = None
-
 
 TRAINED = Path(__file__).parent / "trained"  # the bundled minis
 TRAINED_MINIS = ("mini_reduced", "mini_v3", "mini_v4", "mini_resnet")
 TORCHVISION = "https://download.pytorch.org/models"
 TIMM = "https://github.com/rwightman/pytorch-image-models/releases/download"
+# The published file, whose name ends in the first digits of its SHA-256; its images.
 PRETRAINED = {
-    "googlenet": WeightFile(
+    "googlenet": (
         f"{TORCHVISION}/googlenet-1378be20.pth",
         Preprocessing(256, 224, interpolation="bilinear"),
-        layout="torchvision",
     ),
-    "inception_v3": WeightFile(
+    "inception_v3": (
         f"{TORCHVISION}/inception_v3_google-0cc3c7bd.pth",
         Preprocessing(342, 299, interpolation="bilinear"),
-        layout="torchvision",
     ),
-    "inception_v4": WeightFile(
-        f"{TIMM}/v0.1-cadene/inceptionv4-8e4777a0.pth", Preprocessing(341, 299)
+    "inception_v4": (
+        f"{TIMM}/v0.1-cadene/inceptionv4-8e4777a0.pth",
+        Preprocessing(341, 299),
     ),
-    "inception_resnet_v2": WeightFile(
+    "inception_resnet_v2": (
         f"{TIMM}/v0.1-weights/inception_resnet_v2-940b1cd6.pth",
         Preprocessing(333, 299),
     ),
@@ -116,20 +103,18 @@ def load_pretrained(name: str, *, aux: bool = False) -> nn.Module:
             f"no published weights for {name!r}; {closest(name, known)}there are some "
             f"for {', '.join(known)}"
         )
+    shipped = name in ("googlenet", "inception_v3")  # by torchvision
+    model = create_model(name, aux=aux, **{"layout": "torchvision"} if shipped else {})
     if name in TRAINED_MINIS:
-        model = create_model(name, aux=aux)
-        load_weights(model, TRAINED / f"{name}.safetensors")
+        weights = TRAINED / f"{name}.safetensors"
         model.preprocessing, model.classes = DIGITS, tuple("0123456789")
-        return model.eval()
-    file = PRETRAINED[name]
-    options = {"layout": file.layout} if file.layout else {}
-    model = create_model(name, aux=aux, **options)
-    weights = download(file.url)
+    else:
+        url, model.preprocessing = PRETRAINED[name]
+        weights, model.classes = download(url), imagenet_classes()
     if name == "inception_v4":  # TensorFlow's class 0, the background, is left out
         for key in ("last_linear.weight", "last_linear.bias"):
             weights[key] = weights[key][1:]
     load_weights(model, weights)
-    model.preprocessing, model.classes = file.preprocessing, imagenet_classes()
     return model.eval()
 
 

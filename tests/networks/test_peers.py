@@ -93,10 +93,10 @@ def test_preprocessing_is_torchvisions():
         ("googlenet", GoogLeNet_Weights.IMAGENET1K_V1),
         ("inception_v3", Inception_V3_Weights.IMAGENET1K_V1),
     ):
-        ours = PRETRAINED[name].preprocessing
+        url, ours = PRETRAINED[name]
         theirs = weights.transforms()(picture)[None]
         transform = getattr(torchvision.models, name)(
             weights=None, transform_input=True, init_weights=False, aux_logits=False
         )._transform_input
         assert torch.allclose(ours(picture), transform(theirs), atol=1e-6)
-        assert PRETRAINED[name].url == weights.url
+        assert url == weights.url

@@ -1,7 +1,6 @@
 """Trained networks: downloads that are checked, minis that came along, images."""
 
 import hashlib
-from dataclasses import replace
 
 import pytest
 import torch
@@ -63,7 +62,7 @@ def test_a_damaged_download_is_refused_and_leaves_nothing(tmp_path, cache, harm)
 
 
 def test_without_a_network_the_line_says_what_to_do(cache, monkeypatch):
-    nowhere = replace(PRETRAINED["googlenet"], url="http://127.0.0.1:9/g-0.pth")
+    nowhere = "http://127.0.0.1:9/g-0.pth", PRETRAINED["googlenet"][1]
     monkeypatch.setitem(PRETRAINED, "googlenet", nowhere)
     with pytest.raises(
         ConnectionError, match="without a network, put that file there"
@@ -78,7 +77,7 @@ def test_a_pretrained_network_comes_in_eval_mode_with_its_preprocessing(
 ):
     ours = ie.create_model("googlenet", aux=True, layout="torchvision")
     served = published(tmp_path, ours.state_dict())
-    file = replace(PRETRAINED["googlenet"], url=served.as_uri())
+    file = served.as_uri(), PRETRAINED["googlenet"][1]
     monkeypatch.setitem(PRETRAINED, "googlenet", file)
     model = ie.load_pretrained("googlenet")
     assert not model.training
@@ -121,11 +120,9 @@ def test_a_mini_needs_no_network_and_brings_what_it_needs(name, monkeypatch):
     model = ie.load_pretrained(name)
     assert model.name == name and not model.training
     assert model.classes == tuple("0123456789")
-    images = torch.randint(0, 256, (5, 3, 48, 48), dtype=torch.uint8)
-    ours = model.preprocessing.normalize(images / 255)
-    assert torch.allclose(ours, as_input(images), atol=1e-5)
+    images = torch.randint(0, 256, (1, 3, 48, 48), dtype=torch.uint8)
     image = Image.fromarray(images[0].permute(1, 2, 0).numpy())
-    assert torch.allclose(model.preprocessing(image), as_input(images[:1]), atol=1e-5)
+    assert torch.allclose(model.preprocessing(image), as_input(images), atol=1e-5)
 
 
 # --- preprocessing ------------------------------------------------------------
