@@ -96,18 +96,6 @@ class DoubleReduction(Branches):
         return super().forward(x)
 
 
-def separable_conv():
-    """A 7x7/2 convolution per input channel (8 outputs each), then 1x1 to 64.
-
-    `(N, 3, 224, 224) -> (N, 64, 112, 112)`: "separable convolution with depth
-    multiplier 8 on the first convolutional layer" (the paper, section 4.2).
-    """
-    return {
-        "depthwise": nn.Conv2d(3, 24, 7, 2, 3, groups=3, bias=False),
-        "pointwise": ConvUnit(24, 64, 1),
-    }
-
-
 def bn_inception(num_classes=1000, *, pool_proj_4cd=96, separable_stem=False):
     """BN-Inception (figure 5): `(N, 3, 224, 224) -> (N, num_classes)`.
 
@@ -115,12 +103,16 @@ def bn_inception(num_classes=1000, *, pool_proj_4cd=96, separable_stem=False):
     projection of 4c and 4d, and 576 and 1024 channels after 4d and 4e; 128 gives
     608 and 1056, and TF-slim's 96 gives what is printed, so 96 is the default and
     `pool_proj_4cd=128` the literal reading. `separable_stem=True` is the paper's
-    first layer.
+    "separable convolution with depth multiplier 8 on the first convolutional layer"
+    (section 4.2).
     """
     check_choice("pool_proj_4cd", pool_proj_4cd, (96, 128))
     layers, channels = stem("batch"), 192  # 192 x 28 x 28
     if separable_stem:
-        layers["conv1"] = separable_conv()
+        layers["conv1"] = {
+            "depthwise": nn.Conv2d(3, 24, 7, 2, 3, groups=3, bias=False),
+            "pointwise": ConvUnit(24, 64, 1),  # 64 x 112 x 112
+        }
     for name, row in FIGURE_5.items():
         widths = dict(row)
         if name in ("4c", "4d"):

@@ -266,14 +266,12 @@ def inception_v3(
     check_choice("stem", stem, ("released", "7x7"))
     is_torchvision, is_table1 = layout == "torchvision", layout == "table1"
     five_by_five = five_by_five and not is_table1
-    padding = {"count_include_pad": is_torchvision}
+    pools = {"count_include_pad": is_torchvision}
 
     layers = stem_layers(seven_by_seven=stem == "7x7", table_1=is_table1)
     channels = 288 if is_table1 else 192  # x 35 x 35
     for name, pool_proj in {"5b": 64 if is_table1 else 32, "5c": 64, "5d": 64}.items():
-        module = StackedModule(
-            channels, pool_proj, five_by_five=five_by_five, **padding
-        )
+        module = StackedModule(channels, pool_proj, five_by_five=five_by_five, **pools)
         layers[f"mixed_{name}"], channels = module, module.out_channels
     layers["mixed_6a"] = GridReduction(
         channels, reduce=None, single=384, double_reduce=64, double=96
@@ -282,7 +280,7 @@ def inception_v3(
     if is_table1:
         inner_widths |= {"6e": 160, "6f": 192}
     for name, inner in inner_widths.items():
-        layers[f"mixed_{name}"] = AsymmetricModule(768, inner, **padding)
+        layers[f"mixed_{name}"] = AsymmetricModule(768, inner, **pools)
     heads = {}
     if aux:
         heads[f"mixed_{name}"] = AuxiliaryHead(768, num_classes, bn_aux=bn_aux)
@@ -292,8 +290,8 @@ def inception_v3(
         )
         if is_table1
         else AsymmetricReduction(768),  # 1280 x 8 x 8
-        "mixed_7b": ExpandedModule(1280, **padding),  # 2048 x 8 x 8
-        "mixed_7c": ExpandedModule(2048, **padding),  # 2048 x 8 x 8
+        "mixed_7b": ExpandedModule(1280, **pools),  # 2048 x 8 x 8
+        "mixed_7c": ExpandedModule(2048, **pools),  # 2048 x 8 x 8
     }
     layers |= head(2048, num_classes, dropout=0.5 if is_torchvision else 0.2)
     return Network(layers, heads, name="inception_v3", input_size=299, min_size=75)

@@ -55,12 +55,12 @@ def load_weights(
             "the model was built on the meta device and has no memory to load into; "
             "create it outside torch.device('meta')"
         )
-    place, given = "these weights", weights
+    place = "these weights"
     if not isinstance(weights, Mapping):
-        place, given = str(weights), read_weights(weights)
+        place, weights = str(weights), read_weights(weights)
     name = getattr(unwrapped(model), "name", type(model).__name__)
     own = without_wrappers(model.state_dict())
-    source, found = under_our_keys(name, given, own)
+    source, found = under_our_keys(name, weights, own)
     has_heads = any(map(is_auxiliary, own))
     left_out = tuple(key for key in found if is_auxiliary(key) and not has_heads)
     found = {key: value for key, value in found.items() if key not in left_out}

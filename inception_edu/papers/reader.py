@@ -55,19 +55,17 @@ class Published:
         paper = source(self.paper)
         return f"{paper.title}, {self.place} ({paper.where})"
 
-    def __str__(self):
+    def __repr__(self):
         text = f"{self.network}, {self.what}: {self.value:.12g} {self.unit}".rstrip()
         setting = [f"{self.models} models"] if self.models > 1 else []
-        if self.crops:
-            setting.append(f"{self.crops} crop{'s' if self.crops > 1 else ''}")
+        plural = "s" if self.crops > 1 else ""
+        setting += [f"{self.crops} crop{plural}"] if self.crops else []
         setting += [self.images] if self.images else []
         text += f" ({', '.join(setting)})" if setting else ""
         lines = [text, f"  {self.source}", f"  {self.note}" if self.note else ""]
         # As wide as JupyterLab shows on a small screen, its list of files open.
         wrapped = [textwrap.wrap(x, 100, subsequent_indent="    ") for x in lines]
         return "\n".join(line for part in wrapped for line in part)
-
-    __repr__ = __str__
 
 
 @dataclass(frozen=True)
@@ -107,10 +105,8 @@ class Claim:
             (f"Claimed by {self.who}.", self.correct, f"Source: {self.source}."),
         )
 
-    def __str__(self):
+    def __repr__(self):
         return str(self.card())
-
-    __repr__ = __str__
 
     def _repr_html_(self):
         return self.card()._repr_html_()
