@@ -227,9 +227,7 @@ def inception_resnet_v2(
     scale_a, scale_b, scale_c = three_scales(scale)
 
     if released:
-        layers = v3_stem()  # 192 x 35 x 35
-        layers["mixed_5b"] = StemModule()  # 320 x 35 x 35
-        width = 320
+        layers, width = v3_stem() | {"mixed_5b": StemModule()}, 320  # 320 x 35 x 35
     else:
         layers, width = v4_stem(), 384  # 384 x 35 x 35
     layers |= numbered(

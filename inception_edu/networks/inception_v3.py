@@ -281,9 +281,8 @@ def inception_v3(
         inner_widths |= {"6e": 160, "6f": 192}
     for name, inner in inner_widths.items():
         layers[f"mixed_{name}"] = AsymmetricModule(768, inner, **pools)
-    heads = {}
-    if aux:
-        heads[f"mixed_{name}"] = AuxiliaryHead(768, num_classes, bn_aux=bn_aux)
+    last = f"mixed_{name}"  # on the 17x17 grid
+    heads = {last: AuxiliaryHead(768, num_classes, bn_aux=bn_aux)} if aux else {}
     layers |= {
         "mixed_7a": GridReduction(
             768, reduce=192, single=320, double_reduce=192, double=192

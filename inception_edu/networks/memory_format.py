@@ -23,9 +23,8 @@ def preferred_memory_format(device, torch_version=torch.__version__):
     all we know. Contiguous elsewhere: on Apple's MPS channels last gives wrong
     gradients or ends the process (pytorch#175189, #175190).
     """
-    kind = torch.device(device).type
-    new = TorchVersion(torch_version) >= RIGHT_ON_CUDA_SINCE
-    is_right = kind == "cpu" or (kind == "cuda" and new)
+    kind, version = torch.device(device).type, TorchVersion(torch_version)
+    is_right = kind == "cpu" or (kind == "cuda" and version >= RIGHT_ON_CUDA_SINCE)
     return torch.channels_last if is_right else torch.contiguous_format
 
 
