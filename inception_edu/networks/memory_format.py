@@ -1,14 +1,18 @@
 """How images lie in memory: channels last where a device has it fast and right.
 
 Channels last is faster on most processors, and was wrong, without an error, on some:
-a device has it where it is known to be right, and a model earns it by one run.
+so an accelerator earns it by a small test, and a model by one run.
 """
 
+import copy
+from functools import cache
+
 import torch
+from torch import nn
 from torch.torch_version import TorchVersion
 from torch.utils._pytree import tree_leaves
 
-from inception_edu.isolation import isolated
+from inception_edu.isolation import isolated, seed_generators
 from inception_edu.modules import independent_copy, is_bare
 
 # On CUDA, gradients through a padded average pool were wrong in channels last up to
@@ -19,13 +23,44 @@ RIGHT_ON_CUDA_SINCE = (2, 13)
 def preferred_memory_format(device, torch_version=torch.__version__):
     """`torch.channels_last` or `torch.contiguous_format`, for images on `device`.
 
-    Channels last on the CPU and on CUDA from the torch on in which it is right, for
-    all we know. Contiguous elsewhere: on Apple's MPS channels last gives wrong
-    gradients or ends the process (pytorch#175189, #175190).
+    Contiguous on Apple's MPS, where channels last gives wrong gradients or ends the
+    process (pytorch#175189, #175190), on a CUDA whose torch is known to be wrong, and
+    on any accelerator where a small test shows a difference.
     """
-    kind, version = torch.device(device).type, TorchVersion(torch_version)
-    is_right = kind == "cpu" or (kind == "cuda" and version >= RIGHT_ON_CUDA_SINCE)
-    return torch.channels_last if is_right else torch.contiguous_format
+    device = torch.device(device)
+    if device.type == "cpu":
+        return torch.channels_last
+    old = device.type == "cuda" and TorchVersion(torch_version) < RIGHT_ON_CUDA_SINCE
+    if old or device.type in ("mps", "meta") or not is_right_on(device):
+        return torch.contiguous_format
+    return torch.channels_last
+
+
+@cache
+def is_right_on(device):
+    """Whether channels last gives the outputs and gradients of contiguous there."""
+    with isolated():
+        seed_generators(0)
+        layers = nn.Sequential(
+            nn.MaxPool2d(3, 2, 1),
+            nn.Conv2d(8, 8, 3, padding=1, bias=False),
+            nn.BatchNorm2d(8),
+            nn.AvgPool2d(3, 1, 1, count_include_pad=False),
+            nn.AvgPool2d(3, 1, 1),
+            nn.Conv2d(8, 4, 1, bias=False),
+        )
+        images = torch.randn(2, 8, 9, 9)
+
+    @torch.enable_grad()
+    def run(memory_format):
+        copied = copy.deepcopy(layers).to(device)
+        set_memory_format(copied, memory_format)
+        x = images.to(device, memory_format=memory_format).detach().requires_grad_()
+        y = copied(x)
+        y.square().sum().backward()
+        return [y.detach(), x.grad, *(weight.grad for weight in copied.parameters())]
+
+    return same_in_both(run)
 
 
 def accepts_channels_last(model, images, modes=(False, True)):
@@ -52,11 +87,17 @@ def accepts_channels_last(model, images, modes=(False, True)):
                         sum(losses).backward()  # may read strides, too
         return found
 
+    return same_in_both(run)
+
+
+def same_in_both(run):
+    """Whether `run(memory_format)` gives the same tensors for both, and no error."""
     try:
-        one, other = run(torch.contiguous_format), run(torch.channels_last)
+        contiguous = run(torch.contiguous_format)
+        last = run(torch.channels_last)
     except Exception:  # each backend and each model has its own
         return False
-    return len(one) == len(other) and all(map(close, one, other))
+    return len(contiguous) == len(last) and all(map(close, contiguous, last))
 
 
 def close(one, other):

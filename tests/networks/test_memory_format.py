@@ -1,4 +1,4 @@
-"""Channels last: on the devices where it is right, for models that it leaves alike."""
+"""Channels last is earned: by a device in a small test, by a model in a run of each."""
 
 import copy
 
@@ -8,8 +8,10 @@ from torch import nn
 
 import inception_edu as ie
 from inception_edu.modules import independent_copy
+from inception_edu.networks import memory_format
 from inception_edu.networks.memory_format import (
     accepts_channels_last,
+    is_right_on,
     preferred_memory_format,
 )
 from tests.models import Flattening
@@ -18,18 +20,39 @@ LAST, CONTIGUOUS = torch.channels_last, torch.contiguous_format
 
 
 @pytest.mark.parametrize(
-    ("device", "version", "expected"),
+    ("device", "version", "test_passes", "expected"),
     [
-        ("cpu", "2.6.0", LAST),
-        ("mps", "2.14.0", CONTIGUOUS),
-        ("cuda", "2.12.1+cu130", CONTIGUOUS),
-        ("cuda:1", "2.13.0+cu130", LAST),
-        ("cuda:1", "2.14.0a0+git1234", LAST),
-        ("xpu", "2.14.0", CONTIGUOUS),
+        ("cpu", "2.6.0", False, LAST),
+        ("mps", "2.14.0", True, CONTIGUOUS),  # whatever a test would say
+        ("cuda", "2.12.1+cu130", True, CONTIGUOUS),
+        ("cuda:1", "2.13.0+cu130", False, CONTIGUOUS),
+        ("cuda:1", "2.14.0a0+git1234", True, LAST),
+        ("xpu", "2.6.0", True, LAST),
     ],
 )
-def test_each_device_has_its_memory_format(device, version, expected):
+def test_each_device_has_its_memory_format(
+    monkeypatch, device, version, test_passes, expected
+):
+    assert not is_right_on(torch.device("xpu"))  # none is here to try it
+    monkeypatch.setattr(memory_format, "is_right_on", lambda device: test_passes)
     assert preferred_memory_format(torch.device(device), version) is expected
+
+
+@pytest.mark.parametrize("padded", [True, False])
+def test_a_wrong_gradient_of_a_padded_pool_is_seen(monkeypatch, padded):
+    """What CUDA did: windows without the padding's offset, in channels last only."""
+    pool = torch.nn.functional.avg_pool2d
+
+    def wrong_pool(x, kernel, stride, padding, *options):
+        y = pool(x, kernel, stride, padding, *options)
+        if padded and x.is_contiguous(memory_format=LAST):
+            y = y.detach() + (moved := y.roll(1, -1)) - moved.detach()
+        return y
+
+    monkeypatch.setattr(torch.nn.functional, "avg_pool2d", wrong_pool)
+    is_right_on.cache_clear()
+    assert is_right_on(torch.device("cpu")) != padded
+    is_right_on.cache_clear()
 
 
 class ViewsGradient(torch.autograd.Function):
