@@ -1,6 +1,5 @@
-"""What makes the stored tables: `python -m experiments NAME`.
+"""What makes the stored tables: `python -m experiments NAME`, see docs/experiments.md.
 
-Every other file here is an experiment. It defines `EXPERIMENT`, and `SEARCH` where a
-setting was searched first; or, where there is nothing to resume, `STORED`, the table
-and what computes its contents.
+Every other file is an experiment: an `EXPERIMENT`, and a `SEARCH` where a setting was
+searched first; or `STORED`, a table that is made at once and what computes it.
 """

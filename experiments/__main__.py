@@ -3,4 +3,4 @@
 from experiments.runner import main
 
 if __name__ == "__main__":
-    raise SystemExit(0 if main() else 1)
+    main()

@@ -1,30 +1,21 @@
 """The auxiliary head explorer's gradients: of mini_v3's main and auxiliary losses.
 
-Measures mini_v3 on digits at every scale, at its initial weights and after 200 steps,
-with a head at each of three places and without one, with and without batch
-normalization; three seeds, a few minutes. Writes explorers/auxiliary_head.csv.
+mini_v3 on digits at every scale, at its initial weights and after 200 steps, with a
+head at each of three places and without one, with and without batch normalization.
 """
+
+from itertools import product
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from experiments.runner import Experiment, settings
-from inception_edu.explorers.auxiliary_head import (
-    PLACES,
-    STAGES,
-    STEPS,
-    TABLE,
-    TRAINED_WITH,
-    Gradient,
-)
-from inception_edu.isolation import isolated
+from inception_edu.explorers import auxiliary_head as explorer
 from inception_edu.networks import ConvUnit, create_model
 from inception_edu.networks.minis import small_head
 from inception_edu.training import as_input, digits_at_scale
 from inception_edu.training.evaluation import split_outputs
 
-KEY = ("norm", "place", "head_norm", "seed")
 BATCH = 32  # images a step
 MEASURED = 256  # images for one gradient
 
@@ -63,12 +54,12 @@ def measure(model, images, labels):
     both, table = losses(model, images, labels), {}
     options = {"retain_graph": True, "materialize_grads": True}
     for stage, layers in model.stages():
-        if stage in STAGES:
+        if stage in explorer.STAGES:
             weights = [p for p in layers.parameters() if p.ndim > 1]
             parts = (torch.autograd.grad(loss, weights, **options) for loss in both)
             own, side = (torch.cat([g.flatten() for g in p]).double() for p in parts)
             products = (own @ own, own @ side, side @ side)
-            table[stage] = Gradient(*(product.item() for product in products))
+            table[stage] = explorer.Gradient(*map(float, products))
     return table, both[0].item()
 
 
@@ -76,38 +67,32 @@ def train(model, split, seed):
     """`STEPS` steps of SGD with momentum on main + 0.4 x auxiliary, clipped at 2."""
     torch.manual_seed(seed)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
-    for _ in range(STEPS):
+    for _ in range(explorer.STEPS):
         chosen = torch.randint(len(split), (BATCH,))
         main, aux = losses(model, as_input(split.images[chosen]), split.labels[chosen])
         optimizer.zero_grad()
-        (main + TRAINED_WITH * aux).backward()
+        (main + explorer.TRAINED_WITH * aux).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 2.0)
         optimizer.step()
 
 
-def measure_network(run):
-    """The rows of one network: every stage, before and after training."""
-    data, rows = digits_at_scale(run["images"]), []
-    images, labels = data.test.images[:MEASURED], data.test.labels[:MEASURED]
-    run = {column: run[column] for column in KEY}
-    with isolated():
-        model = build(**run)
-        for steps in (0, STEPS):
+def contents():
+    """The rows of every network: each stage, before and after training."""
+    data, rows = digits_at_scale(6000), []
+    images = as_input(data.test.images[:MEASURED]), data.test.labels[:MEASURED]
+    heads = [("none", 0), *product(explorer.PLACES, (0, 1))]
+    for seed, norm, (place, head_norm) in product((0, 1, 2), (1, 0), heads):
+        network = {"norm": norm, "place": place, "head_norm": head_norm, "seed": seed}
+        model = build(**network)
+        for steps in (0, explorer.STEPS):
             if steps:
-                train(model, data.train, run["seed"])
-            table, main = measure(model, as_input(images), labels)
+                train(model, data.train, seed)
+            table, main = measure(model, *images)
             for stage, gradient in table.items():
-                row = run | {"steps": steps, "stage": stage}
-                row |= {name: f"{v:.6g}" for name, v in gradient._asdict().items()}
+                row = network | {"steps": steps, "stage": stage}
+                row |= {name: f"{x:.6g}" for name, x in gradient._asdict().items()}
                 rows.append(row | {"main_loss": f"{main:.4f}"})
     return rows
 
 
-NETWORKS = settings(norm=(1, 0), place=("none", *PLACES), head_norm=(0, 1))
-EXPERIMENT = Experiment(
-    table=TABLE,
-    key=KEY,
-    settings=[n for n in NETWORKS if n["place"] != "none" or not n["head_norm"]],
-    measure=measure_network,
-    seeds=(0, 1, 2),
-)
+STORED = explorer.TABLE, contents

@@ -1,7 +1,4 @@
-"""The family explorer's costs: every network at its own image size.
-
-Traces every network that the explorer shows and writes explorers/family_figures.csv.
-"""
+"""The family explorer's costs: every network at its own image size."""
 
 import torch
 
@@ -18,9 +15,9 @@ def contents():
             network, options = build
             with torch.device("meta"):
                 model = create_model(network, **options)
-            run = trace(model, (1, 3, model.input_size, model.input_size))
-            field, _ = run.receptive_field
-            costs = run.params, run.macs, run.activation_bytes, field
+            cost = trace(model, (1, 3, model.input_size, model.input_size))
+            field, _ = cost.receptive_field
+            costs = cost.params, cost.macs, cost.activation_bytes, field
             row = {"errors": error_set, "name": name}
             rows.append(row | dict(zip(COLUMNS, costs, strict=True)))
     return rows

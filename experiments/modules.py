@@ -4,9 +4,7 @@ Every mini as drawn, and again at the MACs of mini_reduced, over five seeds. The
 search chose the learning rate, on other seeds, handwriting and pictures.
 """
 
-from functools import partial
-
-from experiments.runner import SEARCH_SEEDS, Experiment, training_row
+from experiments.runner import Experiment, over_seeds, training_row
 from inception_edu.training import digits_at_scale, fit, recipes
 from inception_edu.training.stored import FOLDER
 
@@ -19,44 +17,32 @@ MATCHED_WIDTH = {
     "mini_5x5": 0.265,
     "mini_v2": 0.965,
 }
-RATES = (0.005, 0.01, 0.02, 0.04)
 WIDTHS = [
     {"model": model, "width": width}
     for model, matched in MATCHED_WIDTH.items()
     # mini_v2 as drawn costs nearly what mini_reduced does
     for width in ((matched, 1.0) if matched < 0.9 else (matched,))
 ]
+RATES = [  # the same for every network, at equal MACs
+    {"model": model, "width": width, "learning_rate": rate}
+    for model, width in MATCHED_WIDTH.items()
+    for rate in (0.005, 0.01, 0.02, 0.04)
+]
 
 
-def measure(run, data_seed=0):
+def measure(run):
     """The row of one run, trained from its seed; the images are the same for all."""
     recipe = RECIPE.but(
         model_options={"width": run["width"]},
         learning_rate=run.get("learning_rate", RECIPE.learning_rate),
     )
-    data = digits_at_scale(run["images"], seed=data_seed)
+    data = digits_at_scale(run["images"], seed=int("learning_rate" in run))
     history = fit(run["model"], data, recipe, run["epochs"], run["seed"])
     matched = run["width"] == MATCHED_WIDTH[run["model"]]
     return training_row({**run, "recipe": RECIPE.name, "matched": matched}, history)
 
 
-KEY = ("model", "width", "seed", "epochs", "images")
-EXPERIMENT = Experiment(
-    table=FOLDER / "modules.csv",
-    key=KEY,
-    settings=WIDTHS,
-    measure=measure,
-    epochs=RECIPE.epochs,
-)
-SEARCH = Experiment(
-    table=FOLDER / "modules_search.csv",
-    key=(*KEY, "learning_rate"),
-    settings=[
-        {"model": model, "width": width, "learning_rate": rate}
-        for model, width in MATCHED_WIDTH.items()
-        for rate in RATES  # the same for every network, at equal MACs
-    ],
-    measure=partial(measure, data_seed=1),
-    seeds=SEARCH_SEEDS[:1],
-    epochs=RECIPE.epochs,
-)
+RUNS = over_seeds(range(5), WIDTHS, RECIPE.epochs)
+TRIALS = over_seeds([100], RATES, RECIPE.epochs)
+EXPERIMENT = Experiment(FOLDER / "modules.csv", RUNS, measure)
+SEARCH = Experiment(FOLDER / "modules_search.csv", TRIALS, measure)

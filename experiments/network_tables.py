@@ -1,8 +1,6 @@
 """The network explorer's modules: of every network at every input size.
 
-Traces each network that the explorer names at each size that its slider has, with
-one A, one B and one C, in a few seconds, and writes explorers/networks.json.gz, so
-that the explorer draws without torch.
+Each network is traced with one A, one B and one C.
 """
 
 import json
@@ -13,33 +11,24 @@ from itertools import groupby
 import torch
 
 from inception_edu.cost import trace
-from inception_edu.explorers.network_modules import (
-    COUNTS,
-    LETTERS,
-    PRINTED,
-    SIZES,
-    TABLES,
-    Layer,
-    Module,
-)
+from inception_edu.explorers import network_modules as explorer
 from inception_edu.figures.theme import kernel_name
 from inception_edu.networks import MODELS, create_model
 from inception_edu.text import dims
 
-FAMILY = [name for name in MODELS if not name.startswith("mini")]
-NAMES = [*FAMILY, PRINTED, *(name for name in MODELS if name.startswith("mini"))]
+NAMES = sorted([*MODELS, explorer.PRINTED], key=lambda name: name.startswith("mini"))
 
 
 def contents():
     """`{name: {"input_size", "sizes": {size: modules}}}` as plain data."""
     found = {}
     for name in NAMES:
-        options = dict.fromkeys(LETTERS, 1) if name in COUNTS else {}
-        options |= {"layout": "paper"} if name == PRINTED else {}
+        options = dict.fromkeys(explorer.LETTERS, 1) if name in explorer.COUNTS else {}
+        options |= {"layout": "paper"} if name == explorer.PRINTED else {}
         with torch.device("meta"):
             model = create_model(name.removesuffix(" as printed"), **options)
         sizes = {}
-        for size in SIZES:
+        for size in explorer.SIZES:
             with suppress(ValueError):  # its last grid would be empty, or one is odd
                 sizes[str(size)] = modules_of(trace(model, (1, 3, size, size)))
         found[name] = {"input_size": model.input_size, "sizes": sizes}
@@ -48,19 +37,20 @@ def contents():
 
 def modules_of(trace):
     """The modules of a trace in the order they run, identical neighbors as one."""
-    rows = []
-    for row in trace.by_module():
-        layers = layers_of(row)
-        if any(layer.params or layer.macs or layer.memory for layer in layers):
-            _, channels, side, *_ = (*row.out_shape, 1)
-            rows.append(((channels, side, layers), row))
+
+    def kind(row):
+        _, channels, side, *_ = (*row.out_shape, 1)
+        return channels, side, layers_of(row)
+
     modules = []
-    for (channels, side, layers), run in groupby(rows, key=lambda row: row[0]):
-        first, *rest = [row for _, row in run]
+    rows = [row for row in trace.by_module() if row.params or row.activation_bytes]
+    for (channels, side, layers), same in groupby(rows, kind):
+        first, *rest = same
         alone = re.sub(r"(?<![a-z])([abc])\d+$", r"\1", first.path)
         name = f"{first.path} to {rest[-1].path}" if rest else alone
         field = first.receptive_field and first.receptive_field[0]
-        modules.append(Module(name, 1 + len(rest), channels, side, field, layers))
+        counted = name, 1 + len(rest), channels, side, field, layers
+        modules.append(explorer.Module(*counted))
     return modules
 
 
@@ -81,7 +71,7 @@ def layers_of(row):
         layer_of[op.index] = index
         for column, value in enumerate((op.params, op.macs, op.activation_bytes), 3):
             found[index][column] += value
-    return [Layer(*layer) for layer in found]
+    return [explorer.Layer(*layer) for layer in found]
 
 
 def layer_name(op):
@@ -98,4 +88,4 @@ def layer_name(op):
     return f"{what} {op.kind.replace('_', ' ')}"
 
 
-STORED = TABLES, contents
+STORED = explorer.TABLES, contents

@@ -1,9 +1,7 @@
 """mini_reduced and its pictures, for the feature maps explorer in a page.
 
-    python -m experiments page_mini
-
-writes explorers/mini_reduced.json.gz: the layers with their weights, batch norms folded
-in, what of them is shown, and the pictures that the explorer has, 48x48.
+The layers with their weights, batch norms folded in, what of them is shown, and the
+pictures that the explorer has, 48x48.
 """
 
 from base64 import b64encode
@@ -31,6 +29,7 @@ def program():
     layer_of, weights, indices = {0: 0}, [], {}
     for op in trace(model, (1, 3, SIDE, SIDE)).ops[1:]:
         sources = [layer_of[source] for source in op.inputs]
+        layer_of[op.index] = sources[0]  # a ReLU, the last mean: part of that layer
         if op.kind in KINDS:
             layer = {"kind": KINDS[op.kind], "from": sources}
             layer["channels"] = op.out_shape[1]
@@ -44,8 +43,6 @@ def program():
                 weights += [modules[op.path].weight, modules[op.path].bias]
             layer_of[op.index] = len(layers)
             layers.append(layer)
-        else:  # a ReLU, the last mean: part of the layer before or after
-            layer_of[op.index] = sources[0]
         indices[op.path] = layer_of[op.index]
     flat = torch.cat([weight.detach().flatten() for weight in weights]).float()
     return layers, flat, indices
@@ -53,27 +50,21 @@ def program():
 
 def shown(indices):
     """`{layer: {branch: [index of its output, kernel]}}`, as `responses` has them."""
-    model = load_pretrained(NAME)
-    found = {}
-    for path, layer in responses(model, torch.zeros(1, 3, SIDE, SIDE)).layers.items():
-        found[path] = {}
+    seen, found = responses(load_pretrained(NAME), torch.zeros(1, 3, SIDE, SIDE)), {}
+    for path, layer in seen.layers.items():
         for name, branch in layer.branches.items():
-            prefix = path if name == "output" else f"{path}.{name}"
-            inside = [index for p, index in indices.items() if p.startswith(prefix)]
-            found[path][name] = [max(inside), branch.kernel]
+            start = f"{path}.{name}".removesuffix(".output")
+            last = max(index for p, index in indices.items() if p.startswith(start))
+            found.setdefault(path, {})[name] = [last, branch.kernel]
     return found
 
 
 def contents():
-    """Everything that the page needs, as plain data.
-
-    The digits are the first of each among the test images, the background a crop of a
-    photograph.
-    """
+    """Everything that the page needs, as plain data."""
     layers, weights, indices = program()
     window = load_pretrained(NAME).preprocessing.window
     seen = [window(Image.fromarray(pixels)) for pixels in photographs()]
-    inks, labels = handwritten_digits("test")
+    inks, labels = handwritten_digits("test")  # the page has the first of each digit
     ground = photographs()[0][150 : 150 + SIDE, 430 : 430 + SIDE]
     return {
         "program": layers,

@@ -1,10 +1,9 @@
 """The residual explorer's stacks: activations and gradient through residual blocks.
 
-Measures stacks of Inception-ResNet blocks at their initial weights, three seeds, in
-about a minute, and writes explorers/residual.csv: the mean over the seeds.
+Stacks of Inception-ResNet blocks at their initial weights; means over three seeds.
 """
 
-from itertools import product
+from itertools import accumulate, product
 
 import numpy as np
 import torch
@@ -22,8 +21,8 @@ def stack(scale, norm, seed):
     """`DEPTH` blocks, every convolution with He initialization, as in the release."""
     torch.manual_seed(seed)
     options = {"kernels": ((1, 3), (3, 1)), "scale": scale}
-    made = (ResidualBlock(CHANNELS, INNER, **options) for _ in range(DEPTH))
-    blocks = nn.Sequential(*made)
+    blocks = [ResidualBlock(CHANNELS, INNER, **options) for _ in range(DEPTH)]
+    blocks = nn.Sequential(*blocks)
     for layer in blocks.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight)
@@ -38,15 +37,12 @@ def measure(blocks, seed):
     """A `Stats` for each depth, from 0 to the whole stack."""
     torch.manual_seed(seed)
     x = torch.randn(BATCH, CHANNELS, GRID, GRID).relu().requires_grad_()
-    outputs = [x]
-    for block in blocks:
-        outputs.append(block(outputs[-1]))
 
     def size(tensor):
         return tensor.detach().double().square().mean().sqrt().item()
 
     found = []
-    for y in outputs:
+    for y in accumulate(blocks, lambda y, block: block(y), initial=x):
         cotangent = torch.randn_like(y)
         (gradient,) = torch.autograd.grad(y, x, cotangent, retain_graph=True)
         zeros = (y == 0).double().mean().item()

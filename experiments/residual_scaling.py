@@ -10,8 +10,9 @@ accuracy after each epoch; `zeros` and `dead`, see `dead_channels`: "the last la
 before the average pooling started to produce only zeros" (Inception-v4, section 3.3).
 """
 
-from experiments.runner import Experiment, settings, training_row
-from inception_edu.isolation import isolated, seed_generators
+import torch
+
+from experiments.runner import Experiment, over_seeds, settings, training_row
 from inception_edu.networks import create_model
 from inception_edu.training import dead_channels, fit, plain_digits, recipes
 from inception_edu.training.stored import FOLDER
@@ -37,10 +38,9 @@ SIZE = 24
 def build(network, scale, seed):
     """The network of a row, its initial weights drawn from the seed."""
     name, options, *_ = NETWORKS[network]
-    options = options if name == "mini_v4" else {**options, "scale": scale}
-    with isolated():
-        seed_generators(seed)
-        return create_model(name, **options)
+    scaled = {} if name == "mini_v4" else {"scale": scale}
+    torch.manual_seed(seed)
+    return create_model(name, **options, **scaled)
 
 
 def measure(run):
@@ -57,15 +57,14 @@ def measure(run):
     }
 
 
-EXPERIMENT = Experiment(
-    table=FOLDER / "residual_scaling.csv",
-    key=("network", "scale", "learning_rate", "seed", "epochs", "images"),
-    settings=[
-        setting | {"seeds": most}
-        for network, (_, _, scales, rates, most) in NETWORKS.items()
-        for setting in settings(network=[network], scale=scales, learning_rate=rates)
-    ],
-    measure=measure,
-    epochs=3,
-    images=1280,
-)
+SETTINGS = [
+    setting
+    for network, (_, _, scales, rates, _) in NETWORKS.items()
+    for setting in settings(network=[network], scale=scales, learning_rate=rates)
+]
+RUNS = [
+    run
+    for run in over_seeds(range(5), SETTINGS, epochs=3, images=1280)
+    if run["seed"] < NETWORKS[run["network"]][-1]
+]
+EXPERIMENT = Experiment(FOLDER / "residual_scaling.csv", RUNS, measure)

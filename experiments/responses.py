@@ -14,16 +14,9 @@ from itertools import product
 import numpy as np
 import torch
 
-from inception_edu.isolation import isolated, seed_generators
 from inception_edu.networks import Branches, create_model, load_pretrained
 from inception_edu.networks.pretrained import TRAINED_MINIS
-from inception_edu.training.data import (
-    BINS,
-    as_input,
-    compose,
-    handwritten_digits,
-    photographs,
-)
+from inception_edu.training import data
 from inception_edu.training.stored import FOLDER
 
 SIZE, BATCH, IMAGES, SEED = 48, 250, 1000, 7
@@ -31,9 +24,9 @@ SIZE, BATCH, IMAGES, SEED = 48, 250, 1000, 7
 
 def pairs(n=IMAGES):
     """`(with digits, without, scales)`: uint8 `(n, 3, 48, 48)` twice, and `(n,)`."""
-    digits, _ = handwritten_digits("test")
+    digits, _ = data.handwritten_digits("test")
     (drawn, _, scales), (bare, *_) = (
-        compose(ink, photographs(), np.random.RandomState([SEED, 3]), n, SIZE)
+        data.compose(ink, data.photographs(), np.random.RandomState([SEED, 3]), n, SIZE)
         for ink in (digits, digits * 0)
     )
     return torch.from_numpy(drawn), torch.from_numpy(bare), scales
@@ -54,7 +47,7 @@ def differences(model, drawn, bare):
             branch.register_forward_hook(partial(keep, parts))
     with torch.inference_mode():
         for pair in zip(drawn.split(BATCH), bare.split(BATCH), strict=True):
-            model(as_input(torch.cat(pair)))
+            model(data.as_input(torch.cat(pair)))
     return {key: torch.cat(parts).numpy() for key, parts in found.items()}
 
 
@@ -68,7 +61,7 @@ def shares(model, drawn, bare, scales):
     for (layer, branch), change in found.items():
         whole = sum(part for (name, _), part in found.items() if name == layer)
         share = np.divide(change, whole, out=np.zeros_like(change), where=whole > 0)
-        for label, (smallest, largest) in BINS.items():
+        for label, (smallest, largest) in data.BINS.items():
             inside = share[(scales >= smallest) & (scales <= largest)]
             error = inside.std() / len(inside) ** 0.5
             row = {"layer": layer, "branch": branch, "scale": label}
@@ -79,20 +72,16 @@ def shares(model, drawn, bare, scales):
 
 def measure(name, trained):
     """The rows of a mini as it comes with the package, or with its first weights."""
-    model = load_pretrained(name)
-    if not trained:
-        with isolated():
-            seed_generators(0)
-            model = create_model(name).eval()
+    torch.manual_seed(0)
+    model = load_pretrained(name) if trained else create_model(name).eval()
     first = {"model": name, "trained": trained}
     return [first | row for row in shares(model, *pairs())]
 
 
 def contents():
     """The rows of every mini, trained and untrained."""
-    return [
-        row for one in product(TRAINED_MINIS, (True, False)) for row in measure(*one)
-    ]
+    kinds = product(TRAINED_MINIS, (True, False))
+    return [row for kind in kinds for row in measure(*kind)]
 
 
 STORED = FOLDER / "responses.csv", contents

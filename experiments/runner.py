@@ -1,68 +1,54 @@
-"""Many runs, a table: `python -m experiments NAME` (docs/experiments.md).
-
-A table is a CSV with the rows of every finished run. The command measures the runs
-that its table lacks, so an interrupted experiment continues where it stopped.
-"""
+"""Many runs, a table: `python -m experiments NAME` (docs/experiments.md)."""
 
 import argparse
-import csv
 import gzip
 import json
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from joblib import Parallel, delayed, parallel_config
+from pandas import DataFrame
 
 from inception_edu.cost import trace
 from inception_edu.files import atomic_write, read_rows
 
-SEARCH_SEEDS = (100, 101, 102)  # disjoint from those of every table that is shown
-FILES = {file.stem for file in Path(__file__).parent.glob("*.py")}
-NAMES = sorted(FILES - {"__init__", "__main__", "runner"})
+FILES = {file.stem for file in Path(__file__).parent.glob("[a-z]*.py")}
+NAMES = sorted(FILES - {"runner"})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Experiment:
-    """What one table holds, and how it is measured.
+class Experiment(NamedTuple):
+    """A table with a row a run, what runs there are, and how one is measured.
 
-    `table`: the CSV; the columns `key` identify a run in it. `settings` are dicts;
-    a run is one of them with its seed, epochs and images. A setting may have epochs
-    and images of its own; "seeds" is on how many of the seeds it is measured.
-    `measure(run)` returns the run's row, or a list of rows; it runs in a worker
-    process, perhaps on another machine. Content under the name of a file is
-    written beside the table.
+    A run is a dict; `measure(run)` returns its row in the CSV, which begins with the
+    run. It is called in a worker process, perhaps on another machine, so content
+    under the name of a file comes back too, and is written beside the table.
     """
 
     table: Path
-    key: tuple
-    settings: list
+    runs: list
     measure: Callable
-    seeds: tuple = (0, 1, 2, 3, 4)
-    epochs: int = 1
-    images: int = 6000
-
-    def runs(self, seeds=None, epochs=None, images=None):
-        """All settings on the first seed, then on the second, ..."""
-        found, seeds = [], seeds or self.seeds
-        for index, seed in enumerate(seeds):
-            for setting in self.settings:
-                run = setting | {"seed": seed}
-                run.setdefault("epochs", epochs or self.epochs)
-                run.setdefault("images", images or self.images)
-                if index < run.pop("seeds", len(seeds)):
-                    found.append(run)
-        return found
 
 
 def settings(**values):
     """Every combination of the values as a dict, the last name changing fastest."""
     return [
         dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())
+    ]
+
+
+def over_seeds(seeds, settings, epochs, images=6000):
+    """The runs: all settings on the first seed, then on the second, ...
+
+    A setting may have epochs and images of its own.
+    """
+    return [
+        {**setting, "seed": seed, "epochs": epochs, "images": images, **setting}
+        for seed in seeds
+        for setting in settings
     ]
 
 
@@ -75,49 +61,40 @@ def write_table(path, content):
     """Write rows, dicts of the same columns, as a CSV; other data as packed JSON."""
     with atomic_write(path) as part:
         if path.suffix == ".csv":
-            with part.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, content[0], lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(content)
+            DataFrame(content).to_csv(part, index=False, lineterminator="\n")
         else:  # the same bytes for the same data
             text = json.dumps(content, separators=(",", ":"))
             part.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
 
 
-def add_rows(path, rows):
-    """Append rows to a table; ValueError when the columns differ."""
+def add_row(path, row):
+    """Append a row to a table; ValueError when the columns differ."""
     known = read_table(path)
-    if known and known[0].keys() != rows[0].keys():
+    if known and known[0].keys() != row.keys():
         raise ValueError(
             f"{path} has the columns {', '.join(known[0])}, this run has "
-            f"{', '.join(rows[0])}; name another file with --out"
+            f"{', '.join(row)}; name another file with --out"
         )
-    write_table(path, [*known, *rows])
+    write_table(path, [*known, row])
 
 
-def run_all(experiment, runs, path, jobs=1):
-    """Measure the runs that the table at `path` lacks: False when interrupted."""
-    key = experiment.key
+def run_all(measure, runs, path, jobs=None):
+    """Measure the runs that the table at `path` lacks; an interrupt ends Python."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    done = {tuple(map(row.get, key)) for row in read_table(path)}
-    missing = [run for run in runs if tuple(str(run[c]) for c in key) not in done]
+    done = [{column: row.get(column) for column in runs[0]} for row in read_table(path)]
+    missing = [run for run in runs if {c: str(v) for c, v in run.items()} not in done]
     print(f"{len(runs) - len(missing)} of {len(runs)} runs are in {path.name}")
-    results = Parallel(jobs, batch_size=1, return_as="generator_unordered")(
-        delayed(experiment.measure)(run) for run in missing
+    rows = Parallel(jobs, batch_size=1, return_as="generator_unordered")(
+        delayed(measure)(run) for run in missing
     )
     try:
-        for number, rows in enumerate(results, 1):
-            rows = [rows] if isinstance(rows, dict) else rows
-            for name in [name for name in rows[0] if "." in name]:  # a file
-                path.with_name(name).write_bytes(rows[0].pop(name))
-            add_rows(path, rows)
-            shown = (c for c in (*key, "accuracy", "seconds") if c in rows[0])
-            words = ", ".join(f"{column} {rows[0][column]}" for column in shown)
-            print(f"{number} of {len(missing)}: {words}", flush=True)
+        for number, row in enumerate(rows, 1):
+            for name in [name for name in row if "." in name]:  # a file
+                path.with_name(name).write_bytes(row.pop(name))
+            add_row(path, row)
+            print(f"{number} of {len(missing)}: {row}", flush=True)
     except KeyboardInterrupt:
-        print("interrupted; the same command continues from here", file=sys.stderr)
-        return False
-    return True
+        raise SystemExit("interrupted; the same command continues from here") from None
 
 
 def training_row(run, history, input_shape=(1, 3, 48, 48)):
@@ -139,7 +116,6 @@ def training_row(run, history, input_shape=(1, 3, 48, 48)):
 
 
 def main(argv=None):
-    """The command: True when every run is in its table."""
     parser = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
     add = parser.add_argument
     add("name", choices=NAMES)
@@ -156,21 +132,23 @@ def main(argv=None):
     module = import_module(f"experiments.{given.name}")
     if hasattr(module, "STORED"):  # a table that is made at once
         table, contents = module.STORED
-        write_table(table, contents())
-        return True
-    experiment = getattr(module, "SEARCH" if given.search else "EXPERIMENT", None)
-    if experiment is None:
-        parser.error(f"{given.name} has no search")
-    runs = experiment.runs(given.seeds, given.epochs, given.images)
+        return write_table(table, contents())
+    table, runs, measure = module.SEARCH if given.search else module.EXPERIMENT
+    if given.seeds:
+        runs = [run for run in runs if run["seed"] == runs[0]["seed"]]
+        runs = [run | {"seed": seed} for seed in given.seeds for run in runs]
+    for column in ("epochs", "images"):
+        if value := getattr(given, column):
+            runs = [run | {column: value} for run in runs]
     if given.only:
         column, _, value = given.only.partition("=")
         runs = [run for run in runs if str(run.get(column)) == value]
         if not runs:
             parser.error(f"no run has {given.only}")
-    jobs, options = given.jobs or 1, {}
+    options = {}
     if given.backend == "dask":
         from dask.distributed import Client
 
-        jobs, options["client"] = given.jobs or -1, Client(given.scheduler)
+        options["client"] = Client(given.scheduler)
     with parallel_config(given.backend, **options):
-        return run_all(experiment, runs, given.out or experiment.table, jobs)
+        run_all(measure, runs, given.out or table, given.jobs)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 import inception_edu as ie
-from experiments.runner import add_rows
+from experiments.runner import add_row
 from inception_edu import explore, figures, papers
 from inception_edu.explorers.controls import Choice, Range
 from inception_edu.explorers.panel import Panel
@@ -278,8 +278,8 @@ CASES = {
         checkpoint=written(f, "run.pt", bomb(f))
     ),
     "name another file with --out": lambda f: (
-        add_rows(f / "x.csv", [{"a": 1}]),
-        add_rows(f / "x.csv", [{"b": 1}]),
+        add_row(f / "x.csv", {"a": 1}),
+        add_row(f / "x.csv", {"b": 1}),
     ),
     "stored: ": lambda f: results("laddr"),
     # ---- papers and lessons

@@ -7,7 +7,7 @@ import torch
 
 import inception_edu as ie
 from experiments import ladder, modules, residual_scaling, runner
-from experiments.runner import Experiment, read_table, run_all
+from experiments.runner import read_table, run_all
 from inception_edu.training import dead_channels, recipes, results
 from inception_edu.training.data import plain_digits
 
@@ -18,14 +18,8 @@ def row(run):
     return {**run, "accuracy": 0.5, "seconds": 1.0}
 
 
-def two_rows(run):
-    found = [row(run) | {"layer": layer} for layer in ("first", "second")]
-    found[0][f"{run['model']}.txt"] = b"beside"
-    return found
-
-
-def experiment(path, measure=row):
-    return Experiment(table=path, key=("model", "seed"), settings=[], measure=measure)
+def row_and_file(run):
+    return row(run) | {f"{run['model']}.txt": b"beside"}
 
 
 @pytest.fixture
@@ -35,8 +29,8 @@ def path(tmp_path):
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_runs_in_the_table_are_skipped(path, capsys, jobs):
-    assert run_all(experiment(path), PLAN[:3], path, jobs)
-    assert run_all(experiment(path), PLAN, path, jobs)
+    run_all(row, PLAN[:3], path, jobs)
+    run_all(row, PLAN, path, jobs)
     rows = read_table(path)
     assert sorted((r["model"], int(r["seed"])) for r in rows) == sorted(
         tuple(run.values()) for run in PLAN
@@ -44,24 +38,24 @@ def test_runs_in_the_table_are_skipped(path, capsys, jobs):
     assert "3 of 4 runs are in x.csv" in capsys.readouterr().out
 
 
-def test_an_interrupt_loses_no_finished_run(path, capsys):
+def test_an_interrupt_loses_no_finished_run(path):
     def interrupted(run):
         if run == PLAN[2]:
             raise KeyboardInterrupt
         return row(run)
 
-    assert not run_all(experiment(path, interrupted), PLAN, path)
+    with pytest.raises(SystemExit, match="the same command continues from here"):
+        run_all(interrupted, PLAN, path)
     assert len(read_table(path)) == 2
-    assert "the same command continues from here" in capsys.readouterr().err
-    assert run_all(experiment(path), PLAN, path)
+    run_all(row, PLAN, path)
     assert len(read_table(path)) == 4
 
 
-def test_a_run_may_have_several_rows_and_files_of_its_own(path, capsys):
-    assert run_all(experiment(path, two_rows), PLAN[:1], path)
-    assert [r["layer"] for r in read_table(path)] == ["first", "second"]
+def test_a_run_may_have_a_file_of_its_own(path, capsys):
+    run_all(row_and_file, PLAN[:1], path)
+    assert read_table(path)[0].keys() == row(PLAN[0]).keys()
     assert (path.parent / "a.txt").read_bytes() == b"beside"
-    assert run_all(experiment(path, two_rows), PLAN, path)
+    run_all(row_and_file, PLAN, path)
     assert "1 of 4 runs are in x.csv" in capsys.readouterr().out
 
 
@@ -70,13 +64,14 @@ def test_every_experiment_is_complete(name):
     module = import_module(f"experiments.{name}")
     if hasattr(module, "STORED"):
         return
-    for found in (module.EXPERIMENT, getattr(module, "SEARCH", module.EXPERIMENT)):
-        runs = found.runs(found.seeds[:1])
-        assert runs and all(set(found.key) <= set(run) for run in runs)
-        keys = [tuple(run[column] for column in found.key) for run in runs]
-        assert len(set(keys)) == len(keys)
-    if hasattr(module, "SEARCH"):
-        assert not set(module.SEARCH.seeds) & set(module.EXPERIMENT.seeds)
+    seeds = []
+    for kind in ("EXPERIMENT", "SEARCH"):
+        found = getattr(module, kind, module.EXPERIMENT).runs
+        assert found and all(run.keys() == found[0].keys() for run in found)
+        assert {"seed", "epochs", "images"} <= found[0].keys()
+        assert len({str(sorted(run.items())) for run in found}) == len(found)
+        seeds.append({run["seed"] for run in found})
+    assert not hasattr(module, "SEARCH") or not seeds[0] & seeds[1]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +86,7 @@ def test_the_command_trains_and_continues(tmp_path, argv, only, seeds):
     path = tmp_path / "m.csv"
     given = [*argv, "--images", "64", "--epochs", "1", "--only", only]
     for some in (seeds[:1], seeds):
-        assert runner.main([*given, "--out", str(path), "--seeds", *some])
+        runner.main([*given, "--out", str(path), "--seeds", *some])
     rows = read_table(path)
     assert {r["seed"] for r in rows} == set(seeds)
     assert {r["torch"] for r in rows} == {torch.__version__}
@@ -100,7 +95,7 @@ def test_the_command_trains_and_continues(tmp_path, argv, only, seeds):
 
 
 def test_what_the_command_does_not_know_is_refused(capsys):
-    for argv in (["nothing"], ["minis", "--search"], ["modules", "--only", "model=x"]):
+    for argv in (["nothing"], ["modules", "--only", "model=x"]):
         with pytest.raises(SystemExit):
             runner.main(argv)
     assert "no run has model=x" in capsys.readouterr().err
@@ -113,9 +108,9 @@ def test_what_the_command_does_not_know_is_refused(capsys):
 def test_the_stored_table_holds_every_run_once(module):
     found = module.EXPERIMENT
     table = results(found.table.stem)
-    runs = found.runs()
-    expected = {tuple(run[column] for column in found.key) for run in runs}
-    stored = list(table[list(found.key)].itertuples(index=False, name=None))
+    columns = list(found.runs[0])
+    expected = {tuple(run[column] for column in columns) for run in found.runs}
+    stored = list(table[columns].itertuples(index=False, name=None))
     assert set(stored) == expected and len(stored) == len(expected)
 
 
