@@ -26,9 +26,9 @@ def file():
         return None
     if chosen:
         return Path(chosen).expanduser()
-    from inception_edu.training.cache import reader_folder
+    from inception_edu.training.cache import user_data_folder
 
-    return reader_folder() / "progress.json"
+    return user_data_folder() / "progress.json"
 
 
 def read():

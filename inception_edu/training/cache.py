@@ -11,19 +11,19 @@ from inception_edu.files import atomic_write
 
 def cache_folder():
     """Where generated data is kept: INCEPTION_EDU_CACHE, or the user's cache."""
-    return own_folder("INCEPTION_EDU_CACHE", "XDG_CACHE_HOME", "~/.cache")
+    return user_folder("CACHE", "~/.cache")
 
 
-def reader_folder():
+def user_data_folder():
     """Where progress and entries are kept: INCEPTION_EDU_DATA, or the user's data."""
-    return own_folder("INCEPTION_EDU_DATA", "XDG_DATA_HOME", "~/.local/share")
+    return user_folder("DATA", "~/.local/share")
 
 
-def own_folder(ours, systems, usual):
-    """The folder that the variable `ours` names, else ours in the user's own one."""
-    if os.environ.get(ours):  # set, but to nothing: as if it were not set
-        return Path(os.path.expanduser(os.environ[ours]))  # ~nobody stays as it is
-    base = os.environ.get(systems) or os.environ.get("LOCALAPPDATA")
+def user_folder(kind, usual):
+    """What our variable of this kind names, else a folder in the user's own one."""
+    if chosen := os.environ.get(f"INCEPTION_EDU_{kind}"):
+        return Path(os.path.expanduser(chosen))  # ~nobody stays as it is
+    base = os.environ.get(f"XDG_{kind}_HOME") or os.environ.get("LOCALAPPDATA")
     return Path(base or os.path.expanduser(usual)) / "inception_edu"
 
 

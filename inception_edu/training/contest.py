@@ -18,7 +18,7 @@ from inception_edu.cost import trace
 from inception_edu.files import atomic_write
 from inception_edu.isolation import isolated, seed_generators
 from inception_edu.text import percent
-from inception_edu.training.cache import reader_folder
+from inception_edu.training.cache import user_data_folder
 from inception_edu.training.data import digits_at_scale
 from inception_edu.training.loop import fit
 from inception_edu.training.recipes import quick
@@ -79,7 +79,7 @@ class Contest:
 
     def __init__(self, rules=RULES, folder=None):
         self.rules = rules
-        self.folder = Path(folder or reader_folder() / "contest")
+        self.folder = Path(folder or user_data_folder() / "contest")
         self.made = {}  # this object's own entries, by the names of their files
 
     def enter(self, name, build, *, seed=0, progress=True):
@@ -97,10 +97,10 @@ class Contest:
         with isolated():
             seed_generators(seed)
             model = build()
-        run, budget = trace(model, (1, 3, SIDE, SIDE)), self.rules.macs
-        if run.macs > budget:
+        cost, budget = trace(model, (1, 3, SIDE, SIDE)), self.rules.macs
+        if cost.macs > budget:
             raise ValueError(
-                f"{run.macs:,} MACs are {run.macs / budget:.2f} times the budget of "
+                f"{cost.macs:,} MACs are {cost.macs / budget:.2f} times the budget of "
                 f"{budget:,}; make it narrower, shallower, or reduce before "
                 "the large kernels"
             )
@@ -110,8 +110,8 @@ class Contest:
             raise ValueError("the training was stopped, so there is no entry")
         entry = Entry(
             name=name,
-            macs=run.macs,
-            params=run.params,
+            macs=cost.macs,
+            params=cost.params,
             accuracy=history.accuracy[-1],
             by_scale=history.accuracy_by_scale,
             seed=seed,

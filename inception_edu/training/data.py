@@ -109,19 +109,19 @@ def as_input(images, device="cpu", memory_format=torch.channels_last):
 
 
 @cache
-def enlarge(size, source=8):
-    """Bilinear weights `(size, source)` in 1/256, each row summing to 256.
+def enlarge(size):
+    """Bilinear weights `(size, 8)` in 1/256, each row summing to 256.
 
     Whole numbers, so that every machine draws the same picture.
     """
-    weights = np.zeros((size, source), np.int32)
+    weights = np.zeros((size, 8), np.int32)
     for pixel in range(size):
         # pixel centres, in 1/256 of a source pixel, kept inside the source
-        centre = ((2 * pixel + 1) * source * 128) // size - 128
-        centre = min(max(centre, 0), (source - 1) * 256)
+        centre = (2 * pixel + 1) * 8 * 128 // size - 128
+        centre = min(max(centre, 0), 7 * 256)
         left, share = divmod(centre, 256)
         weights[pixel, left] += 256 - share
-        weights[pixel, min(left + 1, source - 1)] += share
+        weights[pixel, min(left + 1, 7)] += share
     return weights
 
 
@@ -227,11 +227,11 @@ def plain_digits(n=1280, seed=0, size=24, *, n_test=500):
     pixels = torch.from_numpy((ink * 255 >> 20).astype(np.uint8))
     pixels = pixels[:, None].expand(-1, 3, -1, -1)
     labels = torch.from_numpy(found.target).long()
-
-    def split(chosen):
-        return Split(pixels[chosen].contiguous(), labels[chosen])
-
-    return Data(split(order[:n]), split(order[-n_test:]), "plain_digits")
+    train, test = (
+        Split(pixels[chosen].contiguous(), labels[chosen])
+        for chosen in (order[:n], order[-n_test:])
+    )
+    return Data(train, test, "plain_digits")
 
 
 def as_data(arrays, name, **options):

@@ -6,8 +6,7 @@ import torch
 
 SMALL = 64  # pixels a side: at most this, one CPU thread is as fast as two
 
-# torch 2.5 gave the error its general name.
-OutOfMemoryError = getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)
+OutOfMemoryError = torch.cuda.OutOfMemoryError  # every accelerator's, from torch 2.5 on
 
 
 def thread_count(device, images, threads):

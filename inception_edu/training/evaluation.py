@@ -33,8 +33,7 @@ def evaluate(model: nn.Module, data: Data, *, threads: int | None = None) -> Eva
     if not isinstance(model, nn.Module) or not isinstance(data, Data):
         raise TypeError(
             f"evaluate takes a module and data, not {described(model)} and "
-            f"{described(data)}; such as evaluate(load_pretrained('mini_v3'), "
-            "digits_at_scale(6000))"
+            f"{described(data)}: evaluate(model, digits_at_scale())"
         )
     refuse_lazy(model)
     images, device, was_training = data.test.images, device_of(model), model.training
@@ -124,12 +123,8 @@ def split_outputs(outputs):
 def loss_of(outputs, labels, recipe):
     """`(loss, logits)`: smoothed cross-entropy + aux_weight x each auxiliary head's."""
     logits, auxiliary = split_outputs(outputs)
-
-    def cross_entropy(logits):
-        smoothing = recipe.label_smoothing
-        return F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
-
-    loss = cross_entropy(logits)
+    smoothed = {"target": labels, "label_smoothing": recipe.label_smoothing}
+    loss = F.cross_entropy(logits.float(), **smoothed)
     for each in auxiliary:
         if getattr(each, "shape", None) != logits.shape:
             raise ValueError(
@@ -137,7 +132,7 @@ def loss_of(outputs, labels, recipe):
                 "follows the logits is trained as an auxiliary head and must have "
                 "their shape: return the logits alone"
             )
-        loss = loss + recipe.aux_weight * cross_entropy(each)
+        loss = loss + recipe.aux_weight * F.cross_entropy(each.float(), **smoothed)
     return loss, logits
 
 

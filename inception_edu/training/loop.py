@@ -17,26 +17,9 @@ from inception_edu.networks import create_model
 from inception_edu.networks.memory_format import device_of, set_memory_format
 from inception_edu.options import whole_number
 from inception_edu.text import percent
-from inception_edu.training import recipes
-from inception_edu.training.checkpoint import (
-    identity_of,
-    load_checkpoint,
-    save_checkpoint,
-)
+from inception_edu.training import checkpoint as checkpoints
+from inception_edu.training import devices, evaluation, recipes
 from inception_edu.training.data import Data, load_data
-from inception_edu.training.devices import (
-    OutOfMemoryError,
-    choose_device,
-    gradient_scaler,
-    thread_count,
-)
-from inception_edu.training.evaluation import (
-    check_outputs,
-    choose_memory_format,
-    evaluate_split,
-    forward,
-    loss_of,
-)
 from inception_edu.training.history import History
 from inception_edu.training.optimizers import Average, make_optimizer
 
@@ -85,8 +68,8 @@ def fit(
     epochs = recipe.epochs if epochs is None else epochs
     epochs = whole_number("epochs", epochs, 1, 10**9)
     seed = whole_number("seed", seed, 0, 2**63 - 1)
-    device = choose_device(device)
-    with isolated(device, thread_count(device, data.train.images, threads)):
+    device = devices.choose_device(device)
+    with isolated(device, devices.thread_count(device, data.train.images, threads)):
         torch.set_grad_enabled(True)
         torch.backends.cudnn.benchmark = True  # every batch has the same shape
         if isinstance(model, str):
@@ -113,11 +96,7 @@ def build(model, data, recipe, seed):
 
 
 def progress_bar(total, name, enabled):
-    """A tqdm bar: a widget in a notebook, text in a terminal, else silent.
-
-    Nothing is ever written where it would be stored: a log or a notebook's
-    standard error.
-    """
+    """A tqdm bar: a widget in a notebook, text in a terminal, silent in a log."""
     from tqdm.auto import tqdm
 
     seen = hasattr(ipython_shell(), "kernel") or sys.stderr.isatty()
@@ -142,14 +121,14 @@ class Training:
         self.model, self.data, self.recipe = model.to(device), data, recipe
         self.epochs, self.seed, self.device = epochs, seed, device
         self.train, self.test = map(self.on_device, (data.train, data.test))
-        self.memory_format, reason = choose_memory_format(
+        self.memory_format, reason = evaluation.choose_memory_format(
             model, data.train.images, device
         )
         set_memory_format(model, self.memory_format)
-        check_outputs(model, data, recipe, device, self.memory_format)
+        evaluation.check_outputs(model, data, recipe, device, self.memory_format)
         self.optimizer = make_optimizer(recipe, model)
         self.average = Average(model) if recipe.ema_decay else None
-        self.scaler = gradient_scaler(device)
+        self.scaler = devices.gradient_scaler(device)
         full, rest = divmod(len(data.train), recipe.batch_size)
         self.batches = full + (rest > 1)  # an epoch
         self.micro_batches = 1  # of a batch, computed one after the other
@@ -178,14 +157,16 @@ class Training:
 
     def save(self, checkpoint):
         """Write everything that a checkpoint needs, as tensors and plain data."""
-        state = {"identity": identity_of(self), "history": self.history.as_dict()}
+        identity, history = checkpoints.identity_of(self), self.history.as_dict()
+        state = {"identity": identity, "history": history}
         state["micro_batches"] = self.micro_batches
         state |= {name: part.state_dict() for name, part in self.parts().items()}
-        save_checkpoint(state, checkpoint)
+        checkpoints.save_checkpoint(state, checkpoint)
 
     def resume(self, checkpoint):
         """Continue the training in the checkpoint, where there is one."""
-        state = load_checkpoint(checkpoint, identity_of(self))
+        identity = checkpoints.identity_of(self)
+        state = checkpoints.load_checkpoint(checkpoint, identity)
         if state is not None:
             for name, part in self.parts().items():
                 part.load_state_dict(state[name])
@@ -278,7 +259,7 @@ class Training:
             self.optimizer.zero_grad()
             try:
                 return self.backpropagate(images, labels)
-            except OutOfMemoryError:
+            except devices.OutOfMemoryError:
                 if 4 * self.micro_batches > self.recipe.batch_size:  # two images each
                     raise
             self.micro_batches *= 2
@@ -294,8 +275,10 @@ class Training:
         for some, their_labels in zip(
             images.tensor_split(parts), labels.tensor_split(parts), strict=True
         ):
-            outputs = forward(self.model, some, self.device, self.memory_format)
-            loss, logits = loss_of(outputs, their_labels, self.recipe)
+            outputs = evaluation.forward(
+                self.model, some, self.device, self.memory_format
+            )
+            loss, logits = evaluation.loss_of(outputs, their_labels, self.recipe)
             if not loss.requires_grad:
                 raise ValueError(
                     "the model's output has no gradient: look for detach(), .data, "
@@ -311,7 +294,7 @@ class Training:
         """Evaluate, and add the epoch, or the part of it done, to the history."""
         model = self.average.model if self.average else self.model
         model.eval()
-        accuracy, by_scale = evaluate_split(
+        accuracy, by_scale = evaluation.evaluate_split(
             model, self.test, self.data.bins, self.device, self.memory_format
         )
         loss, train_accuracy = self.mean_so_far()
