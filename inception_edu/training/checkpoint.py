@@ -55,6 +55,7 @@ def identity_of(training):
     shapes = [(name, tuple(p.shape)) for name, p in weights.items()]
     images = zlib.crc32(split.images.contiguous().numpy())
     return {
+        "format": 2,  # raised when what a checkpoint holds changes
         "recipe": repr(training.recipe.but(name="", source="", changes=())),
         "epochs": training.epochs,
         "seed": training.seed,

@@ -8,7 +8,6 @@ weigh as much as the large. Your entries stay on disk, one small file each.
 import hashlib
 import json
 import warnings
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -140,8 +139,10 @@ class Contest:
         """Your entries under these rules, best first."""
         found = {}
         for path in self.folder.glob("*.json"):
-            with suppress(ValueError, TypeError, OSError):  # not an entry
+            try:
                 found[path.name] = Entry(**json.loads(path.read_text(encoding="utf-8")))
+            except (ValueError, TypeError, OSError) as error:
+                warnings.warn(f"{path} holds no entry: {error}", stacklevel=2)
         entries = (found | self.made).values()
         entries = [entry for entry in entries if entry.rules == asdict(self.rules)]
         return sorted(entries, key=lambda e: (-e.score, e.macs, e.name))

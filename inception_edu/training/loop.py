@@ -75,12 +75,13 @@ def fit(
         if isinstance(model, str):
             model = build(model, data, recipe, seed)
         refuse_lazy(model)
-        home = device_of(model)
+        home, mode = device_of(model), model.training
         try:
             training = Training(model, data, recipe, epochs, seed, device)
+            mode = False  # what trains ends in eval mode
             training.run(progress, checkpoint, callback)
         finally:
-            model.to(home).eval()
+            model.to(home).train(mode)
     return training.history
 
 

@@ -98,6 +98,11 @@ def test_a_resumed_training_ends_on_the_same_bits(data, network, tmp_path, optim
     other = "belongs to another training: its seed is 0, this one's 1"
     with pytest.raises(ValueError, match=other):
         fit(network(), data, recipe, seed=1, progress=False, checkpoint=path)
+    state = torch.load(path, weights_only=True)
+    del state["identity"]["format"]
+    torch.save(state, path)  # as an older version of the package wrote it
+    with pytest.raises(ValueError, match="its format is None, this one's 2; delete"):
+        fit(network(), data, recipe, progress=False, checkpoint=path)
     second = fit(network(), data, recipe, seed=1, progress=False)
     assert not torch.equal(weights(second.model), weights(straight.model))
 
@@ -113,6 +118,15 @@ def test_the_callback_sees_every_epoch_and_may_end_it(data, network, kind):
     history = fit(network(), data, RECIPE, progress=False, callback=callback)
     assert seen == history.accuracy and len(seen) == 2
     assert history.interrupted
+
+
+@pytest.mark.parametrize("mode", [True, False])
+def test_a_model_that_is_refused_keeps_its_mode(data, network, mode):
+    model = network().train(mode)
+    model[5] = nn.Linear(36, 1)
+    with pytest.raises(ValueError, match="one value for each class"):
+        fit(model, data, RECIPE, progress=False)
+    assert model.training == model[1].training == mode
 
 
 def test_a_loss_that_is_no_number_stops_with_the_mend(data, network):
