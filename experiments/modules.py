@@ -36,6 +36,7 @@ def measure(run):
         model_options={"width": run["width"]},
         learning_rate=run.get("learning_rate", RECIPE.learning_rate),
     )
+    # the search has handwriting and pictures of its own
     data = digits_at_scale(run["images"], seed=int("learning_rate" in run))
     history = fit(run["model"], data, recipe, run["epochs"], run["seed"])
     matched = run["width"] == MATCHED_WIDTH[run["model"]]

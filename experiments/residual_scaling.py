@@ -1,9 +1,5 @@
 """Lesson 7: does an unscaled wide Inception-ResNet die, and is it fast?
 
-mini_resnet with five blocks on its last grid, 96 or 1056 channels wide, at several
-residual scales and learning rates, the wide one also without its additions; and, at
-nearly the same MACs, mini_v4 and mini_resnet with and without additions.
-
 The task is `plain_digits`: easy, so that a run takes seconds and a network that
 learns nothing stands out. Besides what the other tables have: `by_epoch`, the test
 accuracy after each epoch; `zeros` and `dead`, see `dead_channels`: "the last layer
@@ -17,7 +13,7 @@ from inception_edu.networks import create_model
 from inception_edu.training import dead_channels, fit, plain_digits, recipes
 from inception_edu.training.stored import FOLDER
 
-NARROW = {"a": 0, "b": 0, "c": 5, "top": 96}
+NARROW = {"a": 0, "b": 0, "c": 5, "top": 96}  # five blocks, on the last grid
 WIDE = NARROW | {"top": 1056}
 PLAIN = {"residual": False}
 RATES = (0.02, 0.1, 0.3)
@@ -25,10 +21,10 @@ RATES = (0.02, 0.1, 0.3)
 NETWORKS = {
     "wide": ("mini_resnet", WIDE, (1.0, 0.3, 0.2, 0.1), RATES, 4),
     "narrow": ("mini_resnet", NARROW, (1.0, 0.1), RATES, 4),
+    # these three at nearly the same MACs
     "residual": ("mini_resnet", {}, (0.2,), (0.01,), 5),
     "no addition": ("mini_resnet", PLAIN, (1.0,), (0.01,), 5),
-    # within 2 % of mini_resnet's MACs; has no scale
-    "v4": ("mini_v4", {"b": 3}, (1.0,), (0.01,), 5),
+    "v4": ("mini_v4", {"b": 3}, (1.0,), (0.01,), 5),  # has no scale
     "wide, no addition": ("mini_resnet", WIDE | PLAIN, (1.0,), RATES, 4),
 }
 RECIPE = recipes.quick.but(batch_size=32)
