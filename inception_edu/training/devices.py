@@ -17,9 +17,14 @@ def thread_count(device, images, threads):
 
 
 def available_accelerator():
-    """The type of this machine's accelerator: "cuda" (ROCm too), "xpu", "mps", None."""
-    kinds = {"cuda": torch.cuda, "xpu": torch.xpu, "mps": torch.backends.mps}
-    return next((kind for kind in kinds if kinds[kind].is_available()), None)
+    """The type of this machine's accelerator, such as "cuda" or "mps", or None."""
+    accelerator = getattr(torch, "accelerator", None)  # torch 2.6 on
+    if accelerator is not None:
+        there = accelerator.is_available()
+        return accelerator.current_accelerator().type if there else None
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else None
 
 
 def choose_device(device="auto"):

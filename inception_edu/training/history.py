@@ -1,6 +1,6 @@
 """The history of a training: plain data, one row an epoch."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from inception_edu.text import percent
 from inception_edu.training.recipes import Recipe
@@ -65,4 +65,5 @@ class History:
 
     def as_dict(self):
         """What was measured, as lists, numbers and strings: no recipe, no model."""
-        return {k: v for k, v in vars(self).items() if k not in ("recipe", "model")}
+        names = {f.name for f in fields(self)} - {"recipe", "model"}
+        return {name: getattr(self, name) for name in names}

@@ -59,13 +59,23 @@ def test_images_move_to_the_device_if_they_leave_room_there(data, network, monke
 
 
 @pytest.mark.parametrize(
-    ("there", "expected"),
-    [({"cuda", "mps"}, "cuda"), ({"mps"}, "mps"), ({"xpu"}, "xpu"), (set(), None)],
+    ("accelerator", "cuda", "mps", "expected"),
+    [
+        ("xpu", False, False, "xpu"),
+        (None, True, False, None),  # torch's own answer is taken
+        ("missing", True, True, "cuda"),  # torch before 2.6
+        ("missing", False, True, "mps"),
+    ],
 )
-def test_an_accelerator_is_found(monkeypatch, there, expected):
-    kinds = {"cuda": torch.cuda, "xpu": torch.xpu, "mps": torch.backends.mps}
-    for name, module in kinds.items():
-        monkeypatch.setattr(module, "is_available", lambda name=name: name in there)
+def test_the_accelerator_is_torchs(monkeypatch, accelerator, cuda, mps, expected):
+    class Accelerator:
+        is_available = staticmethod(lambda: accelerator is not None)
+        current_accelerator = staticmethod(lambda: torch.device(accelerator))
+
+    given = None if accelerator == "missing" else Accelerator
+    monkeypatch.setattr(torch, "accelerator", given, raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert devices.available_accelerator() == expected
 
 
