@@ -133,6 +133,8 @@ def main(argv=None):
     if hasattr(module, "STORED"):  # a table that is made at once
         table, contents = module.STORED
         return write_table(table, contents())
+    if given.search and not hasattr(module, "SEARCH"):
+        parser.error(f"{given.name} had no search")
     table, runs, measure = module.SEARCH if given.search else module.EXPERIMENT
     if given.seeds:
         runs = [run for run in runs if run["seed"] == runs[0]["seed"]]
