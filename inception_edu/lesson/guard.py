@@ -19,11 +19,19 @@ from inception_edu.lesson.errors import Problem
 SECONDS = 5.0  # of computing, for all cases of one exercise together
 WAITING = 4  # times as long by the clock: a busy machine, or a candidate that sleeps
 GRACE = 1.0  # seconds in which a thread that is told to stop has to end
+KEPT = 100_000  # characters of what the candidate prints
 THREAD = "check of an exercise"
 
 
 class TimeUp(BaseException):
     """Raised in the candidate's thread; not an Exception, so that few catch it."""
+
+
+class Printed(StringIO):
+    """What is printed, cut: a loop may print without end."""
+
+    def write(self, text):
+        return super().write(text) if self.tell() < KEPT else len(text)
 
 
 def guarded(work, seconds=SECONDS):
@@ -38,7 +46,7 @@ def guarded(work, seconds=SECONDS):
             "a check stands inside the function that is checked: move that line out "
             "of the function, to the left margin"
         )
-    printed, raised = StringIO(), []
+    printed, raised = Printed(), []
 
     def body():
         with suppress(TimeUp):  # one that comes late

@@ -14,6 +14,7 @@ from torch import nn
 
 import inception_edu as ie
 from inception_edu.lesson.checking import Check, assess
+from inception_edu.lesson.guard import KEPT, guarded
 from inception_edu.networks.layers import Branches, ConvUnit
 
 EXERCISES = {exercise.name: exercise for exercise in ie.check.exercises()}
@@ -205,6 +206,11 @@ def test_an_endless_loop_is_stopped(loop):
     assert "is there a loop that never ends?" in answer and "restart" not in answer
     assert set(threading.enumerate()) <= before
     assert str(assess(CONV_PARAMS, does(loop), seconds=0.3)) == answer  # no clock in it
+
+
+def test_a_loop_that_prints_without_end_fills_no_memory():
+    printed, _ = guarded(lambda: [print("x" * 1000) for _ in iter(int, 1)], seconds=0.3)
+    assert KEPT <= len(printed) < KEPT + 1001
 
 
 def test_a_loop_that_catches_everything_asks_for_a_restart():
