@@ -4,7 +4,6 @@ The code runs on a thread of its own with a deadline. What it prints is held bac
 what it raises is caught, and the random state is restored.
 """
 
-import builtins
 import ctypes
 import random
 import sys
@@ -12,6 +11,9 @@ import threading
 import time
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from io import StringIO
+from unittest.mock import patch
+
+import numpy as np
 
 from inception_edu.cards import ipython_shell
 from inception_edu.lesson.errors import Problem
@@ -93,27 +95,21 @@ def stop(worker):
 @contextmanager
 def restored():
     """Restore random states and torch's settings; no `input()`, no `exit()`."""
-    states = [(random.setstate, random.getstate())]
-    if torch := sys.modules.get("torch"):
-        states.append((torch.set_num_threads, torch.get_num_threads()))
-        states.append((torch.set_rng_state, torch.get_rng_state()))
-        states.append((torch.set_default_dtype, torch.get_default_dtype()))
-        torch.set_num_threads(1)  # faster for small tensors
-    if numpy := sys.modules.get("numpy"):
-        states.append((numpy.random.set_state, numpy.random.get_state()))
-    if shell := ipython_shell():
-        shell.ask_exit = sys.exit  # in IPython, `exit()` ends the kernel
-    ask, builtins.input = builtins.input, no_keyboard
+    import torch
+
+    from inception_edu.isolation import isolated
+
+    drawn, drawn_by_numpy = random.getstate(), np.random.get_state()
+    dtype, shell = torch.get_default_dtype(), ipython_shell() or sys
+    no_keyboard = EOFError("a check cannot type an answer")
     try:
-        yield
+        with (
+            isolated(threads=1),  # faster for small tensors
+            patch("builtins.input", side_effect=no_keyboard),
+            patch.object(shell, "ask_exit", sys.exit, create=True),  # IPython's exit()
+        ):
+            yield
     finally:
-        builtins.input = ask
-        if shell:
-            del shell.ask_exit
-        for put_back, state in states:
-            put_back(state)
-
-
-def no_keyboard(prompt=""):
-    """Stand in for `input`, which would wait for ever."""
-    raise EOFError("a check cannot type an answer")
+        random.setstate(drawn)
+        np.random.set_state(drawn_by_numpy)
+        torch.set_default_dtype(dtype)
