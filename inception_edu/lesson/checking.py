@@ -87,8 +87,6 @@ def assess(exercise, candidate, seconds=SECONDS):
         )
         return Card("open", text, printed=printed)
     if error is not None:
-        if not isinstance(error, Problem):
-            error = Problem(f"the check met {brief(error)}", "run the cell again")
         results = results or [Result(exercise.cases[0])]
         results[-1].problem = error
         return report(exercise, results, error.hint, printed)
@@ -167,10 +165,7 @@ def library():
     values = [value for part in parts for value in vars(part).values()]
     found = [value for value in values if isinstance(value, Exercise)]
     known = {one.name: one for one in sorted(found, key=lambda one: one.lesson)}
-    if len(known) < len(found):
-        names = [one.name for one in found]
-        twice = next(name for name in known if names.count(name) > 1)
-        raise ValueError(f"two exercises are called {twice!r}")
+    assert len(known) == len(found), "two exercises have one name"
     return known
 
 
