@@ -11,39 +11,25 @@ from inception_edu.lazy import lazy
 
 __version__ = "0.1.0"
 
-_LAZY = {
-    "list_models": "networks",
-    "create_model": "networks",
-    "load_weights": "networks",
-    "load_pretrained": "networks",
-    "fuse": "networks",
-    "trace": "cost",
-    "Trace": "cost",
-    "latency": "cost",
-    "diagram": "figures",
-    "digits_at_scale": "training",
-    "fit": "training",
-    "recipes": "training",
-    "check": "lesson",
-    "predict": "lesson",
-    "quiz": "lesson",
-    "progress": "lesson",
-    "explore": "explorers",
+_ROOMS = {  # with the names that hang on ie itself
+    "papers": (),
+    "networks": (
+        "list_models",
+        "create_model",
+        "load_weights",
+        "load_pretrained",
+        "fuse",
+    ),
+    "cost": ("trace", "Trace", "latency"),
+    "figures": ("diagram",),
+    "explorers": ("explore",),
+    "training": ("digits_at_scale", "fit", "recipes"),
+    "lesson": ("check", "predict", "quiz", "progress"),
 }
-_ROOMS = (
-    "papers",
-    "networks",
-    "cost",
-    "figures",
-    "explorers",
-    "training",
-    "lesson",
-)
+_HOMES = {name: room for room, names in _ROOMS.items() for name in (*names, room)}
 
-__all__ = ["__version__", *_LAZY, *_ROOMS]
-
-
-__getattr__, __dir__ = lazy(globals(), _LAZY | dict(zip(_ROOMS, _ROOMS, strict=True)))
+__all__ = ["__version__", *_HOMES]
+__getattr__, __dir__ = lazy(globals(), _HOMES)
 
 if "IPython" in sys.modules:  # figures then show with a text twin and alt text
     import_module(f"{__name__}.figures.notebook").setup_notebook()

@@ -22,11 +22,10 @@ class FramedConcatenation(nn.Module):
     def forward(self, x):
         outputs = [branch(x) for branch in self.branches.values()]
         size = max(output.shape[-1] for output in outputs)
-        frames = [size - output.shape[-1] for output in outputs]
-        framed = [
-            F.pad(output, (frame // 2, frame - frame // 2) * 2)
-            for output, frame in zip(outputs, frames, strict=True)
-        ]
+        framed = []
+        for output in outputs:
+            frame = size - output.shape[-1]
+            framed.append(F.pad(output, (frame // 2, frame - frame // 2) * 2))
         return torch.cat(framed, dim=1)
 
 
@@ -136,14 +135,12 @@ def stacks_of_a():
     (da-steve101/googlenet#1).
     """
     torch.manual_seed(0)
-    right, padded, skipped = (
-        kind(InceptionA() for _ in range(4))
-        for kind in (nn.ModuleList, nn.ModuleList, SkippedModule)
-    )
+    right, padded, skipped = ([InceptionA() for _ in range(4)] for _ in range(3))
     for module in padded:
         module["pool"].pool = nn.AvgPool2d(3, stride=1, padding=1)
     shared = nn.Sequential(*[InceptionA()] * 4)
-    stacks = [nn.Sequential(*right), shared, nn.Sequential(*padded), skipped]
+    stacks = [nn.Sequential(*right), shared]
+    stacks += [nn.Sequential(*padded), SkippedModule(skipped)]
     random.Random(1).shuffle(stacks)
     return dict(zip("PQRS", (stack.eval() for stack in stacks), strict=True))
 
@@ -165,12 +162,8 @@ def ported_pool_branches():
     A has torch's default eps (gzuidhof/nn-transfer#3), C counts the padding in the
     average, torch's default too (microsoft/MMdnn#628); B is right.
     """
-    ports = {
-        "A": pool_branch(eps=1e-5),
-        "B": pool_branch(),
-        "C": pool_branch(count_include_pad=True),
-    }
-    return pool_branch(), ports
+    with_eps, padded = pool_branch(eps=1e-5), pool_branch(count_include_pad=True)
+    return pool_branch(), {"A": with_eps, "B": pool_branch(), "C": padded}
 
 
 class SmallBlock(nn.Module):

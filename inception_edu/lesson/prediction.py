@@ -63,27 +63,22 @@ class Prediction:
             show(Card("info", f"{label}: {value}. You made no prediction."))
             return
         known = misconceptions or {}
-        read_as, note = self.guess, ""
-        if self.options:
-            right = self.guess == measured
-            verdict = "Right" if right else "Not this time"
-        else:
-            read_as, note = self.reading([measured, *known])
-            right = nearness(read_as, measured) <= CLOSE
-            verdict = describe(read_as, measured)
-        exactly = read_as in known and read_as != measured
+        guess = self.reading([measured, *known])
+        note = f"{in_words(self.guess)} is read as {self.amount(guess)}."
+        right = nearness(guess, measured) <= CLOSE
+        exactly = guess in known and guess != measured
         show(
             Card(
                 "right" if right else "wrong",
-                f"{verdict}.",
-                (note,) if note else (),
+                f"{describe(guess, measured)}.",
+                () if guess is self.guess else (note,),
                 compare=(("your prediction", self.amount(self.guess)), (label, value)),
-                hint="" if right and not exactly else self.why(read_as, known),
+                hint="" if right and not exactly else why(guess, known),
             )
         )
 
     def reading(self, answers):
-        """The guess in the question's unit, and a note where another one was meant.
+        """The guess in the question's unit, where another one was meant.
 
         A guess of 0.71 may mean 71 %, one of 303,000,000 may mean 303 M: it is read
         so where that, and not the plain number, comes within 10 % of an answer.
@@ -91,18 +86,10 @@ class Prediction:
         prefix = PREFIXES.get(self.unit.split(" ")[0])
         others = [100 * self.guess] if self.unit == "%" else []
         others += [self.guess / prefix] if prefix else []
-        for answer, read_as in product(answers, [self.guess, *others]):
-            if nearness(read_as, answer) <= CLOSE:
-                note = f"{in_words(self.guess)} is read as {self.amount(read_as)}."
-                return read_as, note if read_as != self.guess else ""
-        return self.guess, ""
-
-    def why(self, guess, known):
-        """The reasoning behind a likely wrong answer that is near the guess, or ""."""
-        if self.options:
-            return known.get(guess, "")
-        nearest = min(known, key=lambda value: nearness(guess, value), default=math.inf)
-        return known[nearest] if nearness(guess, nearest) <= CLOSE else ""
+        for answer, guess in product(answers, [self.guess, *others]):
+            if nearness(guess, answer) <= CLOSE:
+                return guess
+        return self.guess
 
     def amount(self, value):
         text = value if isinstance(value, str) else in_words(value)
@@ -149,11 +136,22 @@ def nearness(guess, value):
     """The relative difference between the guess and a value."""
     if guess == value:
         return 0.0
-    return abs(guess - value) / abs(value) if value else math.inf
+    if isinstance(value, str) or not value:
+        return math.inf
+    return abs(guess - value) / abs(value)
+
+
+def why(guess, known):
+    """The reasoning behind a likely wrong answer that is near the guess, or ""."""
+    near = [value for value in known if nearness(guess, value) <= CLOSE]
+    nearest = min(near, key=lambda value: nearness(guess, value), default=None)
+    return known.get(nearest, "")
 
 
 def describe(guess, measured):
-    """The guess against the measured number, in words."""
+    """The guess against what was measured, in words."""
+    if isinstance(measured, str):
+        return "Right" if guess == measured else "Not this time"
     if guess == measured:
         return "Exactly right"
     if nearness(guess, measured) <= CLOSE:
