@@ -259,16 +259,15 @@ def run_once(module, image):
 
 def check_learning(recorder):
     """Raise a Problem for a layer that an optimizer could not train."""
-    named = dict(recorder.module.named_parameters())
-    own, seen = {*map(id, named.values())}, set()
+    own, seen = {*map(id, recorder.module.parameters())}, set()
     used = [(f"{layer} layer", layer.operand) for layer in recorder.layers]
     used += [("batch norm", norm["weight"]) for norm in recorder.norms]
-    used = [(what, weight) for what, weight in used if weight is not None]
-    for name, weight in [*((f"of the {w}", t) for w, t in used), *named.items()]:
-        if not weight.requires_grad and weight.numel() > 1:
-            what = f"the weight {name} does not learn"
-            raise Problem(what, GRADIENTS, values_right=True)
     for what, weight in used:
+        if weight is None:  # a norm without one
+            continue
+        if not weight.requires_grad:
+            what = f"the weight of the {what} does not learn"
+            raise Problem(what, GRADIENTS, values_right=True)
         if not any(id(leaf) in own for leaf in leaves(weight)):
             raise Problem(
                 f"the {what} is not registered in your module",
@@ -277,10 +276,8 @@ def check_learning(recorder):
             )
     for layer in recorder.layers:
         if layer.weight.data_ptr() in seen:
-            raise Problem(
-                f"the {layer} layer runs twice",
-                "make a layer of its own for each convolution",
-            )
+            what = f"the {layer} layer runs twice"
+            raise Problem(what, "make a layer of its own for each convolution")
         seen.add(layer.weight.data_ptr())
     for norm in recorder.norms:
         if norm["training"] != recorder.module.training:
