@@ -158,8 +158,8 @@ class ModuleExercise(Exercise):
         if problem := self.gap(expected, recorder.output):
             self.locate(problem, conv.branches, expected, recorder)
             raise problem
-        for index, layer in enumerate(recorder.layers):
-            if index not in conv.used:
+        for layer in recorder.layers:
+            if layer not in conv.used:
                 raise Problem(f"one layer too many: {layer}")
         loss = (expected * noise(8, *expected.shape)).sum()
         (wanted,) = torch.autograd.grad(loss, image)

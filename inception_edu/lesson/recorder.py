@@ -48,6 +48,12 @@ class Layer:
         self.bias = (self.after - by_channel(without_bias, axis)).mean(1)
         return output
 
+    def gave(self, rows):
+        """Whether these channels are its result so far."""
+        if self.after is None or self.after.shape != rows.shape:
+            return False
+        return moments_of(self.after).allclose(moments_of(rows))
+
     @property
     def shape(self):
         return (*self.weight.shape, 1, 1)[:4]
@@ -126,21 +132,21 @@ class Recorder(TorchDispatchMode):
         return results
 
     def arithmetic(self, run, x, other, is_sum):
-        """Part of a layer, if the other value has one number for each channel."""
+        """Sums of layers; their bias, scale and shift: a number for each channel."""
         (ours, axis), (theirs, other_axis) = self.holders(x), self.holders(other)
+        result = run(x, other)
+        layers, summed = ours + theirs, ours and theirs
         if not ours:
             axis, x, other = other_axis, other, x
-        result = run(x, other) if ours else run(other, x)
-        layers, of_two = ours + theirs, ours and theirs
-        if not layers or not (of_two or one_for_each_channel(other, x, axis)):
+        if not layers or not (summed or one_for_each_channel(other, x, axis)):
             return result
         rows, normed = by_channel(result, axis), any(one.steps for one in layers)
-        if is_sum and not normed and (of_two or learned(other)):
-            if not of_two:
+        if is_sum and not normed and (summed or learned(other)):
+            if not summed:
                 layers[0].bias += (rows - layers[0].after).mean(1)
             for layer in layers:
                 layer.before = layer.after = rows
-        elif not of_two:
+        elif not summed:
             went_through("own", layers, rows)
         return result
 
@@ -148,24 +154,15 @@ class Recorder(TorchDispatchMode):
         """Forget a layer's runs whose result nothing reads, if another one is read."""
         read = [layer for layer in self.layers if layer.output.grad is not None]
         weights = {layer.weight.data_ptr() for layer in read}
-        self.layers = [
-            layer
-            for layer in self.layers
-            if layer in read or layer.weight.data_ptr() not in weights
-        ]
+        for layer in {*self.layers} - {*read}:
+            if layer.weight.data_ptr() in weights:
+                self.layers.remove(layer)
 
     def holders(self, x):
         """`(layers, axis)`: whose result `x` is so far, and where its channels are."""
         for axis in range(-x.dim(), 0) if torch.is_tensor(x) and self.layers else ():
             rows = by_channel(x, axis)
-            found = [
-                layer
-                for layer in self.layers
-                if layer.after is not None
-                and layer.after.shape == rows.shape
-                and moments_of(layer.after).allclose(moments_of(rows))
-            ]
-            if found:
+            if found := [layer for layer in self.layers if layer.gave(rows)]:
                 return found, axis
         return [], 1
 

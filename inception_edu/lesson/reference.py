@@ -26,7 +26,7 @@ class Convolutions:
         self.layers = recorder and recorder.layers
         self.shapes, self.fused = shapes or {}, fused or {}
         self.act, self.linear, self.joined = act, linear, join or concatenated
-        self.branches, self.used = {}, {index for index, _ in self.fused.values()}
+        self.branches, self.used = {}, {layer for layer, _ in self.fused.values()}
 
     def __call__(
         self, x, label, out_channels, kernel_size, stride=1, padding="same", *,
@@ -38,18 +38,14 @@ class Convolutions:
             self.shapes[label] = wanted
             y = F.conv2d(x[:, :1], x.new_zeros(1, 1, *size), None, stride, padding)
             return y.expand(-1, out_channels or 1, -1, -1)
-        parts = self.find(x, label, wanted, stride, padding)
         y = 0
-        for index, rows, columns in parts:
-            self.used.add(index)
-            layer = self.layers[index]
+        for layer, rows, columns in self.find(x, label, wanted, stride, padding):
+            self.used.add(layer)
             check_norm(label, layer, norm)
-            ours = layer.weight.flatten(1)[rows]
+            ours, bias = layer.weight.flatten(1)[rows], layer.bias[rows].to(x.dtype)
             weight = x.new_zeros(len(ours), x.shape[1] * prod(size))
             weight[:, columns] = ours
-            weight = weight.unflatten(1, (-1, *size))
-            y = y + F.conv2d(x, weight, None, stride, padding)
-            y = y + per_channel(layer.bias[rows], y)
+            y = y + F.conv2d(x, weight.unflatten(1, (-1, *size)), bias, stride, padding)
         if norm is not False and layer.steps:
             y = normed(y, layer, rows)
         return self.act(y) if relu and label not in self.linear else y
@@ -60,30 +56,29 @@ class Convolutions:
         return self.joined(branches)
 
     def find(self, x, label, wanted, stride, padding):
-        """`(index, rows, columns)` of each layer that is part of `label`.
+        """`(layer, rows, columns)` of each layer that is part of `label`.
 
-        `rows` are those of a fused layer, `columns` those of the kernels (see
-        `columns_read`): one layer reads all of `x`, or several some channels each.
+        `rows` are its outputs that belong to `label`, not all in a fused layer;
+        `columns` the weights that it has of a kernel on `x` (see `columns_read`). One
+        layer has them all, or several, whose results are added, have some each.
         """
-        everything, left = slice(None), {*range(x.shape[1] * prod(wanted[2:]))}
         if label in self.fused:
-            index, rows = self.fused[label]
-            columns = columns_read(x, self.layers[index], wanted, stride, padding)
-            return [(index, rows, columns or everything)]
-        free = [index for index in range(len(self.layers)) if index not in self.used]
-        parts = []
-        for index in sorted(free, key=lambda i: -self.layers[i].weight[0].numel()):
-            layer = self.layers[index]
+            layer, rows = self.fused[label]
+            columns = columns_read(x, layer, wanted, stride, padding)
+            return [(layer, rows, columns or slice(None))]
+        free = [layer for layer in self.layers if layer not in self.used]
+        parts, left = [], {*range(x.shape[1] * prod(wanted[2:]))}
+        for layer in sorted(free, key=lambda one: -one.weight[0].numel()):
             if left and wanted[0] in (None, layer.shape[0]):
                 columns = columns_read(x, layer, wanted, stride, padding)
                 if columns and left.issuperset(columns):
-                    parts.append((index, everything, columns))
+                    parts.append((layer, slice(None), columns))
                     left -= {*columns}
         if not left:
             return parts
-        for index in free:  # its input differs, which the output shows
-            if None not in wanted and matches(self.layers[index].shape, wanted):
-                return [(index, everything, everything)]
+        for layer in free:  # its input differs, which the output shows
+            if None not in wanted and matches(layer.shape, wanted):
+                return [(layer, slice(None), slice(None))]
         raise missing(label, wanted, self.layers, self.shapes)
 
 
@@ -111,10 +106,10 @@ def matches(found, wanted):
 
 
 def columns_read(x, layer, wanted, stride, padding):
-    """Which columns of the kernels, as a matrix for patches of `x`, a layer has.
+    """Which weights of a flattened kernel on `x` a layer has, in its own order.
 
-    In its order; None if it reads something else. A convolution reads channels and has
-    all columns of each.
+    None if it reads something else than `x`. A convolution reads channels and has the
+    weights of each, a matrix product reads one number of each patch of `x`.
     """
     _, inputs, *size = wanted
     columns = torch.arange(inputs * prod(size)).view(inputs, -1)
@@ -124,28 +119,33 @@ def columns_read(x, layer, wanted, stride, padding):
         columns = columns.view(-1, 1)
     elif sorted(layer.shape[2:]) != sorted(size) or layer.grouped:
         return None
-    ours, theirs = moments_of(by_channel(x, 1)), layer.reads
-    near = 1e-4 * ours.abs().amax(0) + 1e-9
-    if ours.shape == theirs.shape and ((ours - theirs).abs() <= near).all():
-        return columns.flatten().tolist()
-    found, free = [], torch.ones(len(ours), dtype=bool)
-    for row in theirs:
-        same = ((ours - row).abs() <= near).all(1) & free
+    found = places_of(layer.reads, moments_of(by_channel(x, 1)))
+    return found and columns[found].flatten().tolist()
+
+
+def places_of(rows, table):
+    """The place of each row in the table, a place of its own; None if one has none."""
+    near = 1e-4 * table.abs().amax(0) + 1e-9
+    if rows.shape == table.shape and ((rows - table).abs() <= near).all():
+        return [*range(len(rows))]  # in order, as nearly always
+    found, free = [], torch.ones(len(table), dtype=bool)
+    for row in rows:
+        same = ((table - row).abs() <= near).all(1) & free
         if not same.any():
             return None
         found.append(int(same.int().argmax()))
         free[found[-1]] = False
-    return columns[found].flatten().tolist()
+    return found
 
 
 def arrangements(layers, shapes):
-    """Ways to read fused layers: dicts from label to (index, rows).
+    """Ways to read fused layers: dicts from label to (layer, rows).
 
     A layer as wide as several of the solution's together holds them in some order, the
     same one in every such layer.
     """
-    options, ran = [], [layer.shape for layer in layers]
-    for index, layer in enumerate(layers):
+    ways, ran = [], [layer.shape for layer in layers]
+    for layer in layers:
         outputs, *rest = layer.shape
         alike = {k: s for k, s in shapes.items() if s not in ran and [*s[1:]] == rest}
         widths = {name: shape[0] for name, shape in alike.items()}
@@ -156,29 +156,25 @@ def arrangements(layers, shapes):
             if sum(widths[name] for name in order) == outputs
         ]
         if orders and layer.shape not in shapes.values():
-            options.append([places(index, order, widths) for order in orders])
-    for choice in zip(*options, strict=False) if options else [()]:
-        yield {name: place for way in choice for name, place in way.items()}
+            ways.append([shared(layer, order, widths) for order in orders])
+    for choice in zip(*ways, strict=False) if ways else [()]:
+        yield dict(pair for fused in choice for pair in fused.items())
 
 
-def places(index, order, widths):
-    rows = torch.arange(sum(widths[name] for name in order))
-    parts = rows.split([widths[name] for name in order])
-    return {name: (index, part) for name, part in zip(order, parts, strict=True)}
+def shared(layer, order, widths):
+    """`{label: (layer, rows)}` of a layer that holds these labels in this order."""
+    parts = torch.arange(layer.shape[0]).split([widths[name] for name in order])
+    return {name: (layer, rows) for name, rows in zip(order, parts, strict=True)}
 
 
 def normed(y, layer, rows):
     """A layer's output after the candidate's own norm, which scales and shifts it."""
     before, after = layer.before[rows], layer.after[rows]
-    middle, target = before.mean(1, keepdim=True), after.mean(1, keepdim=True)
-    offset = before - middle
-    scale = (offset * (after - target)).sum(1) / (offset**2).sum(1).clamp(min=1e-30)
-    shift = target[:, 0] - scale * middle[:, 0]
-    return y * per_channel(scale, y) + per_channel(shift, y)
-
-
-def per_channel(values, y):
-    return values[:, None, None].to(y.dtype)
+    offset = before - before.mean(1, keepdim=True)
+    scale = (offset * after).sum(1) / (offset**2).sum(1).clamp(min=1e-30)
+    shift = after.mean(1) - scale * before.mean(1)
+    scale, shift = (values[:, None, None].to(y.dtype) for values in (scale, shift))
+    return y * scale + shift
 
 
 def missing(label, wanted, layers, shapes):
@@ -193,8 +189,13 @@ def missing(label, wanted, layers, shapes):
 
 def surplus(layers, shapes):
     """The layers that are left when every label has taken one of its shape."""
-    wanted = list(shapes.values())
-    return [x for x in layers if x.shape not in wanted or wanted.remove(x.shape)]
+    wanted, left = [*shapes.values()], []
+    for layer in layers:
+        if layer.shape in wanted:
+            wanted.remove(layer.shape)
+        else:
+            left.append(layer)
+    return left
 
 
 def near_miss(label, wanted, layers):
