@@ -14,6 +14,7 @@ from inception_edu.cards import WIDTH, Card, show
 from inception_edu.lesson.errors import NotAttempted, Problem, brief, is_stub
 from inception_edu.lesson.exercise import Case, Exercise
 from inception_edu.lesson.guard import SECONDS, guarded
+from inception_edu.lesson.progress import save
 from inception_edu.text import closest
 
 SHOWN = 3  # failed cases that are named
@@ -40,8 +41,6 @@ def attempt(exercise, candidate, results):
         try:
             result.got = exercise.observe(candidate, case)
             exercise.verify(candidate, case, result.got)
-        except NotAttempted:
-            raise
         except Problem as problem:
             result.problem = problem
         except Exception as error:  # a result so odd that looking at it fails
@@ -88,10 +87,10 @@ def assess(exercise, candidate, seconds=SECONDS):
         return Card("open", text, printed=printed)
     if error is not None:
         results = results or [Result(exercise.cases[0])]
-        results[-1].problem = error
-        return report(exercise, results, error.hint, printed)
-    with contextlib.suppress(Exception):  # a result so odd that comparing it fails
-        hint = explain(exercise, results)
+        results[-1].problem, hint = error, error.hint
+    else:
+        with contextlib.suppress(Exception):  # a result too odd to be compared
+            hint = explain(exercise, results)
     return report(exercise, results, hint, printed)
 
 
@@ -149,8 +148,6 @@ class Checker:
         """Record an attempt of the reader's own; the printed solutions are not one."""
         title = str(getattr(candidate, "__name__", "")).lower()
         if card.kind != "open" and not title.endswith("solution"):
-            from inception_edu.lesson.progress import save
-
             save("exercises", self.exercise.name, passed=card.kind == "right")
 
 

@@ -3,7 +3,8 @@
 import copy
 import inspect
 import tomllib
-from dataclasses import dataclass, field
+from collections import namedtuple
+from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import permutations
 from pathlib import Path
@@ -35,15 +36,8 @@ class Case:
         return f"{name}({self.label or ', '.join(map(repr, self.args))})"
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """A function that makes a mistake, in place of the solution.
-
-    `options` are those of `Convolutions`, which solutions of module exercises call.
-    """
-
-    function: object
-    options: dict = field(default_factory=dict)
+# What stands in place of the solution: a function, and options of `Convolutions`.
+Mistake = namedtuple("Mistake", "function options", defaults=[{}])
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -11,6 +11,7 @@ from types import EllipsisType
 
 from inception_edu.cards import Card, show
 from inception_edu.lesson.compare import in_words
+from inception_edu.lesson.progress import save
 from inception_edu.text import times
 
 CLOSE = 0.1  # within 10 % counts as close
@@ -123,8 +124,6 @@ def predict(
     `guess` is a number in `unit`, or one of `options`; None leaves it open. Never
     raises for a guess: one that is neither is explained and counts as none.
     """
-    from inception_edu.lesson.progress import save
-
     prediction = Prediction(key, question, guess, unit, options)
     if prediction.guess is not None:
         save("predictions", prediction.key, guess=prediction.guess)

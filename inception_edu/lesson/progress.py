@@ -11,8 +11,6 @@ from html import escape
 from pathlib import Path
 
 from inception_edu.files import atomic_write
-from inception_edu.lesson.checking import check
-from inception_edu.lesson.quiz import questions
 
 PARTS = ("exercises", "predictions", "quizzes")
 _memory = {}
@@ -66,6 +64,9 @@ class Progress:
 
     def rows(self):
         """`(lesson, exercises, of, predictions, quiz answers, of)` of each lesson."""
+        from inception_edu.lesson.checking import check
+        from inception_edu.lesson.quiz import questions
+
         exercises = {one.name: one.lesson for one in check.exercises()}
         asked = {key: lesson_of(key) for key in questions()}
         done, answered = self.entries["exercises"], self.entries["quizzes"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import EllipsisType
 
 from inception_edu.cards import Card, show
+from inception_edu.lesson.progress import save
 from inception_edu.text import closest
 
 LETTERS = "abcdefgh"
@@ -55,9 +56,6 @@ def judged(key, answer):
         return Card(
             "ask", asked["question"], options=tuple(options.values()), hint=hint
         )
-
-    from inception_edu.lesson.progress import save
-
     right, why = letter == asked["right"], asked["why"][letter]
     save("quizzes", key, answer=letter, right=right)
     return Card(

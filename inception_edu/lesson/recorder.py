@@ -164,7 +164,7 @@ class Recorder(TorchDispatchMode):
             rows = by_channel(x, axis)
             if found := [layer for layer in self.layers if layer.gave(rows)]:
                 return found, axis
-        return [], 1
+        return [], -1
 
 
 def went_through(step, layers, rows):
@@ -174,11 +174,10 @@ def went_through(step, layers, rows):
 
 
 def one_for_each_channel(value, x, axis):
-    """Whether `value` has one number for each channel of `x`."""
-    width = x.shape[axis]
-    if not torch.is_tensor(value) or value.numel() != width:
+    """Whether `value` has one number for each channel of `x`, at its axis too."""
+    if not torch.is_tensor(value) or value.dim() < -axis:
         return False
-    return (*[1] * x.dim(), *value.shape)[axis] == width
+    return value.numel() == value.shape[axis] == x.shape[axis]
 
 
 def learned(value):

@@ -79,7 +79,12 @@ class Convolutions:
         for layer in free:  # its input differs, which the output shows
             if None not in wanted and matches(layer.shape, wanted):
                 return [(layer, slice(None), slice(None))]
-        raise missing(label, wanted, self.layers, self.shapes)
+        raise Problem(
+            f"the layer `{label}` was not found",
+            near_miss(label, wanted, surplus(self.layers, self.shapes)),
+            expected=text_of(wanted),
+            found=", ".join(map(str, self.layers)) or "no layers",
+        )
 
 
 def concatenated(branches):
@@ -175,16 +180,6 @@ def normed(y, layer, rows):
     shift = after.mean(1) - scale * before.mean(1)
     scale, shift = (values[:, None, None].to(y.dtype) for values in (scale, shift))
     return y * scale + shift
-
-
-def missing(label, wanted, layers, shapes):
-    """The Problem that no layer has this shape."""
-    return Problem(
-        f"the layer `{label}` was not found",
-        near_miss(label, wanted, surplus(layers, shapes)),
-        expected=text_of(wanted),
-        found=", ".join(map(str, layers)) or "no layers",
-    )
 
 
 def surplus(layers, shapes):
