@@ -22,13 +22,6 @@ def plain(value):
     return int(value) if isinstance(value, numbers.Integral) else float(value)
 
 
-def close(a, b, tolerance):
-    """Equal, or within the relative tolerance when one of them is a float."""
-    if isinstance(a, int) and isinstance(b, int):
-        return a == b
-    return math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance)
-
-
 def difference(expected, got, tolerance=1e-6, names=()):
     """None when `got` is right, else the first `Problem`; `names` are a tuple's."""
     if isinstance(expected, tuple | list):
@@ -39,10 +32,12 @@ def difference(expected, got, tolerance=1e-6, names=()):
     if value is None:
         hint = number_hint(got)
         return Problem("this is not one number", hint, in_words(number), in_words(got))
-    # Tensors carry seven digits, so an answer taken from one is held to fewer.
-    if is_tensor(got) or is_tensor(expected):
+    # Whole numbers are exact; tensors carry seven digits, so one is held to fewer.
+    if isinstance(number, int) and isinstance(value, int):
+        tolerance = 0
+    elif is_tensor(got) or is_tensor(expected):
         tolerance = max(tolerance, 1e-5)
-    if close(number, value, tolerance):
+    if math.isclose(number, value, rel_tol=tolerance, abs_tol=tolerance):
         return None
     return Problem("the value differs", "", *two_numbers(number, value))
 

@@ -22,7 +22,7 @@ from inception_edu.lesson.reference import (
     Convolutions,
     arrangements,
     concatenated,
-    near_misses,
+    near_miss,
 )
 from inception_edu.modules import unwrapped
 
@@ -106,7 +106,7 @@ class ModuleExercise(Exercise):
             one_left = len(lost) == 1 == len(shapes) - len(ran)
             if one_left and all(f"({n})" in problem.what for n in shapes[lost[0]][:2]):
                 problem.hint = f"`{lost[0]}` did not run before this: is it missing?"
-            problem.hint = near_misses(shapes, first.layers) or problem.hint
+            problem.hint = near_miss(lost, first.layers, shapes) or problem.hint
             raise
         randomize(first)
         return run_once(module.eval(), noise_image(case))

@@ -81,7 +81,7 @@ class Convolutions:
                 return [(layer, slice(None), slice(None))]
         raise Problem(
             f"the layer `{label}` was not found",
-            near_miss(label, wanted, surplus(self.layers, self.shapes)),
+            near_miss([label], self.layers, self.shapes),
             expected=text_of(wanted),
             found=", ".join(map(str, self.layers)) or "no layers",
         )
@@ -182,35 +182,28 @@ def normed(y, layer, rows):
     return y * scale + shift
 
 
-def surplus(layers, shapes):
-    """The layers that are left when every label has taken one of its shape."""
+def near_miss(labels, layers, shapes):
+    """What is wrong with the one layer that nearly has the shape of a label, or ""."""
+    faults = (
+        "makes another number of channels",
+        "reads another number of channels",
+        "has another kernel",
+    )
     wanted, left = [*shapes.values()], []
-    for layer in layers:
+    for layer in {one.weight.data_ptr(): one for one in layers}.values():
         if layer.shape in wanted:
             wanted.remove(layer.shape)
-        else:
-            left.append(layer)
-    return left
-
-
-def near_miss(label, wanted, layers):
-    """What is wrong with the one layer that has nearly this shape, or ""."""
-    names = ("makes another number of channels", "reads another number of channels")
-    hints = []
-    for layer in layers:
-        outputs, inputs, *kernel = layer.shape
-        if layer.output is not None and layer.grouped:
+        elif layer.grouped and layer.output is not None:
             return GROUPS
-        same = outputs == wanted[0], inputs == wanted[1], kernel == list(wanted[2:])
-        if sum(same) == 2:
-            what = (*names, "has another kernel")[same.index(False)]
-            hints.append(f"`{label}` {what} than it should")
-    return hints[0] if len(hints) == 1 else ""
-
-
-def near_misses(shapes, layers):
-    """The first such hint for layers of which some are missing."""
-    left = surplus({x.weight.data_ptr(): x for x in layers}.values(), shapes)
-    found = {layer.shape for layer in layers}
-    hints = (near_miss(k, s, left) for k, s in shapes.items() if s not in found)
-    return next(filter(None, hints), "")
+        else:
+            left.append(layer.shape)
+    for label in labels:
+        outputs, inputs, *kernel = shapes[label]
+        found = []
+        for shape in left:
+            differs = shape[0] != outputs, shape[1] != inputs, [*shape[2:]] != kernel
+            if sum(differs) == 1:
+                found.append(faults[differs.index(True)])
+        if len(found) == 1:
+            return f"`{label}` {found[0]} than it should"
+    return ""

@@ -43,10 +43,7 @@ def entropy(probabilities):
     return -sum(p * math.log(p) for p in probabilities if p > 0)
 
 
-@exercise(
-    *map(Case, ((10, 0.1), (1000, 0.1), (5, 0.4), (2, 0.3), (10, 0.0))),
-    lesson=4,
-)
+@exercise(*map(Case, ((10, 0.1), (1000, 0.1), (5, 0.4), (2, 0.3), (10, 0.0))), lesson=4)
 def smoothing_floor(classes, eps):
     """The smallest loss (in nats) that smoothed targets allow: the entropy of
     1 - eps + eps / K and K - 1 times eps / K."""

@@ -12,10 +12,7 @@ from inception_edu.lesson.exercise import Case, exercise
 
 
 @exercise(
-    Case((64, 96, 96, 192)),
-    Case((10, 1, 2, 5)),
-    Case((32, 48, 41, 64)),
-    Case((7, 13, 30, 11)),
+    *map(Case, ((64, 96, 96, 192), (10, 1, 2, 5), (32, 48, 41, 64), (7, 13, 30, 11))),
     parts=("after_first", "after_second", "after_third"),
     lesson=5,
 )
@@ -54,13 +51,7 @@ def inception_a(x, conv, in_channels, widths):
     )
 
 
-@exercise(
-    Case((4, 7, 3)),
-    Case((1, 0, 2)),
-    Case((0, 0, 0)),
-    Case((2, 10, 5)),
-    lesson=5,
-)
+@exercise(*map(Case, ((4, 7, 3), (1, 0, 2), (0, 0, 0), (2, 10, 5))), lesson=5)
 def compose_v4(a, b, c):
     """The parameters of an Inception v4 with a A modules, b B and c C, from 317,632,
     2,936,256 and 4,553,088 a module; stem 605,728, Reduction-A 2,306,112, Reduction-B
