@@ -104,20 +104,18 @@ def report(exercise, results, hint, printed):
             "right", f"{name}: {len(results)} checks passed", details, printed=printed
         )
     first, *others = failed
-    details = [f"{first.case.named(name)}: {first.problem.what}"]
-    known = {first.problem.what}
+    told = {first.problem.what: first.case}
     for result in () if hint else others:
         what, expected = result.problem.what, result.problem.expected
         if expected and result.problem.found:
             what = f"expected {expected}, found {result.problem.found}"
-        if what not in known and len(details) < SHOWN:  # the same again is no news
-            details.append(f"{result.case.named(name)}: {what}")
-            known.add(what)
+        told.setdefault(what, result.case)  # the same again is no news
+    details = [f"{case.named(name)}: {what}" for what, case in told.items()]
     compare = ("expected", first.problem.expected), ("found", first.problem.found)
     return Card(
         "wrong",
         f"{name}: {len(results) - len(failed)} of {len(results)} checks passed",
-        tuple(details),
+        tuple(details[:SHOWN]),
         compare=tuple(pair for pair in compare if pair[1]),
         hint=hint,
         printed=printed,

@@ -94,13 +94,11 @@ def concatenated(branches):
 def check_norm(label, layer, norm):
     """Raise a Problem for a layer with a batch norm too many, or without one."""
     if norm is False and "norm" in layer.steps:
-        what, hint = "not wanted", "leave the batch norm of this layer out"
-    elif norm and not layer.steps:
-        what = "missing"
+        hint = "leave the batch norm of this layer out"
+        raise Problem(f"`{label}`: batch norm is not wanted", hint)
+    if norm and not layer.steps:
         hint = "batch norm stands directly after the convolution, before its ReLU"
-    else:
-        return
-    raise Problem(f"`{label}`: batch norm is {what}", hint)
+        raise Problem(f"`{label}`: batch norm is missing", hint)
 
 
 def matches(found, wanted):
@@ -151,25 +149,25 @@ def arrangements(layers, shapes):
     """
     ways, ran = [], [layer.shape for layer in layers]
     for layer in layers:
-        outputs, *rest = layer.shape
-        alike = {k: s for k, s in shapes.items() if s not in ran and [*s[1:]] == rest}
-        widths = {name: shape[0] for name, shape in alike.items()}
+        width, *rest = layer.shape
+        free = [k for k, shape in shapes.items() if shape not in ran]
+        alike = [label for label in free if [*shapes[label][1:]] == rest]
         orders = [
-            order
-            for count in range(2, len(widths) + 1)
-            for order in permutations(widths, count)
-            if sum(widths[name] for name in order) == outputs
+            {label: shapes[label][0] for label in order}
+            for count in range(2, len(alike) + 1)
+            for order in permutations(alike, count)
         ]
-        if orders and layer.shape not in shapes.values():
-            ways.append([shared(layer, order, widths) for order in orders])
+        fits = [order for order in orders if sum(order.values()) == width]
+        if fits and layer.shape not in shapes.values():
+            ways.append([shared(layer, order) for order in fits])
     for choice in zip(*ways, strict=False) if ways else [()]:
         yield dict(pair for fused in choice for pair in fused.items())
 
 
-def shared(layer, order, widths):
-    """`{label: (layer, rows)}` of a layer that holds these labels in this order."""
-    parts = torch.arange(layer.shape[0]).split([widths[name] for name in order])
-    return {name: (layer, rows) for name, rows in zip(order, parts, strict=True)}
+def shared(layer, widths):
+    """`{label: (layer, rows)}` of a layer that holds labels of these widths in turn."""
+    parts = torch.arange(layer.shape[0]).split([*widths.values()])
+    return {label: (layer, rows) for label, rows in zip(widths, parts, strict=True)}
 
 
 def normed(y, layer, rows):
