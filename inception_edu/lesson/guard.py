@@ -29,13 +29,6 @@ class TimeUp(BaseException):
     """Raised in the candidate's thread; not an Exception, so that few catch it."""
 
 
-class Printed(StringIO):
-    """What is printed, cut: a loop may print without end."""
-
-    def write(self, text):
-        return super().write(text) if self.tell() < KEPT else len(text)
-
-
 def guarded(work, seconds=SECONDS):
     """`(printed, error)` of `work()`, after at most `seconds` of the process's time.
 
@@ -48,7 +41,7 @@ def guarded(work, seconds=SECONDS):
             "a check stands inside the function that is checked: move that line out "
             "of the function, to the left margin"
         )
-    printed, raised = Printed(), []
+    printed, raised = StringIO(), []
 
     def body():
         with suppress(TimeUp):  # one that comes late
@@ -60,18 +53,25 @@ def guarded(work, seconds=SECONDS):
     with restored(), redirect_stdout(printed), redirect_stderr(printed):
         worker = threading.Thread(target=body, name=THREAD, daemon=True)
         worker.start()
-        stopped = wait(worker, seconds)
+        stopped = wait(worker, seconds, printed)
         if not stop(worker):
             stopped.hint += " It could not be stopped: restart the kernel."
     return printed.getvalue(), stopped or next(iter(raised), None)
 
 
-def wait(worker, seconds):
-    """None once the thread has ended, else the Problem that ended the wait."""
+def wait(worker, seconds, printed):
+    """None once the thread has ended, else the Problem that ended the wait.
+
+    What it printed is cut from outside: a stream of ours that Python code writes to
+    may be gone when a thread that cannot be stopped is back from writing.
+    """
     start, computed = time.monotonic(), time.process_time()
     try:
         while worker.is_alive():
             worker.join(0.05)  # short, so that the stop button works
+            if printed.tell() > KEPT:
+                printed.seek(KEPT)
+                printed.truncate()
             late = time.monotonic() - start > WAITING * seconds
             late |= time.process_time() - computed > seconds
             if late and worker.is_alive():
