@@ -103,8 +103,9 @@ class ModuleExercise(Exercise):
             shapes = self.on_shapes(case).shapes
             ran = [layer.shape for layer in first.layers]
             lost = [name for name, shape in shapes.items() if shape not in ran]
-            one_left = len(lost) == 1 == len(shapes) - len(ran)
+            one_left = len(lost) == 1 and len(ran) == len(shapes) - 1
             if one_left and all(f"({n})" in problem.what for n in shapes[lost[0]][:2]):
+                # its two widths are what does not fit
                 problem.hint = f"`{lost[0]}` did not run before this: is it missing?"
             problem.hint = near_miss(lost, first.layers, shapes) or problem.hint
             raise

@@ -42,10 +42,8 @@ class Own(nn.Module):
     def __init__(self, i, o, k, stride=1, padding=0):
         super().__init__()
         k = (k, k) if isinstance(k, int) else k
-        self.w, self.b = (
-            nn.Parameter(torch.randn(o, i, *k)),
-            nn.Parameter(torch.randn(o)),
-        )
+        self.w = nn.Parameter(torch.randn(o, i, *k))
+        self.b = nn.Parameter(torch.randn(o))
         self.options = stride, padding
 
     def forward(self, x):
@@ -71,10 +69,8 @@ class OwnNorm(nn.Module):
 
     def __init__(self, size):
         super().__init__()
-        self.gain, self.shift = (
-            nn.Parameter(torch.ones(size)),
-            nn.Parameter(torch.rand(size)),
-        )
+        self.gain = nn.Parameter(torch.ones(size))
+        self.shift = nn.Parameter(torch.rand(size))
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("var", torch.ones(size))
 
@@ -183,8 +179,15 @@ def wrong_modules(name):
         yield Wrong(what, module(source), hint)
 
 
-def right_functions(name):
-    return map(function, FUNCTIONS[name]["right"])
+def right_answers(name):
+    """`(style, candidate)` of every right answer to an exercise."""
+    if name in MODULES:
+        return right_modules(name)
+    return ((source, function(source)) for source in FUNCTIONS[name]["right"])
+
+
+def wrong_answers(name):
+    return wrong_modules(name) if name in MODULES else wrong_functions(name)
 
 
 def wrong_functions(name):

@@ -11,24 +11,20 @@ import inception_edu as ie
 from inception_edu.lesson.checking import assess
 from inception_edu.lesson.compare_modules import ModuleExercise
 from inception_edu.lesson.exercise import Mistake
-from inception_edu.networks.googlenet import (
-    InceptionModule,
-    NaiveModule,
-)
+from inception_edu.networks.googlenet import InceptionModule, NaiveModule
 from inception_edu.networks.inception_v3 import AuxiliaryHead
 from tests.lesson.answers import (
     FUNCTIONS,
     MODULES,
     builder,
-    function,
-    right_modules,
-    wrong_functions,
-    wrong_modules,
+    right_answers,
+    wrong_answers,
 )
 
 EXERCISES = {exercise.name: exercise for exercise in ie.check.exercises()}
 every_function = pytest.mark.parametrize("name", FUNCTIONS)
 every_module = pytest.mark.parametrize("name", MODULES)
+every_exercise = pytest.mark.parametrize("name", EXERCISES)
 SHARE_NAMED = 0.6  # of the wrong answers to an exercise get the right hint
 # Mistakes that every module is tried for, and that are none in some.
 HARMLESS = {
@@ -50,23 +46,16 @@ def test_every_exercise_has_right_and_wrong_answers_here():
     assert {*FUNCTIONS, *MODULES} == {*EXERCISES}
 
 
-@every_function
-def test_a_right_function_passes_in_every_style(name):
-    for source in FUNCTIONS[name]["right"]:
-        answer = feedback(name, function(source))
-        assert answer.kind == "right", f"{source}\n{answer}"
-
-
-@every_module
-def test_a_right_module_passes_in_every_style(name):
-    for style, candidate in right_modules(name):
+@every_exercise
+def test_a_right_answer_passes_in_every_style(name):
+    for style, candidate in right_answers(name):
         answer = feedback(name, candidate)
         assert answer.kind == "right", f"{style}\n{answer}"
 
 
-@pytest.mark.parametrize("name", [*FUNCTIONS, *MODULES])
+@every_exercise
 def test_a_wrong_answer_is_rejected_and_no_hint_misleads(name):
-    wrong = list((wrong_functions if name in FUNCTIONS else wrong_modules)(name))
+    wrong = list(wrong_answers(name))
     named = 0
     for what, candidate, hint in wrong:
         answer = feedback(name, candidate)
@@ -94,7 +83,7 @@ def test_a_known_mistake_gets_its_hint(name):
         assert answer.hint == hint, f"{hint}\n{answer}"
 
 
-@pytest.mark.parametrize("name", EXERCISES)
+@every_exercise
 def test_hints_are_short_phrases_and_lines_fit_a_screen(name):
     hints = EXERCISES[name].mistakes
     assert hints, "an exercise without a known mistake gives no help"
@@ -112,14 +101,14 @@ def outcomes(exercise, case):
             with suppress(ArithmeticError, RuntimeError, ValueError):
                 yield (hint, number), exercise.answer(case, mistake.function)
         return
-    candidate = dict(right_modules(exercise.name))["nn.Conv2d"]
+    candidate = dict(right_answers(exercise.name))["nn.Conv2d"]
     passed = exercise.observe(candidate, case)
     for number, (hint, mistake) in mistakes:
         for answer in exercise.answers(mistake, case, passed):
             yield (hint, number), answer
 
 
-@pytest.mark.parametrize("name", EXERCISES)
+@every_exercise
 def test_the_cases_tell_all_mistakes_apart(name):
     """From the right answer and from each other, unless they mean the same here."""
     exercise = EXERCISES[name]
@@ -204,10 +193,8 @@ def test_a_key_that_is_nearly_right_is_named_and_a_strange_one_is_not():
 
 def test_neither_order_nor_repetition_changes_a_verdict():
     """A student runs cells in any order, and twice."""
-    first = {name: function(FUNCTIONS[name]["right"][0]) for name in FUNCTIONS}
-    first |= {name: next(iter(right_modules(name)))[1] for name in MODULES}
-    wrong = {name: next(iter(wrong_functions(name)))[1] for name in FUNCTIONS}
-    wrong |= {name: next(iter(wrong_modules(name)))[1] for name in MODULES}
+    first = {name: next(iter(right_answers(name)))[1] for name in EXERCISES}
+    wrong = {name: next(iter(wrong_answers(name)))[1] for name in EXERCISES}
     order = [*first, *first]
     random.Random(0).shuffle(order)
     for name in order:
