@@ -70,10 +70,7 @@ def diagram(
 def _traced(model_or_trace, input_shape):
     if hasattr(model_or_trace, "ops"):
         if input_shape is not None:
-            raise ValueError(
-                "a trace holds its input shape already; leave input_shape out, "
-                "or pass the model"
-            )
+            raise ValueError("a trace has its input shape; leave input_shape out")
         return model_or_trace, None
     from torch import nn
 
@@ -162,13 +159,11 @@ def _placed(nodes, series, names, height, top):
         bold = text_width(names[node], LABEL, bold=True) + 16
         note, shape = text_width(node.note, NOTE) + 16, text_width(node.shape, NOTE)
         wish = min(max(wish, bold, note, shape + 12), 200)
-    tries = {max(170.0, wish), max(145.0, wish), wish, min(wish, 145.0)}
-    found = []
-    for width in sorted(tries, reverse=True):
-        found.append(place(nodes, series, width, height, top))
-        if found[-1].width <= WIDEST:
+    for width in (max(170.0, wish), max(145.0, wish), wish, min(wish, 145.0)):
+        placed = place(nodes, series, width, height, top)
+        if placed.width <= WIDEST:
             break
-    return min(found, key=lambda placed: placed.width)
+    return placed
 
 
 def one_line(text, size, bold=False):
@@ -193,12 +188,11 @@ def _heading(nodes, title, totals):
 
 def _short_names(nodes):
     """What each box is called: a folded module by the end of its path."""
-    ends = [n.path.split(".")[-1] for n in nodes if n.kind == "module"]
+    paths = {n: n.path.split(".") for n in nodes if n.kind == "module"}
+    ends = [path[-1] for path in paths.values()]
     names = {node: node.label for node in nodes}
-    for node in nodes:
-        if node.kind == "module":
-            *before, end = node.path.split(".")
-            names[node] = ".".join([*before[-1:], end]) if ends.count(end) > 1 else end
+    for node, path in paths.items():
+        names[node] = ".".join(path[-2:] if ends.count(path[-1]) > 1 else path[-1:])
     return names
 
 
@@ -220,11 +214,9 @@ def _draw_box(drawing, box, name, header, scale):
         drawing.fitted_text(box.x, box.y + 38, node.note, width - 10, NOTE, **style)
     x = box.x - node.channels * scale / 2
     for channels, kernel in node.parts:
-        part, color = (
-            max(channels * scale, 1.5),
-            kernel if kernel in PALETTE else "muted",
-        )
-        hatch = kernel if part > 6 and kernel in PALETTE else None
+        part = max(channels * scale, 1.5)
+        color = kernel if kernel in PALETTE else "muted"
+        hatch = kernel if part > 6 else None
         drawing.rect(x, box.y + header + 4, part, BAR - 8, color, hatch=hatch)
         x += channels * scale
     drawing.rect(left, box.y, width, box.height, stroke=edge, stroke_width=2, radius=4)

@@ -87,7 +87,7 @@ def _how(op):
         if set(values) - {usual}:
             same = values[:1] if len(set(values)) == 1 else values
             words.append(f"{name} {dims(same)}")
-    if op.groups and op.groups > 1:
+    if op.groups > 1:
         words.append(f"{op.groups} groups")
     return ", ".join(words)
 
@@ -130,17 +130,15 @@ def _draw_window(sheet, node):
     sheet.line(*ends, arrow=True, width=1.5)
     sheet.rect(target, MIDDLE - dot[0] / 2, dot[1], dot[0], color, stroke="ink")
 
-    is_conv = node.kind == "conv"
     axis = max(0, len(op.in_shapes[0]) - len(op.kernel) - 1)
-    written = shape_text(op.out_shape, node.axis)
-    for x, words, more in (
-        (x_in, shape_text(op.in_shapes[0], axis), ""),
-        (x_kernel, " x ".join(map(str, op.kernel)), f"over {_depth(op)} channels"),
-        (x_out, written, f"one kernel for each of {node.channels}"),
-    ):
-        sheet.text(x, 180, words, NOTE, bold=x == x_kernel)
-        if is_conv and more:
-            sheet.text(x, 198, more, NOTE)
+    sheet.text(x_in, 180, shape_text(op.in_shapes[0], axis))
+    sheet.text(x_kernel, 180, " x ".join(map(str, op.kernel)), bold=True)
+    is_conv = node.kind == "conv"
+    if is_conv:
+        sheet.text(x_kernel, 198, f"over {_depth(op)} channels")
+    sheet.text(x_out, 180, shape_text(op.out_shape, node.axis))
+    if is_conv:
+        sheet.text(x_out, 198, f"one kernel for each of {node.channels}")
 
 
 def _draw_map(sheet, x, face):

@@ -84,16 +84,8 @@ class Plot:
     def __init__(self, drawing, box, x_range, y_range, *, log_y=False):
         self.drawing = drawing
         self.x, self.y, self.width, self.height = box
-        self.x_range, self.y_range = x_range, y_range
-        self.log_y = log_y
-
-    @property
-    def right(self):
-        return self.x + self.width
-
-    @property
-    def bottom(self):
-        return self.y + self.height
+        self.right, self.bottom = self.x + self.width, self.y + self.height
+        self.x_range, self.y_range, self.log_y = x_range, y_range, log_y
 
     def at(self, x, y):
         """The pixel of a data point."""
@@ -101,7 +93,7 @@ class Plot:
         if self.log_y:
             low, high, y = log10(low), log10(high), log10(max(y, low))
         along, up = (x - left) / ((right - left) or 1), (y - low) / ((high - low) or 1)
-        return self.x + along * self.width, self.y + self.height - up * self.height
+        return self.x + along * self.width, self.bottom - up * self.height
 
     def axes(
         self,
@@ -215,14 +207,11 @@ def clip(points, box):
     for (x0, y0), (x1, y1) in pairwise(points):
         enter, leave = 0.0, 1.0  # the share of the line where it is inside
         for start, step, low, high in (
-            (x0, x1 - x0, left, right),
-            (y0, y1 - y0, top, bottom),
+            (x0, x1 - x0 or 1e-3, left, right),
+            (y0, y1 - y0 or 1e-3, top, bottom),
         ):
-            if step:
-                near, far = sorted(((low - start) / step, (high - start) / step))
-                enter, leave = max(enter, near), min(leave, far)
-            elif not low - 1e-6 <= start <= high + 1e-6:
-                leave = -1.0
+            near, far = sorted(((low - start) / step, (high - start) / step))
+            enter, leave = max(enter, near), min(leave, far)
         if enter < leave:
             shares = (enter, leave)[bool(pieces[-1]) :]  # it goes on, or begins
             pieces[-1] += [(x0 + s * (x1 - x0), y0 + s * (y1 - y0)) for s in shares]

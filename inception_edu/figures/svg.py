@@ -6,7 +6,6 @@ roles become CSS variables with a light fall-back, so that a dark page may set
 its own. No element has an id, hence two drawings on one page cannot clash.
 """
 
-import re
 from dataclasses import dataclass
 from html import escape as html_escape
 
@@ -58,12 +57,13 @@ class Element:
     def markup(self):
         out = f"<{self.tag}"
         for name, value in self.attributes.items():
+            if value is None:
+                continue
             if name in ("fill", "stroke"):
                 value = color(value)
-            elif name != "opacity" and type(value) is not str:
-                value = value if value is None else _n(value)
-            if value is not None:
-                out += f' {name}="{value}"'
+            elif name != "opacity":
+                value = _n(value)
+            out += f' {name}="{value}"'
         inside = escape(self.text)
         if self.tip:
             inside = f"<title>{escape(self.tip)}</title>"
@@ -111,10 +111,10 @@ class Drawing:
         return self.add(Element(tag, style, tip=tip, lines=lines))
 
     def rect(self, x, y, width, height, fill="none", *, hatch=None, **style):
-        """A rectangle. `hatch` is one of the theme's, or a kernel's name."""
+        """A rectangle; `hatch` is the name of the kernel whose hatch it gets."""
         shape = {"x": x, "y": y, "width": width, "height": height}
         self.area("rect", shape, fill, **style)
-        kind = HATCH.get(hatch, hatch)
+        kind = HATCH.get(hatch)
         lines = tuple(_hatch_lines(kind, x, y, width, height)) if kind else ()
         return self.strokes(lines, on_color(fill), 0.45) if lines else self
 
@@ -204,10 +204,9 @@ class Drawing:
         ]
         if desc:
             parts.append(f"<desc>{escape(desc)}</desc>")
-        drawn = (
-            item if isinstance(item, str) else item.markup() for item in self.items
-        )
-        return "\n".join([*parts, *drawn, "</svg>"])
+        for item in self.items:
+            parts.append(item if isinstance(item, str) else item.markup())
+        return "\n".join([*parts, "</svg>"])
 
 
 def escape(text):
@@ -215,20 +214,15 @@ def escape(text):
     return html_escape(printable(text))
 
 
-def without_variables(svg):
-    """The SVG with plain light colors, for an `<img>`, which inherits none."""
-    return re.sub(r"var\(--ie-\w+, (#\w+)\)", r"\1", svg)
-
-
 def _n(value):
     """A number with at most one decimal, without a trailing zero."""
-    return (
-        f"{value:z.1f}".removesuffix(".0") if isinstance(value, float) else str(value)
-    )
+    if isinstance(value, float):
+        return f"{value:z.1f}".removesuffix(".0")
+    return str(value)
 
 
 def _hatch_lines(kind, x, y, width, height, spacing=7):
-    """The lines of a hatch character, clipped to the rectangle."""
+    """The lines of a hatch in matplotlib's letters, clipped to the rectangle."""
     across = [x + spacing * (i + 0.5) for i in range(int(width / spacing))]
     down = [y + spacing * (i + 0.5) for i in range(int(height / spacing))]
     if kind in "-+":

@@ -7,6 +7,7 @@ import pytest
 
 from inception_edu.figures.export import save
 from inception_edu.figures.svg import Drawing, text_width
+from inception_edu.figures.theme import HATCH
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -49,11 +50,11 @@ def test_a_fitted_text_fits():
 
 
 def test_a_hatch_stays_inside_its_rectangle():
-    for pattern in "/\\x+-|.":
-        drawing = Drawing(99, 99).rect(10, 20, 33, 17, hatch=pattern)
+    for kernel in filter(HATCH.get, HATCH):
+        drawing = Drawing(99, 99).rect(10, 20, 33, 17, hatch=kernel)
         for line in drawing.items[1].lines:
             for x, y in line:
-                assert 10 <= x <= 43 and 20 <= y <= 37, pattern
+                assert 10 <= x <= 43 and 20 <= y <= 37, kernel
 
 
 def test_a_saved_picture_shows_what_the_drawing_does(tmp_path):
