@@ -85,16 +85,16 @@ def place(nodes, series, width, height, top):
         if not isinstance(element, Fork) and element.kind != "input":
             groups.append([])
     groups = [group for group in groups if group]
-    least = best = None
-    for count in range(1, min(7, len(groups)) + 1):
-        columns = _in_columns(groups, count)
-        if len(columns) < count:
-            break
-        wide = sum(map(_width, columns)) + COLUMN_GAP * (count - 1)
-        tall = max(map(_height, columns)) + (GAP - 10 if count > 1 else 0)
-        cost = 3 * max(wide / WIDEST, 1) + max(tall / TALLEST, 1) + 0.05 * count
-        if best is None or cost < least - 0.02:
-            least, best = cost, columns
+
+    def cost(columns):
+        gaps = len(columns) - 1
+        wide = sum(map(_width, columns)) + COLUMN_GAP * gaps
+        tall = max(map(_height, columns)) + (GAP - 10 if gaps else 0)
+        shrinks = 3 * max(wide / WIDEST, 1) + max(tall / TALLEST, 1)
+        return round(shrinks + 0.07 * gaps, 2)  # platforms add up differently
+
+    counts = range(1, min(7, len(groups)) + 1)
+    best = min((_in_columns(groups, count) for count in counts), key=cost)
     return _placed(nodes, best, top)
 
 
