@@ -12,9 +12,9 @@ import torch
 
 from inception_edu.cost import trace
 from inception_edu.explorers import network_modules as explorer
+from inception_edu.figures.graph import window
 from inception_edu.figures.theme import kernel_name
 from inception_edu.networks import MODELS, create_model
-from inception_edu.text import dims
 
 NAMES = sorted([*MODELS, explorer.PRINTED], key=lambda name: name.startswith("mini"))
 
@@ -80,12 +80,9 @@ def layer_name(op):
         return f"linear, {op.in_shapes[0][-1]} to {op.out_shape[-1]}"
     if op.kind != "conv" and not op.kind.endswith("pool"):
         return {"cat": "concatenation", "add": "addition"}.get(op.kind, op.kind)
-    what = dims(op.kernel) if op.kernel else "global"
-    if op.stride and max(op.stride) > 1:
-        what += f"/{max(op.stride)}"
     if op.kind == "conv":
-        return f"{what}, {op.in_shapes[0][1]} to {op.out_shape[1]}"
-    return f"{what} {op.kind.replace('_', ' ')}"
+        return f"{window(op)}, {op.in_shapes[0][1]} to {op.out_shape[1]}"
+    return f"{window(op)} {op.kind.replace('_', ' ')}"
 
 
 STORED = explorer.TABLES, contents

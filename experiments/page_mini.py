@@ -12,7 +12,7 @@ from PIL import Image
 from inception_edu.cost import trace
 from inception_edu.explorers.feature_maps import PHOTOGRAPHS
 from inception_edu.explorers.feature_page import SIDE, TABLE
-from inception_edu.figures.activations import responses
+from inception_edu.figures.responses import record
 from inception_edu.networks import fuse, load_pretrained
 from inception_edu.training.data import handwritten_digits, photographs
 
@@ -49,8 +49,8 @@ def program():
 
 
 def shown(indices):
-    """`{layer: {branch: [index of its output, kernel]}}`, as `responses` has them."""
-    seen, found = responses(load_pretrained(NAME), torch.zeros(1, 3, SIDE, SIDE)), {}
+    """`{layer: {branch: [index of its output, kernel]}}`, as `record` has them."""
+    seen, found = record(load_pretrained(NAME), torch.zeros(1, 3, SIDE, SIDE)), {}
     for path, layer in seen.layers.items():
         for name, branch in layer.branches.items():
             start = f"{path}.{name}".removesuffix(".output")

@@ -2,7 +2,7 @@
 
 The picture is a photograph, a handwritten digit, or one that the reader draws; the
 network is the trained mini_reduced. It runs once for each picture; every other control
-only draws. `figures/activations.py` says what is kept, `figures/feature_maps.py`
+only draws. `figures/responses.py` says what is kept, `figures/feature_maps.py`
 draws it; in a page, `feature_page.py` runs the network.
 """
 
@@ -78,14 +78,14 @@ def network():
         return feature_page.page_run()
     from PIL import Image
 
-    from inception_edu.figures.activations import responses
+    from inception_edu.figures.responses import record
     from inception_edu.networks import load_pretrained
 
     model = load_pretrained(NAME)
 
     def run(pixels):
         image = Image.frombytes("RGB", (SIDE, SIDE), pixels)
-        return responses(model, model.preprocessing(image))
+        return record(model, model.preprocessing(image))
 
     return run
 

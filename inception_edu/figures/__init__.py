@@ -1,6 +1,6 @@
 """What you look at: diagrams, charts, one theme.
 
-Only `charts`, `export` and `activations` import matplotlib or torch; every name is
+Only `charts` and `export` import matplotlib, none imports torch; every name is
 imported when it is first used.
 """
 

@@ -12,13 +12,12 @@ MAX_BOXES = 30  # of folded modules; above this, equal neighbors are merged
 
 # Operations that get a box of their own; any other is a note on the box before.
 _OWN_NAMES = ("input", "conv", "linear", "matmul", "embedding", "stack", "mean")
-_BOXES = dict(zip(_OWN_NAMES, _OWN_NAMES, strict=True)) | {
+_BOXES = {name: name for name in (*_OWN_NAMES, "attention")} | {
     "conv_transpose2d": "transposed conv",
     "max_pool": "max pool",
     "avg_pool": "avg pool",
     "adaptive_avg_pool": "avg pool",
     "adaptive_max_pool": "max pool",
-    "attention": "attention",
     "multi_head_attention_forward": "attention",
     "cat": "concat",
     "interpolate": "resize",
@@ -135,7 +134,7 @@ def _note(op):
     return _NOTES.get(op.kind, op.kind.replace("_", " "))
 
 
-def _window(op):
+def window(op):
     """A kernel with its stride, as the papers write it: "3x3", "7x7/2"."""
     strides = set(op.stride or (1,))
     if strides == {1}:
@@ -147,7 +146,7 @@ def _describe(op, width):
     """`(step, label, notes)` of the operation that a box is named after."""
     step, notes = _BOXES.get(op.kind) or _note(op), []
     if op.kind == "conv":
-        step = _window(op)
+        step = window(op)
         if op.groups > 1:
             notes.append(f"{op.groups} groups")
         if any(d > 1 for d in op.dilation or ()):
@@ -156,7 +155,7 @@ def _describe(op, width):
         axes = len(op.kernel)
         grid = tuple(op.in_shapes[0][-axes:])
         is_global = tuple(op.kernel) == grid and set(op.out_shape[-axes:]) == {1}
-        step = f"global {step}" if is_global else f"{step} {_window(op)}"
+        step = f"global {step}" if is_global else f"{step} {window(op)}"
     has_width = op.kind in ("conv", "conv_transpose2d", "linear", "cat")
     return step, f"{step}, {width}" if has_width else step, notes
 

@@ -10,8 +10,8 @@ import inception_edu as ie
 from inception_edu.explorers import feature_maps as module
 from inception_edu.explorers import feature_page
 from inception_edu.explorers.feature_page import picture, stored
-from inception_edu.figures.activations import responses
 from inception_edu.figures.feature_maps import EVERY
+from inception_edu.figures.responses import record
 
 
 @pytest.mark.parametrize("start", [{}, {"picture": "china"}])
@@ -22,7 +22,7 @@ def test_it_shows_what_the_network_itself_answers(start):
     with torch.no_grad():
         share = model(model.preprocessing(image)).softmax(1)[0]
     best = int(share.argmax())
-    layer = responses(model, model.preprocessing(image)).layers["inception_a"]
+    layer = record(model, model.preprocessing(image)).layers["inception_a"]
     shares = layer.shares()
     strongest = max(shares, key=shares.get)
     channel = layer.branches[strongest].strongest(1)[0]
@@ -40,7 +40,7 @@ def test_a_channel_arises_from_its_inputs_and_the_kernels_of_the_network(place):
     image = Image.frombytes("RGB", (48, 48), picture({"picture": "china", "size": 24}))
     layer, _, name = place.partition(".")
     branch = (
-        responses(model, model.preprocessing(image))
+        record(model, model.preprocessing(image))
         .layers[layer]
         .branches[name or "output"]
     )

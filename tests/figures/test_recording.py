@@ -5,8 +5,7 @@ import pytest
 import torch
 
 import inception_edu as ie
-from inception_edu.figures.activations import keep, responses
-from inception_edu.figures.responses import KEPT
+from inception_edu.figures.responses import KEPT, keep, record
 from inception_edu.networks.layers import Branches
 
 
@@ -28,7 +27,7 @@ def test_branches_are_the_slices_of_the_modules_output(name):
             module.register_forward_hook(
                 lambda module, _, output, path=path: outputs.update({path: output})
             )
-    layers, modules = responses(model, x).layers, dict(model.named_modules())
+    layers, modules = record(model, x).layers, dict(model.named_modules())
     compared = outputs.keys() & layers.keys()
     assert len(compared) >= 3
     for path in compared:
@@ -50,7 +49,7 @@ def test_branches_are_the_slices_of_the_modules_output(name):
 
 def test_the_scores_are_the_models_and_the_top_is_in_order():
     model, x = network("mini_reduced"), picture()
-    recording = responses(model, x)
+    recording = record(model, x)
     with torch.no_grad():
         scores = model(x)[0]
     assert np.allclose(recording.logits, scores, atol=1e-5)
@@ -71,7 +70,7 @@ def test_negative_answers_count_as_none():
 
 
 def test_a_stage_without_branches_is_one_branch():
-    layers = responses(network("mini_reduced"), picture()).layers
+    layers = record(network("mini_reduced"), picture()).layers
     assert list(layers) == ["stem", "inception_a", "inception_b", "inception_c"]
     assert list(layers["stem"].branches) == ["output"]
     kernels = {name: b.kernel for name, b in layers["inception_a"].branches.items()}
@@ -80,7 +79,7 @@ def test_a_stage_without_branches_is_one_branch():
 
 def test_the_model_is_left_as_it_was():
     model = network("mini_reduced")
-    responses(model, picture())
+    record(model, picture())
     with pytest.raises(ValueError, match="is smaller than"):
-        responses(model, picture(6))
+        record(model, picture(6))
     assert not any(m._forward_hooks for m in model.modules())
