@@ -77,7 +77,6 @@ def learning_curve(losses, *, title="Training"):
 
 
 def _figure(title, x_label, y_label, height):
-    """`(figure, axes)` of a chart."""
     figure = Figure(figsize=(9.0, height), dpi=100, layout="constrained")
     axes = figure.subplots()
     axes.set(title=title, xlabel=x_label, ylabel=y_label)

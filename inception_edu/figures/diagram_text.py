@@ -23,7 +23,7 @@ def _series_lines(series, common):
 
 
 def _runs(series):
-    """Runs of at most six boxes; splits, and boxes that fold or join, on their own."""
+    """Runs of at most six boxes; splits, modules and boxes that join on their own."""
     runs = []
     for element in series:
         before = runs[-1] if runs else None

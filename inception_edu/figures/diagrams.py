@@ -28,12 +28,11 @@ HEADER, NARROW_HEADER, BAR, PAD = 44, 30, 22, 20
 class Diagram(Figure):
     """A `Figure` of a network or module that a reader can walk into.
 
-    `.boxes` and `.labels` are the rectangles `(x, y, width, height)` that may not
-    overlap, `.wires` lists of points; `.nodes` has what each box shows, `.edges`
-    for each wire the indices of its two boxes.
+    `.boxes` are rectangles `(x, y, width, height)`, `.wires` lists of points; `.nodes`
+    has what each box shows, `.edges` for each wire the indices of its two boxes.
     """
 
-    nodes = boxes = labels = edges = wires = ()
+    nodes = boxes = edges = wires = ()
 
     @property
     def svg(self):
@@ -99,9 +98,6 @@ def _totals(trace, nodes):
     return f"{first.shape} -> {shape_text(last.out_shape, axis)}, {cost}"
 
 
-# ---- the drawing ----
-
-
 def draw(nodes, title="", totals=""):
     """A `Diagram` of nodes, as detailed as fits.
 
@@ -134,11 +130,9 @@ def _draw_view(nodes, series, title, totals):
     picture.boxes = [(box.left, box.y, box.width, box.height) for box in placed.boxes]
     picture.wires = [[(x + dx, y) for x, y in points] for *_, points in placed.wires]
     picture.edges = [tuple(map(picture.nodes.index, ends)) for *ends, _ in placed.wires]
-    picture.labels = []
     for base, words, size, bold, fill in heading:
         y = base if base > 0 else drawing.height + base
         drawing.text(PAD, y, words, size, bold=bold, fill=fill)
-        picture.labels.append((PAD, y - size, text_width(words, size, bold), size + 3))
     for points in picture.wires:
         drawing.line(*points, arrow=True)
     scale = min((box.width - 12) / max(box.node.channels, 1) for box in placed.boxes)
@@ -148,7 +142,6 @@ def _draw_view(nodes, series, title, totals):
         # A background in the paper's color, so that the wire passes behind it.
         drawing.rect(box.x - size / 2 - 3, y - 14, size + 6, 18, "paper")
         drawing.text(box.x, y, box.node.shape, NOTE, anchor="middle", fill="ink")
-        picture.labels.append((box.x - size / 2, y - 13, size, 16))
     return picture
 
 
@@ -187,7 +180,7 @@ def _heading(nodes, title, totals):
 
 
 def _short_names(nodes):
-    """What each box is called: a folded module by the end of its path."""
+    """What each box is called: a collapsed module by the end of its path."""
     paths = {n: n.path.split(".") for n in nodes if n.kind == "module"}
     ends = [path[-1] for path in paths.values()]
     names = {node: node.label for node in nodes}

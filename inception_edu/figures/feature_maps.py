@@ -71,9 +71,6 @@ def feature_sheet(photo, responses, layer, branch=EVERY, *, term=None, remark=""
     return sheet
 
 
-# ---- pictures ----------------------------------------------------------------
-
-
 def place_photo(sheet, photo, x, y, side, tip):
     """The picture as a square; `tip` is its alt text, shown under the pointer too."""
     sheet.raw(
@@ -117,9 +114,6 @@ def _pick(pick):
     return f' data-pick="{escape(pick)}"' if pick else ""
 
 
-# ---- the prediction ----------------------------------------------------------
-
-
 def draw_prediction(sheet, y, responses):
     """The probability of each class, on a scale of 0 to 100 %."""
     sheet.text(0, y, "it answers", LABEL, bold=True)
@@ -132,9 +126,6 @@ def draw_prediction(sheet, y, responses):
         sheet.text(SIDE, y + 19, percent(share), NOTE, anchor="end", bold=bold)
         y += 19
     return y
-
-
-# ---- the maps ----------------------------------------------------------------
 
 
 def draw_layers(sheet, responses, photo):
@@ -164,8 +155,8 @@ def draw_branches(sheet, layer, photo):
     for name, branch in layer.branches.items():
         kernel, pick = branch_kernel(name, branch), f"branch={name}"
         sheet.rect(LEFT, y + 3, 12, 12, kernel, hatch=kernel, key=name)
-        note = f"{name}: {percent(shares[name])} of the response"
-        note += f", {len(branch.mean)} ch."
+        share = f"{percent(shares[name])} of the response"
+        note = f"{name}: {share}, {len(branch.mean)} ch."
         sheet.fitted_text(LEFT + 18, y + 14, note, WIDTH - LEFT - 18, NOTE)
         x, y = LEFT, y + 20
         tip = f"where {name} answers"
@@ -196,14 +187,14 @@ def draw_alone(sheet, name, branch, photo, term):
 def draw_term(sheet, y, term, rows):
     """An input map, the kernel on it, their products added, and the channel."""
     size, pitch, count = 72, 100, len(term.kernel)
-    cell, most = (
-        60 / count,
-        max(abs(w) for line in term.kernel for w in line) or 1,
+    cell, most = 60 / count, max(abs(w) for line in term.kernel for w in line) or 1
+    steps = (
+        ("", f"input {term.source}", term.input),
+        ("×", f"{count}x{count} kernel", None),
+        ("=", "products added", term.product),
+        ("→", f"channel {term.channel}", rows),
     )
-    maps = (term.input, None, term.product, rows)
-    names = (f"input {term.source}", f"{count}x{count} kernel")
-    names += ("products added", f"channel {term.channel}")
-    for i, (shown, name, sign) in enumerate(zip(maps, names, " ×=→", strict=True)):
+    for i, (sign, name, shown) in enumerate(steps):
         x = LEFT + i * pitch
         if shown is None:
             for row, line in enumerate(term.kernel):
@@ -215,7 +206,7 @@ def draw_term(sheet, y, term, rows):
         else:
             place_map(sheet, x, y, size, shown, name)
         sheet.fitted_text(x + size / 2, y + 88, name, pitch - 4, anchor="middle")
-        if i:
+        if sign:
             middle = x - (pitch - size) / 2
             sheet.text(middle, y + 44, sign, 22, anchor="middle", bold=True)
     words = f"Blue adds, orange subtracts; + {term.count - 1} other inputs; ReLU."

@@ -5,8 +5,6 @@ from pathlib import Path
 from inception_edu.figures.notebook import picture_html
 from inception_edu.files import atomic_write
 
-FORMATS = (".svg", ".pdf", ".png")
-
 
 class Figure:
     """A picture with its text twin: `.svg`, `.text`, `.save("x.pdf")`.
@@ -51,10 +49,10 @@ class Figure:
         Raises ValueError for any other ending.
         """
         path = Path(path)
-        if path.suffix not in FORMATS:
+        if path.suffix not in (".svg", ".pdf", ".png"):
             raise ValueError(
                 f"cannot save a picture as {path.suffix or path.name!r}; "
-                f"choose a name that ends in {', '.join(FORMATS)}"
+                "choose a name that ends in .svg, .pdf, .png"
             )
         with atomic_write(path) as part:
             if path.suffix == ".svg":

@@ -1,4 +1,4 @@
-"""From a trace to boxes: operations fused, modules folded, repeats merged."""
+"""From a trace to boxes: operations fused, modules collapsed, repeats merged."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -7,8 +7,8 @@ from itertools import groupby, takewhile
 from inception_edu.figures.theme import kernel_name
 from inception_edu.text import dims, number
 
-OPEN_BOXES = 20  # above this, modules are folded into one box each
-MAX_BOXES = 30  # of folded modules; above this, equal neighbors are merged
+OPEN_BOXES = 20  # above this, modules are collapsed into one box each
+MAX_BOXES = 30  # of collapsed modules; above this, equal neighbors are merged
 
 # Operations that get a box of their own; any other is a note on the box before.
 _OWN_NAMES = ("input", "conv", "linear", "matmul", "embedding", "stack", "mean")
@@ -66,7 +66,7 @@ class Node:
     step: str = ""  # short, for the text: "3x3/2"
     times: int = 1  # equal modules in a row that this box stands for
     op: object = None  # the operation that the box is named after
-    members: tuple = ()  # the nodes that a folded module holds
+    members: tuple = ()  # the nodes that a collapsed module holds
 
     @property
     def channels(self):
@@ -93,7 +93,7 @@ class Node:
 
     @property
     def kernels(self):
-        """The kernel names of what a folded module holds, each once."""
+        """The kernel names of what a collapsed module holds, each once."""
         return tuple(
             dict.fromkeys(n.kernel for n in self.members if n.kernel != "none")
         )
@@ -169,10 +169,10 @@ def _is_box(op, sources):
 def views(nodes):
     """Nodes to draw, from the most detailed view that may do to one box a stage."""
     for depth in (None, 4, 3, 2):
-        view = fold(nodes, depth) if depth else nodes
+        view = collapse(nodes, depth) if depth else nodes
         if len(view) <= OPEN_BOXES:
             yield view
-    stages = fold(nodes, 1)
+    stages = collapse(nodes, 1)
     yield merge_repeats(stages) if len(stages) > MAX_BOXES else stages
 
 
@@ -283,14 +283,14 @@ def _parts(op, made, node):
     return [(node.channels, node.kernel)]
 
 
-def fold(nodes, depth):
+def collapse(nodes, depth):
     """Nodes with every run of boxes of one module at `depth` made one box."""
 
     def module(node):
         named = node.path and node.kind != "error"
         return ".".join(node.path.split(".")[:depth]) if named else node
 
-    new_of, folded = {}, []
+    new_of, collapsed = {}, []
     for _, run in groupby(nodes, module):
         first, *more = run = tuple(run)
         node = replace(first)
@@ -303,8 +303,8 @@ def fold(nodes, depth):
         sources = (new_of[s] for n in run for s in n.inputs if s in new_of)
         node.inputs = list(dict.fromkeys(sources))
         new_of |= dict.fromkeys(run, node)
-        folded.append(node)
-    return folded
+        collapsed.append(node)
+    return collapsed
 
 
 def merge_repeats(nodes):

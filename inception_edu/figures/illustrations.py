@@ -14,7 +14,6 @@ STILL = ".ie-row{transform:scaleX(0)}"  # nothing hides what the windows have re
 
 
 def _grid(sheet, x, y, count, cell, fill="paper", stroke="line"):
-    """A grid of `count` x `count` pixels with its lines."""
     sheet.rect(x, y, count * cell, count * cell, fill)
     sheet.grid(x, y, count, cell, stroke, 0.5)
 

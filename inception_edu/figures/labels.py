@@ -42,45 +42,43 @@ def place_labels(spots, box, lines=()):
     lines = [[(round(x, 1), round(y, 1)) for x, y in line] for line in lines]
     left, top, width, height = box
     right, bottom = left + width, top + height - 2
-    marks = [(x - 12, y - 12, x + 12, y + 12) for _, x, y in spots]
+    marks = [_about(x, y, 12) for _, x, y in spots]
     drawn = [piece for line in lines for piece in _along(*line)]
-    labels, joined, placed = [], [], {}
+    labels, joints, placed = [], [], {}
 
-    def cost(label, name, mark):
-        """Pixels from a mark to its label, and what lines through texts are worth."""
-        end, far = _joint(label, *mark)
-        joint = _along(mark, end) if far > FAR else []
-        others = [(a - 5, b - 5, a + 5, b + 5) for n, a, b in spots if n != name]
-        others += labels + joined
-        costs = far + 30 * _hits([label], drawn) + 90 * _hits([label], joined)
-        costs += 20 * _hits(joint[4:], drawn) + 90 * _hits(joint, others)
-        return round(costs, 3)
+    def crowd(spot):
+        """How many marks are near: the crowded are placed first."""
+        _, x, y = spot
+        return sum(abs(x - a) < 150 and abs(y - b) < 24 for _, a, b in spots)
 
-    for name, *mark in sorted(spots, key=lambda spot: (-_crowd(spot, spots), spot)):
-        free = [
-            (a, b, c, d)
-            for a, b, c, d in _around(*mark, round(text_width(name), 1))
-            if left + 2 <= a and c <= right and top <= b and d <= bottom
-            and not _hits([(a, b, c, d)], marks + labels)
-        ]  # fmt: skip
-        best, least = None, inf
-        for label in sorted(free, key=lambda box: round(_joint(box, *mark)[1], 3)):
-            if _joint(label, *mark)[1] >= least:
-                break  # farther is worse
-            if (costs := cost(label, name, mark)) < least:
-                best, least = label, costs
+    for name, *mark in sorted(spots, key=lambda spot: (-crowd(spot), spot)):
+        least, best = inf, None
+        others = [_about(x, y, 5) for other, x, y in spots if other != name]
+        others += labels + joints
+        for place in _around(*mark, round(text_width(name), 1)):
+            a, b, c, d = place
+            end = min(max(mark[0], a), c), min(max(mark[1], b), d)
+            far = abs(end[0] - mark[0]) + abs(end[1] - mark[1])
+            is_inside = left + 2 <= a and c <= right and top <= b and d <= bottom
+            if far >= least or not is_inside or _hits([place], marks + labels):
+                continue
+            # Pixels to the mark, and what lines through texts are worth.
+            joint = _along(mark, end) if far > FAR else []
+            cost = far + 30 * _hits([place], drawn) + 90 * _hits([place], joints)
+            cost += 20 * _hits(joint[4:], drawn) + 90 * _hits(joint, others)
+            if (cost := round(cost, 3)) < least:
+                least, best = cost, (place, joint, end if joint else None)
         if best:
-            end, far = _joint(best, *mark)
-            labels.append(best)
-            joined += _along(mark, end) if far > FAR else []
-            placed[name] = (best[0], best[3] - 4, end if far > FAR else None)
+            place, joint, end = best
+            labels.append(place)
+            joints += joint
+            placed[name] = place[0], place[3] - 4, end
     return placed
 
 
-def _joint(label, x, y):
-    """The point of a label that is nearest to a mark, and how far it is."""
-    end = min(max(x, label[0]), label[2]), min(max(y, label[1]), label[3])
-    return end, abs(end[0] - x) + abs(end[1] - y)
+def _about(x, y, far):
+    """The box `far` pixels to all sides of a point."""
+    return x - far, y - far, x + far, y + far
 
 
 def _along(start, end):
@@ -88,8 +86,7 @@ def _along(start, end):
     (x0, y0), (x1, y1) = start, end
     count = max(1, ceil(max(abs(x1 - x0), abs(y1 - y0)) / 4))
     shares = [i / count for i in range(count + 1)]
-    places = [(x0 + (x1 - x0) * share, y0 + (y1 - y0) * share) for share in shares]
-    return [(x - 2, y - 2, x + 2, y + 2) for x, y in places]
+    return [_about(x0 + (x1 - x0) * s, y0 + (y1 - y0) * s, 2) for s in shares]
 
 
 def _hits(boxes, others):
@@ -99,12 +96,6 @@ def _hits(boxes, others):
         for a, b, c, d in boxes
         for other in others
     )
-
-
-def _crowd(spot, spots):
-    """How many marks are near: the crowded are placed first."""
-    _, x, y = spot
-    return sum(abs(x - a) < 150 and abs(y - b) < 24 for _, a, b in spots)
 
 
 def _around(x, y, wide):

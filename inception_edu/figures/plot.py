@@ -26,9 +26,6 @@ from inception_edu.text import tick
 SHEET = 560
 
 
-# ---- ranges and ticks --------------------------------------------------------
-
-
 def round_up(value, steps=(1, 2, 5)):
     """The next of 1, 2, 5, 10, 20, ... that holds `value`: a stable axis limit."""
     if value <= 0:
@@ -56,9 +53,6 @@ def log_ticks(low, high):
     return [v for v in values if low * (1 - 1e-9) <= v <= high * (1 + 1e-9)]
 
 
-# ---- bars --------------------------------------------------------------------
-
-
 def stacked_bar(drawing, x, y, height, scale, parts, key=None):
     """One bar of `parts` (amount, palette name, tip); returns where it ends."""
     for amount, fill, tip in parts:
@@ -69,9 +63,6 @@ def stacked_bar(drawing, x, y, height, scale, parts, key=None):
             drawing.rect(x, y, max(width, 0.5), height, fill, **style)
         x += width
     return x
-
-
-# ---- the plot ----------------------------------------------------------------
 
 
 class Plot:
@@ -218,9 +209,6 @@ def clip(points, box):
         if leave < 1 or enter >= leave:
             pieces.append([])
     return [piece for piece in pieces if piece]
-
-
-# ---- legends and labels ------------------------------------------------------
 
 
 def label(drawing, x, y, text, *, anchor="start", bold=False, fill="ink"):

@@ -114,7 +114,7 @@ def _key(node):
 
 
 def _inside(module):
-    """The diagram of what a folded module holds, with an input for what it reads."""
+    """The diagram of what a collapsed module holds, with an input for what it reads."""
     start = common_path([node.path for node in module.members])
     outside, copies = {}, {}
     for node in module.members:

@@ -11,6 +11,7 @@ from torch import nn
 
 import inception_edu as ie
 from inception_edu.figures import diagram, sliding_window
+from inception_edu.figures.svg import text_width
 from inception_edu.networks import MODELS, Branches, ConvUnit
 from inception_edu.networks.googlenet import TABLE_1, InceptionModule, NaiveModule
 from inception_edu.networks.inception_resnet import InceptionResNetA
@@ -65,16 +66,27 @@ def picture_of(case):
     return diagram(build(), shape)
 
 
+def bounds(text):
+    """The box of a text on the sheet."""
+    said = text.attributes
+    size = said["font-size"]
+    width = text_width(text.text, size, bold=bool(said["font-weight"]))
+    left = said["x"] - (width / 2 if said["text-anchor"] else 0)
+    return Bbox.from_bounds(left, said["y"] - 0.9 * size, width, 1.1 * size)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_nothing_overlaps_leaves_the_sheet_or_is_too_small(case):
     picture = picture_of(case)
     shrink = min(1, 1100 / picture.width)
-    sizes = [
-        i.attributes["font-size"] for i in picture.drawing.items if i.tag == "text"
-    ]
-    assert min(sizes) * shrink >= 13
-    boxes = [Bbox.from_bounds(*sides) for sides in picture.boxes + picture.labels]
-    assert len(picture.boxes) >= 1
+    texts = [item for item in picture.drawing.items if item.tag == "text"]
+    assert min(text.attributes["font-size"] for text in texts) * shrink >= 13
+    boxes = [Bbox.from_bounds(*sides) for sides in picture.boxes]
+    assert len(boxes) >= 1
+    inside = [box.padded(-1) for box in boxes]
+    labels = [bounds(text) for text in texts]
+    boxes += [label for label in labels if not label.count_overlaps(inside)]
+    assert len(boxes) == 2 * len(inside) + 3  # three lines of words, a shape a box
     for place, box in enumerate(boxes):
         assert box.xmin >= 0 and box.ymin >= 0
         assert box.xmax <= picture.width and box.ymax <= picture.height
