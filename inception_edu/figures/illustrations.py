@@ -119,14 +119,11 @@ def _draw_concat(sheet, x, y, total):
     for color, channels in WINDOWS.values():
         width = channels * scale
         sheet.rect(left, y + 40, width, 110, color, hatch=color, stroke="paper")
-        style = {"anchor": "middle", "bold": True}
-        if width > 34:
-            plate = left + width / 2
-            sheet.rect(plate - 15, y + 84, 30, 22, color)
-            ink = on_color(color)
-            sheet.text(plate, y + 100, channels, NOTE, fill=ink, **style)
-        else:
-            sheet.text(left + width / 2, y + 168, channels, NOTE, **style)
+        middle, base, ink = left + width / 2, y + 168, "ink"
+        if width > 34:  # the number stands inside, on a plate
+            sheet.rect(middle - 15, y + 84, 30, 22, color)
+            base, ink = y + 100, on_color(color)
+        sheet.text(middle, base, channels, anchor="middle", bold=True, fill=ink)
         left += width
     sheet.raw("</g>")
     sheet.text(x, y + 196, f"{total} channels, the same grid", LABEL)

@@ -94,7 +94,7 @@ def _how(op):
 
 def _draw_window(sheet, node):
     """A window on the map before, its kernel, and the place it writes."""
-    op, color = node.op, node.kernel if node.kernel != "none" else "pool"
+    op, color = node.op, node.kernel
     before, after, kernel = (
         (1, *sizes[-len(op.kernel) :])[-2:]
         for sizes in (op.in_shapes[0], op.out_shape, op.kernel)

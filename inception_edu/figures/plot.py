@@ -28,8 +28,6 @@ SHEET = 560
 
 def round_up(value, steps=(1, 2, 5)):
     """The next of 1, 2, 5, 10, 20, ... that holds `value`: a stable axis limit."""
-    if value <= 0:
-        return 1
     power = 10.0 ** floor(log10(value))
     ends = [step * power for step in (*steps, 10 * steps[0])]
     return next(end for end in ends if end >= value * (1 - 1e-9))
@@ -41,8 +39,7 @@ def ticks(low, high, count=5):
     power = 10.0 ** floor(log10(span))
     step = power * (1, 2, 5, 10)[bisect_left((1, 2, 5), span / power - 1e-9)]
     first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
-    values = [round(i * step, 10) for i in range(first, last + 1)]
-    return [int(value) if value == int(value) else value for value in values]
+    return [round(i * step, 10) for i in range(first, last + 1)]
 
 
 def log_ticks(low, high):

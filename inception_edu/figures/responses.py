@@ -116,9 +116,9 @@ def record(model, x):
     layers, hooks = {}, []
 
     def listen(layer, name, module):
-        windows = [part for part in module.modules() if hasattr(part, "kernel_size")]
-        is_conv = windows and isinstance(windows[-1], nn.Conv2d)
-        kernel, read = dims(windows[-1].kernel_size) if is_conv else "pool", []
+        *_, last = (part for part in module.modules() if hasattr(part, "kernel_size"))
+        kernel = dims(last.kernel_size) if isinstance(last, nn.Conv2d) else "pool"
+        read = []
 
         def before(conv, args):
             read[:] = args[0][0].numpy().copy()
@@ -128,7 +128,7 @@ def record(model, x):
             found.branches[name] = keep(output, kernel, list(read))
 
         hooks.append(module.register_forward_hook(after))
-        hooks.extend(w.register_forward_pre_hook(before) for w in windows[-1:])
+        hooks.append(last.register_forward_pre_hook(before))
 
     for layer, stage in model.stages():
         parts = stage.items() if isinstance(stage, Branches) else [("output", stage)]

@@ -5,13 +5,7 @@ from itertools import pairwise
 import pytest
 
 from inception_edu.figures.labels import spread
-from inception_edu.figures.plot import (
-    Plot,
-    clip,
-    log_ticks,
-    round_up,
-    ticks,
-)
+from inception_edu.figures.plot import Plot, clip, log_ticks, round_up, ticks
 from inception_edu.figures.svg import Drawing
 from inception_edu.text import dims, number, short, tick, times
 
@@ -50,24 +44,21 @@ def test_a_logarithmic_axis_has_powers_of_ten_and_steps_between_when_short():
 
 
 @pytest.mark.parametrize(
-    "value, end", [(0, 1), (1, 1), (1.2, 2), (36.4e9, 50e9), (0.07, 0.1), (700, 1000)]
+    "value, end", [(1, 1), (1.2, 2), (36.4e9, 50e9), (0.07, 0.1), (700, 1000)]
 )
 def test_the_end_of_an_axis_is_the_next_round_number(value, end):
     assert round_up(value) == pytest.approx(end)
 
 
-def plot(**options):
-    drawing = Drawing(560, 300)
-    return drawing, Plot(drawing, (50, 20, 400, 200), (1, 100), (0, 10), **options)
-
-
 def test_a_curve_is_cut_where_it_leaves_the_box():
-    drawing, axes = plot()
-    axes.curve([(1, 5), (50, 30), (99, 5)])
+    drawing = Drawing(560, 300)
+    plot = Plot(drawing, (50, 20, 400, 200), (1, 100), (0, 10))
+    plot.curve([(1, 5), (50, 30), (99, 5)])
     pieces = [points for item in drawing.items for points in item.lines]
     assert len(pieces) == 2
     assert all(20 <= y <= 220 for piece in pieces for _, y in piece)
     assert clip([(0, 0), (10, 0)], (2, -1, 8, 1)) == [[(2, 0), (8, 0)]]
+    assert clip([(0, 5), (10, 5)], (2, -1, 8, 1)) == []
 
 
 def test_spread_places_keep_order_and_distance_and_move_as_little_as_needed():
