@@ -39,11 +39,8 @@ def test_a_channel_arises_from_its_inputs_and_the_kernels_of_the_network(place):
     model = ie.load_pretrained("mini_reduced")
     image = Image.frombytes("RGB", (48, 48), picture({"picture": "china", "size": 24}))
     layer, _, name = place.partition(".")
-    branch = (
-        record(model, model.preprocessing(image))
-        .layers[layer]
-        .branches[name or "output"]
-    )
+    found = record(model, model.preprocessing(image)).layers[layer]
+    branch = found.branches[name or "output"]
     term = feature_page.strongest_term(layer, name or "output", branch)
     fused = ie.fuse(model, steps=("fold",))
     convs = [m for m in fused.get_submodule(place).modules() if hasattr(m, "weight")]

@@ -109,10 +109,8 @@ def test_the_strongest_channels_are_shown_in_their_order_each_on_its_own_scale()
     expected = ["the picture as the network sees it"]
     for name, part in data.layers["mixed"].branches.items():
         expected.append(f"where {name} answers")
-        expected += [
-            f"{name} channel {c}: mean {part.mean[c]:.3g}"
-            for c in np.argsort(part.mean)[:-7:-1]
-        ]
+        for c in np.argsort(part.mean)[:-7:-1]:
+            expected.append(f"{name} channel {c}: mean {part.mean[c]:.3g}")
     assert [tip for tip, _ in shown] == expected
     maps = [image for tip, image in shown if "channel" in tip]
     assert {image.convert("L").getextrema()[1] for image in maps} == {255}
