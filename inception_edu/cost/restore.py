@@ -1,11 +1,12 @@
 """The model is put back as it was before a trace, whatever its forward did.
 
-What it holds is copied before the run, one level for each container: attributes,
-buffers, lists, dicts and objects that hang on a module, on its class, on one of its
-hooks or, by a global name, on one of its methods; the globals that these rebind. An
-`lru_cache` that remembers values of the trace is emptied. Layers and parameters that
-the forward made stay, as after a real call. What other files' globals, an iterator or
-an open file hold is not put back.
+A module runs with copies of its attributes and of its tables of buffers, parameters and
+layers, and gets its own back. Of lists, dicts and objects that hang on a module, on its
+class, on one of its hooks or, by a global name, on one of its methods, the content is
+copied before the run, and the globals that these rebind. An `lru_cache` that
+remembers values of the trace is emptied. Layers and parameters that the forward made
+stay, as after a real call. What other files' globals, an iterator or an open file hold
+is not put back.
 """
 
 import gc
@@ -17,24 +18,17 @@ from types import CellType, FunctionType, MethodType, NoneType, SimpleNamespace
 
 import torch
 from torch import nn
-from torch.nn.modules import module as hooks
 from torch.utils._pytree import tree_leaves
 
 from inception_edu.cost.shapes import ShapeValue, storage_of
 
 OWN = frozenset(nn.Module().__dict__)  # what every module has
-TABLES = {
-    "_parameters": hooks.register_module_parameter_registration_hook,
-    "_buffers": hooks.register_module_buffer_registration_hook,
-    "_modules": hooks.register_module_module_registration_hook,
-}
 PLAIN = (bool, int, float, str, type(None))
 MUTABLE = (dict, list, set, deque)
-QUIET = ("torch.nn.", "inception_edu.")  # their modules delete and rebind nothing
+QUIET = ("torch.nn.", "inception_edu.")  # their modules keep nothing of a forward
 FOREIGN = {*sys.stdlib_module_names, "torch", "numpy"}
 OPEN = (SimpleNamespace, CellType, ChainMap, UserDict, UserList)  # foreign, but holds
 CACHE = type(lru_cache(print))
-MISSING = object()
 DEPTH = 7  # of containers in containers
 
 
@@ -42,22 +36,24 @@ class Snapshot:
     """What modules hold now; `restore()` puts it back."""
 
     def __init__(self):
-        self.modules, self.registered = {}, []  # what they had; what has come since
+        self.modules = {}  # module -> its attributes
         self.containers, self.named, self.caches = [], [], []
-        self.parts, self.seen, self.handles = [], {}, []
-        self.tables = []  # of buffers, parameters, layers, which a forward may delete
+        self.parts, self.seen = [], {}
         self.changed = {}  # storage -> tensor, what it held, the values there
 
     def keep_module(self, module):
-        """Remember what a module has."""
+        """Remember what a module has; what it runs with are copies."""
         own = module.__dict__
         self.modules[module] = own.copy()
+        quiet = is_quiet(type(module))
+        if quiet or has_tables(module):
+            own["_buffers"] = own["_buffers"].copy()
+            own["_parameters"] = own["_parameters"].copy()
+            own["_modules"] = own["_modules"].copy()
         if own["_forward_hooks"] or own["_forward_pre_hooks"]:
             self.parts += own["_forward_hooks"], own["_forward_pre_hooks"]
-        if type(module).__module__.startswith(QUIET):
+        if quiet:
             return
-        if not isinstance(module, torch.jit.ScriptModule):  # whose tables are no dicts
-            self.tables += [(kind, own[kind], own[kind].copy()) for kind in TABLES]
         self.parts.append(type(module))
         if len(own) > len(OWN):
             self.parts += [own[name] for name in own.keys() - OWN]
@@ -68,17 +64,6 @@ class Snapshot:
             values, self.parts = self.parts, []
             for value in values:
                 self.parts += self.keep(value)
-        self.handles = [
-            register(partial(self.before_registration, kind))
-            for kind, register in TABLES.items()
-        ]
-
-    def before_registration(self, kind, module, name, value):
-        """torch calls it before a module gets a buffer, a parameter or a layer."""
-        if module in self.modules:
-            table = vars(module)[kind]
-            before = table.get(name, MISSING if kind == "_buffers" else None)
-            self.registered.append((module, table, name, before))
 
     def keep(self, value):
         """Remember what a value holds; whatever else can be changed through it."""
@@ -95,7 +80,7 @@ class Snapshot:
             self.containers.append((value, value.copy()))
         elif isinstance(value, CACHE):
             self.caches.append(value)
-        elif has_names(value):
+        else:
             self.named.append((value, named_in(value)))
         return held_by(value)
 
@@ -103,11 +88,10 @@ class Snapshot:
     def tensors(self):
         """Every tensor with memory that the model had before the run, by storage."""
         known = [value for value in self.seen.values() if torch.is_tensor(value)]
-        for own in self.modules.values():
-            known += [*own["_parameters"].values(), *own["_buffers"].values()]
-        known = [
-            tensor for tensor in known if type(tensor) not in (NoneType, ShapeValue)
-        ]
+        for module, own in self.modules.items():
+            if has_tables(module):
+                known += [*own["_parameters"].values(), *own["_buffers"].values()]
+        known = [v for v in known if type(v) not in (NoneType, ShapeValue)]
         return {storage_of(tensor): tensor for tensor in known}
 
     def before_change(self, tensor):
@@ -118,10 +102,8 @@ class Snapshot:
             own = known.detach()
             self.changed[storage] = known, own, own.clone()
 
-    def restore(self):
-        """Put everything back: whether the forward made layers or parameters."""
-        for handle in self.handles:
-            handle.remove()
+    def restore(self, made):
+        """Put everything back; where layers or parameters were `made`, keep those."""
         for tensor, own, values in self.changed.values():
             tensor.data = own.copy_(values)
         for value, before in self.named:
@@ -133,28 +115,31 @@ class Snapshot:
             remembered = tree_leaves(gc.get_referents(cache))
             if any(isinstance(value, ShapeValue) for value in remembered):
                 cache.cache_clear()
-        grown = False
-        for module, table, name, before in reversed(self.registered):
-            if before is None and table is not module._buffers:
-                grown = True  # it stays, as do flags, which may say "it is there"
-                flags = {n: v for n, v in vars(module).items() if type(v) in PLAIN}
-                self.modules[module].pop(name, None)
-                self.modules[module] |= {n: flags[n] for n in flags.keys() - OWN}
-            elif before is MISSING:
-                table.pop(name, None)
-            else:
-                table[name] = before
-        for kind, table, before in self.tables:
-            made = {
-                name: value
-                for name, value in table.items()
-                if before.get(name) is None and kind != "_buffers"
-            }
-            table.clear()
-            table.update(before | made)
         for module, before in self.modules.items():
+            if made and has_tables(module):
+                keep_made(module.__dict__, before)
             object.__setattr__(module, "__dict__", before)
-        return grown
+
+
+def keep_made(now, before):
+    """Add what a forward made of layers and parameters to what a module had before."""
+    flags = {name: now[name] for name in now.keys() - OWN if type(now[name]) in PLAIN}
+    for kind in ("_parameters", "_modules"):
+        for name, value in now[kind].items():
+            if value is not None and before[kind].get(name) is None:
+                before[kind][name] = value
+                before.pop(name, None)  # an attribute would hide it
+                before |= flags  # which may say "it is there"
+
+
+def has_tables(module):
+    """Whether its buffers, parameters and layers are dicts, unlike a scripted one's."""
+    return not isinstance(module, torch.jit.ScriptModule)
+
+
+@lru_cache
+def is_quiet(kind):
+    return kind.__module__.startswith(QUIET)
 
 
 def is_foreign(kind):
@@ -185,13 +170,6 @@ def held_by(value):
     if is_foreign(type(value)) and not isinstance(value, OPEN):
         return []
     return [*named_in(value).values(), getattr(value, "__dict__", None), type(value)]
-
-
-def has_names(value):
-    """Whether a value holds others by names that are not in a dict of its own."""
-    return isinstance(value, (FunctionType, type, CellType)) or hasattr(
-        type(value), "__slots__"
-    )
 
 
 def named_in(value):

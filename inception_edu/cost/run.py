@@ -155,10 +155,10 @@ def run(model, shapes, aux, dtype):
     finally:
         ACTIVE.tracer = outer
         nn.Module._call_impl = MODULE_CALL if outer is None else call_module
-        grown = tracer.snapshot.restore()
+        tracer.snapshot.restore(tracer.made)
         torch.set_rng_state(random)
     built = tracer.built
-    if grown:
+    if tracer.made:
         built = sum(parameter.numel() for parameter in model.parameters())
     if hasattr(answer, "__dataclass_fields__"):
         answer = vars(answer)

@@ -50,6 +50,7 @@ class Tracer:
         # since a parameter that is asked while the model runs tells `EveryCall`.
         self.parameters, self.uncounted, self.built = {}, {}, 0
         self.alive = []  # what is known by id must not go
+        self.made = False  # whether the forward made layers or parameters
         self.written = {}  # storage of real tensors written to -> a ShapeValue
         self.snapshot = Snapshot()
         every = nn.modules.module  # hooks that torch calls for every module there is
@@ -143,7 +144,8 @@ class Tracer:
         elements = 0
         for parameter in parameters:
             if parameter is not None:
-                if id(parameter) not in self.parameters:  # made while the model ran
+                if id(parameter) not in self.parameters:
+                    self.made = True
                     self.add_parameter(parameter)
                 elements += self.uncounted.pop(id(parameter), 0)
         return elements
@@ -357,6 +359,7 @@ class Tracer:
 
     def add_module(self, module, above):
         """The path of a module that was made while the model ran."""
+        self.made = True
         names = {child: name for name, child in self.model.named_modules()}
         name = f"{above}.{type(module).__name__}".strip(".")
         self.visit(module, names.get(module, name))

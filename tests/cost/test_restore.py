@@ -115,6 +115,7 @@ KEEPERS = {
         lambda m, y: setattr(m.seen, "data", 0.9 * m.seen + y.mean((0, 2, 3))),
     ),
     "data": (keep("seen", int), lambda m, y: m.conv.bias.data.zero_()),
+    "deleted": (keep("seen", int), lambda m, y: delattr(m.conv, "bias")),
 }
 
 
