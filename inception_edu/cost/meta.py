@@ -13,6 +13,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from inception_edu.cost.result import Op
 from inception_edu.cost.shapes import ShapeValue, join, storage_of
 
 # Arithmetic that torch's counter has no formula for: 0 would be wrong.
@@ -21,6 +22,7 @@ NOT_COUNTED = re.compile(
     "|^(addmv|mv|dot|vdot|addr|ger)$|rnn"
 )
 ON_THE_GRID = {"cat", "clone", "copy_", "_to_copy"}
+KINDS = {"scaled_dot_product_attention": "attention"}
 REORDERING = {"permute", "transpose", "t"}
 
 
@@ -79,9 +81,10 @@ class MetaRun:
     """One call of a function, with every tensor replaced by one on meta.
 
     With `keep_indices` real tensors of whole numbers and masks stay what they are.
-    `made` are the meta tensors in `answer`. `given` tells by its id which of the
-    model's tensors a meta tensor stands for, `owners` by its storage whose memory it
-    has.
+    `made` are the meta tensors in `answer`, `new` those that were not given. `given`
+    tells by its id which of the model's tensors a meta tensor stands for, `owners` by
+    its storage whose memory it has. `changed` is the first of the model's tensors in
+    the answer, if the function has written; else None.
     """
 
     def __init__(self, function, name, args, kwargs, keep_indices=False):
@@ -110,12 +113,21 @@ class MetaRun:
         self.given = {id(meta): tensor for meta, tensor in self.pairs}
         self.owners = {storage_of(meta): tensor for meta, tensor in self.pairs}
         self.made = [leaf for leaf in tree_leaves(self.answer) if is_on_meta(leaf)]
+        self.new = [meta for meta in self.made if id(meta) not in self.given]
+        back = [self.given[id(meta)] for meta in self.made if id(meta) in self.given]
+        self.changed = back[0] if back and self.calls.write else None
 
     @property
     def new_bytes(self):
         """The memory that the answer takes beyond that of what was given."""
         fresh = [meta for meta in self.made if storage_of(meta) not in self.owners]
         return sum(meta.numel() * meta.dtype.itemsize for meta in fresh)
+
+    def op(self, name, shape, spans):
+        """The `Op` of what has run."""
+        kind = "cat" if name.endswith("stack") and "cat" in self.calls.names else name
+        macs, known = self.calls.macs, self.calls.known
+        return Op(KINDS.get(kind, kind), shape, spans, macs, known=known)
 
     def spans_after(self, values, shape):
         """What the answer sees of the input; None where it is unclear."""

@@ -6,12 +6,19 @@ from typing import NamedTuple
 from inception_edu.text import dims
 
 
-class Result(NamedTuple):
-    """What is known of an operation by its arguments alone.
+class Op(NamedTuple):
+    """One operation of a trace: what its arguments tell, and where it ran.
 
     `spans` hold its receptive field, None where the operation left the grid. `kernel`,
     `stride`, `padding`, `dilation` are per axis or None. `constant` is the number in
-    `0.17 * x` or `x + 1`, else None. A `view` takes no memory.
+    `0.17 * x` or `x + 1`, else None. A `view` takes no memory. `known` is False where
+    nobody has a formula for its MACs.
+
+    `index` is its place in `Trace.ops`; `path` names the module that ran it
+    ("" is the model itself). Shapes hold the batch. `inputs` are the indices of the
+    operations it reads. `params` counts a shared weight where it is used first.
+    `activation_bytes` is the new memory of the output: 0 for views and in-place
+    operations.
     """
 
     kind: str
@@ -25,36 +32,14 @@ class Result(NamedTuple):
     groups: int = 1
     constant: float | None = None
     view: bool = False
-
-
-class Op(NamedTuple):
-    """One operation of a trace: where it ran, and its `Result`.
-
-    `index` is its place in `Trace.ops`; `path` names the module that ran it
-    ("" is the model itself). Shapes hold the batch. `inputs` are the indices of the
-    operations it reads. `params` counts a shared weight where it is used first.
-    `activation_bytes` is the new memory of the output: 0 for views and in-place
-    operations. `known` is False where nobody has a formula for its MACs.
-    """
-
-    index: int
-    path: str
-    in_shapes: tuple
-    inputs: tuple
-    params: int
-    activation_bytes: int
-    known: bool
-    kind: str
-    out_shape: tuple
-    spans: tuple | None
-    macs: int
-    kernel: tuple | None
-    stride: tuple | None
-    padding: tuple | None
-    dilation: tuple | None
-    groups: int
-    constant: float | None
-    view: bool
+    known: bool = True
+    # Where it ran, which only the tracer knows:
+    index: int | None = None
+    path: str = ""
+    in_shapes: tuple = ()
+    inputs: tuple = ()
+    params: int = 0
+    activation_bytes: int = 0
 
     @property
     def receptive_field(self):
@@ -65,6 +50,9 @@ class Op(NamedTuple):
     def flops(self):
         """2 x MACs: a multiply and an add."""
         return 2 * self.macs
+
+
+PLACE = Op._fields.index("index")  # from here on, fields tell where it ran
 
 
 class Totals:

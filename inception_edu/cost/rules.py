@@ -1,9 +1,9 @@
 """What the operations of an Inception network do to shapes, and what they cost.
 
 One function a rule, with the arguments of the torch function it stands for; `RULES`
-maps the function's name to it. A rule returns a `Result`, or None for
-arguments that it leaves to torch. It knows nothing of models: the tracer adds
-paths, parameters and edges.
+maps the function's name to it. A rule returns an `Op` without its place, or
+None for arguments that it leaves to torch. It knows nothing of models: the tracer
+adds paths, parameters and edges.
 
 1 MAC = one multiply-add of a convolution, linear or matmul weight. Bias,
 normalization, activation and pooling count 0.
@@ -14,7 +14,7 @@ from math import prod
 
 import torch
 
-from inception_edu.cost.result import Result
+from inception_edu.cost.result import Op
 from inception_edu.cost.shapes import ShapeError, ShapeValue, join
 from inception_edu.text import dims
 
@@ -90,7 +90,7 @@ def convolve(sizes, spans, weight, stride, padding, dilation, groups):
     shape = (*sizes[: -axes - 1], out_channels, *grid)
     macs = prod(shape) * depth * prod(kernel)
     window = kernel, stride, padding, dilation, groups
-    return Result("conv", shape, spans, macs, *window)
+    return Op("conv", shape, spans, macs, *window)
 
 
 def convolution(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
@@ -135,7 +135,7 @@ def pool(kind, axes, x, kernel_size, stride, padding, dilation, ceil_mode):
         )
     window = kernel, stride, padding, dilation
     grid, spans = slide(x.sizes, x.spans, *window, ceil_mode)
-    return Result(kind, (*x.sizes[:-axes], *grid), spans, 0, *window)
+    return Op(kind, (*x.sizes[:-axes], *grid), spans, 0, *window)
 
 
 def adaptive_pool(kind, axes, x, output_size, return_indices=False):
@@ -154,7 +154,7 @@ def adaptive_pool(kind, axes, x, output_size, return_indices=False):
     none = (0,) * axes
     spans = slide_spans(x.spans, first, kernel, stride, none, (1,) * axes)
     shape = (*x.sizes[:first], *after)
-    return Result(kind, shape, spans, 0, kernel, stride, none)
+    return Op(kind, shape, spans, 0, kernel, stride, none)
 
 
 # ---- products -------------------------------------------------------------------
@@ -169,7 +169,7 @@ def linear(x, weight, bias=None):
     check_size(weight.shape[-1], x.shape[-1], "input features", x.shape)
     shape = (*x.shape[:-1], *weight.shape[:-1])
     spans = without(x.spans, x.dim() - 1) if type(x) is ShapeValue else None
-    return Result("linear", shape, spans, prod(shape) * weight.shape[-1])
+    return Op("linear", shape, spans, prod(shape) * weight.shape[-1])
 
 
 def matmul(a, b):
@@ -182,7 +182,7 @@ def matmul(a, b):
     batch = torch.broadcast_shapes(left[:-2], right[:-2])
     rows, columns = left[-2:-1] * (len(a) > 1), right[-1:] * (len(b) > 1)
     shape = (*batch, *rows, *columns)
-    return Result("matmul", shape, None, prod(shape) * left[-1])
+    return Op("matmul", shape, None, prod(shape) * left[-1])
 
 
 # ---- shapes that follow from the first input, or from all -----------------------
@@ -192,19 +192,19 @@ def same(kind, x, *args, **kwargs):
     """Element by element on the first input: activations, dropout, ..."""
     if kwargs.get("dtype"):
         return None
-    return Result(kind, x.sizes, x.spans)
+    return Op(kind, x.sizes, x.spans)
 
 
 def batch_norm(x, running_mean, running_var, weight=None, *args, **kwargs):
     for value in (running_mean, running_var, weight):
         if value is not None:
             check_size(value.shape[0], x.sizes[1], "channels", x.sizes)
-    return Result("batch_norm", x.sizes, x.spans)
+    return Op("batch_norm", x.sizes, x.spans)
 
 
 def local_response_norm(x, size, *args, **kwargs):
     """Divided by what the `size` channels around hold (Going deeper, section 5)."""
-    return Result("lrn", x.sizes, x.spans, kernel=(size,))
+    return Op("lrn", x.sizes, x.spans, kernel=(size,))
 
 
 def arithmetic(kind, x, y, *args, **kwargs):
@@ -227,7 +227,7 @@ def arithmetic(kind, x, y, *args, **kwargs):
     numbers = [v for v in (x, y) if type(v) in (int, float)]
     constant = numbers[0] if numbers and kind in ("add", "mul") else None
     spans = join(tuple(inputs)) if inputs else None
-    return Result(kind, shape, spans, constant=constant)
+    return Op(kind, shape, spans, constant=constant)
 
 
 def cat(tensors, dim=0, axis=None):
@@ -243,7 +243,7 @@ def cat(tensors, dim=0, axis=None):
         )
     shape = (*shapes[0][:dim], sum(s[dim] for s in shapes), *shapes[0][dim + 1 :])
     inputs = [t.spans for t in tensors if type(t) is ShapeValue]
-    return Result("cat", shape, without(join(tuple(inputs)), dim))
+    return Op("cat", shape, without(join(tuple(inputs)), dim))
 
 
 def pad(x, pad, mode="constant", value=None):
@@ -254,7 +254,7 @@ def pad(x, pad, mode="constant", value=None):
         shape[last - place // 2] += size
     before = {last - place: pad[2 * place] for place in range(len(pad) // 2)}
     spans = x.spans and tuple(span.moved(-before.get(span.dim, 0)) for span in x.spans)
-    return Result("pad", tuple(shape), spans)
+    return Op("pad", tuple(shape), spans)
 
 
 def flatten(x, start_dim=0, end_dim=-1):
@@ -272,7 +272,7 @@ def flatten(x, start_dim=0, end_dim=-1):
         else span
         for span in x.spans
     )
-    return Result("flatten", shape, spans, view=True)
+    return Op("flatten", shape, spans, view=True)
 
 
 def permute(x, *dims, **others):
@@ -293,7 +293,7 @@ def reordered(kind, x, order):
         span._replace(dim=order.index(span.dim)) if span.dim >= 0 else span
         for span in x.spans
     )
-    return Result(kind, tuple(x.sizes[i] for i in order), spans, view=True)
+    return Op(kind, tuple(x.sizes[i] for i in order), spans, view=True)
 
 
 RULES = {

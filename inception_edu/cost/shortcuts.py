@@ -6,7 +6,7 @@ the layer's own forward runs. They make the trace of Inception v4 six times fast
 
 from torch import nn
 
-from inception_edu.cost.result import Result
+from inception_edu.cost.result import Op
 from inception_edu.cost.rules import convolve
 from inception_edu.cost.shapes import ShapeError, ShapeValue
 from inception_edu.modules import is_bare
@@ -29,6 +29,8 @@ def run_sequence(tracer, module, x):
             tracer.path = path
             answer = child(x)
         x = answer
+    tracer.path = path
+    tracer.count_rest(module)
     return x
 
 
@@ -42,13 +44,13 @@ def run_convolution(tracer, module, x):
     if module.padding_mode != "zeros" or type(module.padding) is str:
         return None
     try:
-        result = convolve(
+        op = convolve(
             x.sizes, x.spans, tracer.parameters.get(id(weight)) or weight.shape,
             module.stride, module.padding, module.dilation, module.groups,
         )  # fmt: skip
     except ShapeError as problem:
         raise tracer.error(str(problem)) from None
-    return tracer.add_result(result, (x,), tracer.count(weight, bias))
+    return tracer.answer(op, (x,), tracer.count(weight, bias))
 
 
 def run_norm(tracer, module, x):
@@ -57,15 +59,15 @@ def run_norm(tracer, module, x):
     own, sizes = module._parameters, x.sizes
     if own.keys() != AFFINE or len(sizes) != 4 or sizes[1] != module.num_features:
         return None  # torch and the rule say what is wrong
-    result = Result("batch_norm", sizes, x.spans)
-    return tracer.add_result(result, (x,), tracer.count(own["weight"], own["bias"]))
+    op = Op("batch_norm", sizes, x.spans)
+    return tracer.answer(op, (x,), tracer.count(own["weight"], own["bias"]))
 
 
 def run_relu(tracer, module, x):
     if type(x) is not ShapeValue or module._parameters:
         return None
-    result = Result("relu", x.sizes, x.spans)
-    return tracer.add_result(result, (x,), in_place=module.inplace)
+    op = Op("relu", x.sizes, x.spans)
+    return tracer.answer(op, (x,), in_place=module.inplace)
 
 
 SHORTCUTS = {

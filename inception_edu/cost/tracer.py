@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_map
 
 from inception_edu.cost.meta import AtenCalls, MetaRun, is_on_meta
 from inception_edu.cost.restore import Snapshot
-from inception_edu.cost.result import Op, Result
+from inception_edu.cost.result import PLACE, Op
 from inception_edu.cost.rules import RULES
 from inception_edu.cost.shapes import (
     ShapeError,
@@ -24,7 +24,7 @@ from inception_edu.cost.shapes import (
     root_of,
     storage_of,
 )
-from inception_edu.cost.shortcuts import SHORTCUTS, run_sequence
+from inception_edu.cost.shortcuts import SHORTCUTS
 from inception_edu.modules import is_bare, refuse_lazy
 from inception_edu.text import dims
 
@@ -32,7 +32,6 @@ MODULE_CALL = nn.Module._call_impl
 WITHOUT_MEMORY = torch.Tensor._make_wrapper_subclass
 KEEPS_EVAL = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
 LAZY = nn.modules.lazy.LazyModuleMixin
-KINDS = {"scaled_dot_product_attention": "attention"}
 SETTERS = {"__setitem__", "__set__"}  # of values, and of attributes such as `data`
 SET_DATA = torch.Tensor.data.__set__
 SCRIPTED = (torch.jit.ScriptFunction, torch._C.ScriptMethod)
@@ -97,32 +96,31 @@ class Tracer:
 
     def input(self, shape, dtype):
         spans = (Span(2, 0, 0, 1), Span(3, 0, 0, 1)) if len(shape) == 4 else None
-        self.add_op(Result("input", shape, spans), ())
+        self.add_op(Op("input", shape, spans), ())
         return self.value(shape, spans, dtype)
 
-    def add_op(self, result, values, params=0, new_bytes=0, known=True, path=None):
-        """Append the `Op` of a result that was made from `values`."""
+    def add_op(self, op, values, params=0, new_bytes=0, path=None):
+        """Append an operation that was made from `values`, with where it ran."""
         if len(values) == 1:  # most there are
             in_shapes, inputs = (values[0].sizes,), (source(values[0]),)
         else:
             in_shapes = tuple([value.sizes for value in values])
             inputs = tuple([source(value) for value in values])
         path = self.path if path is None else path
-        place = len(self.ops), path, in_shapes, inputs, params, new_bytes, known
-        self.ops.append(Op._make(place + result))
+        place = len(self.ops), path, in_shapes, inputs, params, new_bytes
+        self.ops.append(Op._make(op[:PLACE] + place))
 
-    def add_result(self, result, values, params=0, in_place=False):
-        """Append the `Op` of a rule's result: the `ShapeValue` that it gives."""
-        x, shape = values[0], result.out_shape
+    def answer(self, op, values, params=0, in_place=False):
+        """Append a rule's operation: the `ShapeValue` that it gives."""
+        x = values[0]
         if in_place:
-            self.add_op(result, values, params)
-            self.overwrite(x, result.spans)
+            self.add_op(op, values, params)
+            self.overwrite(x, op.spans)
             return x
-        new_bytes = 0 if result.view else prod(shape) * x.dtype.itemsize
-        self.add_op(result, values, params, new_bytes)
-        return self.value(
-            shape, result.spans, x.dtype, root_of(x) if result.view else None
-        )
+        new_bytes = 0 if op.view else prod(op.out_shape) * x.dtype.itemsize
+        self.add_op(op, values, params, new_bytes)
+        base = root_of(x) if op.view else None
+        return self.value(op.out_shape, op.spans, x.dtype, base)
 
     def value(self, sizes, spans, dtype, base=None):
         """What the last operation gave, as a `ShapeValue`."""
@@ -155,12 +153,12 @@ class Tracer:
         params = self.count(parameter)
         if params:
             shape = tuple(self.parameters[id(parameter)])
-            self.add_op(Result("parameter", shape), (), params, path=path)
+            self.add_op(Op("parameter", shape), (), params, path=path)
 
     def used_parameters(self, leaves):
         """The parameters among a call's arguments."""
-        own = self.parameters
-        return [v for v in leaves if type(v) is nn.Parameter or id(v) in own]
+        known = self.parameters
+        return [v for v in leaves if type(v) is nn.Parameter or id(v) in known]
 
     # ---- calls of torch functions -----------------------------------------------
 
@@ -175,17 +173,17 @@ class Tracer:
                 return function(*args, **kwargs)
         if self.written:
             args, kwargs = tree_map(self.current, (args, kwargs))
-        result = self.apply_rule(name.strip("_"), args, kwargs)
+        op = self.apply_rule(name.strip("_"), args, kwargs)
         in_place = kwargs.get("inplace") is True or changes_its_input(name)
-        if result is None or (in_place and type(args[0]) is not ShapeValue):
+        if op is None or (in_place and type(args[0]) is not ShapeValue):
             return self.ask_torch(function, args, kwargs)
         leaves = flatten_arguments((*args, *kwargs.values()))
         values = [leaf for leaf in leaves if type(leaf) is ShapeValue]
         params = self.count(*self.used_parameters(leaves))
-        return self.add_result(result, values, params, in_place)
+        return self.answer(op, values, params, in_place)
 
     def apply_rule(self, name, args, kwargs):
-        """A rule's result; None where there is no rule for such a call."""
+        """A rule's `Op`; None where there is no rule for such a call."""
         if name not in RULES or "out" in kwargs:
             return None
         try:
@@ -204,36 +202,30 @@ class Tracer:
         out = kwargs.get("out")  # is only written to
         values = [v for v in leaves if type(v) is ShapeValue and v is not out]
         run = self.run_on_meta(function, name, args, kwargs, values)
-        changed = [run.given[id(meta)] for meta in run.made if id(meta) in run.given]
-        if name == "setitem":
-            changed = [args[0]]
-        elif not run.made or (len(changed) == len(run.made) and not run.calls.write):
-            return tree_map(lambda leaf: run.given.get(id(leaf), leaf), run.answer)
-        shape = tuple((run.made or changed)[0].shape)
-        base = changed[0]._base if changed else None
-        if base is not None and name in ("copy", "setitem"):  # `x[:, :8].copy_(y)`
-            name, shape = "setitem", tuple(base.shape)
-        kind = "cat" if name.endswith("stack") and "cat" in run.calls.names else name
-        spans = run.spans_after(values, shape)
-        result = Result(KINDS.get(kind, kind), shape, spans, run.calls.macs)
-        params = self.count(*self.used_parameters(leaves))
-        self.add_op(result, values, params, run.new_bytes, run.calls.known)
-        if changed and run.calls.write:
-            self.write(changed[0], spans)
+        changed = args[0] if name == "setitem" else run.changed
+        shape = spans = None
+        if changed is not None or run.new:  # else a size, or the input as it is
+            shape = tuple(run.made[0].shape if run.made else changed.shape)
+            if name in ("copy", "setitem") and changed._base is not None:
+                name, shape = "setitem", tuple(changed._base.shape)  # `x[0].copy_(y)`
+            spans = run.spans_after(values, shape)
+            params = self.count(*self.used_parameters(leaves))
+            self.add_op(run.op(name, shape, spans), values, params, run.new_bytes)
+        if changed is not None:
+            self.write(changed, spans)
 
-        def to_value(leaf):
+        def as_value(leaf):
             if id(leaf) in run.given:
                 return self.current(run.given[id(leaf)])
             if not is_on_meta(leaf):
                 return leaf
-            base = self.current(run.owners.get(storage_of(leaf)))
-            base = root_of(base) if type(base) is ShapeValue else None
+            owner = self.current(run.owners.get(storage_of(leaf)))
+            base = root_of(owner) if type(owner) is ShapeValue else None
             sizes = tuple(leaf.shape)
-            return self.value(
-                sizes, spans if sizes == shape else None, leaf.dtype, base
-            )
+            on_grid = spans if sizes == shape else None
+            return self.value(sizes, on_grid, leaf.dtype, base)
 
-        return tree_map(to_value, run.answer)
+        return tree_map(as_value, run.answer)
 
     def run_on_meta(self, function, name, args, kwargs, values):
         try:
@@ -317,9 +309,9 @@ class Tracer:
             return answer
         used = self.used_parameters(flatten_arguments((*args, *kwargs.values())))
         if calls.macs and len(self.ops) == before:  # else a ShapeValue was inside
-            result = Result(name.strip("_"), tuple(made[0].shape), None, calls.macs)
-            new_bytes = prod(result.out_shape) * made[0].dtype.itemsize
-            self.add_op(result, (), self.count(*used), new_bytes)
+            op = Op(name.strip("_"), tuple(made[0].shape), macs=calls.macs)
+            new_bytes = made[0].numel() * made[0].dtype.itemsize
+            self.add_op(op, (), self.count(*used), new_bytes)
         for parameter in used:
             if id(parameter) in self.uncounted:
                 named = self.model.named_parameters()
@@ -335,19 +327,7 @@ class Tracer:
         if self.path is None:
             self.path = self.add_module(module, before)
         try:
-            shortcut = self.shortcuts.get(getattr(type(module), "forward", None))
-            plain = shortcut and len(args) == 1 and not kwargs and is_bare(module)
-            if plain and not in_transform():
-                answer = shortcut(self, module, args[0])
-                if answer is not None:
-                    if shortcut is run_sequence:
-                        self.count_rest(module)
-                    return answer
-            if "_orig_mod" in module._modules:  # what torch.compile wraps
-                return module._modules["_orig_mod"](*args, **kwargs)
-            answer = MODULE_CALL(module, *args, **kwargs)
-            self.count_rest(module)
-            return answer
+            return self.run_module(module, args, kwargs)
         except Exception as problem:
             if not hasattr(problem, "module_path"):
                 problem.module_path = self.path
@@ -356,6 +336,20 @@ class Tracer:
             raise
         finally:
             self.path = before
+
+    def run_module(self, module, args, kwargs):
+        """The answer of a module, by a shortcut if there is one."""
+        shortcut = self.shortcuts.get(getattr(type(module), "forward", None))
+        plain = shortcut and len(args) == 1 and not kwargs and is_bare(module)
+        if plain and not in_transform():
+            answer = shortcut(self, module, args[0])
+            if answer is not None:
+                return answer
+        if "_orig_mod" in module._modules:  # what torch.compile wraps
+            return module._modules["_orig_mod"](*args, **kwargs)
+        answer = MODULE_CALL(module, *args, **kwargs)
+        self.count_rest(module)
+        return answer
 
     def add_module(self, module, above):
         """The path of a module that was made while the model ran."""
