@@ -15,6 +15,7 @@ from torch import nn
 
 from inception_edu.cost.run import checked, own_shape
 from inception_edu.isolation import isolated
+from inception_edu.options import whole_number
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,10 @@ def latency(
     if alone:
         models = {type(models).__name__: models}
     threads = torch.get_num_threads() if threads is None else threads
-    check(models, input_shape, rounds=rounds, warm_up=warm_up, threads=threads)
+    check(models, input_shape)
+    whole_number("rounds", rounds, 1, 10_000)
+    whole_number("warm_up", warm_up, 0, 10_000)
+    whole_number("threads", threads, 1, 10_000)
     batches = {name: images(models[name], name, input_shape) for name in models}
     times, names = {name: [] for name in models}, list(models)
     modes = [(m, m.training) for model in models.values() for m in model.modules()]
@@ -110,7 +114,7 @@ def latency(
     return found[names[0]] if alone else found
 
 
-def check(models, input_shape, **counts):
+def check(models, input_shape):
     """Refuse in words what cannot be timed."""
     if not isinstance(models, Mapping):
         raise TypeError(
@@ -134,12 +138,6 @@ def check(models, input_shape, **counts):
             f"input_shape names {', '.join(map(repr, input_shape))}, "
             f"the networks are {', '.join(map(repr, models))}"
         )
-    for label, count in counts.items():
-        least = 0 if label == "warm_up" else 1
-        if isinstance(count, bool) or not isinstance(count, int) or count < least:
-            raise ValueError(
-                f"{label}={count!r} must be a whole number, at least {least}"
-            )
 
 
 def images(model, name, shape):

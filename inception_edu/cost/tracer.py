@@ -73,7 +73,8 @@ class Tracer:
         self.snapshot.keep_module(module)
         own = vars(module)  # past __setattr__: it is slow
         own["training"] = self.aux and not isinstance(module, KEEPS_EVAL)
-        own["_compiled_call_impl"] = None  # by `Module.compile`
+        if "_compiled_call_impl" in own:  # by `Module.compile`
+            own["_compiled_call_impl"] = None
         for parameter in module._parameters.values():
             if parameter is not None and id(parameter) not in self.parameters:
                 self.add_parameter(parameter)
