@@ -149,12 +149,14 @@ class Tracer:
                 elements += self.uncounted.pop(id(parameter), 0)
         return elements
 
-    def count_alone(self, parameter, path):
+    def count_alone(self, parameter):
         """Count a parameter in an `Op` of its own, if no operation has used it."""
         params = self.count(parameter)
         if params:
-            shape = tuple(self.parameters[id(parameter)])
-            self.add_op(Op("parameter", shape), (), params, path=path)
+            named = self.model.named_parameters()
+            path = next((name for name, own in named if own is parameter), self.path)
+            op = Op("parameter", tuple(self.parameters[id(parameter)]))
+            self.add_op(op, (), params, path=path.replace("_orig_mod.", ""))
 
     def used_parameters(self, leaves):
         """The parameters among a call's arguments."""
@@ -314,10 +316,8 @@ class Tracer:
             new_bytes = made[0].numel() * made[0].dtype.itemsize
             self.add_op(op, (), self.count(*used), new_bytes)
         for parameter in used:
-            if id(parameter) in self.uncounted:
-                named = self.model.named_parameters()
-                path = next((name for name, own in named if own is parameter), "")
-                self.count_alone(parameter, path.replace("_orig_mod.", ""))
+            if id(parameter) in self.uncounted:  # not one that is made just now
+                self.count_alone(parameter)
         return answer
 
     # ---- calls of modules ----------------------------------------------------------
@@ -362,13 +362,12 @@ class Tracer:
 
     def count_rest(self, module):
         """The parameters no operation was given, such as a ViT's class token."""
-        own = module._parameters
+        own = module._parameters.values()
         if isinstance(module, torch.jit.ScriptModule):
-            own = dict(module.named_parameters())
-        for name, parameter in own.items():
+            own = module.parameters()
+        for parameter in own:
             if isinstance(parameter, nn.Parameter):
-                path = f"{self.path}.{name}" if self.path else name
-                self.count_alone(parameter, path)
+                self.count_alone(parameter)
 
 
 def source(value):
