@@ -37,6 +37,7 @@ class Snapshot:
 
     def __init__(self):
         self.modules = {}  # module -> its attributes
+        self.modes = []  # of scripted modules, which keep theirs past Python
         self.containers, self.named, self.caches = [], [], []
         self.parts, self.seen = [], {}
         self.changed = {}  # storage -> tensor, what it held, the values there
@@ -57,6 +58,12 @@ class Snapshot:
         self.parts.append(type(module))
         if len(own) > len(OWN):
             self.parts += [own[name] for name in own.keys() - OWN]
+
+    def set_mode(self, scripted, training):
+        """Set the mode of a scripted module for the run."""
+        if scripted._c.hasattr("training"):  # a frozen one has none
+            self.modes.append((scripted._c, scripted._c.getattr("training")))
+            scripted._c.setattr("training", training)
 
     def begin(self):
         """Remember all else that a forward can change through the modules."""
@@ -115,6 +122,8 @@ class Snapshot:
             remembered = tree_leaves(gc.get_referents(cache))
             if any(isinstance(value, ShapeValue) for value in remembered):
                 cache.cache_clear()
+        for scripted, training in self.modes:
+            scripted.setattr("training", training)
         for module, before in self.modules.items():
             if made and has_tables(module):
                 keep_made(module.__dict__, before)
@@ -122,11 +131,15 @@ class Snapshot:
 
 
 def keep_made(now, before):
-    """Add what a forward made of layers and parameters to what a module had before."""
+    """Add what a forward made of layers and parameters to what a module had before.
+
+    A parameter like an input, `torch.zeros_like(x)`, is a shape here: it is made again.
+    """
     flags = {name: now[name] for name in now.keys() - OWN if type(now[name]) in PLAIN}
     for kind in ("_parameters", "_modules"):
         for name, value in now[kind].items():
-            if value is not None and before[kind].get(name) is None:
+            is_real = value is not None and type(value) is not ShapeValue
+            if is_real and before[kind].get(name) is None:
                 before[kind][name] = value
                 before.pop(name, None)  # an attribute would hide it
                 before |= flags  # which may say "it is there"

@@ -146,6 +146,8 @@ def run(model, shapes, aux, dtype):
         inputs = tracer.begin(shapes, dtype)
         with EveryCall(tracer):
             answer = model(*inputs)
+        if tracer.made:
+            tracer.built = sum(map(torch.numel, model.parameters()))
     except Exception as problem:  # a diagram is drawn up to here
         if tracer.ops:
             problem.trace = Trace(
@@ -157,14 +159,11 @@ def run(model, shapes, aux, dtype):
         nn.Module._call_impl = MODULE_CALL if outer is None else call_module
         tracer.snapshot.restore(tracer.made)
         torch.set_rng_state(random)
-    built = tracer.built
-    if tracer.made:
-        built = sum(parameter.numel() for parameter in model.parameters())
     if hasattr(answer, "__dataclass_fields__"):
         answer = vars(answer)
     outputs = [tracer.current(value) for value in tree_leaves(answer)]
     outputs = [value for value in outputs if type(value) is ShapeValue]
-    return Trace(name_of(model), shapes, tuple(tracer.ops), built, outputs)
+    return Trace(name_of(model), shapes, tuple(tracer.ops), tracer.built, outputs)
 
 
 def name_of(model):

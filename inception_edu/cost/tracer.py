@@ -73,6 +73,11 @@ class Tracer:
         self.snapshot.keep_module(module)
         own = vars(module)  # past __setattr__: it is slow
         own["training"] = self.aux and not isinstance(module, KEEPS_EVAL)
+        if isinstance(module, torch.jit.ScriptModule):
+            kind = getattr(nn, module.original_name, nn.Module)  # what was scripted
+            self.snapshot.set_mode(
+                module, self.aux and not issubclass(kind, KEEPS_EVAL)
+            )
         if "_compiled_call_impl" in own:  # by `Module.compile`
             own["_compiled_call_impl"] = None
         for parameter in module._parameters.values():

@@ -144,6 +144,13 @@ def test_scripted_parts_are_counted(way):
     assert seen.params == seen.params_built == trace(part, IMAGE).params
 
 
+def test_a_scripted_part_in_train_mode_is_left_as_it_was():
+    part = torch.jit.script(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)))
+    for aux in (False, True):
+        trace(nn.Sequential(part), IMAGE, aux=aux)
+    assert part.training and not part.state_dict()["1.num_batches_tracked"]
+
+
 def test_compiled_parts_are_counted_under_their_own_path():
     model = nn.Sequential(torch.compile(nn.Sequential(nn.Conv2d(3, 4, 3))), nn.ReLU())
     seen = trace(model, IMAGE)
@@ -229,6 +236,20 @@ def test_layers_made_in_the_forward_count_and_stay(forward, setup, more):
     there = sum(parameter.numel() for parameter in model.parameters())
     assert seen.params == seen.params_built == there == 112 + more
     assert trace(model, IMAGE).ops == seen.ops
+    assert torch.isfinite(model(torch.randn(IMAGE))).all()
+
+
+def test_a_parameter_made_like_an_input_counts_and_is_made_again():
+    def shift(m, x):
+        x = m.conv(x)
+        if m.head is None:
+            m.head = nn.Parameter(torch.zeros_like(x))
+        return x + m.head
+
+    model = Model(shift, lambda m: m.register_parameter("head", None))
+    for _ in range(2):
+        seen = trace(model, IMAGE)
+        assert seen.params == seen.params_built == 112 + 4 * 8 * 8
     assert torch.isfinite(model(torch.randn(IMAGE))).all()
 
 
