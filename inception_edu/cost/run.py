@@ -20,6 +20,7 @@ from inception_edu.cost.result import Trace
 from inception_edu.cost.shapes import ACTIVE, ShapeValue, flatten_arguments
 from inception_edu.cost.tracer import MODULE_CALL, Tracer
 from inception_edu.modules import unwrapped
+from inception_edu.text import printable
 
 LOCK = threading.RLock()
 
@@ -167,4 +168,4 @@ def run(model, shapes, aux, dtype):
 
 
 def name_of(model):
-    return getattr(model, "name", None) or type(model).__name__
+    return printable(str(getattr(model, "name", None) or type(model).__name__))

@@ -295,6 +295,12 @@ def test_an_unknown_operation_is_listed_by_name_and_shape():
     assert seen.output_shape == (1, 5, 5)
 
 
+def test_a_name_prints_without_what_a_terminal_would_obey():
+    model = Work(F.relu)
+    model.name = "run\x1b[1m 7"
+    assert repr(trace(model, (1, 5))).startswith("<Trace run\ufffd[1m 7 on 1x5")
+
+
 def test_the_models_own_error_comes_through_with_the_path():
     picky = Work({}.__getitem__)
     with pytest.raises(KeyError) as caught:
