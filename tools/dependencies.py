@@ -29,18 +29,16 @@ def names(source):
     reads, later, loaded = set(), set(), set()
     makes = {"*"} if ("*",) in code.co_consts else set()  # from a import *
     for step in dis.get_instructions(code):
-        here = set()
         if step.opname in ("STORE_NAME", "DELETE_NAME"):
             makes.add(step.argval)
         elif step.opname == "LOAD_NAME":
-            here = {step.argval}
+            loaded.add(step.argval)
+            reads |= {step.argval} - makes
         elif isinstance(step.argval, CodeType):
             if step.argval.co_name.startswith("<"):  # <lambda>, <listcomp>: runs now
-                here = outer_names(step.argval)
+                reads |= outer_names(step.argval) - makes
             else:  # a function or a class
                 later |= outer_names(step.argval)
-        reads |= here - makes
-        loaded |= here
     makes |= loaded & {changed(node) for node in ast.walk(tree)}
     reads |= later - makes
     return {name for name in reads if not name.startswith("__")}, makes
@@ -49,9 +47,9 @@ def names(source):
 def outer_names(code):
     """The names that a function, a class or what is inside them reads outside."""
     steps = list(dis.get_instructions(code))
-    own = {step.argval for step in steps if step.opname == "STORE_NAME"}
-    found = {step.argval for step in steps if step.opname == "LOAD_NAME"} - own
-    found |= {step.argval for step in steps if step.opname == "LOAD_GLOBAL"}
+    loads = ("LOAD_NAME", "LOAD_GLOBAL")  # of a class, of a function
+    found = {step.argval for step in steps if step.opname in loads}
+    found -= {step.argval for step in steps if step.opname == "STORE_NAME"}
     inner = (step.argval for step in steps if isinstance(step.argval, CodeType))
     return found.union(*map(outer_names, inner))
 

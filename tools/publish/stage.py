@@ -30,43 +30,42 @@ def on_slides(notebook, resources, notes=False, solutions=False, short=False):
     kept, cut, shown, solved = [], False, False, False
     for cell in notebook.cells:
         kind = cell.metadata.get("slideshow", {}).get("slide_type", "-")
+        left_out = short and "short" not in tags(cell)
         if "lecturer" in tags(cell):
             cell.source = FOLD.sub("", cell.source)  # a speaker's view shows it open
-            kept += [cell] * (notes and (not short or "short" in tags(cell)))
-            continue
-        if "solution" in tags(cell):
+            kept += [cell] * (notes and not left_out)
+        elif "solution" in tags(cell):
             if solutions and shown:
-                if cell.cell_type == "code":
-                    for_audience(cell)
-                else:
-                    cell.source = SOLUTION.sub(r"### \1", cell.source, 1)
-                    cell.source = cell.source.removesuffix("</details>")
+                for_audience(cell)
                 kind = "fragment" if solved else "subslide"
                 cell.metadata.slideshow = {"slide_type": kind}
                 kept.append(cell)
                 solved = True
-            continue
-        cell.source = HINT.sub("", cell.source)
-        if short and "short" not in tags(cell):
-            cut |= kind not in ("skip", "notes")
+        elif left_out:
+            cut |= kind != "skip"
             shown &= "hint" in tags(cell)
-            continue
-        if short:  # without the stub
-            cell.source = re.split(r"\n### Build", cell.source)[0]
-        if "hint" not in tags(cell):
-            shown, solved = kind != "skip", False
-        if cut and kind in ("-", "fragment"):  # what it stood on was cut
-            cell.metadata.slideshow = {"slide_type": "subslide"}
-        cut &= kind == "skip"
-        if cell.cell_type == "code":
+        else:
             for_audience(cell)
-        kept.append(cell)
+            if short:  # without the stub
+                cell.source = re.split(r"\n### Build", cell.source)[0]
+            if "hint" not in tags(cell):
+                shown, solved = kind != "skip", False
+            if cut and kind in ("-", "fragment"):  # what it stood on was cut
+                cell.metadata.slideshow = {"slide_type": "subslide"}
+            cut &= kind == "skip"
+            kept.append(cell)
     notebook.cells = kept
     return notebook, resources
 
 
 def for_audience(cell):
-    """Leave in a code cell what the audience sees of it."""
+    """Leave in a cell what the audience sees of it."""
+    if cell.cell_type != "code":
+        cell.source = HINT.sub("", cell.source)
+        if "solution" in tags(cell):  # unfolded
+            cell.source = SOLUTION.sub(r"### \1", cell.source, 1)
+            cell.source = cell.source.removesuffix("</details>")
+        return
     for output in cell.outputs:
         data = output.get("data", {})
         for pattern, shown in TO_DO if "text/html" in data else ():

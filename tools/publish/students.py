@@ -26,7 +26,6 @@ ALONGSIDE = (
     "tests/sanitize.cfg",
     "tests/no_network/sitecustomize.py",
 )
-OWN = ("README.md", "Makefile")  # the students' own, from the templates
 
 
 def without(notebook):
@@ -46,23 +45,19 @@ def recounted(notebook):
     return notebook
 
 
-def contents(paths):
-    """`{name: bytes}` of all that a student gets."""
-    held = {f"notebooks/{path.name}": as_stored(without(read(path))) for path in paths}
-    extras = [ROOT / name for name in ALONGSIDE if (ROOT / name).is_file()]
-    for path in [*extras, *package_files()]:
-        held[path.relative_to(ROOT).as_posix()] = path.read_bytes()
-    return held | {name: own_file(f"students/{name}").encode() for name in OWN}
-
-
 def students(paths, folder):
     """The zip `inception_edu_students` in `folder`, and beside it what it holds.
 
     What else the folder of that name held before stays there.
     """
-    named = {f"{NAME}/{name}": it for name, it in sorted(contents(paths).items())}
+    held = {f"notebooks/{path.name}": as_stored(without(read(path))) for path in paths}
+    for path in [*(ROOT / name for name in ALONGSIDE), *package_files()]:
+        held[path.relative_to(ROOT).as_posix()] = path.read_bytes()
+    for name in ("README.md", "Makefile"):  # the students' own
+        held[name] = own_file(f"students/{name}").encode()
     folder.mkdir(parents=True, exist_ok=True)
     archive = folder / f"{NAME}.zip"
+    named = {f"{NAME}/{name}": content for name, content in sorted(held.items())}
     archive.write_bytes(zipped(named, compress=True))
     shutil.unpack_archive(archive, folder)
     print(f"{folder / NAME}/ and {archive}: {archive.stat().st_size / 1e6:.1f} MB")
