@@ -2,15 +2,11 @@
 
     python -m tools.grade submissions/ --lesson 1 --json grades.json --csv grades.csv
 
-Every notebook runs in a kernel and a folder of its own, within limits and, where
-the system has one, in its sandbox; the file that was handed in is only read. Only
-the cells that the exercises need are run, `--whole` runs all. Cells tagged
-`solution` are left out, so that a copy of the series earns nothing. This is made for
+docs/lecturers.md says what is run, and what it is held to. This is made for
 accidents, not for attackers: grade strangers' code in a container.
 """
 
 import argparse
-import csv
 import json
 import os
 import re
@@ -20,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 import joblib
+import pandas as pd
 
 from inception_edu.files import atomic_write
 from tools.dependencies import required
@@ -56,12 +53,12 @@ def grade(path, seconds=300, memory=4096, asked=None, whole=False):
         notebook = read(path)
     except (OSError, Unreadable) as error:
         return report | {"ended": "unread", "reason": one_line(error)}
-    lesson = which_lesson(path, notebook)
+    report["lesson"] = lesson = which_lesson(path, notebook)
     if lesson is None:
         reason = "it checks no exercise and has the title of no lesson"
         return report | {"ended": "foreign", "reason": reason}
     names = [name for name, home in EXERCISES.items() if home == (asked or lesson)]
-    report |= {"lesson": lesson, "maximum": len(names)}
+    report["maximum"] = len(names)
     if asked not in (None, lesson):
         reason = f"this is lesson {lesson:02}, not {asked:02}"
         return report | {"ended": "other lesson", "reason": reason}
@@ -140,11 +137,11 @@ def as_text(report):
     lines = [one_line(head)]
     width = max(len(one["exercise"]) for one in exercises)
     for one in exercises:
-        mark, why = MARKS.get(one["status"], "[ ]"), one["why"].removeprefix("[x] ")
-        if one["status"] not in MARKS:
-            why = f"{one['status']}: {why}".rstrip(": ")
-        line = f"  {mark:<4} {one['exercise']:<{width}}  {one_line(why)}"
-        lines.append(line.rstrip())
+        status, why = one["status"], one["why"].removeprefix("[x] ")
+        if status not in MARKS:
+            why = f"{status}: {why}".rstrip(": ")
+        name, mark = one["exercise"], MARKS.get(status, "[ ]")
+        lines.append(f"  {mark:<4} {name:<{width}}  {one_line(why)}".rstrip())
     more = [*report["errors"][:SHOWN], *report["notes"]]
     more += [f"stopped: {reason}"] if reason else []
     return "\n".join([*lines, *(f"  {text}" for text in more)])
@@ -155,28 +152,19 @@ def write_csv(path, reports):
     rows = [r | {e["exercise"]: e["status"] for e in r["exercises"]} for r in reports]
     names = [name for name in EXERCISES if any(name in row for row in rows)]
     head = ["path", "lesson", "points", "maximum", "ended", "reason", *names]
-    with (
-        atomic_write(path) as part,
-        part.open("w", newline="", encoding="utf-8-sig") as file,
-    ):
-        table = csv.DictWriter(file, head, restval="", extrasaction="ignore")
-        table.writeheader()
-        table.writerows(rows)
+    with atomic_write(path) as part:
+        table = pd.DataFrame(rows, columns=head, dtype=object)
+        table.to_csv(part, index=False, encoding="utf-8-sig")
 
 
 def parsed(arguments):
     """The options; exits in words on those that would fail after the work."""
     parser = argparse.ArgumentParser(prog="python -m tools.grade")
-    add = parser.add_argument
+    add, lessons = parser.add_argument, sorted({*EXERCISES.values()})
     add("notebooks", nargs="+", help="notebooks, or folders of them")
     add("--json", type=Path, metavar="FILE", help="the report, for programs")
     add("--csv", type=Path, metavar="FILE", help="the points, for a spreadsheet")
-    add(
-        "--lesson",
-        type=int,
-        choices=sorted({*EXERCISES.values()}),
-        help="that was to be handed in",
-    )
+    add("--lesson", type=int, choices=lessons, help="that was to be handed in")
     add("--whole", action="store_true", help="run every cell")
     add("--jobs", type=int, default=os.cpu_count(), help="notebooks at a time")
     add("--seconds", type=int, default=300, help="for one notebook")
@@ -184,12 +172,9 @@ def parsed(arguments):
     chosen = parser.parse_args(arguments)
     if min(chosen.jobs, chosen.seconds, chosen.memory) < 1:
         parser.error("--jobs, --seconds and --memory must be at least 1")
-    for suffix in ("json", "csv"):
-        path = getattr(chosen, suffix)
-        if path and (path.suffix != f".{suffix}" or not path.parent.is_dir()):
-            sys.exit(
-                f"--{suffix} {path} must be a file .{suffix} in a folder that exists"
-            )
+    for kind, path in ("json", chosen.json), ("csv", chosen.csv):
+        if path and (path.suffix != f".{kind}" or not path.parent.is_dir()):
+            sys.exit(f"--{kind} {path} must be a file .{kind} in a folder that exists")
     return chosen
 
 
@@ -197,8 +182,7 @@ def main(arguments=None):
     """The exit status: 0 when every notebook ran to its end, 1 otherwise."""
     chosen = parsed(arguments)
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a console may know few letters
-            stream.reconfigure(errors="backslashreplace")
+        stream.reconfigure(errors="backslashreplace")  # a console may know few letters
     paths, others = submissions(chosen.notebooks)
     if not paths:
         sys.exit(f"no notebook in {', '.join(chosen.notebooks)}")

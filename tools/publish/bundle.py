@@ -1,8 +1,4 @@
-"""What a page bundles: styles, scripts and fonts, as text to be inlined.
-
-reveal.js and KaTeX come from npm by the lock file, at build time only; node
-renders the mathematics, so that a page needs no script for it.
-"""
+"""What a page bundles: styles, scripts, fonts, formulas, as text to be inlined."""
 
 import json
 import re
@@ -40,9 +36,7 @@ def npm_bytes(name):
     """The bytes of a file of an npm package, such as "reveal.js/dist/reveal.css"."""
     path = MODULES / name
     if not path.is_file():
-        raise Missing(
-            f"{name} is missing; run `npm ci` in {ROOT.name}/ once (needs Node.js 18)"
-        )
+        raise Missing(f"{name} is missing; run `npm ci` once (needs Node.js 18)")
     return path.read_bytes()
 
 
@@ -83,12 +77,9 @@ def formulas(asked):
     if not asked:
         return []
     npm_bytes("katex/package.json")
+    command, given = [program("node"), "-e", RENDER], json.dumps(asked)
     run = subprocess.run(
-        [program("node"), "-e", RENDER],
-        cwd=ROOT,
-        input=json.dumps(asked),
-        capture_output=True,
-        encoding="utf-8",
+        command, cwd=ROOT, input=given, capture_output=True, encoding="utf-8"
     )
     if run.returncode:
         raise ValueError(run.stderr)

@@ -1,9 +1,4 @@
-"""Run a notebook and store what it showed, the same bytes every time.
-
-nbclient runs the cells. What would differ between two runs, or between two
-editors, is taken out before the file is written: times, widget state, random
-model ids, the pieces in which a stream happened to arrive, unknown metadata.
-"""
+"""Run a notebook and store what it showed, the same bytes every time."""
 
 import subprocess
 from pathlib import Path
@@ -33,10 +28,8 @@ def execute(path, timeout=120):
     tag raises-exception, text on stderr, a cell over its time) the file stays
     as it was; otherwise it is replaced in one step if a byte differs.
     """
-    path = Path(path)
-    notebook = read(path)
-    ClearOutputPreprocessor().preprocess(notebook, {})
-    problems = []
+    path, problems = Path(path), []
+    notebook, _ = ClearOutputPreprocessor().preprocess(read(path), {})
     try:
         run(notebook, path.parent.resolve(), timeout)
     except CellTimeoutError:
@@ -83,7 +76,10 @@ def last_run(notebook):
 
 
 def tidy(notebook):
-    """Take out of the notebook, in place, what differs between two runs."""
+    """Take out of the notebook, in place, what differs between two runs or editors:
+
+    widgets' state and random ids, times and other metadata, the pieces of a stream.
+    """
     CoalesceStreamsPreprocessor().preprocess(notebook, {})
     notebook.metadata = nbformat.from_dict(NOTEBOOK_METADATA)
     models = {}
@@ -93,15 +89,14 @@ def tidy(notebook):
         for output in cell.get("outputs", []):
             if is_explorer(output):  # its picture shows until the cell is run
                 output.data.pop(WIDGET, None)
-            if view := output.get("data", {}).get(WIDGET):  # its random id: a number
+            if view := output.get("data", {}).get(WIDGET):
                 number = models.setdefault(view["model_id"], len(models) + 1)
                 view["model_id"] = f"{number:032x}"
 
 
 def is_explorer(output):
     """Whether an output shows an explorer, live or as a stored picture."""
-    words = output.get("data", {}).get("text/plain", "")
-    return words.startswith("<Explorer ")
+    return output.get("data", {}).get("text/plain", "").startswith("<Explorer ")
 
 
 def as_stored(notebook):

@@ -1,10 +1,6 @@
-"""nbconvert's exporter, given this package's templates, explorers and formulas.
+"""nbconvert's exporter, given this package's templates, explorers and formulas."""
 
-Small preprocessors do what the stored notebook leaves to a kernel or to
-JupyterLab: explorers get their frames, a collapsed solution becomes a fold, and
-links between lessons lead to the other page.
-"""
-
+import json
 import re
 from functools import cache, partial
 
@@ -19,7 +15,7 @@ from tools.dependencies import required
 from tools.notebooks import heading, tags
 from tools.publish.bundle import TEMPLATES, formulas, own_file
 from tools.publish.execute import WIDGET, is_explorer, run
-from tools.publish.live import live_state, packed_json
+from tools.publish.live import live_state, packed
 from tools.publish.stage import on_slides
 
 STATE = ("_face", "_shown", "_frames")
@@ -33,9 +29,8 @@ CODE = re.compile(r"(^```.*?^```|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
 def with_frames(notebook, resources):
     """Show every explorer in its first state, with the pictures of its sweep.
 
-    The cells that show one, and those that they need, run in a kernel; nbclient
-    stores the state of the widgets. Other widgets, such as the bar of a training,
-    say nothing once they stopped.
+    The cells that show one, and those that they need, run in a kernel. Other widgets,
+    such as the bar of a training, say nothing once they stopped.
     """
     cells = notebook.cells
     shown = [i for i, cell in enumerate(cells) if explorers(cell)]
@@ -52,7 +47,6 @@ def with_frames(notebook, resources):
 
 
 def explorers(cell):
-    """The outputs of a cell that are explorers."""
     return [output for output in cell.get("outputs", []) if is_explorer(output)]
 
 
@@ -70,18 +64,16 @@ def widget_states(text, folder):
 
 def explorer_html(state, resources):
     """HTML: a still picture, and the state from which the player revives it."""
-    front_end = Explorer._esm.default_value, Explorer._css.default_value
-    frame = front_end[0].replace("export default", "const frame =", 1)
+    frame = Explorer._esm.default_value.replace("export default", "const frame =", 1)
     resources["player"] = f"{frame}\n{own_file('lesson/player.js')}"
-    if front_end[1] not in resources["styles"]:
-        resources["styles"].append(front_end[1])
+    if Explorer._css.default_value not in resources["styles"]:
+        resources["styles"].append(Explorer._css.default_value)
     live = live_state(state)
-    kept = {name: state[name] for name in STATE} | {"live": live is not None}
-    kept |= live or {}
-    return (
-        f'<div class="explorer-place">{state["_shown"][2]}'
-        f'<script type="application/gzip">{packed_json(kept)}</script></div>'
-    )
+    kept = {name: state[name] for name in STATE} | {"live": bool(live)} | live
+    text = packed(json.dumps(kept, ensure_ascii=False).encode())
+    picture = state["_shown"][2]
+    script = f'<script type="application/gzip">{text}</script>'
+    return f'<div class="explorer-place">{picture}{script}</div>'
 
 
 def with_folds(notebook, resources):

@@ -1,8 +1,7 @@
 """The form a stored notebook must have, one small function a subject.
 
 nbval compares a run with what was stored, so a notebook that was never run,
-or stored with a timestamp, passes or fails for the wrong reason. Each sentence
-names the cell, what is wrong, and the fix.
+or stored with a timestamp, passes or fails for the wrong reason.
 """
 
 import re

@@ -1,9 +1,7 @@
 """On paper: a PDF a lesson, and two weeks of homework with an answer key.
 
-The homework is the lessons' own exercises, each with the cells that it needs and
-no others; cells tagged `in-class` would print an answer. Both homework and key are
-run before they are printed, so a key that no longer passes its checks is never
-handed out.
+Both homework and key are run before they are printed, so that a key that no longer
+passes its checks is never handed out.
 """
 
 import re
@@ -38,21 +36,22 @@ def exercises(notebook, answers=False):
     """`(cell, given)` for each cell of a lesson's exercises, in order.
 
     An exercise is a section with a solution. Given are the cells that the exercises
-    need and that stand outside of them.
+    need and that stand outside of them. Cells tagged `in-class` would print an answer.
     """
-    cells, chosen, given, sections = notebook.cells, set(), set(), [[]]
-    for index, cell in enumerate(cells):
+    cells, sections = notebook.cells, [[]]
+    for cell in cells:
         if heading(cell) and "solution" not in tags(cell):
             sections.append([])
-        sections[-1].append(index)
+        sections[-1].append(cell)
     left_out = {"lecturer", "in-class"} | (set() if answers else {"solution"})
+    chosen, needed = set(), set()
     for section in sections:
-        if any("solution" in tags(cells[index]) for index in section):
-            chosen |= {i for i in section if not left_out & set(tags(cells[i]))}
-    for index in chosen:
-        if cells[index].cell_type == "code":
-            given |= {cells.index(other) for other in required(cells, index)}
-    return [(cells[i], i not in chosen) for i in sorted(chosen | given)]
+        if any("solution" in tags(cell) for cell in section):
+            chosen |= {cell.id for cell in section if not left_out & set(tags(cell))}
+    for index, cell in enumerate(cells):
+        if cell.cell_type == "code" and cell.id in chosen:
+            needed |= {other.id for other in required(cells, index)}
+    return [(c, c.id not in chosen) for c in cells if c.id in chosen | needed]
 
 
 def text_cell(source, ident):
@@ -62,10 +61,10 @@ def text_cell(source, ident):
 
 def homework(paths, week, answers=False):
     """The notebook of one week's exercises, or its key."""
-    made = v4.new_notebook(metadata=NOTEBOOK_METADATA)
     start = f"# Week {week}: {'answer key' if answers else 'homework'}\n\n"
     start += "From the exercises of the lessons on the Inception family."
-    made.cells.append(text_cell(start, "title"))
+    cells = [text_cell(start, "title")]
+    made = v4.new_notebook(metadata=NOTEBOOK_METADATA, cells=cells)
     for path in paths:
         notebook, before = read(path), False
         lesson = f"lesson-{path.stem.partition('_')[0]}"
@@ -88,7 +87,8 @@ def weeks(paths):
 
 def for_paper(notebook):
     """The notebook with its hints and the answers to the quiz at its end."""
-    kept, hints, name, right = [], [], "", ""
+    kept, hints, name = [], [text_cell("## Hints", "hints")], ""
+    answers = text_cell("## Answers to the quiz", "quiz-answers")
     for cell in notebook.cells:
         name = found[1] if (found := heading(cell)) else name
         if "hint" in tags(cell):
@@ -98,11 +98,9 @@ def for_paper(notebook):
         for key in re.findall(r'ie\.quiz\("([\w-]+)"', cell.source):
             one = questions()[key]
             letter, why = one["right"], one["why"][one["right"]]
-            right += f"\n\n{one['question']} **{letter})** {why}"
-    if hints:
-        kept += [text_cell("## Hints", "hints"), *hints]
-    if right:
-        kept.append(text_cell(f"## Answers to the quiz{right}", "quiz-answers"))
+            answers.source += f"\n\n{one['question']} **{letter})** {why}"
+    kept += hints if hints[1:] else []
+    kept += [answers] if "\n" in answers.source else []
     notebook.cells = kept
     return notebook
 

@@ -1,8 +1,4 @@
-"""Python beside the pages: one `python.js` with Pyodide and the explorers' code.
-
-Pages and decks load it as a classic script at the first touch of a control, so that
-they work from a disk and ask no server for anything.
-"""
+"""Python beside the pages: one `python.js` with Pyodide and the explorers' code."""
 
 import gzip
 import json
@@ -31,10 +27,6 @@ ROOMS = {"lesson", "cost"}  # what no explorer draws with
 def packed(content):
     """Bytes as text for a script: gzip, then base64; the same for the same bytes."""
     return b64encode(gzip.compress(content, 9, mtime=0)).decode()
-
-
-def packed_json(value):
-    return packed(json.dumps(value, ensure_ascii=False).encode())
 
 
 def series():
@@ -73,7 +65,7 @@ def python_script():
 
 
 def live_state(state):
-    """What differs in the state of an explorer that Python can draw in a page, or None.
+    """What differs in the state of an explorer that Python can draw in a page, or {}.
 
     It can where the controls of its file, drawn without a kernel, give the stored
     picture: then it needs no model, run or picture of the notebook's own. Which
@@ -83,22 +75,21 @@ def live_state(state):
     parts = description(face["name"]) if face["name"] in NAMES else {}
     names = [control["name"] for control in face["controls"]]
     if "draw" not in parts or [c.name for c in parts["controls"]] != names:
-        return None
+        return {}
     try:
         panel = Panel(**parts, start=dict(zip(names, face["start"], strict=True)))
     except ValueError:  # a value that only the notebook's own explorer has
-        return None
+        return {}
     shown = json.loads(json.dumps(panel.answer()))
     if shown[:-1] != state["_shown"][1:-1]:
-        return None
-
-    def reasons(values):
-        inactive = parts.get("inactive", lambda values: {})
-        found = inactive(dict(zip(names, values, strict=True)))
-        return [found.get(name, "") for name in names]
-
+        return {}
+    frames = []
+    for *frame, _ in state["_frames"]:
+        panel.ask([zip(names, frame[0], strict=True)])
+        frames.append([*frame, panel.answer()[-1]])
+    own = panel.face() | {"buttons": []}
     return {
-        "_face": face | panel.face() | {"buttons": []},
+        "_face": face | own,
         "_shown": [state["_shown"][0], *shown],
-        "_frames": [[*frame[:-1], reasons(frame[0])] for frame in state["_frames"]],
+        "_frames": frames,
     }

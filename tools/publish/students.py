@@ -1,8 +1,4 @@
-"""Copies for students: the series without solutions and without lecturer notes.
-
-A copy is complete: it holds the package and the two files that `make lab` and
-`pytest --nbval` need, so that one folder, or one zip, is all that is handed out.
-"""
+"""Copies for students: the series without solutions and without lecturer notes."""
 
 import shutil
 
@@ -14,7 +10,7 @@ from tools.publish.execute import as_stored
 
 LEFT_OUT = {"solution", "lecturer"}
 NAME = "inception_edu_students"
-ALONGSIDE = (
+ALONGSIDE = (  # what `make lab` and `pytest --nbval` need
     "LICENSE",
     "docs/glossary.md",
     "tools/__init__.py",
@@ -38,10 +34,9 @@ def recounted(notebook):
     """The notebook with its execution counts from 1 on, as one run leaves them."""
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for number, cell in enumerate(code, 1):
-        cell.execution_count = number
-        for output in cell.outputs:
-            if "execution_count" in output:
-                output.execution_count = number
+        for counted in cell, *cell.outputs:
+            if "execution_count" in counted:
+                counted.execution_count = number
     return notebook
 
 
