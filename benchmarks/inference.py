@@ -1,13 +1,12 @@
 """Fused inference of Inception v4: each step alone, and the peers, in turn.
 
-fp32, 299x299. With one thread, times are processor seconds of the process, so that
-other work on the machine changes little; with more, the clock's. The peak of a run
-is the best convolution or matrix product that torch reaches in the same rounds; a
-share is multiply-adds over that. Weights are random, with batch statistics of random
+fp32, 299x299, one thread; times are processor seconds of the process, so that other
+work on the machine changes little. The peak of a run is the best convolution or
+matrix product that torch reaches in the same rounds; a share is multiply-adds over
+that. Weights are random, with batch statistics of random
 images: untrained ones fade to denormal numbers, which are slow.
 """
 
-import argparse
 import copy
 import io
 import time
@@ -65,7 +64,7 @@ def settle(model):
     return model.eval()
 
 
-# ---- the peers: each makes the function to time, of an image and the threads
+# ---- the peers: each makes the function to time, of an image
 
 
 def timm_model():
@@ -74,15 +73,15 @@ def timm_model():
     return settle(timm.create_model("inception_v4"))
 
 
-def contiguous(image, threads):
+def contiguous(image):
     return partial(timm_model(), image)
 
 
-def channels_last(image, threads):
+def channels_last(image):
     return partial(timm_model().to(**LAST), image.to(**LAST))
 
 
-def compiled(image, threads):
+def compiled(image):
     """torch.compile with freezing, channels last: the strongest of torch itself."""
     from torch._inductor import config
 
@@ -99,11 +98,11 @@ def onnx_file(image):
     return buffer.getvalue()
 
 
-def onnx_runtime(image, threads):
+def onnx_runtime(image):
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(
         onnx_file(image), options, providers=["CPUExecutionProvider"]
     )
@@ -111,11 +110,11 @@ def onnx_runtime(image, threads):
     return partial(session.run, None, given)
 
 
-def openvino(image, threads):
+def openvino(image):
     import openvino
 
     core = openvino.Core()
-    options = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
+    options = {"INFERENCE_NUM_THREADS": 1, "PERFORMANCE_HINT": "LATENCY"}
     options["INFERENCE_PRECISION_HINT"] = "f32"
     ready = core.compile_model(core.read_model(onnx_file(image)), "CPU", options)
     return partial(ready, image.numpy())
@@ -141,11 +140,6 @@ def peaks():
     }
 
 
-def clock():
-    """Processor seconds where one thread does it all, else the clock's."""
-    return time.process_time if torch.get_num_threads() == 1 else time.perf_counter
-
-
 def largest_errors(models):
     """The largest difference of each from the first in float64, over sixteen images.
 
@@ -157,14 +151,14 @@ def largest_errors(models):
     return [(model(images).double() - exact).abs().max().item() for model in models]
 
 
-def measure(batch, threads, rounds, compile_too):
+def measure(batch, rounds):
     image, prefix = torch.randn(batch, 3, 299, 299), f"batch {batch}: "
     own = settle(ie.create_model("inception_v4"))
     macs = ie.trace(own, tuple(image.shape)).macs
     found = Candidates(prefix)
     for name, make in PEERS.items():
-        if make is not compiled or compile_too:
-            found.add(name, partial(make, image, threads))
+        if make is not compiled or batch == 1:
+            found.add(name, partial(make, image))
     found[PLAIN] = partial(own, image)
 
     def fused(steps):
@@ -181,7 +175,7 @@ def measure(batch, threads, rounds, compile_too):
     rows.append(judged(row, at_most=float(f"{1.5 * plain + 1e-6:.3g}")))
     works = peaks()
     functions = {**found, **{name: peak for name, (peak, _) in works.items()}}
-    taken = interleaved(functions, rounds, clock=clock())
+    taken = interleaved(functions, rounds, clock=time.process_time)
     speeds = {name: work / min(taken[name]) for name, (_, work) in works.items()}
     for name, speed in speeds.items():
         rows.append(Row(prefix + name, speed / 1e9, "GMAC/s"))
@@ -213,7 +207,7 @@ def small_ones(rounds):
         model = settle(ie.create_model(name, **options))
         image = torch.randn(1, 3, size, size)
         both = {"plain": partial(model, image), "fused": partial(ie.fuse(model), image)}
-        taken = interleaved(both, rounds, warm_up=2, clock=clock())
+        taken = interleaved(both, rounds, warm_up=2, clock=time.process_time)
         row = milliseconds(f"{name}: ie.fuse", taken["fused"])
         gain = ratio(taken, "plain", "fused")
         yield row._replace(against="x as fast as plain", ratio=gain)
@@ -241,26 +235,18 @@ def on_gpu(rounds):
         yield row._replace(against="x as fast as plain", ratio=gain)
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--no-compile", action="store_true")
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8])
-    options = parser.parse_args()
+def main(rounds=9):
     warnings.simplefilter("ignore")
     torch.manual_seed(0)
-    torch.set_num_threads(options.threads)
+    torch.set_num_threads(1)
     rows = []
     with torch.no_grad():
-        for batch in options.batches:
-            compile_too = batch == 1 and not options.no_compile
-            rounds = options.rounds if batch == 1 else max(3, options.rounds // 3)
-            rows += measure(batch, options.threads, rounds, compile_too)
+        for batch in (1, 8):
+            rows += measure(batch, rounds if batch == 1 else rounds // 3)
             store("inference", rows)
-        rows += small_ones(options.rounds)
+        rows += small_ones(rounds)
         if torch.cuda.is_available():
-            rows += on_gpu(options.rounds)
+            rows += on_gpu(rounds)
     store("inference", rows)
 
 

@@ -66,7 +66,7 @@ class Candidates(dict):
         self.setup[name] = time.perf_counter() - start
 
 
-def interleaved(functions, rounds, warm_up=1, clock=time.perf_counter, repeat=1):
+def interleaved(functions, rounds, warm_up=1, clock=time.perf_counter):
     """Seconds of every call: `{name: [one a round]}`, the order turning."""
     names, times = list(functions), {name: [] for name in functions}
     for name in names * warm_up:
@@ -76,9 +76,8 @@ def interleaved(functions, rounds, warm_up=1, clock=time.perf_counter, repeat=1)
         for name in names[start:] + names[:start]:
             gc.collect()  # nobody pays for another's garbage
             before = clock()
-            for _ in range(repeat):
-                functions[name]()
-            times[name].append((clock() - before) / repeat)
+            functions[name]()
+            times[name].append(clock() - before)
     return times
 
 
