@@ -182,7 +182,8 @@ def main(arguments=None):
     """The exit status: 0 when every notebook ran to its end, 1 otherwise."""
     chosen = parsed(arguments)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # a console may know few letters
+        if hasattr(stream, "reconfigure"):  # a console may know few letters
+            stream.reconfigure(errors="backslashreplace")
     paths, others = submissions(chosen.notebooks)
     if not paths:
         sys.exit(f"no notebook in {', '.join(chosen.notebooks)}")
