@@ -82,6 +82,7 @@ def fit(
             training.run(progress, checkpoint, callback)
         finally:
             model.to(home).train(mode)
+            set_memory_format(model, torch.contiguous_format)  # any code reads it
     return training.history
 
 

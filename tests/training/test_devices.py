@@ -245,6 +245,14 @@ def test_a_model_that_reads_strides_is_trained_contiguous(data, viewing):
     assert evaluate(history.model, data).accuracy == history.accuracy[-1]
 
 
+def test_what_was_trained_works_below_a_head_that_reads_strides(data):
+    features = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    head = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
+    fit(nn.Sequential(features, *head), data, RECIPE, progress=False)
+    maps = features(torch.randn(2, 3, 8, 8))
+    assert maps.view(2, -1).shape == (2, 144)
+
+
 def test_random_state_gradients_and_cudnn_are_left_as_found(data, network):
     model = network()
     torch.manual_seed(5)
