@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import inception_edu as ie
 from inception_edu.cost import ShapeError, trace
-from tests.models import Model, keep
+from tests.models import Model, Work, keep
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
@@ -159,28 +159,10 @@ def test_compiled_parts_are_counted_under_their_own_path():
     assert trace(Model(lambda m, x: twice(m.conv(x))), IMAGE).macs == 4 * 27 * 64
 
 
-class Attends(nn.Module):
-    def __init__(self, **options):
-        super().__init__()
-        self.attention = nn.MultiheadAttention(32, 4, **options)
-
-    def forward(self, x):
-        return self.attention(x, x, x)[0]
-
-
-class Packed(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.lstm = nn.LSTM(6, 5)
-
-    def forward(self, x):
-        packed = nn.utils.rnn.pack_padded_sequence(x, torch.tensor([7, 3]))
-        return nn.utils.rnn.pad_packed_sequence(self.lstm(packed)[0])[0]
-
-
 @pytest.mark.parametrize("options", [{}, {"add_bias_kv": True}])
 def test_attention_is_counted(options):
-    model = Attends(**options).to("meta")
+    model = Work(lambda x: model.attention(x, x, x)[0])
+    model.attention = nn.MultiheadAttention(32, 4, **options, device="meta")
     with FlopCounterMode(display=False) as counter:
         model(torch.empty(5, 2, 32, device="meta"))
     seen = trace(model, (5, 2, 32))
@@ -189,7 +171,13 @@ def test_attention_is_counted(options):
 
 
 def test_a_packed_sequence_has_the_shape_that_torch_gives():
-    assert trace(Packed(), (7, 2, 6)).output_shape == (7, 2, 5)
+    def both_ways(x):
+        packed = nn.utils.rnn.pack_padded_sequence(x, torch.tensor([7, 3]))
+        return nn.utils.rnn.pad_packed_sequence(model.lstm(packed)[0])[0]
+
+    model = Work(both_ways)
+    model.lstm = nn.LSTM(6, 5)
+    assert trace(model, (7, 2, 6)).output_shape == (7, 2, 5)
 
 
 # ---- layers made in the forward, hooks, buffers ---------------------------------

@@ -210,15 +210,9 @@ def test_a_reused_layer_counts_its_weights_once_and_its_work_twice():
 
 
 def test_edges_name_the_operations_read():
-    class Residual(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv = nn.Conv2d(3, 3, 1)
-
-        def forward(self, x):
-            return x + 0.17 * self.conv(x)
-
-    ops = trace(Residual(), (1, 3, 4, 4)).ops
+    residual = Work(lambda x: x + 0.17 * residual.conv(x))
+    residual.conv = nn.Conv2d(3, 3, 1)
+    ops = trace(residual, (1, 3, 4, 4)).ops
     assert [op.kind for op in ops] == ["input", "conv", "mul", "add"]
     assert ops[3].inputs == (0, 2)
     assert [op.constant for op in ops] == [None, None, 0.17, None]

@@ -40,13 +40,7 @@ def network():
 
     def build(seed=0):
         torch.manual_seed(seed)
-        return nn.Sequential(
-            nn.Conv2d(3, 4, 3, stride=2),
-            nn.BatchNorm2d(4),
-            nn.ReLU(),
-            nn.Flatten(),
-            nn.Dropout(0.3),
-            nn.Linear(36, 2),
-        )
+        features = nn.Conv2d(3, 4, 3, stride=2), nn.BatchNorm2d(4), nn.ReLU()
+        return nn.Sequential(*features, nn.Flatten(), nn.Dropout(0.3), nn.Linear(36, 2))
 
     return build

@@ -80,22 +80,14 @@ def test_the_accelerator_is_torchs(monkeypatch, accelerator, cuda, mps, expected
 
 
 def test_threads_are_restored_and_one_is_used_inside(data, network):
-    class Watching(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.inner, self.seen = network(), set()
-
-        def forward(self, x):
-            self.seen.add(torch.get_num_threads())
-            return self.inner(x)
-
     torch.set_num_threads(2)
-    model = Watching()
+    model, seen = network(), set()
+    model.register_forward_pre_hook(lambda *_: seen.add(torch.get_num_threads()))
     fit(model, data, RECIPE, progress=False)
     evaluate(model, data)
-    assert (model.seen, torch.get_num_threads()) == ({1}, 2)
+    assert (seen, torch.get_num_threads()) == ({1}, 2)
     evaluate(model, data, threads=2)
-    assert (model.seen, torch.get_num_threads()) == ({1, 2}, 2)
+    assert (seen, torch.get_num_threads()) == ({1, 2}, 2)
     torch.set_num_threads(1)
 
 
