@@ -277,7 +277,7 @@ def draw_layer(sheet, place, layer, metric, name):
     sheet.rect(place.left, top, width, BOX, layer.kernel, radius=3, **style)
     kernel, _, rest = layer.what.replace(",", "", 1).partition(" ")
     unit = "B" if metric == "memory" else ""
-    below = brief(cost) + unit if cost else rest.removesuffix(" pool")
+    below = brief(cost) + unit if cost else rest.removesuffix(" pool") or "0"
     style = {"anchor": "middle", "fill": on_color(layer.kernel)}
     x, room = place.left + width / 2, width - 2
     sheet.fitted_text(x, top + 15, kernel, room, bold=True, **style)

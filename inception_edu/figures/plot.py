@@ -28,6 +28,8 @@ SHEET = 560
 
 def round_up(value, steps=(1, 2, 5)):
     """The next of 1, 2, 5, 10, 20, ... that holds `value`: a stable axis limit."""
+    if value <= 0:  # a pool's MACs
+        return 1
     power = 10.0 ** floor(log10(value))
     ends = [step * power for step in (*steps, 10 * steps[0])]
     return next(end for end in ends if end >= value * (1 - 1e-9))
@@ -195,11 +197,14 @@ def clip(points, box):
     for (x0, y0), (x1, y1) in pairwise(points):
         enter, leave = 0.0, 1.0  # the share of the line where it is inside
         for start, step, low, high in (
-            (x0, x1 - x0 or 1e-3, left, right),
-            (y0, y1 - y0 or 1e-3, top, bottom),
+            (x0, x1 - x0, left, right),
+            (y0, y1 - y0, top, bottom),
         ):
-            near, far = sorted(((low - start) / step, (high - start) / step))
-            enter, leave = max(enter, near), min(leave, far)
+            if step:
+                near, far = sorted(((low - start) / step, (high - start) / step))
+                enter, leave = max(enter, near), min(leave, far)
+            elif not low - 1e-6 <= start <= high + 1e-6:
+                leave = -1.0
         if enter < leave:
             shares = (enter, leave)[bool(pieces[-1]) :]  # it goes on, or begins
             pieces[-1] += [(x0 + s * (x1 - x0), y0 + s * (y1 - y0)) for s in shares]

@@ -86,6 +86,8 @@ def assess(exercise, candidate, seconds=SECONDS):
         )
         return Card("open", text, printed=printed)
     if error is not None:
+        if not isinstance(error, Problem):
+            error = Problem(f"the check met {brief(error)}", "run the cell again")
         results = results or [Result(exercise.cases[0])]
         results[-1].problem, hint = error, error.hint
     else:

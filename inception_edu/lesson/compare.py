@@ -33,11 +33,14 @@ def difference(expected, got, tolerance=1e-6, names=()):
         hint = number_hint(got)
         return Problem("this is not one number", hint, in_words(number), in_words(got))
     # Whole numbers are exact; tensors carry seven digits, so one is held to fewer.
-    if isinstance(number, int) and isinstance(value, int):
-        tolerance = 0
-    elif is_tensor(got) or is_tensor(expected):
+    if is_tensor(got) or is_tensor(expected):
         tolerance = max(tolerance, 1e-5)
-    if math.isclose(number, value, rel_tol=tolerance, abs_tol=tolerance):
+    both_whole = isinstance(number, int) and isinstance(value, int)
+    if both_whole and number == value:
+        return None
+    if not both_whole and math.isclose(
+        number, value, rel_tol=tolerance, abs_tol=tolerance
+    ):
         return None
     return Problem("the value differs", "", *two_numbers(number, value))
 

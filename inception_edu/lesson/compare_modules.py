@@ -38,6 +38,9 @@ ACTIVATIONS = {
     "ELU": F.elu,
     "a sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
+    "softplus": F.softplus,
+    "hard swish": F.hardswish,
+    "the absolute value": torch.abs,
 }
 WRONG_JOINS = {
     "concatenate the branches, do not add them": [lambda b: sum(b.values())],
@@ -256,15 +259,16 @@ def run_once(module, image):
 
 def check_learning(recorder):
     """Raise a Problem for a layer that an optimizer could not train."""
-    own, seen = {*map(id, recorder.module.parameters())}, set()
+    named = dict(recorder.module.named_parameters())
+    own, seen = {*map(id, named.values())}, set()
     used = [(f"{layer} layer", layer.operand) for layer in recorder.layers]
     used += [("batch norm", norm["weight"]) for norm in recorder.norms]
-    for what, weight in used:
-        if weight is None:  # a norm without one
-            continue
-        if not weight.requires_grad:
-            what = f"the weight of the {what} does not learn"
+    used = [(what, weight) for what, weight in used if weight is not None]
+    for name, weight in [*((f"of the {w}", t) for w, t in used), *named.items()]:
+        if not weight.requires_grad and weight.numel() > 1:
+            what = f"the weight {name} does not learn"
             raise Problem(what, GRADIENTS, values_right=True)
+    for what, weight in used:
         if not any(id(leaf) in own for leaf in leaves(weight)):
             raise Problem(
                 f"the {what} is not registered in your module",
@@ -273,8 +277,10 @@ def check_learning(recorder):
             )
     for layer in recorder.layers:
         if layer.weight.data_ptr() in seen:
-            what = f"the {layer} layer runs twice"
-            raise Problem(what, "make a layer of its own for each convolution")
+            raise Problem(
+                f"the {layer} layer runs twice",
+                "make a layer of its own for each convolution",
+            )
         seen.add(layer.weight.data_ptr())
     for norm in recorder.norms:
         if norm["training"] != recorder.module.training:

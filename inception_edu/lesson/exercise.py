@@ -127,6 +127,12 @@ class Exercise:
         value = self.call_on(candidate, case)
         if value is None:
             raise Problem("your function returned None", "add a `return` on every path")
+        if inspect.isgenerator(value) or inspect.iscoroutine(value):
+            value.close()
+            raise Problem(
+                f"your function returned a {type(value).__name__}",
+                "use `return`, not `yield`, no `async`, and [...] rather than (...)",
+            )
         if not self.parts:
             return value
         if getattr(value, "shape", None) == (len(self.parts),):  # an array of numbers

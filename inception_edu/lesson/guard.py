@@ -62,8 +62,8 @@ def guarded(work, seconds=SECONDS):
 def wait(worker, seconds, printed):
     """None once the thread has ended, else the Problem that ended the wait.
 
-    What it printed is cut from outside: a stream of ours that Python code writes to
-    may be gone when a thread that cannot be stopped is back from writing.
+    What it printed is cut here and not as it is written: a thread that cannot be
+    stopped goes on writing after our stream is gone.
     """
     start, computed = time.monotonic(), time.process_time()
     try:
@@ -101,11 +101,10 @@ def restored():
 
     drawn, drawn_by_numpy = random.getstate(), np.random.get_state()
     dtype, shell = torch.get_default_dtype(), ipython_shell() or sys
-    no_keyboard = EOFError("a check cannot type an answer")
     try:
         with (
             isolated(threads=1),  # faster for small tensors
-            patch("builtins.input", side_effect=no_keyboard),
+            patch("builtins.input", no_keyboard),
             patch.object(shell, "ask_exit", sys.exit, create=True),  # IPython's exit()
         ):
             yield
@@ -113,3 +112,8 @@ def restored():
         random.setstate(drawn)
         np.random.set_state(drawn_by_numpy)
         torch.set_default_dtype(dtype)
+
+
+def no_keyboard(prompt=""):
+    """Stand in for `input`, which would wait for ever."""
+    raise EOFError("a check cannot type an answer")

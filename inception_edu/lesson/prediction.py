@@ -84,6 +84,8 @@ class Prediction:
         A guess of 0.71 may mean 71 %, one of 303,000,000 may mean 303 M: it is read
         so where that, and not the plain number, comes within 10 % of an answer.
         """
+        if self.options:
+            return self.guess
         prefix = PREFIXES.get(self.unit.split(" ")[0])
         others = [100 * self.guess] if self.unit == "%" else []
         others += [self.guess / prefix] if prefix else []
@@ -135,7 +137,7 @@ def nearness(guess, value):
     """The relative difference between the guess and a value."""
     if guess == value:
         return 0.0
-    if isinstance(value, str) or not value:
+    if isinstance(guess, str) or isinstance(value, str) or not value:
         return math.inf
     return abs(guess - value) / abs(value)
 
@@ -149,7 +151,7 @@ def why(guess, known):
 
 def describe(guess, measured):
     """The guess against what was measured, in words."""
-    if isinstance(measured, str):
+    if isinstance(guess, str) or isinstance(measured, str):
         return "Right" if guess == measured else "Not this time"
     if guess == measured:
         return "Exactly right"

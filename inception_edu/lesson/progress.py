@@ -6,6 +6,7 @@ machine. INCEPTION_EDU_PROGRESS names another file; "off" keeps it in memory onl
 
 import json
 import os
+import re
 from contextlib import suppress
 from html import escape
 from pathlib import Path
@@ -116,7 +117,7 @@ def bar(done, of):
 
 def lesson_of(key):
     """The lesson that a key such as "03-asymmetric" belongs to, None without one."""
-    return int(key[:2]) if key[:2].isdigit() else None
+    return int(key[:2]) if re.match(r"\d\d-", key) else None
 
 
 def progress() -> Progress:

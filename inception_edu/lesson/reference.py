@@ -187,6 +187,8 @@ def near_miss(labels, layers, shapes):
         "reads another number of channels",
         "has another kernel",
     )
+    if not labels:
+        return ""
     wanted, left = [*shapes.values()], []
     for layer in {one.weight.data_ptr(): one for one in layers}.values():
         if layer.shape in wanted:

@@ -1,5 +1,7 @@
 """The network explorer against traces of whole networks."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -159,3 +161,14 @@ def test_a_slider_beyond_the_last_stage_or_module_opens_the_last():
     ):
         explorer.values = asked
         assert (explorer.values["stage"], explorer.values["module"]) == got
+
+
+@pytest.mark.parametrize("show", SHOWN)
+def test_a_module_without_costs_is_drawn_beside_another_network(show):
+    explorer, pool = ie.explore.network(), {"stage": 3, "module": 1, "show": show}
+    explorer.values = {"network": "inception_v3", "beside": "googlenet"} | pool
+    assert explorer.values.items() >= pool.items() and not explorer.problem
+    explorer.values = {"network": "mini_naive", "beside": "nothing", "stage": 4}
+    explorer.values = {"module": 2}  # a dropout of no kind
+    assert ">dropout</text>" in explorer.svg
+    assert not re.search("<text[^>]*/>", explorer.svg)

@@ -44,7 +44,7 @@ def test_a_logarithmic_axis_has_powers_of_ten_and_steps_between_when_short():
 
 
 @pytest.mark.parametrize(
-    "value, end", [(1, 1), (1.2, 2), (36.4e9, 50e9), (0.07, 0.1), (700, 1000)]
+    "value, end", [(0, 1), (1, 1), (1.2, 2), (36.4e9, 50e9), (0.07, 0.1), (700, 1000)]
 )
 def test_the_end_of_an_axis_is_the_next_round_number(value, end):
     assert round_up(value) == pytest.approx(end)
@@ -59,6 +59,9 @@ def test_a_curve_is_cut_where_it_leaves_the_box():
     assert all(20 <= y <= 220 for piece in pieces for _, y in piece)
     assert clip([(0, 0), (10, 0)], (2, -1, 8, 1)) == [[(2, 0), (8, 0)]]
     assert clip([(0, 5), (10, 5)], (2, -1, 8, 1)) == []
+    for x, y in ((2, -1), (8, 1)):  # along an edge
+        assert clip([(0, y), (10, y)], (2, -1, 8, 1)) == [[(2, y), (8, y)]]
+        assert clip([(x, -5), (x, 5)], (2, -1, 8, 1)) == [[(x, -1), (x, 1)]]
 
 
 def test_spread_places_keep_order_and_distance_and_move_as_little_as_needed():

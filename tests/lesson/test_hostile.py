@@ -31,7 +31,7 @@ def one_line(text):
 
 def does(statement):
     """A candidate with this one statement, and a name that it may call itself by."""
-    names = {"sys": sys, "torch": torch, "nn": nn, "Angry": Angry}
+    names = {"sys": sys, "torch": torch, "nn": nn, "Angry": Angry, "Exits": Exits}
     exec(f"def candidate(*args):\n    {statement}", names)
     return names["candidate"]
 
@@ -46,6 +46,18 @@ class Angry:
     __hash__ = None
 
 
+class Exits:
+    """A value that ends Python when it is looked at."""
+
+    @property
+    def dtype(self):
+        sys.exit("now")
+
+
+async def waits(*args):
+    return right(*args)
+
+
 FUNCTIONS = {  # a statement or a value: words of the answer
     "return 1 / 0": "your code raised ZeroDivisionError: division by zero in line 2",
     "sys.exit(3)": "your code called exit()",
@@ -58,13 +70,17 @@ FUNCTIONS = {  # a statement or a value: words of the answer
     "return float('nan')": "expected: 9,408; found: nan",
     "return print": "a value of type builtin_function_or_method",
     "return Angry()": "cannot be read",
-    "return (i for i in args)": "a value of type generator",
+    "return Exits()": "the check met SystemExit: now",
+    "yield 1": "use `return`, not `yield`",
+    "return (i for i in args)": "[...] rather than (...)",
     "return torch.randn(3, dtype=torch.int)": "not implemented for 'Int'",
 }
 CANDIDATES = {
+    "is async": (waits, "no `async`"),
     "takes one input": (lambda one: one, "the exercise calls conv_params(in_channels"),
     "is a number": (9408, "the class itself, without calling it"),
     "is a built-in": (print, "returned None"),
+    "is a built-in that takes fewer": (int, "your code raised TypeError: int()"),
 }
 
 
@@ -123,6 +139,14 @@ MODULES = {
     "a list from forward": (forward("return [x, x]"), "return one tensor"),
     "nothing from forward": (forward("x"), "add a `return` to `forward`"),
     "deletes its layers": (forward("del self.convs; return self.convs"), "raised"),
+    "freezes its biases": (
+        forward(
+            "return torch.cat([*(c(x).relu() for c in self.convs), "
+            "nn.functional.max_pool2d(x, 3, 1, 1)], 1)",
+            "for c in self.convs: c.bias.requires_grad_(False)",
+        ),
+        "the weight convs.0.bias does not learn",
+    ),
     "returns NaN": (
         forward("return torch.cat([*(c(x) for c in self.convs), x], 1) * float('nan')"),
         "found: nan",

@@ -98,5 +98,7 @@ def test_a_choice(capsys):
     assert "[ok] Right. your prediction: more; measured: more" in printed(capsys)
     assert check_choice("fewer").guess is None
     assert "'fewer' is none of the options" in printed(capsys)
+    ie.predict("choice", "?", "less", "M", ("less", "more")).reveal("more")
+    assert "[x] Not this time" in printed(capsys)
     assert check_choice(True).guess is None
     assert check_choice([1]).guess is None

@@ -76,6 +76,11 @@ def test_the_solution_of_a_lesson_is_not_the_readers(file):
     assert not file.exists()
 
 
+def test_a_key_of_another_form_belongs_to_no_lesson():
+    keys = {"03-asymmetric": 3, "3": None, "2024-x": None, "²²-x": None}
+    assert {key: lesson_of(key) for key in keys} == keys
+
+
 @pytest.mark.parametrize("text", ["", "{"])
 def test_a_damaged_file_counts_as_empty_and_is_replaced(file, text):
     file.parent.mkdir()
