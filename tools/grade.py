@@ -154,7 +154,7 @@ def write_csv(path, reports):
     head = ["path", "lesson", "points", "maximum", "ended", "reason", *names]
     with atomic_write(path) as part:
         table = pd.DataFrame(rows, columns=head, dtype=object)
-        table.to_csv(part, index=False, encoding="utf-8-sig")
+        table.to_csv(part, index=False, encoding="utf-8-sig", lineterminator="\r\n")
 
 
 def parsed(arguments):

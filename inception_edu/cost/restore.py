@@ -18,11 +18,16 @@ from types import CellType, FunctionType, MethodType, NoneType, SimpleNamespace
 
 import torch
 from torch import nn
+from torch.nn.modules import module as hooks
 from torch.utils._pytree import tree_leaves
 
 from inception_edu.cost.shapes import ShapeValue, storage_of
 
 OWN = frozenset(nn.Module().__dict__)  # what every module has
+REGISTRATIONS = (
+    hooks.register_module_module_registration_hook,
+    hooks.register_module_parameter_registration_hook,
+)
 PLAIN = (bool, int, float, str, type(None))
 MUTABLE = (dict, list, set, deque)
 QUIET = ("torch.nn.", "inception_edu.")  # their modules keep nothing of a forward
@@ -41,6 +46,7 @@ class Snapshot:
         self.containers, self.named, self.caches = [], [], []
         self.parts, self.seen = [], {}
         self.changed = {}  # storage -> tensor, what it held, the values there
+        self.made, self.handles = False, []  # whether layers or parameters were made
 
     def keep_module(self, module):
         """Remember what a module has; what it runs with are copies."""
@@ -71,6 +77,11 @@ class Snapshot:
             values, self.parts = self.parts, []
             for value in values:
                 self.parts += self.keep(value)
+        self.handles = [register(self.note_made) for register in REGISTRATIONS]
+
+    def note_made(self, module, name, value):
+        """torch calls it before a module gets a layer or a parameter."""
+        self.made = True
 
     def keep(self, value):
         """Remember what a value holds; whatever else can be changed through it."""
@@ -109,8 +120,10 @@ class Snapshot:
             own = known.detach()
             self.changed[storage] = known, own, own.clone()
 
-    def restore(self, made):
-        """Put everything back; where layers or parameters were `made`, keep those."""
+    def restore(self):
+        """Put everything back, but for layers and parameters that were made."""
+        for handle in self.handles:
+            handle.remove()
         for tensor, own, values in self.changed.values():
             tensor.data = own.copy_(values)
         for value, before in self.named:
@@ -125,7 +138,7 @@ class Snapshot:
         for scripted, training in self.modes:
             scripted.setattr("training", training)
         for module, before in self.modules.items():
-            if made and has_tables(module):
+            if self.made and has_tables(module):
                 keep_made(module.__dict__, before)
             object.__setattr__(module, "__dict__", before)
 

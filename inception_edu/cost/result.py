@@ -9,7 +9,7 @@ from inception_edu.text import dims
 class Op(NamedTuple):
     """One operation of a trace: what its arguments tell, and where it ran.
 
-    `spans` hold its receptive field, None where the operation left the grid. `kernel`,
+    `spans` hold its receptive field, None where there is no height and width. `kernel`,
     `stride`, `padding`, `dilation` are per axis or None. `constant` is the number in
     `0.17 * x` or `x + 1`, else None. A `view` takes no memory. `known` is False where
     nobody has a formula for its MACs.
@@ -88,7 +88,7 @@ class Row(Totals):
 class Trace(Totals):
     """Every operation of a model in the order it runs, with what it costs.
 
-    `ops[0]` and on are the inputs. Totals are sums over `ops`: 1 MAC is one
+    The first operations are the inputs. Totals are sums over `ops`: 1 MAC is one
     multiply-add of a convolution, linear or matmul weight; bias, norm, activation
     and pooling count 0; FLOPs = 2 x MACs. `params` counts what this run used,
     `params_built` all there are.

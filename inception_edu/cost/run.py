@@ -147,7 +147,7 @@ def run(model, shapes, aux, dtype):
         inputs = tracer.begin(shapes, dtype)
         with EveryCall(tracer):
             answer = model(*inputs)
-        if tracer.made:
+        if tracer.snapshot.made:
             tracer.built = sum(map(torch.numel, model.parameters()))
     except Exception as problem:  # a diagram is drawn up to here
         if tracer.ops:
@@ -158,7 +158,7 @@ def run(model, shapes, aux, dtype):
     finally:
         ACTIVE.tracer = outer
         nn.Module._call_impl = MODULE_CALL if outer is None else call_module
-        tracer.snapshot.restore(tracer.made)
+        tracer.snapshot.restore()
         torch.set_rng_state(random)
     if hasattr(answer, "__dataclass_fields__"):
         answer = vars(answer)

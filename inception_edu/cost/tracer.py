@@ -49,7 +49,6 @@ class Tracer:
         # since a parameter that is asked while the model runs tells `EveryCall`.
         self.parameters, self.uncounted, self.built = {}, {}, 0
         self.alive = []  # what is known by id must not go
-        self.made = False  # whether the forward made layers or parameters
         self.written = {}  # storage of real tensors written to -> a ShapeValue
         self.snapshot = Snapshot()
         every = nn.modules.module  # hooks that torch calls for every module there is
@@ -148,8 +147,7 @@ class Tracer:
         elements = 0
         for parameter in parameters:
             if parameter is not None:
-                if id(parameter) not in self.parameters:
-                    self.made = True
+                if id(parameter) not in self.parameters:  # made while the model ran
                     self.add_parameter(parameter)
                 elements += self.uncounted.pop(id(parameter), 0)
         return elements
@@ -214,8 +212,9 @@ class Tracer:
         shape = spans = None
         if changed is not None or run.new:  # else a size, or the input as it is
             shape = tuple(run.made[0].shape if run.made else changed.shape)
-            if name in ("copy", "setitem") and changed._base is not None:
-                name, shape = "setitem", tuple(changed._base.shape)  # `x[0].copy_(y)`
+            base = None if changed is None else changed._base
+            if name in ("copy", "setitem") and base is not None:
+                name, shape = "setitem", tuple(base.shape)  # `x[0].copy_(y)`
             spans = run.spans_after(values, shape)
             params = self.count(*self.used_parameters(leaves))
             self.add_op(run.op(name, shape, spans), values, params, run.new_bytes)
@@ -359,7 +358,6 @@ class Tracer:
 
     def add_module(self, module, above):
         """The path of a module that was made while the model ran."""
-        self.made = True
         names = {child: name for name, child in self.model.named_modules()}
         name = f"{above}.{type(module).__name__}".strip(".")
         self.visit(module, names.get(module, name))

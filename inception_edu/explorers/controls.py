@@ -8,19 +8,20 @@ screen. A file of this folder describes one explorer:
 QUESTION = "What does it cost?"
 CONTROLS = [
     Range("width", "width", 8, 256, step=8, value=64, unit="channels"),
-    Choice("kernel", "kernel", ["1x1", "3x3"], "3x3"),
-    Check("bias", "count the bias", False),
+    Choice("kernel", "kernel", {1: "1x1", 3: "3x3"}, 3),
 ]
 SWEEP = {"width": [8, 64, 256]}
 
 
-def draw(state):  # {"width": 64, "kernel": "3x3", ...}
-    if state["width"] > 128 and state["kernel"] == "3x3":
+def draw(state):  # {"width": 64, "kernel": 3}
+    width, kernel = state["width"], state["kernel"]
+    if width > 128 and kernel == 3:
         raise ValueError("a 3x3 wider than 128 ...; choose 1x1 or less")
+    weights = width**2 * kernel**2
     sheet = Drawing(SHEET, 230)
-    plot = Plot(sheet, (66, 30, SHEET - 90, 150), (0, 256), (0, 600_000))
-    plot.axes("width", "weights").mark(state["width"], 36_864)
-    words = "36,864 weights: 9 times the 1x1"
+    plot = Plot(sheet, (66, 30, SHEET - 90, 150), (0, 256), (0, 200_000))
+    plot.axes("width", "weights").mark(width, weights)
+    words = f"{weights:,} weights, {width} channels in and out"
     return Picture(sheet.svg(QUESTION, words), words)
 ```
 

@@ -1,7 +1,7 @@
 """A network as runs of identical modules: what the network explorer draws.
 
 Nothing is built or traced while a slider moves: networks.json.gz holds the modules
-of every network at every input size, traced with one A, one B and one C
+of every network at every input size, traced with one module A, B and C
 (`python -m experiments network_tables`). Modules of a grid are identical, so that a
 count is a multiplication. `tests/explorers` hold both against traces.
 """

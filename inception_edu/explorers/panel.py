@@ -122,7 +122,7 @@ class Panel:
         """Called after every change, for a view to show `answer()`."""
 
     def answer(self):
-        """What a page shows: values, SVG, summary, problem, why controls rest."""
+        """What a page shows: values, SVG, summary, problem, why controls are off."""
         return self._answer(self._values, self._picture, self.problem)
 
     def _answer(self, values, picture, problem):

@@ -53,7 +53,7 @@ class Explorer(Panel, anywidget.AnyWidget):
         self.ask(change.new[1])
 
     def _on_message(self, widget, content, buffers):
-        """Press what the page presses; then, or else, say that Python is here."""
+        """Do what a button does; reply in any case, so that it is seen to run."""
         if "press" in content:
             self.ask(content["moves"], content["press"])
         self.send({"press": content.get("press")})

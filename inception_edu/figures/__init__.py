@@ -1,7 +1,7 @@
 """What you look at: diagrams, charts, one theme.
 
-Only `charts` and `export` import matplotlib, none imports torch; every name is
-imported when it is first used.
+Only `charts` and `export` import matplotlib; none imports torch before `record` runs a
+model. Every name is imported when it is first used.
 """
 
 from inception_edu.lazy import lazy

@@ -2,7 +2,7 @@
 
 `feature_sheet` takes plain numbers, a `Photo` and a `figures.responses.Responses`, and
 returns a `Drawing`; it needs neither torch nor an imaging library. Maps are PNGs of 16
-grays; where a branch responds is the image under a shade.
+grays; the image is darkened except where a branch responds.
 """
 
 import zlib

@@ -10,8 +10,8 @@ wide, on which a 14 pixel text still reads on a phone.
     legend(sheet, 48, 16, [("eps 0.1", "1x1", None), ("eps 0", "ink", "7 5")])
 
 Ranges come from what the controls can reach, or from `round_up`, so that an axis
-stands still while a reader drags. The ghost of the state before is the page's: see
-`explorers/frame.js`.
+stands still while a reader drags. `explorers/frame.js` draws the outline of what stood
+there before.
 """
 
 from bisect import bisect_left

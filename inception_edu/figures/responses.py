@@ -116,7 +116,8 @@ def record(model, x):
     layers, hooks = {}, []
 
     def listen(layer, name, module):
-        *_, last = (part for part in module.modules() if hasattr(part, "kernel_size"))
+        windows = [part for part in module.modules() if hasattr(part, "kernel_size")]
+        last = windows[-1] if windows else module
         kernel = dims(last.kernel_size) if isinstance(last, nn.Conv2d) else "pool"
         read = []
 

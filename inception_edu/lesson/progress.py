@@ -41,7 +41,7 @@ def read():
 
 
 def save(part, key, **values):
-    """Add `values` to the entry `key` of a part; one more try.
+    """Add `values` to the entry `key` of a part, and count a try.
 
     A lesson must work where nothing can be written, so an OSError is ignored.
     """

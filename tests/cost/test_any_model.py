@@ -227,6 +227,21 @@ def test_layers_made_in_the_forward_count_and_stay(forward, setup, more):
     assert torch.isfinite(model(torch.randn(IMAGE))).all()
 
 
+def test_what_a_forward_makes_stays_though_it_is_not_called():
+    def grow(m, x):
+        m.unused, m.scales = nn.Linear(3, 4), nn.ParameterList([torch.ones(4)])
+        return m.conv(x) * m.scales[0].view(1, -1, 1, 1)
+
+    model = Model(grow)
+    assert trace(model, IMAGE).params_built == 112 + 16 + 4
+    assert isinstance(model.unused, nn.Linear) and len(model.scales) == 1
+
+
+def test_a_copy_of_another_kind_is_an_operation():
+    seen = trace(Work(lambda x: torch.ops.aten.copy(x, x * 2)), IMAGE)
+    assert seen.output_shape == IMAGE
+
+
 def test_a_parameter_made_like_an_input_counts_and_is_made_again():
     def shift(m, x):
         x = m.conv(x)

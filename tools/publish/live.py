@@ -83,13 +83,15 @@ def live_state(state):
     shown = json.loads(json.dumps(panel.answer()))
     if shown[:-1] != state["_shown"][1:-1]:
         return {}
-    frames = []
-    for *frame, _ in state["_frames"]:
-        panel.ask([zip(names, frame[0], strict=True)])
-        frames.append([*frame, panel.answer()[-1]])
+
+    def reasons(values):
+        inactive = parts.get("inactive", lambda values: {})
+        found = inactive(dict(zip(names, values, strict=True)))
+        return [found.get(name, "") for name in names]
+
     own = panel.face() | {"buttons": []}
     return {
         "_face": face | own,
         "_shown": [state["_shown"][0], *shown],
-        "_frames": frames,
+        "_frames": [[*frame[:-1], reasons(frame[0])] for frame in state["_frames"]],
     }

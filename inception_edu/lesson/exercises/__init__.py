@@ -1,1 +1,1 @@
-"""The exercises, one file a part of the series."""
+"""The exercises, a file for each part of the series."""
