@@ -34,6 +34,7 @@ KEEPS_EVAL = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
 LAZY = nn.modules.lazy.LazyModuleMixin
 SETTERS = {"__setitem__", "__set__"}  # of values, and of attributes such as `data`
 SET_DATA = torch.Tensor.data.__set__
+SCRIPT = torch.jit.ScriptModule
 SCRIPTED = (torch.jit.ScriptFunction, torch._C.ScriptMethod)
 in_transform = torch._C._functorch.peek_interpreter_stack
 
@@ -72,7 +73,7 @@ class Tracer:
         self.snapshot.keep_module(module)
         own = vars(module)  # past __setattr__: it is slow
         own["training"] = self.aux and not isinstance(module, KEEPS_EVAL)
-        if isinstance(module, torch.jit.ScriptModule):
+        if isinstance(module, SCRIPT):
             kind = getattr(nn, module.original_name, nn.Module)  # what was scripted
             self.snapshot.set_mode(
                 module, self.aux and not issubclass(kind, KEEPS_EVAL)
@@ -366,7 +367,7 @@ class Tracer:
     def count_rest(self, module):
         """The parameters no operation was given, such as a ViT's class token."""
         own = module._parameters.values()
-        if isinstance(module, torch.jit.ScriptModule):
+        if isinstance(module, SCRIPT):
             own = module.parameters()
         for parameter in own:
             if isinstance(parameter, nn.Parameter):
