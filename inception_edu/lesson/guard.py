@@ -42,6 +42,7 @@ def guarded(work, seconds=SECONDS):
             "of the function, to the left margin"
         )
     printed, raised = StringIO(), []
+    printed.close = lambda: None  # for `sys.stdout.close()`
 
     def body():
         with suppress(TimeUp):  # one that comes late

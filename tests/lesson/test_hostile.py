@@ -61,6 +61,7 @@ async def waits(*args):
 FUNCTIONS = {  # a statement or a value: words of the answer
     "return 1 / 0": "your code raised ZeroDivisionError: division by zero in line 2",
     "sys.exit(3)": "your code called exit()",
+    "sys.stdout.close()": "your function returned None",
     "return candidate(*args)": "the function calls itself and never stops",
     "return int(input('how many? '))": "take the inputs as arguments",
     "return 1 - 2 / 3 ^ 2": "a power is written **",
