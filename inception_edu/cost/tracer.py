@@ -47,7 +47,7 @@ class Tracer:
         self.ops, self.paths = [], {}  # `paths`: of every module
         self.path, self.device = "", torch.device("cpu")
         # Shapes and sizes by id, so that shared ones count once; read at the start,
-        # since a parameter that is asked while the model runs tells `EveryCall`.
+        # since asking a parameter while the model runs would be seen as a call.
         self.parameters, self.uncounted, self.built = {}, {}, 0
         self.alive = []  # what is known by id must not go
         self.written = {}  # storage of real tensors written to -> a ShapeValue

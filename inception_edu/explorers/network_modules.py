@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 TABLES = Path(__file__).with_name("networks.json.gz")
 PRINTED = "inception_resnet_v2 as printed"  # its figures; the release differs
-# How many A, B and C the published networks have; ours, of the minis.
+# How many A, B and C: as published; of the minis, our own numbers.
 COUNTS = {
     "inception_v4": (4, 7, 3),
     "inception_resnet_v1": (5, 10, 5),

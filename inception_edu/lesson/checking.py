@@ -75,7 +75,7 @@ def explain(exercise, results):
 
 
 def assess(exercise, candidate, seconds=SECONDS):
-    """The `Card` on one candidate. Never raises; takes about `seconds` at most."""
+    """The `Card` on one candidate. Never raises; about `seconds` of computing."""
     results, hint = [], ""
     printed, error = guarded(lambda: attempt(exercise, candidate, results), seconds)
     printed = shortened(printed)

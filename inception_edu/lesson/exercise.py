@@ -32,7 +32,7 @@ class Case:
     image: tuple = ()
 
     def named(self, name):
-        """The call as a reader would write it: `conv_params(3, 64, 7)`."""
+        """The call as a reader would write it: `conv_params(3, 64, 7, False)`."""
         return f"{name}({self.label or ', '.join(map(repr, self.args))})"
 
 

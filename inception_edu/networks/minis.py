@@ -1,8 +1,9 @@
 """Small cousins of every version, for 48x48 images and a laptop.
 
-Same modules, same names, fewer and narrower: a stem to 24x24, then one module at
-24x24, one at 12x12, one at 6x6. Two of them differ in their modules alone, so that a
-difference in accuracy is the module's. Not in any paper.
+Same modules, same names, fewer and narrower. Five have a stem to 24x24, then one
+module at 24x24, one at 12x12, one at 6x6, and differ in it alone, so that a difference
+in accuracy is the module's; `mini_v3`, `mini_v4` and `mini_resnet` follow the plans of
+their papers. Not in any paper.
 """
 
 from functools import partial
