@@ -207,7 +207,8 @@ def named_in(value):
         named = vars(value).items()
         return {n: v for n, v in named if n[:2] != "__" and not hasattr(v, "__get__")}
     found = {}
-    for name in getattr(type(value), "__slots__", ("cell_contents",)):
+    of_cell = ("cell_contents",) if isinstance(value, CellType) else ()
+    for name in getattr(type(value), "__slots__", of_cell):
         with suppress(AttributeError, ValueError):  # it has no value yet
             found[name] = getattr(value, name)
     return found

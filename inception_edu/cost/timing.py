@@ -85,9 +85,9 @@ def latency(
         models = {type(models).__name__: models}
     threads = torch.get_num_threads() if threads is None else threads
     check(models, input_shape)
-    whole_number("rounds", rounds, 1, 10_000)
-    whole_number("warm_up", warm_up, 0, 10_000)
-    whole_number("threads", threads, 1, 10_000)
+    whole_number("rounds", rounds, 1, 10**9)
+    whole_number("warm_up", warm_up, 0, 10**9)
+    whole_number("threads", threads, 1, 10**9)
     batches = {name: images(models[name], name, input_shape) for name in models}
     times, names = {name: [] for name in models}, list(models)
     modes = [(m, m.training) for model in models.values() for m in model.modules()]

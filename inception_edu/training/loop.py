@@ -75,13 +75,15 @@ def fit(
         if isinstance(model, str):
             model = build(model, data, recipe, seed)
         refuse_lazy(model)
-        home, mode = device_of(model), model.training
+        home, modes = device_of(model), [(m, m.training) for m in model.modules()]
         try:
             training = Training(model, data, recipe, epochs, seed, device)
-            mode = False  # what trains ends in eval mode
+            modes = []  # what trains ends in eval mode
             training.run(progress, checkpoint, callback)
         finally:
-            model.to(home).train(mode)
+            model.to(home).eval()
+            for module, mode in modes:  # of a model that is refused
+                module.training = mode
             set_memory_format(model, torch.contiguous_format)  # any code reads it
     return training.history
 
