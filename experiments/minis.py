@@ -24,7 +24,7 @@ def measure(run):
     history = fit(name, data, RECIPE, epochs, seed, device="cpu")
     if history.interrupted:
         raise KeyboardInterrupt
-    model = history.model.half().to(memory_format=torch.contiguous_format)
+    model = history.model.half()
     content = save(model.state_dict())
     accuracy, by_scale = evaluate(model.float(), data)
     return {

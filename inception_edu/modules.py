@@ -1,6 +1,7 @@
 """What may be asked of any `nn.Module` before it is used: its wrapper off, a copy."""
 
 import copy
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -17,6 +18,17 @@ def is_bare(module):
     own = vars(module)
     hooked = own["_forward_hooks"] or own["_forward_pre_hooks"]
     return not hooked and "forward" not in own
+
+
+@contextmanager
+def modes_kept(*models):
+    """Put every module's own mode back, that of a frozen batch norm, too."""
+    modes = [(m, m.training) for model in models for m in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def independent_copy(model):

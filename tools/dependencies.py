@@ -47,9 +47,9 @@ def names(source):
 def outer_names(code):
     """The names that a function, a class or what is inside them reads outside."""
     steps = list(dis.get_instructions(code))
-    loads = ("LOAD_NAME", "LOAD_GLOBAL")  # of a class, of a function
-    found = {step.argval for step in steps if step.opname in loads}
+    found = {step.argval for step in steps if step.opname == "LOAD_NAME"}
     found -= {step.argval for step in steps if step.opname == "STORE_NAME"}
+    found |= {step.argval for step in steps if step.opname == "LOAD_GLOBAL"}
     inner = (step.argval for step in steps if isinstance(step.argval, CodeType))
     return found.union(*map(outer_names, inner))
 

@@ -38,8 +38,6 @@ def start(key, memory):
 
     def remember(self, card, candidate):
         name, status, why = self.exercise.name, "failed", ""
-        now = parts()
-        changed = [part for part, one in before.items() if now.get(part) != one]
         if card.kind == "open":
             status = "not attempted"
         elif card.kind == "wrong":
@@ -47,11 +45,12 @@ def start(key, memory):
             why = " ".join(" ".join(told).split())
         elif used := own(candidate, self.exercise.cases[0], HANDED_OUT.get(name, ())):
             why = f"uses the package's own {used}; write your own"
-        elif changed:
-            status = "flagged"
-            why = f"{changed[0]} of the package was changed; look at this one"
         else:
-            status = "passed"
+            now = parts()
+            changed = [part for part, one in before.items() if now.get(part) != one]
+            status = "flagged" if changed else "passed"
+            if changed:
+                why = f"{changed[0]} of the package was changed; look at this one"
         publish({MIME: {"key": key, "exercise": name, "status": status, "why": why}})
 
     checking.Checker.remember = remember

@@ -1,12 +1,12 @@
 """The model is put back as it was before a trace, whatever its forward did.
 
 A module runs with copies of its attributes and of its tables of buffers, parameters and
-layers, and gets its own back. Of lists, dicts and objects that hang on a module, on its
-class, on one of its hooks or, by a global name, on one of its methods, the content is
-copied before the run, and the globals that these rebind. An `lru_cache` that
-remembers values of the trace is emptied. Layers and parameters that the forward made
-stay, as after a real call. What other files' globals, an iterator or an open file hold
-is not put back.
+layers, and gets its own back; of a scripted one, the mode alone. Of lists, dicts and
+objects that hang on a module, on its class, on one of its hooks or, by a global name,
+on one of its methods, the content is copied before the run, and the globals that these
+rebind. An `lru_cache` that remembers values of the trace is emptied. Layers and
+parameters that the forward made stay, as after a real call. What other files' globals,
+an iterator or an open file hold is not put back.
 """
 
 import gc

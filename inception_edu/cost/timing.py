@@ -15,6 +15,7 @@ from torch import nn
 
 from inception_edu.cost.run import checked, own_shape
 from inception_edu.isolation import isolated
+from inception_edu.modules import modes_kept
 from inception_edu.options import whole_number
 
 
@@ -87,23 +88,18 @@ def latency(
     check(models, input_shape)
     whole_number("rounds", rounds, 1, 10**9)
     whole_number("warm_up", warm_up, 0, 10**9)
-    whole_number("threads", threads, 1, 10**9)
+    whole_number("threads", threads, 1, 10_000)
     batches = {name: images(models[name], name, input_shape) for name in models}
     times, names = {name: [] for name in models}, list(models)
-    modes = [(m, m.training) for model in models.values() for m in model.modules()]
-    try:
-        with isolated(threads=threads), torch.no_grad():
-            for name, model in models.items():
-                model.eval()
-                for _ in range(warm_up):
-                    seconds(model, batches[name])
-            for turn in range(rounds):
-                start = turn % len(names)
-                for name in names[start:] + names[:start]:
-                    times[name].append(seconds(models[name], batches[name]))
-    finally:
-        for module, training in modes:
-            module.training = training
+    with modes_kept(*models.values()), isolated(threads=threads), torch.no_grad():
+        for name, model in models.items():
+            model.eval()
+            for _ in range(warm_up):
+                seconds(model, batches[name])
+        for turn in range(rounds):
+            start = turn % len(names)
+            for name in names[start:] + names[:start]:
+                times[name].append(seconds(models[name], batches[name]))
     found = {
         name: Latency(
             name, tuple(times[name]), str(batch.device), threads,

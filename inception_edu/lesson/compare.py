@@ -35,14 +35,13 @@ def difference(expected, got, tolerance=1e-6, names=()):
     # Whole numbers are exact; tensors carry seven digits, so one is held to fewer.
     if is_tensor(got) or is_tensor(expected):
         tolerance = max(tolerance, 1e-5)
-    both_whole = isinstance(number, int) and isinstance(value, int)
-    if both_whole and number == value:
-        return None
-    if not both_whole and math.isclose(
-        number, value, rel_tol=tolerance, abs_tol=tolerance
-    ):
-        return None
-    return Problem("the value differs", "", *two_numbers(number, value))
+    if isinstance(number, int) and isinstance(value, int):
+        right = number == value
+    else:
+        right = math.isclose(number, value, rel_tol=tolerance, abs_tol=tolerance)
+    return (
+        None if right else Problem("the value differs", "", *two_numbers(number, value))
+    )
 
 
 def two_numbers(wanted, found):

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from inception_edu.isolation import isolated
-from inception_edu.modules import refuse_lazy
+from inception_edu.modules import modes_kept, refuse_lazy
 from inception_edu.networks.memory_format import (
     accepts_channels_last,
     device_of,
@@ -27,7 +27,7 @@ class Evaluation(NamedTuple):
 def evaluate(model: nn.Module, data: Data, *, threads: int | None = None) -> Evaluation:
     """`Evaluation(accuracy, by_scale)` on the test images, in eval mode.
 
-    The model's mode is left as it was. Runs where the model's weights are, on one CPU
+    Its modules keep their modes. Runs where the model's weights are, on one CPU
     thread for images of at most 64 pixels a side unless `threads` says otherwise.
     """
     if not isinstance(model, nn.Module) or not isinstance(data, Data):
@@ -36,14 +36,11 @@ def evaluate(model: nn.Module, data: Data, *, threads: int | None = None) -> Eva
             f"{described(data)}: evaluate(model, digits_at_scale())"
         )
     refuse_lazy(model)
-    images, device, was_training = data.test.images, device_of(model), model.training
-    with isolated(device, thread_count(device, images, threads)):
-        try:
-            model.eval()
-            memory_format, _ = choose_memory_format(model, images, device, (False,))
-            return evaluate_split(model, data.test, data.bins, device, memory_format)
-        finally:
-            model.train(was_training)
+    images, device = data.test.images, device_of(model)
+    with modes_kept(model), isolated(device, thread_count(device, images, threads)):
+        model.eval()
+        memory_format, _ = choose_memory_format(model, images, device, (False,))
+        return evaluate_split(model, data.test, data.bins, device, memory_format)
 
 
 @torch.no_grad()

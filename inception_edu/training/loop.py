@@ -12,7 +12,7 @@ from torch import nn
 
 from inception_edu.cards import ipython_shell
 from inception_edu.isolation import isolated, seed_generators
-from inception_edu.modules import refuse_lazy
+from inception_edu.modules import modes_kept, refuse_lazy
 from inception_edu.networks import create_model
 from inception_edu.networks.memory_format import device_of, set_memory_format
 from inception_edu.options import whole_number
@@ -75,15 +75,18 @@ def fit(
         if isinstance(model, str):
             model = build(model, data, recipe, seed)
         refuse_lazy(model)
-        home, modes = device_of(model), [(m, m.training) for m in model.modules()]
+        home = device_of(model)
         try:
-            training = Training(model, data, recipe, epochs, seed, device)
-            modes = []  # what trains ends in eval mode
-            training.run(progress, checkpoint, callback)
+            with modes_kept(model):  # if the model or the checkpoint is refused
+                training = Training(model, data, recipe, epochs, seed, device)
+                if checkpoint is not None:
+                    training.resume(checkpoint)
+            try:
+                training.run(progress, checkpoint, callback)
+            finally:
+                model.eval()
         finally:
-            model.to(home).eval()
-            for module, mode in modes:  # of a model that is refused
-                module.training = mode
+            model.to(home)
             set_memory_format(model, torch.contiguous_format)  # any code reads it
     return training.history
 
@@ -180,8 +183,6 @@ class Training:
 
     def run(self, progress, checkpoint, callback):
         """Epoch after epoch, to the end or to an interrupt."""
-        if checkpoint is not None:
-            self.resume(checkpoint)
         start = time.perf_counter() - (self.history.seconds or [0.0])[-1]
         total = self.epochs * self.batches
         bar = progress_bar(total, self.history.model_name, progress)

@@ -168,6 +168,10 @@ def test_a_module_without_costs_is_drawn_beside_another_network(show):
     explorer, pool = ie.explore.network(), {"stage": 3, "module": 1, "show": show}
     explorer.values = {"network": "inception_v3", "beside": "googlenet"} | pool
     assert explorer.values.items() >= pool.items() and not explorer.problem
+
+
+def test_a_layer_without_costs_says_so():
+    explorer = ie.explore.network()
     explorer.values = {"network": "mini_naive", "beside": "nothing", "stage": 4}
     explorer.values = {"module": 2}  # a dropout of no kind
     assert ">dropout</text>" in explorer.svg

@@ -248,3 +248,14 @@ def test_data_by_name_reaches_the_loader(monkeypatch, data, network):
 def test_no_bar_is_written_where_nobody_looks(data, network, capsys):
     fit(network(), data, RECIPE, epochs=1)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_frozen_norm_stays_frozen_in_evaluation_and_after_a_refusal(data, tmp_path):
+    model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(192), nn.Linear(192, 2))
+    model[1].eval()
+    evaluate(model, data)
+    damaged = tmp_path / "damaged.pt"
+    damaged.write_bytes(b"")
+    with pytest.raises(ValueError):
+        fit(model, data, RECIPE, progress=False, checkpoint=damaged)
+    assert [module.training for module in model] == [True, False, True]

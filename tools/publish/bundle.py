@@ -36,7 +36,9 @@ def npm_bytes(name):
     """The bytes of a file of an npm package, such as "reveal.js/dist/reveal.css"."""
     path = MODULES / name
     if not path.is_file():
-        raise Missing(f"{name} is missing; run `npm ci` once (needs Node.js 18)")
+        raise Missing(
+            f"{name} is missing; run `npm ci` in {ROOT.name}/ once (needs Node.js 18)"
+        )
     return path.read_bytes()
 
 

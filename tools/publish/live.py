@@ -89,9 +89,8 @@ def live_state(state):
         found = inactive(dict(zip(names, values, strict=True)))
         return [found.get(name, "") for name in names]
 
-    own = panel.face() | {"buttons": []}
     return {
-        "_face": face | own,
+        "_face": face | panel.face() | {"buttons": []},
         "_shown": [state["_shown"][0], *shown],
         "_frames": [[*frame[:-1], reasons(frame[0])] for frame in state["_frames"]],
     }
